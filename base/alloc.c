@@ -1,0 +1,80 @@
+#include "base/alloc.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Test instrumentation and statistics; the only process-wide state, and atomic. */
+static _Atomic size_t fail_after = SIZE_MAX;
+static _Atomic size_t n_allocations;
+
+/* Every block carries its size one cache line in front of it, so that growing can zero the rest. */
+#define HEADER ((size_t)64)
+
+static int must_fail(void) {
+  size_t left = atomic_load(&fail_after);
+  while (left != SIZE_MAX) {
+    size_t next = left == 0 ? SIZE_MAX : left - 1;
+    if (atomic_compare_exchange_weak(&fail_after, &left, next)) return left == 0;
+  }
+  return 0;
+}
+
+void *ap_calloc(size_t n, size_t size) {
+  char *block;
+  size_t bytes, total;
+  if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX / 2 || must_fail()) return NULL;
+  total = HEADER + (bytes + HEADER - 1) / HEADER * HEADER;
+  block = aligned_alloc(HEADER, total);
+  if (!block) return NULL;
+  memset(block, 0, total);
+  memcpy(block, &bytes, sizeof bytes);
+  atomic_fetch_add(&n_allocations, 1);
+  return block + HEADER;
+}
+
+void *ap_realloc(void *p, size_t n, size_t size) {
+  size_t old = 0, bytes;
+  void *grown;
+  if (__builtin_mul_overflow(n, size, &bytes)) return NULL;
+  grown = ap_calloc(n, size);
+  if (!grown) return NULL;
+  if (p) {
+    memcpy(&old, (char *)p - HEADER, sizeof old);
+    memcpy(grown, p, old < bytes ? old : bytes);
+    ap_free(p);
+  }
+  return grown;
+}
+
+char *ap_strdup(const char *text) {
+  char *copy = text ? ap_calloc(strlen(text) + 1, 1) : NULL;
+  if (copy) memcpy(copy, text, strlen(text));
+  return copy;
+}
+
+char *ap_sprintf(const char *format, ...) {
+  char *text = NULL;
+  int length;
+  va_list args;
+  va_start(args, format);
+  length = vsnprintf(NULL, 0, format, args);
+  va_end(args);
+  if (length >= 0) text = ap_calloc((size_t)length + 1, 1);
+  if (text) {
+    va_start(args, format);
+    (void)vsnprintf(text, (size_t)length + 1, format, args);
+    va_end(args);
+  }
+  return text;
+}
+
+void ap_free(void *p) {
+  if (p) free((char *)p - HEADER);
+}
+
+void ap_alloc_fail_after(size_t n) { atomic_store(&fail_after, n); }
+size_t ap_alloc_count(void) { return atomic_load(&n_allocations); }

@@ -1,0 +1,47 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void one_line(char *text) {
+  for (; *text; text++) {
+    if (*text == '\n' || *text == '\r') *text = ' ';
+  }
+}
+
+ap_status ap_fail(ap_error *err, ap_status code, const char *format, ...) {
+  if (err) {
+    va_list args;
+    err->code = code;
+    va_start(args, format);
+    (void)vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    one_line(err->text);
+  }
+  return code;
+}
+
+ap_status ap_fail_context(ap_error *err, ap_status code, const char *format, ...) {
+  if (err) {
+    char old[sizeof err->text];
+    va_list args;
+    int used;
+    memcpy(old, err->text, sizeof old);
+    va_start(args, format);
+    used = vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    if (used >= 0 && (size_t)used < sizeof err->text) {
+      (void)snprintf(err->text + used, sizeof err->text - (size_t)used, ": %s", old);
+    }
+    err->code = code;
+    one_line(err->text);
+  }
+  return code;
+}
+
+const char *ap_status_name(ap_status code) {
+  static const char *const names[] = {"OK",     "ARG",         "MEMORY",      "IO",      "FORMAT",
+                                      "UNSUPPORTED", "DEVICE", "INTERRUPTED", "INTERNAL"};
+  return (unsigned)code < sizeof names / sizeof names[0] ? names[code] : "UNKNOWN";
+}
