@@ -1,0 +1,60 @@
+/* nn/evaluator.h - accuracy of many candidate networks that differ in the weights of some layers.
+ *
+ * Every layer has levels (one version of its weights and bias each); level 0 is the network as
+ * given. A candidate is one level per layer. Candidates share what can be shared: a repeated
+ * candidate comes from a cache, common prefixes of layers are computed once (a trie walked depth
+ * first, for a few images at a time so that activations stay in the cache), and the work of a layer
+ * is in proportion to its non-zero weight vectors. Results do not depend on the thread count, the
+ * batch or the order. Confined to one thread; it runs its own workers. */
+#ifndef AP_NN_EVALUATOR_H
+#define AP_NN_EVALUATOR_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "nn/dataset.h"
+#include "nn/infer.h"
+#include "nn/network.h"
+AP_EXTERN_C_BEGIN
+
+typedef struct ap_evaluator ap_evaluator;
+
+typedef struct {
+  size_t n_threads;    /* 0: all processors */
+  size_t cache_bytes;  /* results kept for repeated candidates; 0: the default */
+  const char *vectors; /* NULL: the best of "avx512", "avx2", "plain" that this machine has */
+} ap_evaluator_options;
+
+/* net: folded (nn/network.h); copied. data: kept until destroy; the first n_images (0: all) of
+ * `split` are what candidates are judged on. */
+AP_NODISCARD ap_status ap_evaluator_create(const ap_network *net, const ap_dataset *data,
+                                           ap_split split, size_t n_images,
+                                           const ap_evaluator_options *options, ap_evaluator **out,
+                                           ap_error *err);
+void ap_evaluator_destroy(ap_evaluator *ev);
+size_t ap_evaluator_layers(const ap_evaluator *ev); /* as ap_network_layers counts them */
+
+/* Adds a version of one layer: matrix K x N row-major (float; zeros are skipped, runs of kh*kw rows
+ * of one input channel and column are the unit that is tested), bias N floats (NULL: the layer's
+ * own). *level: its number, 1, 2, ... */
+AP_NODISCARD ap_status ap_evaluator_add_level(ap_evaluator *ev, size_t layer, const float *matrix,
+                                              const float *bias, size_t *level, ap_error *err);
+size_t ap_evaluator_level_bytes(const ap_evaluator *ev); /* memory of all levels */
+
+/* levels: n_candidates x n_layers level numbers; scores: n_candidates records. */
+AP_NODISCARD ap_status ap_evaluator_run(ap_evaluator *ev, size_t n_candidates,
+                                        const uint32_t *levels, ap_score *scores, ap_error *err);
+/* One candidate's outputs: images x classes floats. */
+AP_NODISCARD ap_status ap_evaluator_logits(ap_evaluator *ev, const uint32_t *levels, float *logits,
+                                           ap_error *err);
+
+typedef struct {
+  size_t candidates, cache_hits;
+  double image_forwards;  /* images x distinct candidates evaluated, the search budget's unit */
+  double shared_forwards; /* of which saved by prefixes, in layers' dense MACs as fractions */
+  double seconds;
+} ap_evaluator_stats;
+ap_evaluator_stats ap_evaluator_statistics(const ap_evaluator *ev);
+
+AP_EXTERN_C_END
+#endif

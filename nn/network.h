@@ -1,0 +1,102 @@
+/* nn/network.h - a feed-forward network: nodes in topological order, with their weights.
+ *
+ * Every node has one output tensor of shape [channels, height, width] per image; a flat vector is
+ * [channels, 1, 1]. Node 0 is the input. The last node gives the logits. Weights are float32 on the
+ * host; executors copy them. Not thread-safe while being changed. */
+#ifndef AP_NN_NETWORK_H
+#define AP_NN_NETWORK_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+AP_EXTERN_C_BEGIN
+
+typedef enum {
+  AP_NODE_INPUT,
+  AP_NODE_CONV,      /* weight [c_out, c_in/groups, kh, kw]; bias [c_out] may be absent */
+  AP_NODE_LINEAR,    /* weight [c_out, c_in]; input [c_in, 1, 1]; bias [c_out] may be absent */
+  AP_NODE_BATCHNORM, /* gamma, beta, mean, var [c] */
+  AP_NODE_RELU,      /* clipped at `ceiling` (INFINITY: plain) */
+  AP_NODE_ADD,       /* two inputs of one shape */
+  AP_NODE_MAXPOOL,
+  AP_NODE_AVGPOOL,  /* kh = h, kw = w: global */
+  AP_NODE_SHORTCUT, /* every stride-th pixel, zero channels before and after (option A) */
+  AP_NODE_CONCAT,   /* any number of inputs along channels */
+  AP_NODE_FLATTEN,  /* [c, h, w] -> [c*h*w, 1, 1] in that order */
+  AP_NODE_KINDS
+} ap_node_kind;
+
+typedef struct {
+  size_t c, h, w;
+} ap_shape3;
+
+typedef struct {
+  ap_node_kind kind;
+  char *name;      /* unique; "conv1", "block2.conv1" */
+  size_t n_inputs; /* 0 for INPUT, 2 for ADD, >= 1 for CONCAT, else 1 */
+  size_t *inputs;  /* node numbers, all below this node's own */
+  ap_shape3 shape; /* of the output */
+  size_t kh, kw, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, groups;
+  size_t channels_before, channels_after; /* SHORTCUT: zero channels put on either side */
+  bool count_padding;                     /* AVGPOOL */
+  float ceiling;                          /* RELU */
+  float epsilon;                          /* BATCHNORM */
+  float *weight, *bias;                   /* CONV, LINEAR; BATCHNORM: gamma, beta */
+  float *mean, *var;                      /* BATCHNORM */
+} ap_node;
+
+typedef struct {
+  char *name; /* "resnet8" */
+  size_t n_nodes;
+  ap_node *nodes;
+  size_t classes;        /* channels of the last node */
+  float mean[4], std[4]; /* input normalisation: (pixel/255 - mean) / std; at most 4 channels */
+} ap_network;
+
+/* ---- building ---- */
+AP_NODISCARD ap_status ap_network_create(const char *name, ap_shape3 input, ap_network **out,
+                                         ap_error *err);
+void ap_network_destroy(ap_network *net);
+AP_NODISCARD ap_status ap_network_copy(const ap_network *net, ap_network **out, ap_error *err);
+/* Appends a node from `like` (kind, geometry, name, inputs, values; weights may be NULL: they are
+ * allocated as zeros, or as ones for gamma and var) after checking it and working out its shape.
+ * *index: the new node's number. Errors: ARG naming node and reason. */
+AP_NODISCARD ap_status ap_network_append(ap_network *net, const ap_node *like, size_t *index,
+                                         ap_error *err);
+/* Built-in structures: lenet5, resnet8/20/32/56 (option A shortcuts), vgg16, resnet18. "lenet5" is
+ * 20-50-500-10. Weights are He-initialised from seed. ARG for an unknown name lists the known. */
+AP_NODISCARD ap_status ap_network_builtin(const char *name, ap_shape3 input, size_t classes,
+                                          uint64_t seed, ap_network **out, ap_error *err);
+/* Number of weights, biases of a node (0 for nodes without). */
+size_t ap_node_weight_count(const ap_network *net, size_t node);
+size_t ap_node_bias_count(const ap_network *net, size_t node);
+
+/* Folds every BATCHNORM that directly follows a CONV or LINEAR (its only user) into it; the others
+ * stay. The result computes the same function in evaluation mode (up to rounding). */
+AP_NODISCARD ap_status ap_network_fold(const ap_network *net, ap_network **out, ap_error *err);
+
+/* ---- the layers that are stored in crossbars: CONV and LINEAR nodes, in order ---- */
+typedef struct {
+  size_t node; /* number of the node */
+  const char *name;
+  bool is_conv;
+  size_t k, n;      /* weight matrix K x N: K = c_in/groups*kh*kw (order c, kh, kw), N = c_out */
+  size_t positions; /* P = output height * width */
+  size_t c_in, c_out, kh, kw, stride, groups;
+  size_t macs; /* K * N * P */
+} ap_layer_info;
+/* Writes up to `room` records; returns how many layers there are. */
+size_t ap_network_layers(const ap_network *net, ap_layer_info *layers, size_t room);
+/* The layer's weights as K x N row-major (transposed from [c_out, K]), and back. matrix: k*n
+ * floats. */
+void ap_layer_get_matrix(const ap_network *net, size_t node, float *matrix);
+void ap_layer_set_matrix(ap_network *net, size_t node, const float *matrix);
+
+size_t ap_network_parameters(const ap_network *net); /* weights, biases, gamma, beta */
+size_t ap_network_macs(const ap_network *net);
+/* SHA-256 over structure and weights: the network's identity. */
+AP_NODISCARD ap_status ap_network_hash(const ap_network *net, char text[65], ap_error *err);
+
+AP_EXTERN_C_END
+#endif

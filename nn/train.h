@@ -1,0 +1,56 @@
+/* nn/train.h - training and fine-tuning by SGD with momentum on any backend; checkpointed. */
+#ifndef AP_NN_TRAIN_H
+#define AP_NN_TRAIN_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/backend.h"
+#include "nn/dataset.h"
+#include "nn/network.h"
+AP_EXTERN_C_BEGIN
+
+typedef struct {
+  double epochs; /* may be a fraction: that part of an epoch's batches */
+  size_t batch;  /* images a step */
+  double lr;     /* peak; linear warm-up, then cosine to 0 over the whole run */
+  double warmup_epochs;
+  double momentum, weight_decay; /* decay on conv and linear weights only */
+  double label_smoothing;
+  size_t crop;   /* random shift of up to that many pixels; 0: none */
+  bool flip;     /* random mirroring left-right */
+  uint64_t seed; /* order and augmentation */
+} ap_train_options;
+/* Sane defaults for a data set (CIFAR: crop 4 and flip). */
+ap_train_options ap_train_defaults(const ap_dataset *data);
+
+typedef struct {
+  size_t epoch, n_epochs, step, n_steps; /* so far, in all */
+  double loss, accuracy;                 /* running, of this epoch's training batches */
+  double selection_accuracy;             /* at an epoch's end where asked for, else NAN */
+  double lr;
+  double seconds;
+} ap_train_report;
+typedef void ap_train_observer(void *context, const ap_train_report *report);
+
+/* Trains net in place.
+ *   masks      NULL, or one pointer per node: 0/1 floats of that node's weight count (NULL: none);
+ *              masked weights are 0 from the first step to the end
+ *   checkpoint NULL, or a file: written every epoch and on interruption; if it exists and belongs
+ * to this run (options, data, structure), training goes on from it with the same result as if it
+ * had not stopped; removed at the end observer   NULL, or called about once a second and at every
+ * epoch's end (step == epoch end) Errors: ARG (batch 0, epochs < 0, wrong input shape), FORMAT (a
+ * foreign checkpoint), INTERNAL when the loss is not finite (names epoch and step), INTERRUPTED. */
+AP_NODISCARD ap_status ap_train(ap_backend *be, ap_network *net, const ap_dataset *data,
+                                const ap_train_options *options, const float *const *masks,
+                                const char *checkpoint, ap_train_observer *observer, void *context,
+                                ap_error *err);
+
+/* Re-estimates BATCHNORM means and variances on n_images of the training split (cumulative average
+ * over batches of options->batch, no augmentation). */
+AP_NODISCARD ap_status ap_recalibrate(ap_backend *be, ap_network *net, const ap_dataset *data,
+                                      size_t n_images, ap_error *err);
+
+AP_EXTERN_C_END
+#endif
