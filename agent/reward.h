@@ -1,0 +1,45 @@
+/* agent/reward.h - one number for accuracy and occupied crossbars together.
+ *
+ * AUTO-PRUNE (10.1145/3447818.3460366) rewards "accuracy and the compression rate of occupied
+ * crossbars" under an accuracy-loss limit. Its full text was not available to us: `constrained` is
+ * our reading, written so that the limit is a limit; the others are there to compare with.
+ *
+ *   constrained  loss within the limit:  accuracy_weight * accuracy + ln(max(compression, 1))  >= 0
+ *                beyond it:              -penalty * (accuracy_loss - max_loss)                 <  0
+ *                so every feasible candidate beats every infeasible one, feasible ones are ordered
+ *                by compression first, infeasible ones by how far they are from the limit.
+ *   amc          -(1 - accuracy) * ln(crossbars): the form of AMC (ECCV'18) with crossbars for
+ *                FLOPs. It depends on the unit of cost and enforces no limit; it is flat at one
+ *                crossbar.
+ *   accuracy     accuracy alone (cost is then fixed by the searcher). */
+#ifndef AP_AGENT_REWARD_H
+#define AP_AGENT_REWARD_H
+#include "agent/env.h"
+#include "base/status.h"
+AP_EXTERN_C_BEGIN
+
+typedef enum { AP_REWARD_CONSTRAINED, AP_REWARD_AMC, AP_REWARD_ACCURACY } ap_reward_kind;
+
+typedef struct {
+  ap_reward_kind kind;
+  double max_loss;        /* greatest accuracy loss that is feasible, absolute; default 0.01 */
+  double accuracy_weight; /* constrained: >= 0; default 1 */
+  double penalty;         /* constrained: > 0, reward lost per unit of excess loss; default 2 */
+} ap_reward;
+
+ap_reward ap_reward_default(void); /* constrained */
+const char *ap_reward_name(ap_reward_kind kind);
+/* By name; ARG lists the names. */
+AP_NODISCARD ap_status ap_reward_parse(const char *name, ap_reward_kind *out, ap_error *err);
+/* ARG for values out of range or not finite. */
+AP_NODISCARD ap_status ap_reward_check(const ap_reward *reward, ap_error *err);
+
+/* Fills accuracy_loss, compression, feasible and reward of *outcome from its accuracy and
+ * crossbars. dense_accuracy, dense_crossbars   of the unpruned network, same split, same hardware;
+ * > 0 An accuracy that is not a number counts as 0; crossbars below 1 as 1 (in ratios and
+ * logarithms). A loss that exceeds the limit by rounding only (1e-9) is feasible. */
+void ap_reward_fill(const ap_reward *reward, double dense_accuracy, double dense_crossbars,
+                    ap_outcome *outcome);
+
+AP_EXTERN_C_END
+#endif
