@@ -1,0 +1,32 @@
+/* mapper/datapath.h - what the hardware computes, bit by bit: one OU a step, one input bit at a
+ * time, a converter of given width on every bitline, shift-and-add, index tables on both sides. */
+#ifndef AP_MAPPER_DATAPATH_H
+#define AP_MAPPER_DATAPATH_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "mapper/mapping.h"
+AP_EXTERN_C_BEGIN
+
+typedef struct {
+  uint64_t conversions; /* done */
+  uint64_t saturated;   /* of these, sums above the converter's range: read as its largest code */
+} ap_datapath_stats;
+
+/* y[i][n] = sum over k of x[i][k]*w[k][n], as the mapped hardware gives it.
+ *   x  count x K. Without a negative value: unsigned, 0..2^b-1 with b = activation_bits. With one
+ *      anywhere: all are two's complement, -2^(b-1)..2^(b-1)-1, and the last bit is subtracted.
+ *   y  count x N
+ * The converter reads min(sum, 2^adc_bits - 1). With the exact width (spec.adc_bits 0) y equals the
+ * integer product for every encoding, granularity and shape.
+ * stats may be NULL. Errors: ARG for an input out of range, with its place; MEMORY. */
+AP_NODISCARD ap_status ap_datapath_run(const ap_mapping *mapping, const int32_t *x, size_t count,
+                                       int64_t *y, ap_datapath_stats *stats, ap_error *err);
+
+/* The oracle: the direct integer product of x (count x K) and w (K x N). */
+void ap_integer_product(const int32_t *x, const int32_t *w, size_t count, size_t k, size_t n,
+                        int64_t *y);
+
+AP_EXTERN_C_END
+#endif

@@ -1,0 +1,70 @@
+/* mapper/vectors.h - the units that pruning removes, over a K x N weight matrix (row-major; row k =
+ * (c, ky, kx), column n = output channel). Plain values; safe from any thread. */
+#ifndef AP_MAPPER_VECTORS_H
+#define AP_MAPPER_VECTORS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "reram_model/array.h"
+AP_EXTERN_C_BEGIN
+
+typedef enum {
+  AP_GRANULARITY_DENSE,         /* one vector, the whole matrix, always kept */
+  AP_GRANULARITY_UNSTRUCTURED,  /* 1 x 1 */
+  AP_GRANULARITY_COLUMN_VECTOR, /* h x 1; default h = OU rows */
+  AP_GRANULARITY_ROW_VECTOR,    /* 1 x w; default w = weights that one OU is wide, at least 1 */
+  AP_GRANULARITY_FILTER,        /* K x 1, whole columns */
+  AP_GRANULARITY_BLOCK /* rows and columns of h x w blocks; default: one crossbar's weights,
+                          h = R, w = floor(C/s) */
+} ap_granularity_kind;
+
+typedef struct {
+  ap_granularity_kind kind;
+  size_t h, w; /* 0: the default for the array; unused sides are ignored */
+} ap_granularity;
+
+/* "dense", "unstructured", "filter", "column-vector[:h]", "row-vector[:w]", "block[:HxW]". ARG. */
+AP_NODISCARD ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *err);
+/* The same text, at most 63 characters; sizes of 0 are left out. */
+void ap_granularity_print(ap_granularity granularity, char text[64]);
+const char *ap_granularity_kind_name(ap_granularity_kind kind);
+
+/* The vectors of one matrix. The last vector of a line may be shorter. Order of the indices:
+ *   unstructured   k*N + n
+ *   column-vector  band*N + n          (bands of h rows, top down)
+ *   row-vector     group*K + k         (groups of w columns, left to right)
+ *   filter         n
+ *   block          blocks in row-major order; in a block of r x c weights first its r row segments
+ *                  (1 x c), then its c column segments (r x 1). Rows and columns overlap: a weight
+ *                  is kept if its row segment AND its column segment are. */
+typedef struct {
+  ap_granularity granularity; /* with all sizes filled in */
+  size_t k, n;                /* K, N */
+  size_t count;               /* vectors */
+  size_t lines; /* bands, column groups, block rows; 1 for dense, K for unstructured */
+} ap_partition;
+
+/* spec fills in default sizes. ARG for K or N of 0 or a product above 2^40. */
+AP_NODISCARD ap_status ap_partition_init(ap_granularity granularity, const ap_array_spec *spec,
+                                         size_t k, size_t n, ap_partition *out, ap_error *err);
+
+typedef struct {
+  size_t k0, k1, n0, n1; /* rows k0..k1-1, columns n0..n1-1 */
+} ap_extent;
+/* index < count. O(1). */
+ap_extent ap_partition_vector(const ap_partition *partition, size_t index);
+
+/* kept[i] = 1 if vector i holds a non-zero weight, else 0 (dense: 1). w: K x N. */
+void ap_partition_kept(const ap_partition *partition, const int32_t *w, uint8_t *kept);
+void ap_partition_kept_f32(const ap_partition *partition, const float *w, uint8_t *kept);
+/* Sets every weight to 0 that the kept set does not hold. */
+void ap_partition_mask_f32(const ap_partition *partition, const uint8_t *kept, float *w);
+void ap_partition_mask_i32(const ap_partition *partition, const uint8_t *kept, int32_t *w);
+/* score[i] = sum of squares of vector i (of its own extent, for blocks too). */
+void ap_partition_squares(const ap_partition *partition, const float *w, double *score);
+/* Weights that the kept set holds. */
+uint64_t ap_partition_weights_kept(const ap_partition *partition, const uint8_t *kept);
+
+AP_EXTERN_C_END
+#endif
