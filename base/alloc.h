@@ -17,7 +17,7 @@ void *ap_realloc(void *p, size_t n, size_t size);
 
 char *ap_strdup(const char *text); /* NULL when text is NULL or memory is out */
 char *ap_sprintf(const char *format, ...) AP_PRINTF(1, 2); /* NULL when memory is out */
-void ap_free(void *p);             /* NULL is allowed */
+void ap_free(void *p);                                     /* NULL is allowed */
 
 /* Tests only: after n further successful allocations the next one fails, once; SIZE_MAX: never. */
 void ap_alloc_fail_after(size_t n);

@@ -13,8 +13,8 @@ typedef struct {
 } ap_csv;
 
 void ap_csv_comment(ap_csv *csv, const char *key, const char *text); /* line "# key: text" */
-void ap_csv_text(ap_csv *csv, const char *text);  /* one field, quoted where needed */
-void ap_csv_number(ap_csv *csv, double value);    /* shortest text that reads back equal; nan: empty */
+void ap_csv_text(ap_csv *csv, const char *text); /* one field, quoted where needed */
+void ap_csv_number(ap_csv *csv, double value); /* shortest text that reads back equal; nan: empty */
 void ap_csv_size(ap_csv *csv, size_t value);
 void ap_csv_end_row(ap_csv *csv);
 

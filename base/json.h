@@ -18,8 +18,8 @@ AP_NODISCARD ap_status ap_json_save(const char *path, const json_t *document, bo
 
 /* Members of `object`; `where` (a file or a path in the document) begins the error text. Absent or
  * of another type, not finite, out of [lo, hi]: FORMAT. Strings stay owned by the object. */
-AP_NODISCARD ap_status ap_json_number(const json_t *object, const char *member, double lo, double hi,
-                                      const char *where, double *out, ap_error *err);
+AP_NODISCARD ap_status ap_json_number(const json_t *object, const char *member, double lo,
+                                      double hi, const char *where, double *out, ap_error *err);
 AP_NODISCARD ap_status ap_json_size(const json_t *object, const char *member, size_t lo, size_t hi,
                                     const char *where, size_t *out, ap_error *err);
 AP_NODISCARD ap_status ap_json_string(const json_t *object, const char *member, const char *where,

@@ -1,5 +1,6 @@
-/* base/progress.h - one line of progress on stderr: a bar with time left on a terminal, a plain line
- * every few seconds elsewhere, nothing when quiet. Also the user's interruption (SIGINT, SIGTERM). */
+/* base/progress.h - one line of progress on stderr: a bar with time left on a terminal, a plain
+ * line every few seconds elsewhere, nothing when quiet. Also the user's interruption (SIGINT,
+ * SIGTERM). */
 #ifndef AP_BASE_PROGRESS_H
 #define AP_BASE_PROGRESS_H
 #include <stdbool.h>

@@ -14,7 +14,8 @@ const char *ap_build_compiler(void); /* name, version, build type */
  * of the machine, os, date (UTC), command (argv joined with shell quoting). NULL out of memory. */
 json_t *ap_provenance(int argc, char *const *argv);
 
-/* SHA-256 of a JSON value in canonical form (sorted members, compact): the hash of a configuration. */
+/* SHA-256 of a JSON value in canonical form (sorted members, compact): the hash of a configuration.
+ */
 AP_NODISCARD ap_status ap_config_hash(const json_t *config, char text[65], ap_error *err);
 
 AP_EXTERN_C_END
