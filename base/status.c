@@ -31,8 +31,12 @@ ap_status ap_fail_context(ap_error *err, ap_status code, const char *format, ...
     va_start(args, format);
     used = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (used >= 0 && (size_t)used < sizeof err->text) {
-      (void)snprintf(err->text + used, sizeof err->text - (size_t)used, ": %s", old);
+    /* Cut at the buffer's end, as ap_fail cuts. */
+    if (used >= 0 && (size_t)used + 3 < sizeof err->text) {
+      size_t room = sizeof err->text - (size_t)used - 3;
+      memcpy(err->text + used, ": ", 2);
+      memcpy(err->text + used + 2, old, room);
+      err->text[sizeof err->text - 1] = '\0';
     }
     err->code = code;
     one_line(err->text);
