@@ -1,0 +1,45 @@
+/* bench/compare.h - methods side by side: same networks, recovery, mapper, hardware model and
+ * accuracy-loss limit. What `autoprune compare` does.
+ *
+ * Every method gives a family of policies from light to heavy pruning: uniform methods one per kept
+ * fraction, searched methods the front of accuracy over crossbars that the search found. The
+ * heaviest policy whose fine-tuned network stays within max_loss on the selection split is found by
+ * bisection, with the same recipe and number of fine-tunings for all; the test set is read once,
+ * for that one. Each finished cell is kept in DIR/cells/HASH.json and never computed twice. */
+#ifndef AP_BENCH_COMPARE_H
+#define AP_BENCH_COMPARE_H
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+AP_EXTERN_C_BEGIN
+
+typedef struct {
+  const char *suite; /* "quick" */
+  const char *out;   /* folder of the results; made if needed */
+  double max_loss;   /* absolute, on the selection split */
+  uint64_t seed;
+  size_t n_threads;
+  const char *backend;
+  const char *plots;          /* folder of the gnuplot scripts; NULL: found beside the program */
+  const char *const *pruners; /* extra pruners to compare (uniform), n_pruners of them */
+  size_t n_pruners;
+  bool train; /* train the dense networks anew instead of using the shipped ones */
+  bool draw;  /* draw the figures */
+  bool quiet;
+} ap_compare_options;
+ap_compare_options ap_compare_defaults(void);
+
+/* Writes out/table.csv, out/table.md, out/episodes.csv, out/layers.csv, out/figures (png and svg).
+ * *table (may be NULL): the rows as JSON, a new reference. */
+AP_NODISCARD ap_status ap_compare_run(const ap_compare_options *options, const json_t *provenance,
+                                      json_t **table, ap_error *err);
+
+/* Draws all figures of a finished comparison from its CSV files alone. IO/UNSUPPORTED when gnuplot
+ * is missing or fails (with its message). */
+AP_NODISCARD ap_status ap_compare_plot(const char *results, const char *plots, ap_error *err);
+
+AP_EXTERN_C_END
+#endif

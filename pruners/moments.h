@@ -1,0 +1,38 @@
+/* pruners/moments.h - second moments of what every layer's weights are multiplied with, measured on
+ * calibration images: all that least-squares repair (pruners/repair.h) needs of the data. */
+#ifndef AP_PRUNERS_MOMENTS_H
+#define AP_PRUNERS_MOMENTS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "base/threads.h"
+#include "kernels/backend.h"
+#include "nn/dataset.h"
+#include "nn/network.h"
+AP_EXTERN_C_BEGIN
+
+typedef struct {
+  size_t images;    /* calibration images used at most; 0: all of the split */
+  size_t positions; /* output positions sampled per image at most */
+  uint64_t seed;    /* of the positions */
+} ap_moments_options;
+ap_moments_options ap_moments_defaults(void); /* all images, 16 positions */
+
+typedef struct ap_moments ap_moments;
+
+/* Runs the folded network densely on the calibration split. Images are cut down where a layer's
+ * input would take more than 512 MiB. Cost: one dense forward per layer and samples * K^2. */
+AP_NODISCARD ap_status ap_moments_create(ap_backend *be, ap_pool *pool, const ap_network *net,
+                                         const ap_dataset *data, const ap_moments_options *options,
+                                         ap_moments **out, ap_error *err);
+void ap_moments_destroy(ap_moments *moments);
+
+/* The matrix of group `group` of layer `layer`: E[x x^T] of the K inputs and a constant 1 behind
+ * them, (K+1) x (K+1), row-major, symmetric. Owned by the moments. */
+const double *ap_moments_matrix(const ap_moments *moments, size_t layer, size_t group);
+size_t ap_moments_inputs(const ap_moments *moments, size_t layer); /* K */
+size_t ap_moments_samples(const ap_moments *moments, size_t layer);
+
+AP_EXTERN_C_END
+#endif

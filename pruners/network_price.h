@@ -1,0 +1,53 @@
+/* pruners/network_price.h - a whole network on the hardware: every layer's matrix quantised, its
+ * non-trivial vectors packed, counted and priced. The last word on a pruned network: it looks at
+ * the weights, not at the policy. */
+#ifndef AP_PRUNERS_NETWORK_PRICE_H
+#define AP_PRUNERS_NETWORK_PRICE_H
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/status.h"
+#include "mapper/mapping.h"
+#include "mapper/vectors.h"
+#include "nn/network.h"
+#include "reram_model/cost.h"
+#include "reram_model/tech.h"
+AP_EXTERN_C_BEGIN
+
+typedef struct {
+  ap_layer_info info; /* info.name is owned by the network: valid as long as it is */
+  ap_map_summary map;
+  ap_events events;
+  ap_cost cost;
+} ap_layer_price;
+
+typedef struct {
+  size_t n_layers;
+  ap_layer_price *layers;
+  ap_map_summary map; /* totals; K and N are 0 */
+  ap_events events;
+  ap_cost cost;
+} ap_network_price;
+
+/* net: folded (nn/network.h). A grouped convolution is mapped group by group. With check_mapping
+ * the full mapping of every layer is built, multiplied out again and compared with the quantised
+ * matrix (INTERNAL if they differ), and its counts with the quick ones; otherwise only counts are
+ * made. Errors: ARG, FORMAT (NaN weights, naming the layer), MEMORY. */
+AP_NODISCARD ap_status ap_network_price_create(const ap_network *net, const ap_tech *tech,
+                                               ap_granularity granularity, bool check_mapping,
+                                               ap_network_price **out, ap_error *err);
+void ap_network_price_destroy(ap_network_price *price);
+
+/* {"layers": [{"name", "K", "N", ..., }], "total": {...}}; with costs each object also has "cost".
+ * NULL out of memory. */
+json_t *ap_network_price_to_json(const ap_network_price *price, bool with_cost);
+
+/* The same for one matrix (K x N float32 or quantised integers as floats), P input positions.
+ * out->n_layers is 1 and its name is `name`, which must outlive it. */
+AP_NODISCARD ap_status ap_matrix_price_create(const char *name, const float *matrix, size_t k,
+                                              size_t n, size_t positions, const ap_tech *tech,
+                                              ap_granularity granularity, bool check_mapping,
+                                              ap_network_price **out, ap_error *err);
+
+AP_EXTERN_C_END
+#endif

@@ -1,0 +1,42 @@
+/* pruners/policy.h - a policy on disk: how much of each layer is kept, and for whom it was made. */
+#ifndef AP_PRUNERS_POLICY_H
+#define AP_PRUNERS_POLICY_H
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "nn/network.h"
+#include "pruners/level_db.h"
+#include "pruners/pruner.h"
+#include "reram_model/array.h"
+AP_EXTERN_C_BEGIN
+
+typedef struct {
+  ap_pruner pruner;
+  size_t n_layers;
+  struct ap_policy_layer {
+    char *name;    /* of the node */
+    double keep;   /* vectors kept / vectors */
+    size_t n_kept; /* vectors kept: what counts */
+  } * layers;
+} ap_policy;
+
+AP_NODISCARD ap_status ap_policy_from_levels(const ap_level_db *db, const uint32_t *levels,
+                                             ap_policy **out, ap_error *err);
+void ap_policy_destroy(ap_policy *policy);
+
+/* JSON {"schema", "pruner", "granularity", "layers": [{"name", "keep", "vectors_kept"}], ...};
+ * `extra` (may be NULL) members are added (provenance, result). */
+AP_NODISCARD ap_status ap_policy_save(const char *path, const ap_policy *policy,
+                                      const json_t *extra, bool force, ap_error *err);
+/* FORMAT names file and member. */
+AP_NODISCARD ap_status ap_policy_load(const char *path, ap_policy **out, ap_error *err);
+
+/* Prunes a folded network in place: per layer the n_kept best vectors by pruners/pruner.h stay.
+ * ARG when layer names or vector counts do not fit the network on this array. */
+AP_NODISCARD ap_status ap_policy_apply(const ap_policy *policy, const ap_array_spec *array,
+                                       ap_network *net, ap_error *err);
+
+AP_EXTERN_C_END
+#endif

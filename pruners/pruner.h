@@ -1,0 +1,34 @@
+/* pruners/pruner.h - which units a method removes, and in what order: a granularity and a score.
+ * Plain values; safe from any thread. */
+#ifndef AP_PRUNERS_PRUNER_H
+#define AP_PRUNERS_PRUNER_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "mapper/vectors.h"
+AP_EXTERN_C_BEGIN
+
+typedef struct {
+  char name[64];              /* as given, "column-vector:9", "pim-prune" */
+  ap_granularity granularity; /* sizes of 0: the array's default */
+} ap_pruner;
+
+/* A granularity (mapper/vectors.h), or one of the published schemes' names: "auto-prune"
+ * (column-vector), "pim-prune" (block), "sre" (row-vector). ARG lists the names. */
+AP_NODISCARD ap_status ap_pruner_parse(const char *text, ap_pruner *out, ap_error *err);
+/* Names and one line each, in the order in which to list them; NULL past the end. */
+const char *ap_pruner_name(size_t index);
+const char *ap_pruner_summary(size_t index);
+
+/* Importance of the vectors of one layer: mean square (L2 magnitude per weight, so that short
+ * vectors at an edge compare with whole ones). score: partition->count values. order: all vectors
+ * by falling score, ties by rising index; the m first are kept at any level, so that levels are
+ * nested. Errors: MEMORY; FORMAT for a NaN or infinite weight. */
+AP_NODISCARD ap_status ap_pruner_order(const ap_partition *partition, const float *matrix,
+                                       uint32_t *order, ap_error *err);
+/* kept[i] = 1 for the m first of the order, else 0. */
+void ap_pruner_keep_first(const uint32_t *order, size_t count, size_t m, uint8_t *kept);
+
+AP_EXTERN_C_END
+#endif

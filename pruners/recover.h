@@ -1,0 +1,33 @@
+/* pruners/recover.h - from a policy to a trained pruned network: the one recipe for every method.
+ */
+#ifndef AP_PRUNERS_RECOVER_H
+#define AP_PRUNERS_RECOVER_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/backend.h"
+#include "nn/dataset.h"
+#include "nn/network.h"
+#include "nn/train.h"
+#include "pruners/level_db.h"
+AP_EXTERN_C_BEGIN
+
+/* Fine-tunes a copy of the trained, unfolded network with the masks of `levels` held, folds it and
+ * quantises its weights column by column to weight_bits. Filters that are removed are removed with
+ * their bias (and BatchNorm shift), and with the inputs of the next layers that saw only them.
+ * *out: the deployed network, ready for ap_network_price_create and evaluation. epochs 0: no
+ * training, only BatchNorm recalibration (or nothing, without BatchNorm). */
+AP_NODISCARD ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset *data,
+                                  const ap_level_db *db, const uint32_t *levels,
+                                  unsigned weight_bits, const ap_train_options *recipe,
+                                  ap_train_observer *observer, void *context, ap_network **out,
+                                  ap_error *err);
+
+/* Sets every weight to 0 whose input channel is 0 for every image (no filter makes it): the
+ * function stays the same. net: folded. Returns how many weights were set. */
+AP_NODISCARD ap_status ap_remove_dead_inputs(ap_network *net, size_t *n_removed, ap_error *err);
+
+AP_EXTERN_C_END
+#endif
