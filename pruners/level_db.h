@@ -39,7 +39,7 @@ typedef struct {
   size_t n_kept; /* vectors kept */
   ap_map_summary map;
   ap_cost cost;
-} ap_level;
+} ap_keep_level;
 
 typedef struct ap_level_db ap_level_db;
 
@@ -55,7 +55,7 @@ void ap_level_db_destroy(ap_level_db *db);
 size_t ap_level_db_layers(const ap_level_db *db);
 const ap_layer_info *ap_level_db_layer(const ap_level_db *db, size_t layer);
 size_t ap_level_db_levels(const ap_level_db *db, size_t layer);
-const ap_level *ap_level_db_level(const ap_level_db *db, size_t layer, size_t level);
+const ap_keep_level *ap_level_db_level(const ap_level_db *db, size_t layer, size_t level);
 /* The lowest level that keeps at least this fraction of the vectors (what costs the same). */
 size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep);
 /* Crossbars of the dense mapping, all layers: the numerator of the compression rate. */

@@ -1,6 +1,7 @@
 #include "pruners/repair.h"
 
 #include <cblas.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/alloc.h"
