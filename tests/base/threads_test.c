@@ -1,17 +1,10 @@
 /* The pool: every block exactly once, any thread count, many runs, worker numbers in range. */
 #include "base/threads.h"
 
-// clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-// clang-format on
 #include <stdatomic.h>
-#include <string.h>
 
 #include "base/alloc.h"
+#include "tests/base/testing.h"
 
 #define MAX_BLOCKS 1009
 #define MAX_WORKERS 5
