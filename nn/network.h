@@ -31,6 +31,8 @@ typedef struct {
   size_t c, h, w;
 } ap_shape3;
 
+const char *ap_node_kind_name(ap_node_kind kind); /* "conv", "linear", ...; "?" out of range */
+
 typedef struct {
   ap_node_kind kind;
   char *name;      /* unique; "conv1", "block2.conv1" */
@@ -55,17 +57,29 @@ typedef struct {
 } ap_network;
 
 /* ---- building ---- */
+/* A network of the input node alone, which is named "input"; normalisation mean 0, std 1. input.c
+ * is 1..4. */
 AP_NODISCARD ap_status ap_network_create(const char *name, ap_shape3 input, ap_network **out,
                                          ap_error *err);
 void ap_network_destroy(ap_network *net);
 AP_NODISCARD ap_status ap_network_copy(const ap_network *net, ap_network **out, ap_error *err);
-/* Appends a node from `like` (kind, geometry, name, inputs, values; weights may be NULL: they are
- * allocated as zeros, or as ones for gamma and var) after checking it and working out its shape.
- * *index: the new node's number. Errors: ARG naming node and reason. */
+/* Appends a deep copy of the node `like` after checking it and working out its shape; nothing of
+ * `like` is kept, so it may live on the caller's stack, zero-initialised apart from what matters.
+ *   shape     only shape.c is read, and only for CONV and LINEAR: the output channels
+ *   defaults  0 stands for: stride 1, groups 1, ceiling INFINITY (RELU), epsilon 1e-5 (BATCHNORM);
+ *             a LINEAR node's kernel is taken as 1 x 1
+ *   values    weight NULL: zeros (BATCHNORM: ones); CONV and LINEAR bias NULL: no bias; beta and
+ * mean NULL: zeros; var NULL: ones. Values must be finite, var >= 0 *index (may be NULL): the new
+ * node's number. Errors: ARG naming node and reason (a name that is empty, used or not printable;
+ * inputs not below the node; a window that does not fit; sizes above 2^31 - 1), MEMORY. On error
+ * the network is unchanged. */
 AP_NODISCARD ap_status ap_network_append(ap_network *net, const ap_node *like, size_t *index,
                                          ap_error *err);
-/* Built-in structures: lenet5, resnet8/20/32/56 (option A shortcuts), vgg16, resnet18. "lenet5" is
- * 20-50-500-10. Weights are He-initialised from seed. ARG for an unknown name lists the known. */
+/* Built-in structures: lenet5, resnet8/20/32/56 (option A shortcuts), vgg16, resnet18; "vgg16:0.5"
+ * has half the channels in every hidden layer (factor 1/64..8, rounded, at least 1). "lenet5" is
+ * 20-50-500-10 with ReLU after both convolutions too. Weights are He-initialised (fan in; the last
+ * layer with gain 1) from seed. ARG for an unknown name lists the known; ARG where the images are
+ * too small for the structure. */
 AP_NODISCARD ap_status ap_network_builtin(const char *name, ap_shape3 input, size_t classes,
                                           uint64_t seed, ap_network **out, ap_error *err);
 /* Number of weights, biases of a node (0 for nodes without). */
