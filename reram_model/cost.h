@@ -40,8 +40,8 @@ void ap_cost_add(ap_cost *total, const ap_cost *layer);
 json_t *ap_cost_to_json(const ap_cost *cost);
 
 /* The published kind of table, computed from the components of the technology (AP_LEVEL_ADDED parts
- * are not in it). Peak operations: 2 per multiply-accumulate of an array read whole, every array
- * busy: R x floor(C/s) weights each activation_bits cycles. */
+ * are not in it). Peak operations: 2 per multiply-accumulate, every array
+ * busy: R x floor(C/s) weights an array, once in activation_bits x (OUs that cover it) cycles. */
 typedef struct {
   double ima_power_mw, ima_area_mm2;
   double tile_power_mw, tile_area_mm2;

@@ -1,0 +1,26 @@
+#include "reram_model/events.h"
+
+static void add(uint64_t *sum, uint64_t one) {
+  if (__builtin_add_overflow(*sum, one, sum)) *sum = UINT64_MAX;
+}
+
+void ap_events_add(ap_events *sum, const ap_events *one) {
+  add(&sum->ou_reads, one->ou_reads);
+  add(&sum->row_drives, one->row_drives);
+  add(&sum->cell_reads, one->cell_reads);
+  add(&sum->adc_conversions, one->adc_conversions);
+  add(&sum->sample_holds, one->sample_holds);
+  add(&sum->shift_adds, one->shift_adds);
+  add(&sum->partial_sum_adds, one->partial_sum_adds);
+  add(&sum->input_sum_adds, one->input_sum_adds);
+  add(&sum->index_fetch_bits, one->index_fetch_bits);
+  add(&sum->index_decodes, one->index_decodes);
+  add(&sum->input_register_bytes, one->input_register_bytes);
+  add(&sum->output_register_bytes, one->output_register_bytes);
+  add(&sum->edram_bytes, one->edram_bytes);
+  add(&sum->bus_bytes, one->bus_bytes);
+  add(&sum->router_bytes, one->router_bytes);
+  add(&sum->activations, one->activations);
+  add(&sum->pool_inputs, one->pool_inputs);
+  add(&sum->cycles, one->cycles);
+}
