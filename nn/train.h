@@ -35,13 +35,16 @@ typedef struct {
 typedef void ap_train_observer(void *context, const ap_train_report *report);
 
 /* Trains net in place.
- *   masks      NULL, or one pointer per node: 0/1 floats of that node's weight count (NULL: none);
- *              masked weights are 0 from the first step to the end
- *   checkpoint NULL, or a file: written every epoch and on interruption; if it exists and belongs
- * to this run (options, data, structure), training goes on from it with the same result as if it
- * had not stopped; removed at the end observer   NULL, or called about once a second and at every
- * epoch's end (step == epoch end) Errors: ARG (batch 0, epochs < 0, wrong input shape), FORMAT (a
- * foreign checkpoint), INTERNAL when the loss is not finite (names epoch and step), INTERRUPTED. */
+ *   masks       NULL, or one pointer per node (NULL: none) to 0/1 floats of that node's weight count;
+ *               masked weights are 0 from the first step to the end. A CONV or LINEAR filter whose
+ *               mask is 0 throughout has its bias held at 0 too. A BATCHNORM node's mask has one
+ *               float a channel and holds gamma and beta both.
+ *   checkpoint  NULL, or a file: written every epoch and on interruption; if it exists and belongs to
+ *               this run (options, data, structure), training goes on from it with the same result
+ *               as if it had not stopped; removed at the end
+ *   observer    NULL, or called about once a second and at every epoch's end (step == epoch end)
+ * Errors: ARG (batch 0, epochs < 0, wrong input shape), FORMAT (a foreign checkpoint), INTERNAL when
+ * the loss is not finite (names epoch and step), INTERRUPTED. */
 AP_NODISCARD ap_status ap_train(ap_backend *be, ap_network *net, const ap_dataset *data,
                                 const ap_train_options *options, const float *const *masks,
                                 const char *checkpoint, ap_train_observer *observer, void *context,

@@ -53,6 +53,8 @@ AP_NODISCARD ap_status ap_level_db_create(const ap_network *net, const ap_tech *
 void ap_level_db_destroy(ap_level_db *db);
 
 size_t ap_level_db_layers(const ap_level_db *db);
+ap_pruner ap_level_db_pruner(const ap_level_db *db);
+ap_snap ap_level_db_snap(const ap_level_db *db);
 const ap_layer_info *ap_level_db_layer(const ap_level_db *db, size_t layer);
 size_t ap_level_db_levels(const ap_level_db *db, size_t layer);
 const ap_keep_level *ap_level_db_level(const ap_level_db *db, size_t layer, size_t level);

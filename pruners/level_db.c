@@ -1,0 +1,428 @@
+#include "pruners/level_db.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/progress.h"
+#include "pruners/quantised_layer.h"
+#include "pruners/repair.h"
+
+typedef struct {
+  ap_layer_info info; /* of the database's own network */
+  ap_partition partition;
+  float *dense, *bias; /* K x N, N */
+  uint32_t *order;     /* vectors, most important first */
+  size_t n_levels;
+  ap_keep_level *levels;
+} layer_db;
+
+struct ap_level_db {
+  ap_network *net;
+  const ap_tech *tech;
+  ap_pool *pool;
+  const ap_moments *moments;
+  ap_level_db_options options;
+  size_t n_layers;
+  layer_db *layers;
+  char hash[AP_SHA256_TEXT];
+};
+
+static const char *const snap_names[] = {"crossbar", "ou", "none"};
+
+const char *ap_snap_name(ap_snap snap) { return snap_names[snap]; }
+
+ap_status ap_snap_parse(const char *text, ap_snap *out, ap_error *err) {
+  for (size_t i = 0; i < sizeof snap_names / sizeof snap_names[0]; i++) {
+    if (strcmp(text, snap_names[i]) == 0) {
+      *out = (ap_snap)i;
+      return AP_OK;
+    }
+  }
+  return ap_fail(err, AP_ERR_ARG, "unknown snapping '%.40s': crossbar, ou or none is expected",
+                 text);
+}
+
+ap_level_db_options ap_level_db_defaults(void) {
+  return (ap_level_db_options){
+      .pruner = {.name = "column-vector", .granularity = {.kind = AP_GRANULARITY_COLUMN_VECTOR}},
+      .snap = AP_SNAP_CROSSBAR,
+      .max_levels = 32,
+      .keep_min = 0.02};
+}
+
+/* Numbers of one kept set. Grouped convolutions occupy one matrix a group. */
+static ap_status count_kept(const ap_level_db *db, const layer_db *l, const uint8_t *kept,
+                            ap_map_summary *map, ap_events *events, ap_needs *needs,
+                            ap_error *err) {
+  return ap_map_count(ap_tech_array(db->tech), l->partition.granularity, kept, NULL, l->info.k,
+                      l->info.n / l->info.groups, l->info.positions, map, events, needs, err);
+}
+
+static ap_status fill_level(const ap_level_db *db, const layer_db *l, size_t m, uint8_t *kept,
+                            ap_keep_level *out, ap_error *err) {
+  ap_events events;
+  ap_needs needs;
+  ap_status st;
+  ap_pruner_keep_first(l->order, l->partition.count, m, kept);
+  st = count_kept(db, l, kept, &out->map, &events, &needs, err);
+  if (!st) st = ap_cost_layer(db->tech, &events, &needs, &out->cost, err);
+  if (st) return st;
+  out->n_kept = m;
+  out->keep = (double)m / (double)l->partition.count;
+  if (l->info.groups > 1) { /* kept whole, one matrix a group: the same numbers each time */
+    ap_map_summary one = out->map;
+    ap_cost cost = out->cost;
+    for (size_t g = 1; g < l->info.groups; g++) {
+      ap_map_summary_add(&out->map, &one);
+      ap_cost_add(&out->cost, &cost);
+    }
+  }
+  return AP_OK;
+}
+
+/* What a level must differ in from the next one. */
+static uint64_t unit_cost(const ap_level_db *db, const ap_map_summary *map) {
+  return db->options.snap == AP_SNAP_CROSSBAR ? map->crossbars : map->ous;
+}
+
+static ap_status cost_of(const ap_level_db *db, const layer_db *l, size_t m, uint8_t *kept,
+                         uint64_t *cost, ap_error *err) {
+  ap_map_summary map;
+  ap_status st;
+  ap_pruner_keep_first(l->order, l->partition.count, m, kept);
+  st = count_kept(db, l, kept, &map, NULL, NULL, err);
+  *cost = st ? 0 : unit_cost(db, &map);
+  return st;
+}
+
+/* The largest m in lo..hi whose cost is at most `limit` (that of lo is). Cost rises with m. */
+static ap_status largest_within(const ap_level_db *db, const layer_db *l, size_t lo, size_t hi,
+                                uint64_t limit, uint8_t *kept, size_t *out, ap_error *err) {
+  while (lo < hi) {
+    size_t mid = lo + (hi - lo + 1) / 2;
+    uint64_t cost;
+    ap_status st = cost_of(db, l, mid, kept, &cost, err);
+    if (st) return st;
+    if (cost <= limit) {
+      lo = mid;
+    } else {
+      hi = mid - 1;
+    }
+  }
+  *out = lo;
+  return AP_OK;
+}
+
+/* Kept counts of all levels, rising, at most `room`; the last is all vectors. */
+static ap_status choose_counts(const ap_level_db *db, const layer_db *l, uint8_t *kept, size_t room,
+                               size_t *counts, size_t *n, ap_error *err) {
+  size_t all = l->partition.count;
+  size_t least = (size_t)ceil(db->options.keep_min * (double)all - 1e-9);
+  uint64_t low, high, last = UINT64_MAX;
+  ap_status st;
+  *n = 0;
+  if (least < 1) least = 1;
+  if (least > all || l->info.groups > 1) least = all;
+  st = cost_of(db, l, least, kept, &low, err);
+  if (!st) st = cost_of(db, l, all, kept, &high, err);
+  for (size_t i = 0; i < room && !st; i++) {
+    size_t m = all;
+    uint64_t cost;
+    double share = (double)i / (double)(room - 1);
+    if (i + 1 < room && db->options.snap == AP_SNAP_NONE) {
+      m = least + (size_t)((double)(all - least) * share + 0.5);
+    } else if (i + 1 < room) {
+      uint64_t limit = low + (uint64_t)((double)(high - low) * share);
+      st = largest_within(db, l, least, all, limit, kept, &m, err);
+      if (st) break;
+    }
+    st = cost_of(db, l, m, kept, &cost, err);
+    if (st) break;
+    if (*n > 0 && cost == last) --*n; /* the same price: the larger set replaces the smaller */
+    counts[(*n)++] = m;
+    last = cost;
+  }
+  return st;
+}
+
+static ap_status build_layer(ap_level_db *db, size_t index, ap_error *err) {
+  layer_db *l = &db->layers[index];
+  ap_granularity granularity = db->options.pruner.granularity;
+  size_t room = db->options.max_levels, n = 0;
+  size_t *counts = ap_calloc(room, sizeof *counts);
+  uint8_t *kept = NULL;
+  const float *bias = db->net->nodes[l->info.node].bias;
+  ap_status st = AP_OK;
+  if (l->info.groups > 1) granularity = (ap_granularity){.kind = AP_GRANULARITY_DENSE};
+  st = ap_partition_init(granularity, ap_tech_array(db->tech), l->info.k,
+                         l->info.n / l->info.groups, &l->partition, err);
+  if (st) goto done;
+  l->dense = ap_calloc(l->info.k * l->info.n, sizeof *l->dense);
+  l->bias = ap_calloc(l->info.n, sizeof *l->bias);
+  l->order = ap_calloc(l->partition.count, sizeof *l->order);
+  l->levels = ap_calloc(room, sizeof *l->levels);
+  kept = ap_calloc(l->partition.count, 1);
+  if (!counts || !l->dense || !l->bias || !l->order || !l->levels || !kept) {
+    st = ap_fail(err, AP_ERR_MEMORY, "levels of %s", l->info.name);
+    goto done;
+  }
+  ap_layer_get_matrix(db->net, l->info.node, l->dense);
+  if (bias) memcpy(l->bias, bias, l->info.n * sizeof *bias);
+  if (l->info.groups == 1) st = ap_pruner_order(&l->partition, l->dense, l->order, err);
+  if (!st) st = choose_counts(db, l, kept, room, counts, &n, err);
+  for (size_t i = 0; i < n && !st; i++) {
+    st = fill_level(db, l, counts[i], kept, &l->levels[i], err);
+  }
+  l->n_levels = n;
+done:
+  if (st) st = ap_fail_context(err, st, "%s", l->info.name);
+  ap_free(counts);
+  ap_free(kept);
+  return st;
+}
+
+static ap_status hash_of(ap_level_db *db, ap_error *err) {
+  ap_hash *hash = NULL;
+  char text[AP_SHA256_TEXT], line[256], granularity[64];
+  const ap_level_db_options *o = &db->options;
+  ap_status st = ap_hash_create(&hash, err);
+  if (!st) st = ap_network_hash(db->net, text, err);
+  if (!st) ap_hash_add(hash, text, strlen(text));
+  if (!st) st = ap_tech_hash(db->tech, text, err);
+  if (!st) {
+    ap_hash_add(hash, text, strlen(text));
+    ap_granularity_print(o->pruner.granularity, granularity);
+    (void)snprintf(line, sizeof line, "%s|%s|%zu|%.17g|%d", granularity, ap_snap_name(o->snap),
+                   o->max_levels, o->keep_min, db->moments != NULL);
+    ap_hash_add(hash, line, strlen(line));
+    ap_hash_text(hash, db->hash);
+  }
+  ap_hash_destroy(hash);
+  return st;
+}
+
+ap_status ap_level_db_create(const ap_network *net, const ap_tech *tech, ap_pool *pool,
+                             const ap_moments *moments, const ap_level_db_options *options,
+                             ap_level_db **out, ap_error *err) {
+  ap_status st = AP_OK;
+  ap_level_db *db = NULL;
+  ap_layer_info *info = NULL;
+  *out = NULL;
+  if (options->max_levels < 2 || !(options->keep_min > 0 && options->keep_min <= 1)) {
+    return ap_fail(err, AP_ERR_ARG,
+                   "levels: at least 2 a layer and a least kept fraction in (0, 1] are expected, "
+                   "not %zu and %g",
+                   options->max_levels, options->keep_min);
+  }
+  db = ap_calloc(1, sizeof *db);
+  if (!db) return ap_fail(err, AP_ERR_MEMORY, "level database");
+  db->tech = tech;
+  db->pool = pool;
+  db->moments = moments;
+  db->options = *options;
+  st = ap_network_copy(net, &db->net, err);
+  if (st) goto done;
+  db->n_layers = ap_network_layers(db->net, NULL, 0);
+  if (db->n_layers == 0) {
+    st = ap_fail(err, AP_ERR_ARG, "%s has no layer with weights", net->name);
+    goto done;
+  }
+  info = ap_calloc(db->n_layers, sizeof *info);
+  db->layers = ap_calloc(db->n_layers, sizeof *db->layers);
+  if (!info || !db->layers) {
+    st = ap_fail(err, AP_ERR_MEMORY, "levels of %zu layers", db->n_layers);
+    goto done;
+  }
+  (void)ap_network_layers(db->net, info, db->n_layers);
+  for (size_t i = 0; i < db->n_layers && !st; i++) {
+    db->layers[i].info = info[i];
+    st = build_layer(db, i, err);
+  }
+  if (!st) st = hash_of(db, err);
+  if (st) goto done;
+  *out = db;
+  db = NULL;
+done:
+  ap_free(info);
+  ap_level_db_destroy(db);
+  return st;
+}
+
+void ap_level_db_destroy(ap_level_db *db) {
+  if (!db) return;
+  for (size_t i = 0; db->layers && i < db->n_layers; i++) {
+    ap_free(db->layers[i].dense);
+    ap_free(db->layers[i].bias);
+    ap_free(db->layers[i].order);
+    ap_free(db->layers[i].levels);
+  }
+  ap_free(db->layers);
+  ap_network_destroy(db->net);
+  ap_free(db);
+}
+
+size_t ap_level_db_layers(const ap_level_db *db) { return db->n_layers; }
+ap_pruner ap_level_db_pruner(const ap_level_db *db) { return db->options.pruner; }
+ap_snap ap_level_db_snap(const ap_level_db *db) { return db->options.snap; }
+
+const ap_layer_info *ap_level_db_layer(const ap_level_db *db, size_t layer) {
+  return &db->layers[layer].info;
+}
+
+size_t ap_level_db_levels(const ap_level_db *db, size_t layer) {
+  return db->layers[layer].n_levels;
+}
+
+const ap_keep_level *ap_level_db_level(const ap_level_db *db, size_t layer, size_t level) {
+  return &db->layers[layer].levels[level];
+}
+
+size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep) {
+  const layer_db *l = &db->layers[layer];
+  size_t i = 0;
+  while (i + 1 < l->n_levels && l->levels[i].keep < keep - 1e-12) i++;
+  return i;
+}
+
+double ap_level_db_dense_crossbars(const ap_level_db *db) {
+  double sum = 0;
+  for (size_t i = 0; i < db->n_layers; i++) {
+    const layer_db *l = &db->layers[i];
+    sum += (double)l->levels[l->n_levels - 1].map.crossbars_dense;
+  }
+  return sum;
+}
+
+const char *ap_level_db_hash(const ap_level_db *db) { return db->hash; }
+
+static ap_status kept_weights(const layer_db *l, size_t level, uint8_t *weights, ap_error *err) {
+  size_t count = l->partition.count, k = l->info.k, n = l->info.n;
+  uint8_t *kept;
+  float *ones;
+  if (level + 1 == l->n_levels) {
+    memset(weights, 1, k * n);
+    return AP_OK;
+  }
+  kept = ap_calloc(count, 1);
+  ones = ap_calloc(k * n, sizeof *ones);
+  if (!kept || !ones) {
+    ap_free(kept);
+    ap_free(ones);
+    return ap_fail(err, AP_ERR_MEMORY, "mask of %s", l->info.name);
+  }
+  ap_pruner_keep_first(l->order, count, l->levels[level].n_kept, kept);
+  for (size_t i = 0; i < k * n; i++) ones[i] = 1.0f;
+  ap_partition_mask_f32(&l->partition, kept, ones);
+  for (size_t i = 0; i < k * n; i++) weights[i] = ones[i] != 0.0f;
+  ap_free(kept);
+  ap_free(ones);
+  return AP_OK;
+}
+
+ap_status ap_level_db_mask(const ap_level_db *db, size_t layer, size_t level, float *mask,
+                           ap_error *err) {
+  const layer_db *l = &db->layers[layer];
+  size_t size = l->info.k * l->info.n;
+  uint8_t *kept = ap_calloc(size, 1);
+  ap_status st;
+  if (!kept) return ap_fail(err, AP_ERR_MEMORY, "mask of %s", l->info.name);
+  st = kept_weights(l, level, kept, err);
+  for (size_t i = 0; i < size && !st; i++) mask[i] = (float)kept[i];
+  ap_free(kept);
+  return st;
+}
+
+/* repair: NULL leaves the kept weights as they are. */
+static ap_status level_matrix(const ap_level_db *db, const layer_db *l, size_t level,
+                              const ap_repair *repair, uint8_t *kept, float *matrix, float *bias,
+                              ap_error *err) {
+  size_t k = l->info.k, n = l->info.n;
+  ap_status st = kept_weights(l, level, kept, err);
+  if (st) return st;
+  if (repair && level + 1 < l->n_levels) {
+    st = ap_repair_columns(repair, db->pool, n, n, l->dense, kept, l->bias, matrix, bias, err);
+  } else {
+    for (size_t i = 0; i < k * n; i++) matrix[i] = kept[i] ? l->dense[i] : 0.0f;
+    memcpy(bias, l->bias, n * sizeof *bias);
+  }
+  if (!st && db->options.pruner.granularity.kind == AP_GRANULARITY_FILTER) {
+    for (size_t j = 0; j < n; j++) { /* a removed filter takes its bias along */
+      bool any = false;
+      for (size_t i = 0; i < k; i++) any = any || kept[i * n + j];
+      if (!any) bias[j] = 0.0f;
+    }
+  }
+  if (st) return st;
+  return ap_quantise_in_place(matrix, k, n, ap_tech_array(db->tech)->weight_bits, err);
+}
+
+static ap_status open_repair(const ap_level_db *db, size_t layer, ap_repair **out, ap_error *err) {
+  ap_repair_options options = ap_repair_defaults();
+  const layer_db *l = &db->layers[layer];
+  *out = NULL;
+  if (!db->moments || l->info.groups > 1 || l->n_levels < 2) return AP_OK;
+  return ap_repair_create(ap_moments_matrix(db->moments, layer, 0), l->info.k, &options, out, err);
+}
+
+ap_status ap_level_db_matrix(const ap_level_db *db, size_t layer, size_t level, float *matrix,
+                             float *bias, ap_error *err) {
+  const layer_db *l = &db->layers[layer];
+  ap_repair *repair = NULL;
+  uint8_t *kept = ap_calloc(l->info.k * l->info.n, 1);
+  ap_status st = kept ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "level of %s", l->info.name);
+  if (!st) st = open_repair(db, layer, &repair, err);
+  if (!st) st = level_matrix(db, l, level, repair, kept, matrix, bias, err);
+  ap_repair_destroy(repair);
+  ap_free(kept);
+  return st;
+}
+
+static ap_status register_layer(const ap_level_db *db, size_t layer, ap_evaluator *ev,
+                                ap_progress *progress, size_t *done, ap_error *err) {
+  const layer_db *l = &db->layers[layer];
+  size_t size = l->info.k * l->info.n, number = 0;
+  float *matrix = ap_calloc(size, sizeof *matrix), *bias = ap_calloc(l->info.n, sizeof *bias);
+  uint8_t *kept = ap_calloc(size, 1);
+  ap_repair *repair = NULL;
+  ap_status st = AP_OK;
+  if (!matrix || !bias || !kept) {
+    st = ap_fail(err, AP_ERR_MEMORY, "levels of %s", l->info.name);
+    goto out;
+  }
+  st = open_repair(db, layer, &repair, err);
+  for (size_t i = 0; i < l->n_levels && !st; i++) {
+    if (ap_interrupted()) {
+      st = ap_fail(err, AP_ERR_INTERRUPTED, "interrupted while building the level database");
+      break;
+    }
+    st = level_matrix(db, l, i, repair, kept, matrix, bias, err);
+    if (!st) st = ap_evaluator_add_level(ev, layer, matrix, bias, &number, err);
+    if (!st && number != i + 1) {
+      st =
+          ap_fail(err, AP_ERR_INTERNAL, "%s: level %zu became number %zu", l->info.name, i, number);
+    }
+    ap_progress_set(progress, ++*done, l->info.name);
+  }
+out:
+  ap_repair_destroy(repair);
+  ap_free(matrix);
+  ap_free(bias);
+  ap_free(kept);
+  return st;
+}
+
+ap_status ap_level_db_register(const ap_level_db *db, ap_evaluator *ev, bool quiet, ap_error *err) {
+  ap_status st = AP_OK;
+  size_t total = 0, done = 0;
+  ap_progress *progress;
+  for (size_t i = 0; i < db->n_layers; i++) total += db->layers[i].n_levels;
+  progress = ap_progress_create("level database", total, quiet);
+  for (size_t i = 0; i < db->n_layers && !st; i++) {
+    st = register_layer(db, i, ev, progress, &done, err);
+  }
+  ap_progress_end(progress);
+  return st;
+}

@@ -1,0 +1,269 @@
+#include "pruners/network_price.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "pruners/quantised_layer.h"
+
+/* The columns of one group out of K x N integers. */
+static void take_columns(const int32_t *q, size_t k, size_t n, size_t first, size_t count,
+                         int32_t *out) {
+  for (size_t i = 0; i < k; i++) memcpy(out + i * count, q + i * n + first, count * sizeof *out);
+}
+
+static ap_status check_mapping(const ap_array_spec *spec, ap_granularity granularity,
+                               const int32_t *q, size_t k, size_t n, uint64_t positions,
+                               const ap_map_summary *counted, ap_error *err) {
+  ap_mapping *mapping = NULL;
+  int32_t *back = NULL;
+  ap_map_summary summary;
+  ap_status st = ap_mapping_create(spec, granularity, q, k, n, &mapping, err);
+  if (st) return st;
+  back = ap_calloc(k * n, sizeof *back);
+  if (!back) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%zu x %zu weights", k, n);
+    goto done;
+  }
+  st = ap_mapping_reconstruct(mapping, back, err);
+  if (!st) st = ap_mapping_summary(mapping, positions, &summary, err);
+  if (st) goto done;
+  for (size_t i = 0; i < k * n; i++) {
+    if (back[i] != q[i]) {
+      st = ap_fail(err, AP_ERR_INTERNAL,
+                   "mapping gives back %d for the weight %d (row %zu, column %zu)", (int)back[i],
+                   (int)q[i], i / n, i % n);
+      goto done;
+    }
+  }
+  if (summary.crossbars != counted->crossbars || summary.ous != counted->ous ||
+      summary.index_bits != counted->index_bits) {
+    st = ap_fail(err, AP_ERR_INTERNAL, "mapping and counting disagree");
+  }
+done:
+  ap_free(back);
+  ap_mapping_destroy(mapping);
+  return st;
+}
+
+/* Counts of a matrix of integers: which vectors are non-trivial, what they occupy and do. */
+static ap_status count_matrix(const ap_array_spec *spec, ap_granularity granularity,
+                              const int32_t *q, size_t k, size_t n, uint64_t positions,
+                              ap_map_summary *map, ap_events *events, ap_needs *needs,
+                              ap_error *err) {
+  ap_partition partition;
+  uint8_t *kept = NULL, *live = NULL;
+  ap_status st = ap_partition_init(granularity, spec, k, n, &partition, err);
+  if (st) return st;
+  kept = ap_calloc(partition.count, 1);
+  live = ap_calloc(k, 1);
+  if (!kept || !live) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%zu vectors", partition.count);
+  } else {
+    ap_partition_kept(&partition, q, kept);
+    for (size_t i = 0; i < k; i++) {
+      for (size_t j = 0; j < n && !live[i]; j++) live[i] = q[i * n + j] != 0;
+    }
+    st = ap_map_count(spec, granularity, kept,
+                      granularity.kind == AP_GRANULARITY_FILTER ? live : NULL, k, n, positions, map,
+                      events, needs, err);
+  }
+  ap_free(kept);
+  ap_free(live);
+  return st;
+}
+
+/* groups: how many equal sets of columns have inputs (and so a matrix) of their own. */
+static ap_status price_integers(const ap_tech *tech, ap_granularity granularity, bool check,
+                                const int32_t *q, size_t groups, ap_layer_price *out,
+                                ap_error *err) {
+  const ap_array_spec *spec = ap_tech_array(tech);
+  size_t k = out->info.k, n = out->info.n, width = n / groups;
+  int32_t *part = ap_calloc(k * width, sizeof *part);
+  ap_status st = AP_OK;
+  if (!part) return ap_fail(err, AP_ERR_MEMORY, "%zu x %zu weights", k, width);
+  for (size_t g = 0; g < groups && !st; g++) {
+    ap_map_summary map;
+    ap_events events;
+    ap_needs needs;
+    ap_cost cost;
+    take_columns(q, k, n, g * width, width, part);
+    st = count_matrix(spec, granularity, part, k, width, out->info.positions, &map, &events, &needs,
+                      err);
+    if (!st) st = ap_cost_layer(tech, &events, &needs, &cost, err);
+    if (!st && check) {
+      st = check_mapping(spec, granularity, part, k, width, out->info.positions, &map, err);
+    }
+    if (st) break;
+    if (g == 0) {
+      out->map = map;
+    } else {
+      ap_map_summary_add(&out->map, &map);
+    }
+    ap_events_add(&out->events, &events);
+    ap_cost_add(&out->cost, &cost);
+  }
+  if (!st && groups > 1) out->map.n = n;
+  ap_free(part);
+  return st;
+}
+
+static ap_status price_layer(const ap_tech *tech, ap_granularity granularity, bool check,
+                             const float *matrix, size_t groups, ap_layer_price *out,
+                             ap_error *err) {
+  size_t size = out->info.k * out->info.n;
+  int32_t *q = ap_calloc(size, sizeof *q);
+  float *scale = ap_calloc(out->info.n, sizeof *scale);
+  ap_status st = AP_OK;
+  if (!q || !scale) st = ap_fail(err, AP_ERR_MEMORY, "%zu quantised weights", size);
+  if (!st) {
+    st = ap_quantise_columns(matrix, out->info.k, out->info.n, ap_tech_array(tech)->weight_bits, q,
+                             scale, err);
+  }
+  if (!st) st = price_integers(tech, granularity, check, q, groups, out, err);
+  ap_free(q);
+  ap_free(scale);
+  return st ? ap_fail_context(err, st, "%s", out->info.name) : AP_OK;
+}
+
+static void add_up(ap_network_price *price) {
+  for (size_t i = 0; i < price->n_layers; i++) {
+    if (i == 0) {
+      price->map = price->layers[0].map;
+    } else {
+      ap_map_summary_add(&price->map, &price->layers[i].map);
+    }
+    ap_events_add(&price->events, &price->layers[i].events);
+    ap_cost_add(&price->cost, &price->layers[i].cost);
+  }
+  price->map.k = price->map.n = 0;
+}
+
+static ap_status new_price(size_t n_layers, ap_network_price **out, ap_error *err) {
+  ap_network_price *p = ap_calloc(1, sizeof *p);
+  if (p) p->layers = ap_calloc(n_layers, sizeof *p->layers);
+  if (!p || !p->layers) {
+    ap_network_price_destroy(p);
+    *out = NULL;
+    return ap_fail(err, AP_ERR_MEMORY, "price of %zu layers", n_layers);
+  }
+  p->n_layers = n_layers;
+  *out = p;
+  return AP_OK;
+}
+
+ap_status ap_network_price_create(const ap_network *net, const ap_tech *tech,
+                                  ap_granularity granularity, bool check, ap_network_price **out,
+                                  ap_error *err) {
+  size_t n_layers = ap_network_layers(net, NULL, 0);
+  ap_layer_info *info = ap_calloc(n_layers, sizeof *info);
+  ap_network_price *p = NULL;
+  ap_status st = AP_OK;
+  *out = NULL;
+  if (!info) return ap_fail(err, AP_ERR_MEMORY, "price of %zu layers", n_layers);
+  st = new_price(n_layers, &p, err);
+  (void)ap_network_layers(net, info, n_layers);
+  for (size_t i = 0; i < n_layers && !st; i++) {
+    float *matrix = ap_calloc(info[i].k * info[i].n, sizeof *matrix);
+    p->layers[i].info = info[i];
+    if (!matrix) {
+      st = ap_fail(err, AP_ERR_MEMORY, "weights of %s", info[i].name);
+      break;
+    }
+    ap_layer_get_matrix(net, info[i].node, matrix);
+    st = price_layer(tech, granularity, check, matrix, info[i].groups, &p->layers[i], err);
+    ap_free(matrix);
+  }
+  if (!st) {
+    add_up(p);
+    *out = p;
+    p = NULL;
+  }
+  ap_free(info);
+  ap_network_price_destroy(p);
+  return st;
+}
+
+ap_status ap_matrix_price_create(const char *name, const float *matrix, size_t k, size_t n,
+                                 size_t positions, const ap_tech *tech, ap_granularity granularity,
+                                 bool check, ap_network_price **out, ap_error *err) {
+  ap_network_price *p = NULL;
+  ap_status st;
+  *out = NULL;
+  if (k == 0 || n == 0 || positions == 0) {
+    return ap_fail(err, AP_ERR_ARG,
+                   "%s: a matrix of %zu x %zu for %zu positions has nothing to map", name, k, n,
+                   positions);
+  }
+  st = new_price(1, &p, err);
+  if (st) return st;
+  p->layers[0].info = (ap_layer_info){.name = name,
+                                      .k = k,
+                                      .n = n,
+                                      .positions = positions,
+                                      .c_in = k,
+                                      .c_out = n,
+                                      .kh = 1,
+                                      .kw = 1,
+                                      .stride = 1,
+                                      .groups = 1,
+                                      .macs = k * n * positions};
+  st = price_layer(tech, granularity, check, matrix, 1, &p->layers[0], err);
+  if (!st) {
+    add_up(p);
+    *out = p;
+    p = NULL;
+  }
+  ap_network_price_destroy(p);
+  return st;
+}
+
+void ap_network_price_destroy(ap_network_price *price) {
+  if (!price) return;
+  ap_free(price->layers);
+  ap_free(price);
+}
+
+static json_t *one_to_json(const char *name, const ap_map_summary *map, const ap_cost *cost,
+                           bool with_cost) {
+  json_t *object = ap_map_summary_to_json(map), *named = json_object();
+  int bad = !object || !named;
+  if (!bad && name) bad = json_object_set_new(named, "name", json_string(name));
+  if (!bad) bad = json_object_update(named, object);
+  if (!bad && !name) {
+    (void)json_object_del(named, "K");
+    (void)json_object_del(named, "N");
+    (void)json_object_del(named, "row_index");
+    (void)json_object_del(named, "column_index");
+  }
+  if (!bad && with_cost) {
+    json_t *prices = ap_cost_to_json(cost);
+    bad = !prices || json_object_update(named, prices);
+    json_decref(prices);
+  }
+  json_decref(object);
+  if (bad) {
+    json_decref(named);
+    return NULL;
+  }
+  return named;
+}
+
+json_t *ap_network_price_to_json(const ap_network_price *price, bool with_cost) {
+  json_t *root = json_object(), *layers = json_array();
+  int bad = !root || !layers;
+  for (size_t i = 0; i < price->n_layers && !bad; i++) {
+    const ap_layer_price *l = &price->layers[i];
+    bad = json_array_append_new(layers, one_to_json(l->info.name, &l->map, &l->cost, with_cost));
+  }
+  if (!bad) bad = json_object_set(root, "layers", layers);
+  if (!bad) {
+    bad =
+        json_object_set_new(root, "total", one_to_json(NULL, &price->map, &price->cost, with_cost));
+  }
+  json_decref(layers);
+  if (bad) {
+    json_decref(root);
+    return NULL;
+  }
+  return root;
+}

@@ -1,0 +1,185 @@
+#include "pruners/policy.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/json.h"
+
+#define SCHEMA "autoprune-policy-1"
+#define MAX_LAYERS 100000
+
+static ap_status new_policy(size_t n_layers, ap_policy **out, ap_error *err) {
+  ap_policy *p = ap_calloc(1, sizeof *p);
+  if (p) p->layers = ap_calloc(n_layers, sizeof *p->layers);
+  if (!p || !p->layers) {
+    ap_policy_destroy(p);
+    *out = NULL;
+    return ap_fail(err, AP_ERR_MEMORY, "policy of %zu layers", n_layers);
+  }
+  p->n_layers = n_layers;
+  *out = p;
+  return AP_OK;
+}
+
+void ap_policy_destroy(ap_policy *policy) {
+  if (!policy) return;
+  for (size_t i = 0; policy->layers && i < policy->n_layers; i++) ap_free(policy->layers[i].name);
+  ap_free(policy->layers);
+  ap_free(policy);
+}
+
+ap_status ap_policy_from_levels(const ap_level_db *db, const uint32_t *levels, ap_policy **out,
+                                ap_error *err) {
+  ap_policy *p = NULL;
+  ap_status st = new_policy(ap_level_db_layers(db), &p, err);
+  *out = NULL;
+  if (st) return st;
+  p->pruner = ap_level_db_pruner(db);
+  for (size_t i = 0; i < p->n_layers; i++) {
+    const ap_keep_level *level = ap_level_db_level(db, i, levels[i]);
+    p->layers[i].name = ap_strdup(ap_level_db_layer(db, i)->name);
+    p->layers[i].keep = level->keep;
+    p->layers[i].n_kept = level->n_kept;
+    if (!p->layers[i].name) {
+      ap_policy_destroy(p);
+      return ap_fail(err, AP_ERR_MEMORY, "policy");
+    }
+  }
+  *out = p;
+  return AP_OK;
+}
+
+ap_status ap_policy_save(const char *path, const ap_policy *policy, const json_t *extra, bool force,
+                         ap_error *err) {
+  json_t *root = json_object(), *layers = json_array();
+  char granularity[64];
+  ap_status st = AP_OK;
+  int bad = !root || !layers;
+  ap_granularity_print(policy->pruner.granularity, granularity);
+  if (!bad) bad = json_object_set_new(root, "schema", json_string(SCHEMA));
+  if (!bad) bad = json_object_set_new(root, "pruner", json_string(policy->pruner.name));
+  if (!bad) bad = json_object_set_new(root, "granularity", json_string(granularity));
+  for (size_t i = 0; i < policy->n_layers && !bad; i++) {
+    bad = json_array_append_new(layers, json_pack("{s:s, s:f, s:I}", "name", policy->layers[i].name,
+                                                  "keep", policy->layers[i].keep, "vectors_kept",
+                                                  (json_int_t)policy->layers[i].n_kept));
+  }
+  if (!bad) bad = json_object_set(root, "layers", layers);
+  if (!bad && extra) {
+    const char *key;
+    json_t *value, *source = json_deep_copy(extra);
+    bad = !source;
+    json_object_foreach(source, key, value) bad = bad || json_object_set(root, key, value);
+    json_decref(source);
+  }
+  st = bad ? ap_fail(err, AP_ERR_MEMORY, "policy as JSON") : ap_json_save(path, root, force, err);
+  json_decref(layers);
+  json_decref(root);
+  return st;
+}
+
+static ap_status read_layer(const json_t *item, const char *where, struct ap_policy_layer *out,
+                            ap_error *err) {
+  const char *name;
+  ap_status st = ap_json_string(item, "name", where, &name, err);
+  if (!st) st = ap_json_number(item, "keep", 0, 1, where, &out->keep, err);
+  if (!st) st = ap_json_size(item, "vectors_kept", 0, SIZE_MAX / 2, where, &out->n_kept, err);
+  if (st) return st;
+  out->name = ap_strdup(name);
+  return out->name ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "policy");
+}
+
+ap_status ap_policy_load(const char *path, ap_policy **out, ap_error *err) {
+  json_t *root = NULL;
+  const json_t *layers;
+  const char *schema, *text;
+  ap_policy *p = NULL;
+  ap_status st = ap_json_load(path, &root, err);
+  *out = NULL;
+  if (st) return st;
+  st = ap_json_string(root, "schema", path, &schema, err);
+  if (!st && strcmp(schema, SCHEMA) != 0) {
+    st = ap_fail(err, AP_ERR_FORMAT, "%s: schema '%.40s', expected " SCHEMA, path, schema);
+  }
+  if (!st) st = ap_json_string(root, "granularity", path, &text, err);
+  if (!st) st = ap_json_array(root, "layers", path, &layers, err);
+  if (st) goto done;
+  if (json_array_size(layers) == 0 || json_array_size(layers) > MAX_LAYERS) {
+    st = ap_fail(err, AP_ERR_FORMAT, "%s: layers: %zu entries, expected 1 to %d", path,
+                 json_array_size(layers), MAX_LAYERS);
+    goto done;
+  }
+  st = new_policy(json_array_size(layers), &p, err);
+  if (!st) st = ap_pruner_parse(text, &p->pruner, err);
+  for (size_t i = 0; i < json_array_size(layers) && !st; i++) {
+    char *where = ap_sprintf("%s: layers[%zu]", path, i);
+    st = where ? read_layer(json_array_get(layers, i), where, &p->layers[i], err)
+               : ap_fail(err, AP_ERR_MEMORY, "policy");
+    ap_free(where);
+  }
+  if (!st) {
+    *out = p;
+    p = NULL;
+  }
+done:
+  ap_policy_destroy(p);
+  json_decref(root);
+  return st;
+}
+
+static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_layer_info *info,
+                             const ap_array_spec *array, ap_network *net, ap_error *err) {
+  const struct ap_policy_layer *wish = &policy->layers[index];
+  size_t size = info->k * info->n;
+  ap_partition partition;
+  float *matrix = NULL;
+  uint32_t *order = NULL;
+  uint8_t *kept = NULL;
+  ap_status st;
+  if (strcmp(wish->name, info->name) != 0) {
+    return ap_fail(err, AP_ERR_ARG, "policy layer %zu is '%s', the network's is '%s'", index,
+                   wish->name, info->name);
+  }
+  if (info->groups > 1) return AP_OK; /* grouped convolutions are kept whole */
+  st = ap_partition_init(policy->pruner.granularity, array, info->k, info->n, &partition, err);
+  if (st) return st;
+  if (wish->n_kept > partition.count) {
+    return ap_fail(err, AP_ERR_ARG, "policy keeps %zu vectors of %s, which has %zu on this array",
+                   wish->n_kept, info->name, partition.count);
+  }
+  matrix = ap_calloc(size, sizeof *matrix);
+  order = ap_calloc(partition.count, sizeof *order);
+  kept = ap_calloc(partition.count, 1);
+  if (!matrix || !order || !kept) {
+    st = ap_fail(err, AP_ERR_MEMORY, "pruning of %s", info->name);
+    goto done;
+  }
+  ap_layer_get_matrix(net, info->node, matrix);
+  st = ap_pruner_order(&partition, matrix, order, err);
+  if (st) goto done;
+  ap_pruner_keep_first(order, partition.count, wish->n_kept, kept);
+  if (wish->n_kept < partition.count) ap_partition_mask_f32(&partition, kept, matrix);
+  ap_layer_set_matrix(net, info->node, matrix);
+done:
+  ap_free(matrix);
+  ap_free(order);
+  ap_free(kept);
+  return st;
+}
+
+ap_status ap_policy_apply(const ap_policy *policy, const ap_array_spec *array, ap_network *net,
+                          ap_error *err) {
+  size_t n = ap_network_layers(net, NULL, 0);
+  ap_layer_info *info;
+  ap_status st = AP_OK;
+  if (n != policy->n_layers) {
+    return ap_fail(err, AP_ERR_ARG, "policy has %zu layers, the network has %zu with weights",
+                   policy->n_layers, n);
+  }
+  info = ap_calloc(n, sizeof *info);
+  if (!info) return ap_fail(err, AP_ERR_MEMORY, "policy");
+  (void)ap_network_layers(net, info, n);
+  for (size_t i = 0; i < n && !st; i++) st = apply_layer(policy, i, &info[i], array, net, err);
+  ap_free(info);
+  return st;
+}
