@@ -26,8 +26,9 @@ typedef struct ap_dataset ap_dataset;
 /* name: "fashion-mnist", "mnist", "cifar10" (searched in $AUTOPRUNE_DATA, the user's cache and the
  * system's data folders; the error lists the places and how to get the data), or a directory with
  * files of one of the two formats. Splits are drawn with a seed fixed in the code, so that they are
- * the same for everyone. With fewer than 12,000 training images the three splits take 1/60, 1/24
- * and 1/24 of them.
+ * the same for everyone: the training images are shuffled once, the first are calibration, search
+ * and selection, the rest is train; the test split keeps the files' order. With fewer than 12,000
+ * training images the three splits take 1/60, 1/24 and 1/24 of them, at least 1 each.
  * Errors: IO; FORMAT with file, byte offset and expectation (magic, counts that disagree, label out
  * of range, truncated or trailing bytes); MEMORY. */
 AP_NODISCARD ap_status ap_dataset_open(const char *name, ap_dataset **out, ap_error *err);
@@ -38,13 +39,14 @@ typedef struct {
 } ap_dataset_info;
 const char *ap_dataset_name(const ap_dataset *data);
 ap_dataset_info ap_dataset_describe(const ap_dataset *data, ap_split split);
-/* SHA-256 over all pixels and labels. */
+/* SHA-256 over sizes, pixels and labels in the order of the splits. */
 const char *ap_dataset_hash(const ap_dataset *data);
 /* uint8 [n_images, channels, height, width] and labels of one split, owned by the data set. */
 const uint8_t *ap_dataset_pixels(const ap_dataset *data, ap_split split);
 const int32_t *ap_dataset_labels(const ap_dataset *data, ap_split split);
 /* Mean and standard deviation per channel of the training split's pixels scaled to 0..1 (at most 4
- * channels); what models trained here are normalised with. */
+ * channels; 0 and 1 for absent ones, 1 for a deviation of 0); what models trained here are
+ * normalised with. */
 void ap_dataset_statistics(const ap_dataset *data, float mean[4], float std[4]);
 
 AP_EXTERN_C_END
