@@ -14,9 +14,9 @@
 #include "base/status.h"
 AP_EXTERN_C_BEGIN
 
-/* What the critic learns from: all stored steps alike, or AMC's public code, which passes over a
- * step when the one before the previous one ended an episode, and so nearly never shows the first
- * layer to the critic. The latter is there for an ablation only. */
+/* What the critic learns from: all stored steps alike, or AMC's public code, which passes over
+ * every step that follows the end of an episode and so almost never shows the first layer to the
+ * critic. The latter is there for an ablation only. */
 typedef enum { AP_SAMPLER_UNIFORM, AP_SAMPLER_AMC_CODE } ap_sampler;
 
 #define AP_SEARCH_AUTO SIZE_MAX
@@ -42,7 +42,8 @@ typedef struct {
   double actor_rate, critic_rate; /* Adam's learning rates */
   double tau;           /* target networks follow by this fraction at each update, (0,1] */
   double discount;      /* [0,1] */
-  double baseline_rate; /* moving average of mini-batch rewards, taken off them; [0,1), 0: none */
+  double baseline_rate; /* share of the newest mini-batch in the moving average of rewards that is
+                           taken off them, [0,1]; 0: nothing is taken off */
 
   /* evolution, knapsack */
   size_t population;   /* parents kept */
