@@ -1,0 +1,219 @@
+#include "agent/prune_env.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+
+#define N_FEATURES 11
+#define N_STATIC 8 /* the features that only the layer decides */
+
+struct ap_prune_env {
+  const ap_level_db *db;
+  ap_evaluator *ev;
+  ap_reward reward;
+  ap_env iface;
+  size_t n_layers;
+  double dense_accuracy, dense_cost, full_cost; /* cost: crossbars, or OUs (see level_cost) */
+  double *features;                             /* n_layers x N_STATIC, scaled */
+  char identity[AP_SHA256_TEXT];
+};
+
+/* Crossbars where levels are whole crossbars, OUs otherwise. */
+static double cost_of(const ap_level_db *db, const ap_map_summary *map) {
+  return (double)(ap_level_db_snap(db) == AP_SNAP_CROSSBAR ? map->crossbars : map->ous);
+}
+
+static size_t env_n_levels(void *self, size_t t) {
+  return ap_level_db_levels(((ap_prune_env *)self)->db, t);
+}
+
+static double env_level_action(void *self, size_t t, size_t level) {
+  return ap_level_db_level(((ap_prune_env *)self)->db, t, level)->keep;
+}
+
+static size_t env_action_level(void *self, size_t t, double executed) {
+  return ap_level_db_find(((ap_prune_env *)self)->db, t, executed);
+}
+
+static double env_level_cost(void *self, size_t t, size_t level) {
+  const ap_prune_env *env = self;
+  return cost_of(env->db, &ap_level_db_level(env->db, t, level)->map);
+}
+
+static double env_snap(void *self, size_t t, double action) {
+  return env_level_action(self, t, env_action_level(self, t, action));
+}
+
+static void env_observe(void *self, size_t t, const double *executed, double *state) {
+  const ap_prune_env *env = self;
+  double saved = 0, rest = 0;
+  memcpy(state, env->features + t * N_STATIC, N_STATIC * sizeof *state);
+  for (size_t i = 0; i < env->n_layers; i++) {
+    double full = env_level_cost(self, i, env_n_levels(self, i) - 1);
+    if (i < t) {
+      saved += full - env_level_cost(self, i, env_action_level(self, i, executed[i]));
+    } else {
+      rest += full;
+    }
+  }
+  state[N_STATIC] = saved / env->full_cost;
+  state[N_STATIC + 1] = rest / env->full_cost;
+  state[N_STATIC + 2] = t > 0 ? executed[t - 1] : 1.0;
+}
+
+void ap_prune_env_levels(const ap_prune_env *env, const double *executed, uint32_t *levels) {
+  for (size_t t = 0; t < env->n_layers; t++) {
+    levels[t] = (uint32_t)ap_level_db_find(env->db, t, executed[t]);
+  }
+}
+
+static ap_status env_evaluate(void *self, size_t n, const double *executed, ap_outcome *out,
+                              ap_error *err) {
+  ap_prune_env *env = self;
+  size_t layers = env->n_layers;
+  uint32_t *levels = ap_calloc(n * layers, sizeof *levels);
+  ap_score *scores = ap_calloc(n, sizeof *scores);
+  ap_status st = AP_OK;
+  if (!levels || !scores) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%zu candidates", n);
+    goto done;
+  }
+  for (size_t i = 0; i < n; i++) {
+    ap_prune_env_levels(env, executed + i * layers, levels + i * layers);
+    memset(&out[i], 0, sizeof out[i]);
+    for (size_t t = 0; t < layers; t++) {
+      out[i].crossbars += env_level_cost(env, t, levels[i * layers + t]);
+      levels[i * layers + t]++; /* the evaluator's level 0 is the network before quantisation */
+    }
+  }
+  st = ap_evaluator_run(env->ev, n, levels, scores, err);
+  if (st) goto done;
+  for (size_t i = 0; i < n; i++) {
+    out[i].accuracy = scores[i].accuracy;
+    out[i].loss = scores[i].loss;
+    out[i].image_forwards = (double)scores[i].images;
+    ap_reward_fill(&env->reward, env->dense_accuracy, env->dense_cost, &out[i]);
+  }
+done:
+  ap_free(levels);
+  ap_free(scores);
+  return st;
+}
+
+/* Scales each of the features to 0..1 over the layers; a constant feature becomes 0.5. */
+static void scale_features(double *features, size_t n) {
+  for (size_t f = 0; f < N_STATIC; f++) {
+    double lo = features[f], hi = features[f];
+    for (size_t t = 1; t < n; t++) {
+      double x = features[t * N_STATIC + f];
+      if (x < lo) lo = x;
+      if (x > hi) hi = x;
+    }
+    for (size_t t = 0; t < n; t++) {
+      double *x = &features[t * N_STATIC + f];
+      *x = hi > lo ? (*x - lo) / (hi - lo) : 0.5;
+    }
+  }
+}
+
+static void fill_features(ap_prune_env *env) {
+  for (size_t t = 0; t < env->n_layers; t++) {
+    const ap_layer_info *l = ap_level_db_layer(env->db, t);
+    double *x = env->features + t * N_STATIC;
+    x[0] = (double)t;
+    x[1] = l->is_conv ? 1 : 0;
+    x[2] = (double)l->c_in;
+    x[3] = (double)l->c_out;
+    x[4] = (double)(l->kh * l->kw);
+    x[5] = (double)l->stride;
+    x[6] = (double)(l->k * l->n);
+    x[7] = env_level_cost(env, t, env_n_levels(env, t) - 1);
+  }
+  scale_features(env->features, env->n_layers);
+}
+
+/* Accuracy of all layers at their last level, and the costs to compare with. */
+static ap_status measure_dense(ap_prune_env *env, ap_error *err) {
+  uint32_t *levels = ap_calloc(env->n_layers, sizeof *levels);
+  ap_score score;
+  ap_status st = levels ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "environment");
+  for (size_t t = 0; t < env->n_layers && !st; t++) {
+    const ap_keep_level *full = ap_level_db_level(env->db, t, ap_level_db_levels(env->db, t) - 1);
+    levels[t] = (uint32_t)ap_level_db_levels(env->db, t);
+    env->full_cost += cost_of(env->db, &full->map);
+    env->dense_cost += ap_level_db_snap(env->db) == AP_SNAP_CROSSBAR
+                           ? (double)full->map.crossbars_dense
+                           : (double)full->map.ous_dense;
+  }
+  if (!st) st = ap_evaluator_run(env->ev, 1, levels, &score, err);
+  if (!st) {
+    env->dense_accuracy = score.accuracy;
+    env->iface.evaluation_cost = (double)score.images;
+  }
+  ap_free(levels);
+  return st;
+}
+
+static ap_status identify(ap_prune_env *env, ap_error *err) {
+  ap_hash *hash = NULL;
+  ap_status st = ap_hash_create(&hash, err);
+  if (st) return st;
+  ap_hash_add(hash, ap_level_db_hash(env->db), strlen(ap_level_db_hash(env->db)));
+  ap_hash_add(hash, &env->reward.kind, sizeof env->reward.kind);
+  ap_hash_add(hash, &env->reward.max_loss, sizeof(double));
+  ap_hash_add(hash, &env->reward.accuracy_weight, sizeof(double));
+  ap_hash_add(hash, &env->reward.penalty, sizeof(double));
+  ap_hash_add(hash, &env->iface.evaluation_cost, sizeof(double));
+  ap_hash_add(hash, &env->dense_accuracy, sizeof(double));
+  ap_hash_text(hash, env->identity);
+  ap_hash_destroy(hash);
+  return AP_OK;
+}
+
+ap_status ap_prune_env_create(const ap_level_db *db, ap_evaluator *ev, const ap_reward *reward,
+                              ap_prune_env **out, ap_error *err) {
+  ap_prune_env *env = NULL;
+  ap_status st = ap_reward_check(reward, err);
+  *out = NULL;
+  if (st) return st;
+  env = ap_calloc(1, sizeof *env);
+  if (!env) return ap_fail(err, AP_ERR_MEMORY, "environment");
+  env->db = db;
+  env->ev = ev;
+  env->reward = *reward;
+  env->n_layers = ap_level_db_layers(db);
+  env->iface = (ap_env){.self = env,
+                        .n_steps = env->n_layers,
+                        .n_features = N_FEATURES,
+                        .identity = env->identity,
+                        .observe = env_observe,
+                        .snap = env_snap,
+                        .n_levels = env_n_levels,
+                        .level_action = env_level_action,
+                        .action_level = env_action_level,
+                        .level_cost = env_level_cost,
+                        .evaluate = env_evaluate};
+  env->features = ap_calloc(env->n_layers * N_STATIC, sizeof *env->features);
+  if (!env->features) st = ap_fail(err, AP_ERR_MEMORY, "environment");
+  if (!st) fill_features(env);
+  if (!st) st = measure_dense(env, err);
+  if (!st) st = identify(env, err);
+  if (!st) st = ap_env_check(&env->iface, err);
+  if (!st) {
+    *out = env;
+    env = NULL;
+  }
+  ap_prune_env_destroy(env);
+  return st;
+}
+
+void ap_prune_env_destroy(ap_prune_env *env) {
+  if (!env) return;
+  ap_free(env->features);
+  ap_free(env);
+}
+
+const ap_env *ap_prune_env_interface(const ap_prune_env *env) { return &env->iface; }
+
+double ap_prune_env_dense_accuracy(const ap_prune_env *env) { return env->dense_accuracy; }
