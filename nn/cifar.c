@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
 #include "base/threads.h"
 #include "nn/dataset_impl.h"
 
@@ -41,7 +40,7 @@ static void read_one(void *context, size_t block, size_t worker) {
   batch_file *file = &((batch_file *)context)[block];
   (void)worker;
   file->st =
-      ap_file_read_packed(file->path, AP_DATASET_FILE_BYTES, &file->bytes, &file->size, &file->err);
+      ap_read_unpacked(file->path, AP_DATASET_FILE_BYTES, &file->bytes, &file->size, &file->err);
   if (!file->st) file->st = check_records(file->path, file->bytes, file->size, &file->err);
 }
 

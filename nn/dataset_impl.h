@@ -33,6 +33,10 @@ void ap_file_list_release(ap_file_list *list);
 AP_NODISCARD ap_status ap_file_list_find(const char *dir, const char *prefix, const char *suffix,
                                          ap_file_list *out, ap_error *err);
 
+/* ap_file_read_packed with a copy of large packed files in the user's cache. */
+AP_NODISCARD ap_status ap_read_unpacked(const char *path, size_t max_bytes, char **bytes,
+                                        size_t *size, ap_error *err);
+
 /* Does the folder hold training files of the format? false for a folder that cannot be read. */
 bool ap_idx_present(const char *dir);
 bool ap_cifar_present(const char *dir);
