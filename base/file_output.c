@@ -149,7 +149,7 @@ done:
 void ap_output_abandon(ap_output *output) {
   if (!output) return;
   if (output->stream) (void)fclose(output->stream);
-  if (output->made) (void)unlink(output->temporary);
+  if (output->temporary && output->made) (void)unlink(output->temporary);
   ap_free(output->path);
   ap_free(output->temporary);
   ap_free(output);

@@ -1,5 +1,6 @@
 /* ap_file_read_packed: plain, gzip (zlib) and xz (liblzma) files, told apart by their first bytes.
  */
+#define ZLIB_CONST /* zlib.h: the input is read only */
 #include <limits.h>
 #include <lzma.h>
 #include <stdint.h>
@@ -52,7 +53,7 @@ static ap_status unpack_gz(const unsigned char *in, size_t size, sink *s, ap_err
     if (st) break;
     given = at_most_uint(size - at);
     space = at_most_uint(s->room - s->used);
-    z.next_in = (z_const Bytef *)(uintptr_t)(in + at);
+    z.next_in = in + at;
     z.avail_in = given;
     z.next_out = (Bytef *)s->bytes + s->used;
     z.avail_out = space;
@@ -134,17 +135,18 @@ ap_status ap_file_read_packed(const char *path, size_t max_bytes, char **data, s
     st = unpack_xz((const unsigned char *)raw, n, &s, err);
   } else if (n > s.limit) {
     st = ap_fail(err, AP_ERR_FORMAT, "%s: %zu bytes, at most %zu are accepted", path, n, s.limit);
+    goto done;
   } else {
     s.bytes = raw;
     s.used = n;
     raw = NULL;
   }
-  if (!st) {
-    s.bytes[s.used] = '\0';
-    *data = s.bytes;
-    *size = s.used;
-    s.bytes = NULL;
-  }
+  if (st) goto done;
+  s.bytes[s.used] = '\0';
+  *data = s.bytes;
+  *size = s.used;
+  s.bytes = NULL;
+done:
   ap_free(s.bytes);
   ap_free(raw);
   return st;

@@ -44,6 +44,10 @@ typedef struct {
 AP_PRINTF(3, 4)
 ap_status ap_fail(ap_error *err, ap_status code, const char *format, ...);
 
+#ifdef __clang_analyzer__ /* it cannot see into status.c that a failure is never AP_OK */
+#define ap_fail(err, code, ...) ((void)(ap_fail)(err, code, __VA_ARGS__), (code))
+#endif
+
 /* Puts "prefix: " before a text already in *err (NULL allowed); returns `code` unchanged. */
 AP_PRINTF(3, 4)
 ap_status ap_fail_context(ap_error *err, ap_status code, const char *format, ...);
