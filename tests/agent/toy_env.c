@@ -1,4 +1,4 @@
-#include "toy_env.h"
+#include "tests/agent/toy_env.h"
 
 #include <math.h>
 #include <stdint.h>
