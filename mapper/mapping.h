@@ -83,6 +83,7 @@ typedef struct {
   const uint32_t *outputs; /* first entry of the list of output columns of this OU's group */
   size_t first_bitline;    /* this OU's first bitline within the group; see ap_mapping_bitline */
   size_t group;            /* OUs of one group share inputs (by row chunk) and output list */
+  size_t index;            /* its own number */
 } ap_ou;
 size_t ap_mapping_ou_count(const ap_mapping *mapping);
 void ap_mapping_ou(const ap_mapping *mapping, size_t index, ap_ou *out);

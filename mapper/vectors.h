@@ -39,7 +39,7 @@ const char *ap_granularity_kind_name(ap_granularity_kind kind);
  *                  (1 x c), then its c column segments (r x 1). Rows and columns overlap: a weight
  *                  is kept if its row segment AND its column segment are. */
 typedef struct {
-  ap_granularity granularity; /* with all sizes filled in */
+  ap_granularity granularity; /* all sizes filled in, at most K and N */
   size_t k, n;                /* K, N */
   size_t count;               /* vectors */
   size_t lines; /* bands, column groups, block rows; 1 for dense, K for unstructured */
