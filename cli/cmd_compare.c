@@ -1,0 +1,81 @@
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/provenance.h"
+#include "bench/compare.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+
+static const ap_command_info INFO = {
+    .name = "compare",
+    .usage = "--suite quick --out DIR [OPTIONS]",
+    .summary =
+        "Pruning methods side by side: same networks, fine-tuning, mapper, hardware model "
+        "and loss limit.",
+    .details =
+        "Writes DIR/table.csv, table.md, episodes.csv, layers.csv and figures/ (PNG and SVG). "
+        "Finished cells are\nkept in DIR/cells and never computed twice, so an interrupted "
+        "comparison goes on when the same\ncommand is run again. A method that found nothing "
+        "within the limit is marked as such in the table.",
+    .examples =
+        "  autoprune compare --suite quick --out out/quick\n"
+        "  autoprune compare --suite quick --pruner column-vector:4 --out out/mine\n"
+        "  autoprune compare --suite quick --max-loss 0.02 --no-plots --json --out out/2"};
+
+static ap_status print_file(const char *dir, const char *name, ap_error *err) {
+  char *path = ap_path_join(dir, name), *text = NULL;
+  size_t size = 0;
+  ap_status st = path ? ap_file_read(path, (size_t)1 << 24, &text, &size, err)
+                      : ap_fail(err, AP_ERR_MEMORY, "path of %s", name);
+  if (!st) (void)fwrite(text, 1, size, stdout);
+  ap_free(text);
+  ap_free(path);
+  return st;
+}
+
+ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
+  ap_compare_options o = ap_compare_defaults();
+  ap_text_list pruners = {0};
+  bool no_plots = false, help = false;
+  ap_option options[] = {
+      {"suite", "NAME", "quick (default)", AP_OPTION_TEXT, &o.suite, 0, 0},
+      {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
+      {"max-loss", "L", "accuracy that may be lost, absolute (default 0.01)", AP_OPTION_NUMBER,
+       &o.max_loss, 0, 1},
+      {"pruner", "NAME", "one more pruner to compare; may be repeated", AP_OPTION_LIST, &pruners, 0,
+       0},
+      {"train", NULL, "train the dense networks anew, do not use the shipped ones", AP_OPTION_FLAG,
+       &o.train, 0, 0},
+      {"no-plots", NULL, "draw no figures", AP_OPTION_FLAG, &no_plots, 0, 0},
+      {"plots", "DIR", "folder of the gnuplot scripts", AP_OPTION_TEXT, &o.plots, 0, 0},
+      {.name = NULL}};
+  json_t *table = NULL, *provenance = NULL;
+  ap_status st;
+  o.out = NULL;
+  st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
+  if (st || help) return st;
+  st = ap_cli_require("out", o.out, err);
+  if (st) return st;
+  provenance = ap_provenance(cli->argc, cli->argv);
+  if (!provenance) return ap_fail(err, AP_ERR_MEMORY, "provenance");
+  o.seed = cli->seed;
+  o.n_threads = cli->threads;
+  o.backend = cli->backend;
+  o.quiet = cli->quiet;
+  o.pruners = pruners.items;
+  o.n_pruners = pruners.n;
+  if (no_plots) o.draw = false;
+  st = ap_compare_run(&o, provenance, &table, err);
+  if (st == AP_ERR_INTERRUPTED) {
+    ap_error inner = *err;
+    (void)ap_fail(err, st, "%s; run the same command again to go on", inner.text);
+  }
+  if (!st) {
+    st =
+        cli->json ? ap_cli_print_json(json_incref(table), err) : print_file(o.out, "table.md", err);
+  }
+  json_decref(table);
+  json_decref(provenance);
+  return st;
+}

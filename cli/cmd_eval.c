@@ -1,0 +1,198 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/npy.h"
+#include "base/progress.h"
+#include "base/provenance.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+#include "kernels/backend.h"
+#include "nn/infer.h"
+#include "nn/model_file.h"
+
+static const ap_command_info INFO = {
+    .name = "eval",
+    .usage = "--model FILE --data NAME|DIR [--split S] [OPTIONS] | --model FILE --describe",
+    .summary = "Accuracy and loss of a model on one split of a data set.",
+    .details =
+        "Batch normalisation is folded into the weights first, as for deployment. Splits: "
+        "train, calibration,\nsearch, selection (default), test.",
+    .examples =
+        "  autoprune eval --model lenet5_fashion-mnist --data fashion-mnist\n"
+        "  autoprune eval --model m.apm --data cifar10 --split test --json\n"
+        "  autoprune eval --model m.apm --data mnist --logits logits.npy\n"
+        "  autoprune eval --model resnet8_fashion-mnist --describe"};
+
+typedef struct {
+  const char *model, *data, *split, *logits;
+  size_t images;
+  bool describe;
+} eval_options;
+
+static void print_description(const ap_network *net, const json_t *metadata, const char *hash) {
+  (void)printf("%s: %zu nodes, %zu parameters, %zu multiply-accumulates an image, %zu classes\n",
+               net->name, net->n_nodes, ap_network_parameters(net), ap_network_macs(net),
+               net->classes);
+  (void)printf("hash %s\n\n%-22s %-10s %-16s %10s %10s\n", hash, "node", "kind", "output",
+               "weights", "biases");
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    const ap_node *node = &net->nodes[i];
+    char shape[64];
+    (void)snprintf(shape, sizeof shape, "%zux%zux%zu", node->shape.c, node->shape.h, node->shape.w);
+    (void)printf("%-22s %-10s %-16s %10zu %10zu\n", node->name, ap_node_kind_name(node->kind),
+                 shape, ap_node_weight_count(net, i), ap_node_bias_count(net, i));
+  }
+  if (metadata) {
+    (void)printf("\n");
+    (void)json_dumpf(metadata, stdout, JSON_INDENT(2));
+    (void)printf("\n");
+  }
+}
+
+static json_t *description_json(const ap_network *net, const json_t *metadata, const char *hash) {
+  json_t *document =
+      json_pack("{s:s,s:s,s:I,s:I,s:I}", "network", net->name, "hash", hash, "parameters",
+                (json_int_t)ap_network_parameters(net), "macs", (json_int_t)ap_network_macs(net),
+                "classes", (json_int_t)net->classes);
+  json_t *nodes = json_array();
+  bool good = document && nodes;
+  for (size_t i = 0; good && i < net->n_nodes; i++) {
+    const ap_node *n = &net->nodes[i];
+    good = json_array_append_new(
+               nodes, json_pack("{s:s,s:s,s:[I,I,I],s:I,s:I}", "name", n->name, "kind",
+                                ap_node_kind_name(n->kind), "shape", (json_int_t)n->shape.c,
+                                (json_int_t)n->shape.h, (json_int_t)n->shape.w, "weights",
+                                (json_int_t)ap_node_weight_count(net, i), "biases",
+                                (json_int_t)ap_node_bias_count(net, i))) == 0;
+  }
+  good = good && json_object_set(document, "nodes", nodes) == 0 &&
+         ap_cli_set(document, "metadata", metadata ? json_deep_copy(metadata) : json_null());
+  json_decref(nodes);
+  if (good) return document;
+  json_decref(document);
+  return NULL;
+}
+
+static ap_status describe(const ap_cli *cli, const ap_network *net, const json_t *metadata,
+                          ap_error *err) {
+  char hash[65];
+  ap_status st = ap_network_hash(net, hash, err);
+  if (st) return st;
+  if (cli->json) return ap_cli_print_json(description_json(net, metadata, hash), err);
+  print_description(net, metadata, hash);
+  return AP_OK;
+}
+
+static json_t *score_json(const ap_cli *cli, const eval_options *o, const ap_network *net,
+                          const ap_dataset *data, ap_split split, const ap_score *score,
+                          const char *backend, double seconds) {
+  json_t *document = json_object();
+  char hash[65] = "";
+  if (document && ap_network_hash(net, hash, NULL) == AP_OK &&
+      ap_cli_set(document, "accuracy", json_real(score->accuracy)) &&
+      ap_cli_set(document, "loss", json_real(score->loss)) &&
+      ap_cli_set(document, "images", json_integer((json_int_t)score->images)) &&
+      ap_cli_set(document, "correct", json_integer((json_int_t)score->correct)) &&
+      ap_cli_set(document, "split", json_string(ap_split_name(split))) &&
+      ap_cli_set(document, "model", json_string(o->model)) &&
+      ap_cli_set(document, "network", json_string(net->name)) &&
+      ap_cli_set(document, "model_hash", json_string(hash)) &&
+      ap_cli_set(document, "data", json_string(ap_dataset_name(data))) &&
+      ap_cli_set(document, "data_hash", json_string(ap_dataset_hash(data))) &&
+      ap_cli_set(document, "backend", json_string(backend)) &&
+      ap_cli_set(document, "seconds", json_real(seconds)) &&
+      ap_cli_set(document, "provenance", ap_provenance(cli->argc, cli->argv))) {
+    return document;
+  }
+  json_decref(document);
+  return NULL;
+}
+
+static ap_status evaluate(const ap_cli *cli, const eval_options *o, const ap_network *net,
+                          ap_error *err) {
+  ap_backend *be = NULL;
+  ap_dataset *data = NULL;
+  ap_network *folded = NULL;
+  float *logits = NULL;
+  ap_score score = {0};
+  ap_split split = AP_SPLIT_SELECTION;
+  size_t images;
+  double start;
+  ap_status st = ap_split_parse(o->split, &split, err);
+  if (!st) st = ap_backend_open(cli->backend, cli->threads, &be, err);
+  if (!st) st = ap_dataset_open(o->data, &data, err);
+  if (!st) st = ap_network_fold(net, &folded, err);
+  if (st) goto done;
+  images = ap_dataset_describe(data, split).n_images;
+  if (o->images > images) {
+    st = ap_fail(err, AP_ERR_ARG, "--images %zu: the %s split of %s has %zu", o->images,
+                 ap_split_name(split), ap_dataset_name(data), images);
+    goto done;
+  }
+  if (o->images > 0) images = o->images;
+  if (o->logits) {
+    logits = ap_calloc(images * net->classes, sizeof *logits);
+    if (!logits) {
+      st = ap_fail(err, AP_ERR_MEMORY, "%zu x %zu outputs", images, net->classes);
+      goto done;
+    }
+  }
+  start = ap_seconds();
+  st = ap_infer(be, folded, data, split, o->images, &score, logits, err);
+  if (st) goto done;
+  if (logits) {
+    size_t dims[2] = {images, net->classes};
+    st = ap_npy_save(o->logits, AP_NPY_F32, dims, 2, logits, cli->force, err);
+    if (st) goto done;
+  }
+  if (cli->json) {
+    st = ap_cli_print_json(
+        score_json(cli, o, net, data, split, &score, ap_backend_describe(be), ap_seconds() - start),
+        err);
+  } else {
+    (void)printf("%s on %s, %s split: accuracy %.2f %% (%zu of %zu images), loss %.4f\n", o->model,
+                 ap_dataset_name(data), ap_split_name(split), 100 * score.accuracy, score.correct,
+                 score.images, score.loss);
+  }
+done:
+  ap_free(logits);
+  ap_network_destroy(folded);
+  ap_dataset_destroy(data);
+  ap_backend_close(be);
+  return st;
+}
+
+ap_status ap_cmd_eval(ap_cli *cli, int argc, char **argv, ap_error *err) {
+  eval_options o = {.split = "selection"};
+  ap_option options[] = {
+      {"model", "FILE", "model file, or the name of a shipped one", AP_OPTION_TEXT, &o.model, 0, 0},
+      {"data", "NAME|DIR", "fashion-mnist, mnist, cifar10, or a folder in their formats",
+       AP_OPTION_TEXT, &o.data, 0, 0},
+      {"split", "S", "train, calibration, search, selection (default), test", AP_OPTION_TEXT,
+       &o.split, 0, 0},
+      {"images", "N", "only the first N images of the split; 0: all (default)", AP_OPTION_SIZE,
+       &o.images, 0, 1e9},
+      {"logits", "FILE.npy", "keep the outputs, images x classes float32", AP_OPTION_TEXT,
+       &o.logits, 0, 0},
+      {"describe", NULL, "print the structure and how it was trained, evaluate nothing",
+       AP_OPTION_FLAG, &o.describe, 0, 0},
+      {.name = NULL}};
+  ap_network *net = NULL;
+  json_t *metadata = NULL;
+  bool help = false;
+  ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
+  if (st || help) return st;
+  st = ap_cli_require("model", o.model, err);
+  if (!st && !o.describe) st = ap_cli_require("data", o.data, err);
+  if (!st && o.logits && !cli->force && ap_file_exists(o.logits)) {
+    st = ap_fail(err, AP_ERR_ARG, "%s exists (use --force to overwrite it)", o.logits);
+  }
+  if (!st) st = ap_model_load(o.model, &net, &metadata, err);
+  if (!st) st = o.describe ? describe(cli, net, metadata, err) : evaluate(cli, &o, net, err);
+  json_decref(metadata);
+  ap_network_destroy(net);
+  return st;
+}

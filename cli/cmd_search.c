@@ -1,0 +1,126 @@
+#include <math.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/provenance.h"
+#include "bench/search_job.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+#include "nn/dataset.h"
+#include "nn/model_file.h"
+
+static const ap_command_info INFO = {
+    .name = "search",
+    .usage = "--model FILE --data NAME|DIR --out DIR [OPTIONS]",
+    .summary =
+        "Searches how much of each layer to keep: accuracy and occupied crossbars under an "
+        "accuracy-loss limit.",
+    .details =
+        "Writes DIR/policy.json (the best policy), DIR/episodes.csv (all candidates) and "
+        "DIR/summary.json.\nCandidates are judged on the search split, without fine-tuning. Exit "
+        "status 1 when no policy within\nthe limit was found. An interrupted search goes on with "
+        "--resume, with the same result as if it\nhad not been interrupted.",
+    .examples =
+        "  autoprune search --model lenet5_fashion-mnist --data fashion-mnist --out out/s1\n"
+        "  autoprune search --model m.apm --data cifar10 --searcher random --episodes 400 \\\n"
+        "      --max-loss 0.02 --hw ou --set array.ou_rows=16 --seed 7 --out out/s2"};
+
+typedef struct {
+  const char *model, *data, *out, *hw, *pruner, *snap;
+  ap_text_list overrides;
+  bool no_repair;
+} search_options;
+
+static ap_status run_search(ap_cli *cli, const search_options *o, const ap_search_job *job,
+                            ap_error *err) {
+  ap_network *net = NULL;
+  ap_dataset *data = NULL;
+  ap_tech *tech = NULL;
+  json_t *summary = NULL, *provenance = ap_provenance(cli->argc, cli->argv);
+  bool feasible = false;
+  ap_status st = provenance ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "provenance");
+  if (!st) st = ap_cli_open_tech(o->hw, &o->overrides, &tech, err);
+  if (!st) st = ap_model_load(o->model, &net, NULL, err);
+  if (!st) st = ap_dataset_open(o->data, &data, err);
+  if (!st) {
+    st = ap_search_job_run(job, net, data, tech, o->out, provenance, &summary, &feasible, err);
+  }
+  if (st == AP_ERR_INTERRUPTED) {
+    ap_error inner = *err;
+    (void)ap_fail(err, st, "%s; the same command with --resume goes on", inner.text);
+  }
+  if (!st) {
+    cli->answer_no = !feasible;
+    if (cli->json) {
+      st = ap_cli_print_json(json_incref(summary), err);
+    } else {
+      (void)printf("%s: %s; policy in %s/policy.json\n", o->out,
+                   feasible ? "found a policy within the limit"
+                            : "NO policy within the limit was found, the nearest is kept",
+                   o->out);
+    }
+  }
+  json_decref(summary);
+  json_decref(provenance);
+  ap_tech_close(tech);
+  ap_dataset_destroy(data);
+  ap_network_destroy(net);
+  return st;
+}
+
+ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
+  search_options o = {.pruner = "column-vector", .snap = "crossbar"};
+  ap_search_job job = ap_search_job_defaults();
+  ap_option options[] = {
+      {"model", "FILE", "model file, or the name of a shipped one", AP_OPTION_TEXT, &o.model, 0, 0},
+      {"data", "NAME|DIR", "fashion-mnist, mnist, cifar10, or a folder in their formats",
+       AP_OPTION_TEXT, &o.data, 0, 0},
+      {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
+      {"searcher", "NAME", "ddpg (default), ddpg-paper, random, ...", AP_OPTION_TEXT, &job.searcher,
+       0, 0},
+      {"reward", "NAME", "constrained (default), amc, accuracy", AP_OPTION_TEXT, &job.reward, 0, 0},
+      {"pruner", "NAME", "what is removed (default column-vector)", AP_OPTION_TEXT, &o.pruner, 0,
+       0},
+      {"snap", "NAME", "levels fit whole: crossbar (default), ou, none", AP_OPTION_TEXT, &o.snap, 0,
+       0},
+      {"levels", "N", "levels of a layer at most", AP_OPTION_SIZE, &job.levels.max_levels, 2, 4096},
+      {"keep-min", "F", "least kept fraction of a layer's vectors", AP_OPTION_NUMBER,
+       &job.levels.keep_min, 0, 1},
+      {"no-repair", NULL, "leave kept weights as they are (no least squares)", AP_OPTION_FLAG,
+       &o.no_repair, 0, 0},
+      {"max-loss", "L", "accuracy that may be lost, absolute (default 0.01)", AP_OPTION_NUMBER,
+       &job.max_loss, 0, 1},
+      {"budget", "B", "dense-equivalent image-forwards to spend; 0: by episodes", AP_OPTION_NUMBER,
+       &job.budget, 0, 1e15},
+      {"episodes", "N", "candidates to evaluate; 0: the searcher's default", AP_OPTION_SIZE,
+       &job.episodes, 0, 1e9},
+      {"parallel", "N", "candidates evaluated at once; 0: the searcher's default", AP_OPTION_SIZE,
+       &job.parallel, 0, 1e6},
+      {"images", "N", "images of the search split to use; 0: all", AP_OPTION_SIZE, &job.images, 0,
+       1e9},
+      {"hw", "PRESET|FILE", "hardware: ou (default), isaac, sre, or an .ini file", AP_OPTION_TEXT,
+       &o.hw, 0, 0},
+      {"set", "SECTION.KEY=V", "change one value of the hardware; may be repeated", AP_OPTION_LIST,
+       &o.overrides, 0, 0},
+      {"resume", NULL, "go on with an interrupted search", AP_OPTION_FLAG, &job.resume, 0, 0},
+      {.name = NULL}};
+  bool help = false;
+  ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
+  if (st || help) return st;
+  st = ap_cli_require("model", o.model, err);
+  if (!st) st = ap_cli_require("data", o.data, err);
+  if (!st) st = ap_cli_require("out", o.out, err);
+  if (!st && ap_pruner_parse(o.pruner, &job.levels.pruner, err)) {
+    st = ap_fail_context(err, AP_ERR_ARG, "--pruner");
+  }
+  if (!st && ap_snap_parse(o.snap, &job.levels.snap, err)) {
+    st = ap_fail_context(err, AP_ERR_ARG, "--snap");
+  }
+  job.repair = job.repair && !o.no_repair;
+  job.seed = cli->seed;
+  job.n_threads = cli->threads;
+  job.backend = cli->backend;
+  job.force = cli->force;
+  job.quiet = cli->quiet;
+  return st ? st : run_search(cli, &o, &job, err);
+}

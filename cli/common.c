@@ -1,0 +1,205 @@
+#include "cli/common.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/provenance.h"
+#include "nn/model_file.h"
+#include "pruners/policy.h"
+
+#define MATRIX_BYTES ((size_t)1 << 31) /* largest .npy that is read: 2 GiB */
+
+ap_status ap_cli_print_json(json_t *document, ap_error *err) {
+  ap_status st = AP_OK;
+  if (!document) return ap_fail(err, AP_ERR_MEMORY, "result document");
+  if (json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) != 0) {
+    st = ap_fail(err, AP_ERR_IO, "standard output: the result could not be written");
+  }
+  (void)fputc('\n', stdout);
+  json_decref(document);
+  return st;
+}
+
+bool ap_cli_set(json_t *object, const char *key, json_t *value) {
+  return json_object_set_new(object, key, value) == 0;
+}
+
+void ap_cli_note(const ap_cli *cli, const char *format, ...) {
+  va_list arguments;
+  if (cli->quiet) return;
+  va_start(arguments, format);
+  (void)vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  (void)fputc('\n', stderr);
+}
+
+void ap_cli_duration(double seconds, char text[24]) {
+  unsigned long long s = seconds > 0 && seconds < 1e12 ? (unsigned long long)(seconds + 0.5) : 0;
+  (void)snprintf(text, 24, "%llu:%02llu:%02llu", s / 3600, s / 60 % 60, s % 60);
+}
+
+ap_status ap_cli_open_tech(const char *hw, const ap_text_list *overrides, ap_tech **out,
+                           ap_error *err) {
+  ap_tech *tech = NULL;
+  ap_status st = ap_tech_open(hw ? hw : "ou", &tech, err);
+  *out = NULL;
+  for (size_t i = 0; !st && i < overrides->n; i++) {
+    const char *item = overrides->items[i], *equal = strchr(item, '=');
+    char name[128];
+    if (!equal || equal == item || (size_t)(equal - item) >= sizeof name) {
+      st = ap_fail(err, AP_ERR_ARG, "--set %s: expected section.key=value", item);
+      break;
+    }
+    (void)snprintf(name, sizeof name, "%.*s", (int)(equal - item), item);
+    st = ap_tech_override(tech, name, equal + 1, err);
+  }
+  if (st) {
+    ap_tech_close(tech);
+    return st;
+  }
+  *out = tech;
+  return AP_OK;
+}
+
+ap_status ap_cli_load_matrix(const char *path, ap_npy *out, ap_error *err) {
+  ap_status st = ap_npy_load(path, MATRIX_BYTES, out, err);
+  if (st) return st;
+  if (out->n_dims != 2 || out->count == 0) {
+    st = ap_fail(err, AP_ERR_FORMAT,
+                 "%s: %zu dimensions, %zu values; expected a matrix of 2, not "
+                 "empty",
+                 path, out->n_dims, out->count);
+  }
+  for (size_t i = 0; !st && i < out->count; i++) {
+    if (!isfinite(ap_npy_get(out, i))) {
+      st = ap_fail(err, AP_ERR_FORMAT, "%s: row %zu, column %zu is not a finite number", path,
+                   i / out->dims[1], i % out->dims[1]);
+    }
+  }
+  if (st) ap_npy_release(out);
+  return st;
+}
+
+static ap_status granularity_of(const ap_subject *subject, const ap_policy *policy, ap_priced *out,
+                                ap_granularity *granularity, ap_error *err) {
+  ap_pruner pruner;
+  ap_status st = ap_pruner_parse(subject->pruner ? subject->pruner : "column-vector", &pruner, err);
+  if (st) return ap_fail_context(err, st, "--pruner");
+  if (policy && !subject->pruner) pruner = policy->pruner;
+  *granularity = pruner.granularity;
+  ap_granularity_print(pruner.granularity, out->granularity);
+  return AP_OK;
+}
+
+static ap_status price_model(const ap_subject *subject, ap_priced *out, ap_error *err) {
+  ap_status st = AP_OK;
+  ap_network *net = NULL;
+  ap_policy *policy = NULL;
+  ap_granularity granularity;
+  if (subject->policy) {
+    st = ap_policy_load(subject->policy, &policy, err);
+    if (st) goto done;
+  }
+  st = granularity_of(subject, policy, out, &granularity, err);
+  if (st) goto done;
+  st = ap_model_load(subject->model, &net, NULL, err);
+  if (st) goto done;
+  st = ap_network_fold(net, &out->net, err);
+  if (st) goto done;
+  if (policy) {
+    st = ap_policy_apply(policy, ap_tech_array(out->tech), out->net, err);
+    if (st) goto done;
+  }
+  st = ap_network_price_create(out->net, out->tech, granularity, !subject->quick, &out->price, err);
+done:
+  ap_policy_destroy(policy);
+  ap_network_destroy(net);
+  return st;
+}
+
+static ap_status price_matrix(const ap_subject *subject, ap_priced *out, ap_error *err) {
+  ap_npy npy = {0};
+  float *matrix = NULL;
+  ap_granularity granularity;
+  ap_status st = granularity_of(subject, NULL, out, &granularity, err);
+  if (!st) st = ap_cli_load_matrix(subject->matrix, &npy, err);
+  if (st) return st;
+  matrix = ap_calloc(npy.count, sizeof *matrix);
+  if (!matrix) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%s: %zu weights", subject->matrix, npy.count);
+    goto done;
+  }
+  for (size_t i = 0; i < npy.count; i++) matrix[i] = (float)ap_npy_get(&npy, i);
+  st = ap_matrix_price_create("matrix", matrix, npy.dims[0], npy.dims[1], subject->positions,
+                              out->tech, granularity, !subject->quick, &out->price, err);
+  if (st) (void)ap_fail_context(err, st, "%s", subject->matrix);
+done:
+  ap_free(matrix);
+  ap_npy_release(&npy);
+  return st;
+}
+
+ap_status ap_cli_price(const ap_subject *subject, ap_priced *out, ap_error *err) {
+  ap_status st = AP_OK;
+  memset(out, 0, sizeof *out);
+  if (!subject->model == !subject->matrix) {
+    return ap_fail(err, AP_ERR_ARG, "either --model or --matrix is needed (see --help)");
+  }
+  if (subject->matrix && subject->policy) {
+    return ap_fail(err, AP_ERR_ARG, "--policy goes with --model, not with --matrix");
+  }
+  st = ap_cli_open_tech(subject->hw, &subject->overrides, &out->tech, err);
+  if (!st) st = subject->model ? price_model(subject, out, err) : price_matrix(subject, out, err);
+  if (st) ap_cli_priced_release(out);
+  return st;
+}
+
+void ap_cli_priced_release(ap_priced *priced) {
+  ap_network_price_destroy(priced->price);
+  ap_network_destroy(priced->net);
+  ap_tech_close(priced->tech);
+  memset(priced, 0, sizeof *priced);
+}
+
+static json_t *ratio(uint64_t dense, uint64_t kept) {
+  return kept > 0 ? json_real((double)dense / (double)kept) : json_null();
+}
+
+json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const ap_priced *priced,
+                           bool with_cost) {
+  json_t *document = ap_network_price_to_json(priced->price, with_cost);
+  json_t *compression = json_object(), *hardware = json_object();
+  const ap_map_summary *map = &priced->price->map;
+  char hash[65] = "";
+  bool good = document && compression && hardware &&
+              ap_tech_hash(priced->tech, hash, NULL) == AP_OK &&
+              ap_cli_set(compression, "weights", ratio(map->weights, map->weights_kept)) &&
+              ap_cli_set(compression, "macs", ratio(map->macs, map->macs_kept)) &&
+              ap_cli_set(compression, "ous", ratio(map->ous_dense, map->ous)) &&
+              ap_cli_set(compression, "crossbars", ratio(map->crossbars_dense, map->crossbars)) &&
+              ap_cli_set(hardware, "name", json_string(ap_tech_name(priced->tech))) &&
+              ap_cli_set(hardware, "hash", json_string(hash)) &&
+              ap_cli_set(hardware, "configuration", ap_tech_to_json(priced->tech));
+  if (good && with_cost) {
+    const ap_cost *cost = &priced->price->cost;
+    good = ap_cli_set(document, "area_mm2", json_real(cost->total_area_mm2)) &&
+           ap_cli_set(document, "energy_uj", json_real(cost->total_energy_uj)) &&
+           ap_cli_set(document, "latency_us", json_real(cost->total_latency_us));
+  }
+  good = good && json_object_set(document, "compression", compression) == 0 &&
+         json_object_set(document, "hardware", hardware) == 0 &&
+         ap_cli_set(document, "subject",
+                    json_string(subject->model ? subject->model : subject->matrix)) &&
+         ap_cli_set(document, "policy",
+                    subject->policy ? json_string(subject->policy) : json_null()) &&
+         ap_cli_set(document, "granularity", json_string(priced->granularity)) &&
+         ap_cli_set(document, "mapping_checked", json_boolean(!subject->quick)) &&
+         ap_cli_set(document, "provenance", ap_provenance(cli->argc, cli->argv));
+  json_decref(compression);
+  json_decref(hardware);
+  if (good) return document;
+  json_decref(document);
+  return NULL;
+}

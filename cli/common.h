@@ -1,0 +1,102 @@
+/* cli/common.h - what several subcommands do alike. */
+#ifndef AP_CLI_COMMON_H
+#define AP_CLI_COMMON_H
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/npy.h"
+#include "base/status.h"
+#include "cli/options.h"
+#include "nn/network.h"
+#include "pruners/network_price.h"
+#include "reram_model/tech.h"
+AP_EXTERN_C_BEGIN
+
+/* One JSON document on stdout; takes the reference over. MEMORY when document is NULL. */
+AP_NODISCARD ap_status ap_cli_print_json(json_t *document, ap_error *err);
+/* Sets object[key] = value, taking the value over; false when either is NULL or memory is out. */
+bool ap_cli_set(json_t *object, const char *key, json_t *value);
+
+/* A remark on stderr, unless --quiet. */
+AP_PRINTF(2, 3) void ap_cli_note(const ap_cli *cli, const char *format, ...);
+/* "0:04:05". */
+void ap_cli_duration(double seconds, char text[24]);
+
+/* The technology --hw with all --set section.key=value applied. End with ap_tech_close. */
+AP_NODISCARD ap_status ap_cli_open_tech(const char *hw, const ap_text_list *overrides,
+                                        ap_tech **out, ap_error *err);
+
+/* A K x N matrix from a .npy file: 2 dimensions, none 0, finite. Errors: FORMAT with the file's
+ * name. End with ap_npy_release. */
+AP_NODISCARD ap_status ap_cli_load_matrix(const char *path, ap_npy *out, ap_error *err);
+
+/* What `map` and `cost` look at: --model [--policy] or --matrix [--positions], on --hw. */
+typedef struct {
+  const char *model, *policy, *matrix, *hw, *pruner;
+  ap_text_list overrides;
+  size_t positions; /* input positions of the matrix, default 1 */
+  bool quick;       /* count only: do not build the mapping and multiply it out */
+} ap_subject;
+#define AP_SUBJECT_OPTIONS(s)                                                                      \
+  {                                                                                                \
+      "model", "FILE", "model file, or the name of a shipped one", AP_OPTION_TEXT, &(s)->model,    \
+      0,       0},                                                                                 \
+      {"policy", "FILE", "prune the model by this policy first", AP_OPTION_TEXT, &(s)->policy,     \
+       0,        0},                                                                               \
+      {"matrix",                                                                                   \
+       "FILE.npy",                                                                                 \
+       "one weight matrix K x N instead of a model",                                               \
+       AP_OPTION_TEXT,                                                                             \
+       &(s)->matrix,                                                                               \
+       0,                                                                                          \
+       0},                                                                                         \
+      {"positions",                                                                                \
+       "P",                                                                                        \
+       "input positions of the matrix (default 1)",                                                \
+       AP_OPTION_SIZE,                                                                             \
+       &(s)->positions,                                                                            \
+       1,                                                                                          \
+       1e9},                                                                                       \
+      {"hw",                                                                                       \
+       "PRESET|FILE",                                                                              \
+       "hardware: ou (default), isaac, sre, or an .ini file",                                      \
+       AP_OPTION_TEXT,                                                                             \
+       &(s)->hw,                                                                                   \
+       0,                                                                                          \
+       0},                                                                                         \
+      {"set",                                                                                      \
+       "SECTION.KEY=V",                                                                            \
+       "change one value of the hardware; may be repeated",                                        \
+       AP_OPTION_LIST,                                                                             \
+       &(s)->overrides,                                                                            \
+       0,                                                                                          \
+       0},                                                                                         \
+      {"pruner",                                                                                   \
+       "NAME",                                                                                     \
+       "vectors that are dropped when zero (default: the policy's, or "                            \
+       "column-vector)",                                                                           \
+       AP_OPTION_TEXT,                                                                             \
+       &(s)->pruner,                                                                               \
+       0,                                                                                          \
+       0},                                                                                         \
+  {                                                                                                \
+    "quick", NULL, "count only, without multiplying the mapping out", AP_OPTION_FLAG, &(s)->quick, \
+        0, 0                                                                                       \
+  }
+
+typedef struct {
+  ap_tech *tech;
+  ap_network *net; /* folded and pruned; NULL for a matrix: names in price lead into it */
+  ap_network_price *price;
+  char granularity[64];
+} ap_priced;
+
+AP_NODISCARD ap_status ap_cli_price(const ap_subject *subject, ap_priced *out, ap_error *err);
+void ap_cli_priced_release(ap_priced *priced);
+/* {"layers", "total", "compression", "subject", "granularity", "hardware", "provenance"}. NULL out
+ * of memory. */
+json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const ap_priced *priced,
+                           bool with_cost);
+
+AP_EXTERN_C_END
+#endif
