@@ -168,3 +168,33 @@ done:
   ap_network_destroy(net);
   return st;
 }
+
+ap_status ap_deploy_levels(const ap_network *folded, const ap_level_db *db, const uint32_t *levels,
+                           ap_network **out, ap_error *err) {
+  size_t n = ap_level_db_layers(db), removed;
+  ap_network *net = NULL;
+  ap_status st = ap_network_copy(folded, &net, err);
+  *out = NULL;
+  for (size_t i = 0; i < n && !st; i++) {
+    const ap_layer_info *info = ap_level_db_layer(db, i);
+    ap_node *node = &net->nodes[info->node];
+    float *matrix = ap_calloc(info->k * info->n, sizeof *matrix);
+    if (!node->bias) node->bias = ap_calloc(info->n, sizeof *node->bias);
+    if (!matrix || !node->bias) {
+      st = ap_fail(err, AP_ERR_MEMORY, "weights of %s", info->name);
+    } else {
+      st = ap_level_db_matrix(db, i, levels[i], matrix, node->bias, err);
+    }
+    if (!st) ap_layer_set_matrix(net, info->node, matrix);
+    ap_free(matrix);
+  }
+  if (!st && ap_level_db_pruner(db).granularity.kind == AP_GRANULARITY_FILTER) {
+    st = ap_remove_dead_inputs(net, &removed, err);
+  }
+  if (!st) {
+    *out = net;
+    net = NULL;
+  }
+  ap_network_destroy(net);
+  return st;
+}

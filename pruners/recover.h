@@ -25,6 +25,11 @@ AP_NODISCARD ap_status ap_recover(ap_backend *be, const ap_network *trained, con
                                   ap_train_observer *observer, void *context, ap_network **out,
                                   ap_error *err);
 
+/* The folded network with the levels' own weights in place (pruned, repaired, quantised): what the
+ * evaluator judges, as a network. folded: the one that db was made from. */
+AP_NODISCARD ap_status ap_deploy_levels(const ap_network *folded, const ap_level_db *db,
+                                        const uint32_t *levels, ap_network **out, ap_error *err);
+
 /* Sets every weight to 0 whose input channel is 0 for every image (no filter makes it): the
  * function stays the same. net: folded. Returns how many weights were set. */
 AP_NODISCARD ap_status ap_remove_dead_inputs(ap_network *net, size_t *n_removed, ap_error *err);

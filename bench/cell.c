@@ -1,0 +1,251 @@
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/progress.h"
+#include "base/provenance.h"
+#include "bench/bisect_impl.h"
+#include "bench/cell_impl.h"
+#include "bench/family_impl.h"
+#include "pruners/network_price.h"
+#include "pruners/recover.h"
+
+#define SCHEMA "autoprune-cell-1"
+
+static bool searches(const ap_suite_method *m) {
+  return m->searcher && strcmp(m->searcher, "uniform") != 0;
+}
+
+ap_status ap_cell_tools_open(const ap_cell *cell, ap_cell_tools *tools, ap_error *err) {
+  ap_level_db_options options = ap_level_db_defaults();
+  ap_status st = AP_OK;
+  if (tools->ev && strcmp(tools->pruner, cell->method->pruner) == 0) return AP_OK;
+  ap_cell_tools_close(tools);
+  st = ap_pruner_parse(cell->method->pruner, &options.pruner, err);
+  if (!st) st = ap_workbench_levels(cell->bench, &options, true, &tools->db, err);
+  if (!st) {
+    st = ap_workbench_evaluator(cell->bench, tools->db, AP_SPLIT_SEARCH, 0, cell->quiet, &tools->ev,
+                                err);
+  }
+  if (st) {
+    ap_cell_tools_close(tools);
+    return st;
+  }
+  (void)snprintf(tools->pruner, sizeof tools->pruner, "%s", cell->method->pruner);
+  return AP_OK;
+}
+
+void ap_cell_tools_close(ap_cell_tools *tools) {
+  ap_evaluator_destroy(tools->ev);
+  ap_level_db_destroy(tools->db);
+  memset(tools, 0, sizeof *tools);
+}
+
+/* Everything that the result depends on. */
+static ap_status configuration(const ap_cell *cell, json_t **out, ap_error *err) {
+  const ap_dataset *data = ap_workbench_data(cell->bench);
+  ap_train_options recipe = ap_suite_recovery(cell->network, data, cell->seed);
+  char model[AP_SHA256_TEXT], tech[AP_SHA256_TEXT];
+  ap_status st = ap_network_hash(ap_workbench_trained(cell->bench), model, err);
+  if (!st) st = ap_tech_hash(ap_workbench_tech(cell->bench), tech, err);
+  if (st) return st;
+  *out = json_pack(
+      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:o,"
+      " s:{s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:b}}",
+      "schema", SCHEMA, "network", cell->network->network, "model_sha256", model, "data",
+      ap_dataset_name(data), "data_sha256", ap_dataset_hash(data), "hardware_sha256", tech,
+      "method", cell->method->name, "pruner", cell->method->pruner, "max_loss", cell->max_loss,
+      "seed", (json_int_t)cell->seed, "tunings", (json_int_t)cell->suite->tunings, "episodes",
+      (json_int_t)(searches(cell->method) ? cell->network->episodes : 0), "searcher",
+      cell->method->searcher ? json_string(cell->method->searcher) : json_null(), "recovery",
+      "epochs", recipe.epochs, "batch", (json_int_t)recipe.batch, "lr", recipe.lr, "warmup_epochs",
+      recipe.warmup_epochs, "momentum", recipe.momentum, "weight_decay", recipe.weight_decay,
+      "label_smoothing", recipe.label_smoothing, "crop", (json_int_t)recipe.crop, "flip",
+      (int)recipe.flip);
+  if (*out && searches(cell->method) &&
+      json_object_set_new(*out, "search_limit", json_real(cell->search_limit))) {
+    json_decref(*out);
+    *out = NULL;
+  }
+  return *out ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "configuration");
+}
+
+/* What the deployed network is on the hardware and on the splits. */
+static ap_status describe(const ap_cell *cell, const ap_network *deployed, json_t *result,
+                          ap_error *err) {
+  ap_pruner pruner;
+  ap_network_price *price = NULL;
+  ap_score selection, test;
+  json_t *numbers = NULL;
+  double seconds = ap_seconds();
+  ap_status st = ap_pruner_parse(cell->method->pruner, &pruner, err);
+  if (!st) {
+    st = ap_network_price_create(deployed, ap_workbench_tech(cell->bench), pruner.granularity, true,
+                                 &price, err);
+  }
+  seconds = ap_seconds() - seconds;
+  if (!st) st = ap_workbench_score(cell->bench, deployed, AP_SPLIT_SELECTION, &selection, err);
+  if (!st) st = ap_workbench_score(cell->bench, deployed, AP_SPLIT_TEST, &test, err);
+  if (st) goto done;
+  numbers =
+      json_pack("{s:f, s:f, s:f, s:f, s:o}", "accuracy_selection", selection.accuracy,
+                "loss_selection", selection.loss, "accuracy_test", test.accuracy, "mapping_seconds",
+                seconds, "hardware", ap_network_price_to_json(price, true));
+  if (!numbers || json_object_update(result, numbers)) {
+    st = ap_fail(err, AP_ERR_MEMORY, "result");
+  }
+done:
+  json_decref(numbers);
+  ap_network_price_destroy(price);
+  return st;
+}
+
+/* The network as trained, its weights in the array's precision, every vector kept. */
+static ap_status dense_cell(const ap_cell *cell, ap_cell_tools *tools, json_t *result,
+                            ap_error *err) {
+  ap_network *deployed = NULL;
+  uint32_t *levels = NULL;
+  ap_status st = ap_cell_tools_open(cell, tools, err);
+  if (st) return st;
+  levels = ap_calloc(ap_level_db_layers(tools->db), sizeof *levels);
+  if (!levels) return ap_fail(err, AP_ERR_MEMORY, "levels");
+  for (size_t i = 0; i < ap_level_db_layers(tools->db); i++) {
+    levels[i] = (uint32_t)ap_level_db_levels(tools->db, i) - 1;
+  }
+  st = ap_deploy_levels(ap_workbench_folded(cell->bench), tools->db, levels, &deployed, err);
+  if (!st) st = describe(cell, deployed, result, err);
+  ap_network_destroy(deployed);
+  ap_free(levels);
+  return st;
+}
+
+static ap_status add_kept(const ap_level_db *db, const uint32_t *levels, json_t *result,
+                          ap_error *err) {
+  json_t *keep = json_array();
+  int bad = !keep;
+  for (size_t i = 0; i < ap_level_db_layers(db) && !bad; i++) {
+    bad = json_array_append_new(keep, json_real(ap_level_db_level(db, i, levels[i])->keep));
+  }
+  if (bad || json_object_set_new(result, "keep", keep)) {
+    if (bad) json_decref(keep);
+    return ap_fail(err, AP_ERR_MEMORY, "result");
+  }
+  return AP_OK;
+}
+
+static ap_status pruned_cell(const ap_cell *cell, ap_cell_tools *tools, const char *state_path,
+                             json_t *result, ap_error *err) {
+  ap_family family = {0};
+  ap_bisection bisection = {0};
+  json_t *episodes = NULL, *seconds = NULL;
+  double dense = json_number_value(json_object_get(cell->dense, "accuracy_selection"));
+  ap_status st = ap_cell_tools_open(cell, tools, err);
+  if (!st && searches(cell->method)) {
+    ap_family_search search = {.searcher = cell->method->searcher,
+                               .episodes = cell->network->episodes,
+                               .max_loss = cell->search_limit,
+                               .seed = cell->seed,
+                               .state_path = state_path,
+                               .quiet = cell->quiet};
+    st = ap_family_searched(tools->db, tools->ev, &search, &family, &episodes, &seconds, err);
+  } else if (!st) {
+    st = ap_family_uniform(tools->db, tools->ev, &family, err);
+  }
+  if (!st) st = ap_bisect(cell, tools->db, &family, dense, &bisection, err);
+  if (!st) st = describe(cell, bisection.deployed, result, err);
+  if (!st)
+    st = add_kept(tools->db, family.levels + bisection.chosen * family.n_layers, result, err);
+  if (st) goto done;
+  if (json_object_set_new(result, "oneshot_accuracy_search",
+                          json_real(family.accuracy[bisection.chosen])) ||
+      json_object_set_new(result, "oneshot_loss_search",
+                          json_real(family.accuracy[0] - family.accuracy[bisection.chosen])) ||
+      json_object_set_new(result, "oneshot_accuracy_selection",
+                          json_real(bisection.oneshot_selection)) ||
+      json_object_set(result, "tunings", bisection.log) ||
+      json_object_set_new(result, "family", json_integer((json_int_t)family.n)) ||
+      (episodes && json_object_set(result, "episodes", episodes)) ||
+      (seconds && json_object_set(result, "search_seconds", seconds))) {
+    st = ap_fail(err, AP_ERR_MEMORY, "result");
+  }
+done:
+  json_decref(episodes);
+  json_decref(seconds);
+  ap_bisection_release(&bisection);
+  ap_family_release(&family);
+  return st;
+}
+
+static ap_status compute(const ap_cell *cell, ap_cell_tools *tools, const json_t *config,
+                         const char *hash, const char *state_path, const json_t *provenance,
+                         json_t **out, ap_error *err) {
+  double start = ap_seconds();
+  json_t *result =
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:O}", "schema", SCHEMA, "hash", hash, "network",
+                cell->network->network, "data", cell->network->data, "method", cell->method->name,
+                "config", config, "provenance", provenance);
+  ap_status st = result ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "result");
+  if (!st && cell->method->searcher) {
+    st = pruned_cell(cell, tools, state_path, result, err);
+  } else if (!st) {
+    st = dense_cell(cell, tools, result, err);
+  }
+  if (!st && json_object_set_new(result, "seconds", json_real(ap_seconds() - start))) {
+    st = ap_fail(err, AP_ERR_MEMORY, "result");
+  }
+  if (st) {
+    json_decref(result);
+    result = NULL;
+  }
+  *out = result;
+  return st;
+}
+
+/* A stored cell counts only if it belongs to this very configuration. */
+static bool stored(const char *path, const json_t *config, json_t **result) {
+  if (!ap_file_exists(path) || ap_json_load(path, result, NULL)) return false;
+  if (json_equal(json_object_get(*result, "config"), config)) return true;
+  json_decref(*result);
+  *result = NULL;
+  return false;
+}
+
+ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools, const json_t *provenance,
+                      json_t **result, ap_error *err) {
+  json_t *config = NULL;
+  char hash[AP_SHA256_TEXT], *path = NULL, *state_path = NULL;
+  ap_status st = configuration(cell, &config, err);
+  *result = NULL;
+  if (!st) st = ap_config_hash(config, hash, err);
+  if (st) goto done;
+  path = ap_sprintf("%s/%s-%s-%.12s.json", cell->folder, cell->network->network, cell->method->name,
+                    hash);
+  state_path = ap_sprintf("%s/%s-%s-%.12s.state", cell->folder, cell->network->network,
+                          cell->method->name, hash);
+  if (!path || !state_path) {
+    st = ap_fail(err, AP_ERR_MEMORY, "paths");
+    goto done;
+  }
+  for (char *c = path + strlen(cell->folder) + 1; *c; c++) *c = *c == '/' || *c == ':' ? '_' : *c;
+  for (char *c = state_path + strlen(cell->folder) + 1; *c; c++) {
+    *c = *c == '/' || *c == ':' ? '_' : *c;
+  }
+  if (stored(path, config, result)) goto done;
+  st = compute(cell, tools, config, hash, state_path, provenance, result, err);
+  if (!st) st = ap_json_save(path, *result, true, err);
+  if (!st) (void)remove(state_path);
+  if (st) {
+    json_decref(*result);
+    *result = NULL;
+    st = ap_fail_context(err, st, "%s, %s", cell->network->network, cell->method->name);
+  }
+done:
+  json_decref(config);
+  ap_free(path);
+  ap_free(state_path);
+  return st;
+}

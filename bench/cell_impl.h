@@ -1,0 +1,44 @@
+/* bench/cell_impl.h - one cell of a comparison: one method on one network, computed once and kept as
+ * JSON under the hash of its configuration. */
+#ifndef AP_BENCH_CELL_IMPL_H
+#define AP_BENCH_CELL_IMPL_H
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "bench/suite_impl.h"
+#include "bench/workbench.h"
+#include "nn/evaluator.h"
+#include "pruners/level_db.h"
+
+typedef struct {
+  const ap_suite *suite;
+  const ap_suite_network *network;
+  const ap_suite_method *method;
+  ap_workbench *bench;
+  double max_loss;
+  double
+      search_limit; /* one-shot loss that a searcher may spend; NAN for methods that do not search */
+  uint64_t seed;
+  const json_t *dense; /* the dense method's result, NULL while that is computed */
+  const char *folder;  /* of the cells' files */
+  bool quiet;
+} ap_cell;
+
+/* The level database and evaluator of a pruner: shared by the methods that use the same one. */
+typedef struct {
+  char pruner[64];
+  ap_level_db *db;
+  ap_evaluator *ev; /* on the search split */
+} ap_cell_tools;
+AP_NODISCARD ap_status ap_cell_tools_open(const ap_cell *cell, ap_cell_tools *tools, ap_error *err);
+void ap_cell_tools_close(ap_cell_tools *tools);
+
+/* The stored result, or a new one: {"config", "hash", "network", "method", ..., "layers": [...],
+ * "tunings": [...], "episodes": [...]}. tools: opened for the cell's pruner when they are needed
+ * (closed and opened again for another one). *result is a new reference. */
+AP_NODISCARD ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools,
+                                   const json_t *provenance, json_t **result, ap_error *err);
+#endif

@@ -1,0 +1,165 @@
+#include "bench/compare.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "bench/cell_impl.h"
+#include "bench/suite_impl.h"
+#include "bench/table_impl.h"
+#include "bench/trained_impl.h"
+#include "bench/workbench.h"
+
+ap_compare_options ap_compare_defaults(void) {
+  return (ap_compare_options){.suite = "quick",
+                              .out = "out/quick",
+                              .max_loss = 0.01,
+                              .seed = 1,
+                              .backend = "cpu",
+                              .draw = true};
+}
+
+/* What all cells of one run share. */
+typedef struct {
+  const ap_compare_options *options;
+  const ap_suite *suite;
+  const json_t *provenance;
+  char *folder;  /* of the cells */
+  json_t *cells; /* results so far */
+} run;
+
+static json_t *find_cell(const run *r, const char *network, const char *method) {
+  size_t i;
+  json_t *cell;
+  json_array_foreach(r->cells, i, cell) {
+    if (strcmp(json_string_value(json_object_get(cell, "network")), network) == 0 &&
+        strcmp(json_string_value(json_object_get(cell, "method")), method) == 0) {
+      return cell;
+    }
+  }
+  return NULL;
+}
+
+/* How much one-shot accuracy a searcher may give away: what the uniform method of the same pruner
+ * gave away at the policy whose recovery met the limit. The limit itself where that is not known. */
+static double search_limit(const run *r, const ap_suite_network *network,
+                           const ap_suite_method *method) {
+  double limit = r->options->max_loss;
+  for (size_t i = 0; i < r->suite->n_methods; i++) {
+    const ap_suite_method *m = &r->suite->methods[i];
+    const json_t *cell, *loss;
+    if (!m->searcher || strcmp(m->searcher, "uniform") != 0) continue;
+    if (strcmp(m->pruner, method->pruner) != 0) continue;
+    cell = find_cell(r, network->network, m->name);
+    loss = json_object_get(cell, "oneshot_loss_search");
+    if (json_is_number(loss) && json_number_value(loss) > limit) limit = json_number_value(loss);
+  }
+  return limit;
+}
+
+static ap_status one_cell(run *r, const ap_suite_network *network, const ap_suite_method *method,
+                          ap_workbench *bench, ap_cell_tools *tools, ap_error *err) {
+  const ap_array_spec *array = ap_tech_array(ap_workbench_tech(bench));
+  ap_cell cell = {.suite = r->suite,
+                  .network = network,
+                  .method = method,
+                  .bench = bench,
+                  .max_loss = r->options->max_loss,
+                  .search_limit = search_limit(r, network, method),
+                  .seed = r->options->seed,
+                  .dense = find_cell(r, network->network, "dense"),
+                  .folder = r->folder,
+                  .quiet = r->options->quiet};
+  json_t *result = NULL;
+  char crossbar[48], ou[48];
+  ap_status st = ap_cell_get(&cell, tools, r->provenance, &result, err);
+  if (st) return st;
+  (void)snprintf(crossbar, sizeof crossbar, "%zux%zu", array->rows, array->cols);
+  (void)snprintf(ou, sizeof ou, "%zux%zu", array->ou_rows, array->ou_cols);
+  if (json_object_set_new(result, "crossbar", json_string(crossbar)) ||
+      json_object_set_new(result, "ou", json_string(ou)) || json_array_append(r->cells, result)) {
+    st = ap_fail(err, AP_ERR_MEMORY, "results");
+  }
+  json_decref(result);
+  return st;
+}
+
+static ap_status open_hardware(const ap_suite_network *network, ap_tech **out, ap_error *err) {
+  ap_status st = ap_tech_open(network->hardware, out, err);
+  if (!st) st = ap_tech_override(*out, "array.rows", network->rows, err);
+  if (!st) st = ap_tech_override(*out, "array.cols", network->cols, err);
+  return st;
+}
+
+static ap_status one_network(run *r, const ap_suite_network *network, ap_error *err) {
+  const ap_compare_options *o = r->options;
+  ap_dataset *data = NULL;
+  ap_network *net = NULL;
+  ap_tech *tech = NULL;
+  ap_workbench *bench = NULL;
+  ap_cell_tools tools = {0};
+  ap_status st = ap_dataset_open(network->data, &data, err);
+  if (!st) {
+    st = ap_trained_network(network, data, o->out, o->backend, o->n_threads, o->train, o->quiet,
+                            r->provenance, &net, err);
+  }
+  if (!st) st = open_hardware(network, &tech, err);
+  if (!st) st = ap_workbench_open(net, data, tech, o->backend, o->n_threads, &bench, err);
+  for (size_t i = 0; i < r->suite->n_methods && !st; i++) {
+    st = one_cell(r, network, &r->suite->methods[i], bench, &tools, err);
+  }
+  for (size_t i = 0; i < o->n_pruners && !st; i++) {
+    ap_suite_method extra = {o->pruners[i], o->pruners[i], "uniform"};
+    st = one_cell(r, network, &extra, bench, &tools, err);
+  }
+  ap_cell_tools_close(&tools);
+  ap_workbench_close(bench);
+  ap_tech_close(tech);
+  ap_network_destroy(net);
+  ap_dataset_destroy(data);
+  return st;
+}
+
+/* Bad names are better refused now than after an hour. */
+static ap_status check(const ap_compare_options *o, const ap_suite **suite, ap_error *err) {
+  ap_status st = ap_suite_find(o->suite, suite, err);
+  if (!st && !(o->max_loss >= 0 && o->max_loss < 1)) {
+    st = ap_fail(err, AP_ERR_ARG, "accuracy-loss limit %g: a fraction in 0..1 is expected",
+                 o->max_loss);
+  }
+  for (size_t i = 0; i < o->n_pruners && !st; i++) {
+    ap_pruner pruner;
+    st = ap_pruner_parse(o->pruners[i], &pruner, err);
+  }
+  return st;
+}
+
+ap_status ap_compare_run(const ap_compare_options *options, const json_t *provenance,
+                         json_t **table, ap_error *err) {
+  run r = {.options = options, .provenance = provenance};
+  json_t *rows = NULL;
+  ap_status st = check(options, &r.suite, err);
+  if (table) *table = NULL;
+  if (st) return st;
+  r.folder = ap_path_join(options->out, "cells");
+  r.cells = json_array();
+  if (!r.folder || !r.cells) st = ap_fail(err, AP_ERR_MEMORY, "comparison");
+  if (!st) st = ap_dir_create(r.folder, err);
+  for (size_t i = 0; i < r.suite->n_networks && !st; i++) {
+    st = one_network(&r, &r.suite->networks[i], err);
+  }
+  if (!st) st = ap_table_rows(r.cells, &rows, err);
+  if (!st) st = ap_table_write(options->out, r.cells, rows, provenance, err);
+  if (!st && options->draw) st = ap_compare_plot(options->out, options->plots, err);
+  if (!st && table) {
+    *table = rows;
+    rows = NULL;
+  }
+  json_decref(rows);
+  json_decref(r.cells);
+  ap_free(r.folder);
+  return st;
+}

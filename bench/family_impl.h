@@ -1,0 +1,40 @@
+/* bench/family_impl.h - a method's policies from light to heavy pruning, out of which bisection
+ * takes the heaviest that recovers. */
+#ifndef AP_BENCH_FAMILY_IMPL_H
+#define AP_BENCH_FAMILY_IMPL_H
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "nn/evaluator.h"
+#include "pruners/level_db.h"
+
+typedef struct {
+  size_t n, n_layers;
+  uint32_t *levels;  /* n x n_layers; crossbars fall from row to row */
+  double *crossbars; /* n */
+  double *accuracy;  /* n: one shot, on the evaluator's split */
+} ap_family;
+
+/* One kept fraction for all layers, in fine steps; policies that cost the same are listed once. */
+AP_NODISCARD ap_status ap_family_uniform(const ap_level_db *db, ap_evaluator *ev, ap_family *out,
+                                         ap_error *err);
+
+typedef struct {
+  const char *searcher;
+  size_t episodes;
+  double max_loss; /* one shot, on the evaluator's split: where the search looks */
+  uint64_t seed;
+  const char *state_path;
+  bool quiet;
+} ap_family_search;
+/* The front that a search found. *episodes: a new JSON array, one row [episode, reward, accuracy,
+ * accuracy_loss, compression, crossbars, feasible, sigma, critic_loss, image_forwards] a candidate
+ * (null for what is not a number); *seconds: {"agent", "evaluator"}. */
+AP_NODISCARD ap_status ap_family_searched(const ap_level_db *db, ap_evaluator *ev,
+                                          const ap_family_search *search, ap_family *out,
+                                          json_t **episodes, json_t **seconds, ap_error *err);
+void ap_family_release(ap_family *family);
+#endif

@@ -1,0 +1,127 @@
+/* Draws the figures of a comparison: one gnuplot process per script and output form. */
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "bench/compare.h"
+
+extern char **environ;
+
+static const char *const figures[] = {"compression", "area_efficiency", "energy_efficiency",
+                                      "accuracy",    "episodes",        "layers"};
+static const char *const forms[] = {"png", "svg"};
+
+/* The folder `plots` beside the program's source tree, its installation, or the current folder. */
+static char *find_plots(void) {
+  static const char *const near[] = {"../../../plots", "../share/autoprune/plots"};
+  char self[4096];
+  ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+  if (n > 0) {
+    char *slash;
+    self[n] = 0;
+    slash = strrchr(self, '/');
+    if (slash) *slash = 0;
+    for (size_t i = 0; i < sizeof near / sizeof near[0]; i++) {
+      char *path = ap_path_join(self, near[i]);
+      if (path && ap_dir_exists(path)) return path;
+      ap_free(path);
+    }
+  }
+  return ap_dir_exists("plots") ? ap_strdup("plots") : NULL;
+}
+
+/* Text in a gnuplot string between single quotes: a quote is written twice. */
+static char *quoted(const char *text) {
+  char *out = ap_calloc(2 * strlen(text) + 1, 1);
+  size_t n = 0;
+  for (; out && *text; text++) {
+    if (*text == '\'') out[n++] = '\'';
+    out[n++] = *text;
+  }
+  return out;
+}
+
+/* Runs gnuplot on one script; what it says on stderr becomes the error's text. */
+static ap_status run_gnuplot(const char *settings, const char *script, ap_error *err) {
+  char program[] = "gnuplot", flag[] = "-e", said[300] = "";
+  char *settings_copy = ap_strdup(settings), *script_copy = ap_strdup(script);
+  char *argv[] = {program, flag, settings_copy, script_copy, NULL};
+  posix_spawn_file_actions_t actions;
+  int pipe_ends[2] = {-1, -1}, failure, state = 0;
+  size_t used = 0;
+  ssize_t got;
+  pid_t child;
+  ap_status st = AP_OK;
+  if (!settings_copy || !script_copy || pipe2(pipe_ends, O_CLOEXEC)) {
+    ap_free(settings_copy);
+    ap_free(script_copy);
+    return ap_fail(err, AP_ERR_MEMORY, "gnuplot: %s", strerror(errno));
+  }
+  (void)posix_spawn_file_actions_init(&actions);
+  (void)posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], 2);
+  failure = posix_spawnp(&child, program, &actions, NULL, argv, environ);
+  (void)posix_spawn_file_actions_destroy(&actions);
+  (void)close(pipe_ends[1]);
+  if (failure) {
+    st = ap_fail(err, AP_ERR_UNSUPPORTED, "gnuplot: %s (apt-get install gnuplot-nox)",
+                 strerror(failure));
+  } else {
+    char byte;
+    while ((got = read(pipe_ends[0], &byte, 1)) == 1 || (got < 0 && errno == EINTR)) {
+      if (got == 1 && used + 1 < sizeof said) said[used++] = byte;
+    }
+    while (waitpid(child, &state, 0) < 0 && errno == EINTR) continue;
+    if (!WIFEXITED(state) || WEXITSTATUS(state) != 0) {
+      st = ap_fail(err, AP_ERR_IO, "gnuplot %s failed: %s", script, said);
+    }
+  }
+  (void)close(pipe_ends[0]);
+  ap_free(settings_copy);
+  ap_free(script_copy);
+  return st;
+}
+
+static ap_status draw(const char *results, const char *folder, const char *plots,
+                      const char *figure, const char *form, ap_error *err) {
+  char *from = quoted(results), *to = quoted(folder);
+  char *settings =
+      from && to ? ap_sprintf("results='%s'; out='%s'; term='%s'", from, to, form) : NULL;
+  char *script = ap_sprintf("%s/%s.gp", plots, figure);
+  ap_status st = settings && script ? run_gnuplot(settings, script, err)
+                                    : ap_fail(err, AP_ERR_MEMORY, "figure %s", figure);
+  ap_free(from);
+  ap_free(to);
+  ap_free(settings);
+  ap_free(script);
+  return st;
+}
+
+ap_status ap_compare_plot(const char *results, const char *plots, ap_error *err) {
+  char *found = plots ? ap_strdup(plots) : find_plots();
+  char *folder = ap_path_join(results, "figures"), *table = ap_path_join(results, "table.csv");
+  ap_status st = AP_OK;
+  if (!found) {
+    st = ap_fail(err, AP_ERR_IO, "no folder of gnuplot scripts found: name it with --plots DIR");
+  } else if (!folder || !table) {
+    st = ap_fail(err, AP_ERR_MEMORY, "figures");
+  } else if (!ap_file_exists(table)) {
+    st = ap_fail(err, AP_ERR_IO, "%s: no such file: a folder that 'compare' wrote is expected",
+                 table);
+  }
+  if (!st) st = ap_dir_create(folder, err);
+  for (size_t i = 0; i < sizeof figures / sizeof figures[0] && !st; i++) {
+    for (size_t j = 0; j < sizeof forms / sizeof forms[0] && !st; j++) {
+      st = draw(results, folder, found, figures[i], forms[j], err);
+    }
+  }
+  ap_free(found);
+  ap_free(folder);
+  ap_free(table);
+  return st;
+}

@@ -1,0 +1,72 @@
+#include <string.h>
+
+#include "bench/suite_impl.h"
+
+/* Crossbar sizes: lenet5 fills 125 dense crossbars of 128 x 128; resnet8 would fill 27, too few to
+ * tell methods apart, so it is mapped to 64 x 64 (docs/COMPARE.md). */
+static const ap_suite_network quick_networks[] = {
+    {.network = "lenet5",
+     .data = "fashion-mnist",
+     .hardware = "ou",
+     .rows = "128",
+     .cols = "128",
+     .train_epochs = 20,
+     .tune_epochs = 1,
+     .tune_lr = 0.02,
+     .episodes = 400},
+    {.network = "resnet8",
+     .data = "fashion-mnist",
+     .hardware = "ou",
+     .rows = "64",
+     .cols = "64",
+     .train_epochs = 20,
+     .tune_epochs = 0.5,
+     .tune_lr = 0.05,
+     .episodes = 400},
+};
+
+static const ap_suite_method methods[] = {
+    {"dense", "dense", NULL},
+    {"filter", "filter", "uniform"},
+    {"pim-prune", "block", "uniform"},
+    {"row-vector", "row-vector", "uniform"},
+    {"column-vector", "column-vector", "uniform"},
+    {"random", "column-vector", "random"},
+    {"auto-prune", "column-vector", "ddpg"},
+};
+
+static const ap_suite suites[] = {
+    {.name = "quick",
+     .networks = quick_networks,
+     .n_networks = sizeof quick_networks / sizeof quick_networks[0],
+     .methods = methods,
+     .n_methods = sizeof methods / sizeof methods[0],
+     .tunings = 5},
+};
+
+ap_status ap_suite_find(const char *name, const ap_suite **out, ap_error *err) {
+  for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++) {
+    if (strcmp(suites[i].name, name) == 0) {
+      *out = &suites[i];
+      return AP_OK;
+    }
+  }
+  *out = NULL;
+  return ap_fail(err, AP_ERR_ARG, "unknown suite '%.40s': quick is expected", name);
+}
+
+ap_train_options ap_suite_training(const ap_suite_network *net, const ap_dataset *data) {
+  ap_train_options o = ap_train_defaults(data);
+  o.epochs = net->train_epochs;
+  return o;
+}
+
+ap_train_options ap_suite_recovery(const ap_suite_network *net, const ap_dataset *data,
+                                   uint64_t seed) {
+  ap_train_options o = ap_train_defaults(data);
+  o.epochs = net->tune_epochs;
+  o.lr = net->tune_lr;
+  o.warmup_epochs = 0.05 * net->tune_epochs;
+  o.seed = seed;
+  return o;
+}

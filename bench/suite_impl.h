@@ -1,0 +1,43 @@
+/* bench/suite_impl.h - what a comparison runs: networks with their data, hardware and recipe, and
+ * methods. */
+#ifndef AP_BENCH_SUITE_IMPL_H
+#define AP_BENCH_SUITE_IMPL_H
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+#include "nn/dataset.h"
+#include "nn/train.h"
+
+typedef struct {
+  const char *network, *data; /* built-in structure, data set */
+  const char *hardware;       /* technology preset */
+  const char *rows, *cols;    /* crossbar size put over the preset's */
+  double train_epochs, tune_epochs, tune_lr;
+  size_t episodes; /* of a searched method */
+} ap_suite_network;
+
+typedef struct {
+  const char *name;   /* in tables: "auto-prune" */
+  const char *pruner; /* pruners/pruner.h */
+  const char
+      *searcher; /* agent/searcher.h; "uniform": one kept fraction for all layers; NULL: dense */
+} ap_suite_method;
+
+typedef struct {
+  const char *name;
+  const ap_suite_network *networks;
+  size_t n_networks;
+  const ap_suite_method *methods; /* the first is dense */
+  size_t n_methods;
+  size_t tunings; /* fine-tunings a method may spend on finding its policy */
+} ap_suite;
+
+/* ARG lists the known suites. */
+AP_NODISCARD ap_status ap_suite_find(const char *name, const ap_suite **out, ap_error *err);
+
+/* Training from scratch, and the one recovery recipe of all methods. */
+ap_train_options ap_suite_training(const ap_suite_network *net, const ap_dataset *data);
+ap_train_options ap_suite_recovery(const ap_suite_network *net, const ap_dataset *data,
+                                   uint64_t seed);
+#endif

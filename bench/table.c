@@ -1,0 +1,267 @@
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/csv.h"
+#include "base/file.h"
+#include "bench/csv_head.h"
+#include "bench/table_impl.h"
+
+/* A number at a path such as "hardware.total.crossbars"; NAN where there is none. */
+static double at(const json_t *object, const char *path) {
+  while (object && *path) {
+    char part[64];
+    size_t n = strcspn(path, ".");
+    if (n >= sizeof part) return NAN;
+    memcpy(part, path, n);
+    part[n] = 0;
+    object = json_object_get(object, part);
+    path += n + (path[n] == '.');
+  }
+  return json_is_number(object) ? json_number_value(object) : NAN;
+}
+
+static const json_t *find(const json_t *cells, const char *network, const char *method) {
+  for (size_t i = 0; i < json_array_size(cells); i++) {
+    const json_t *cell = json_array_get(cells, i);
+    if (strcmp(json_string_value(json_object_get(cell, "network")), network) == 0 &&
+        strcmp(json_string_value(json_object_get(cell, "method")), method) == 0) {
+      return cell;
+    }
+  }
+  return NULL;
+}
+
+static const char *text(const json_t *cell, const char *member) {
+  const char *value = json_string_value(json_object_get(cell, member));
+  return value ? value : "";
+}
+
+static int set_number(json_t *row, const char *name, double value) {
+  return json_object_set_new(row, name, isfinite(value) ? json_real(value) : json_null());
+}
+
+/* Columns of one row. *_vs_pim stay empty when pim-prune was not run. */
+static int fill_row(json_t *row, const json_t *cell, const json_t *dense, const json_t *pim) {
+  const json_t *config = json_object_get(cell, "config");
+  double crossbars = at(cell, "hardware.total.crossbars");
+  double area = at(cell, "hardware.total.area_mm2"), energy = at(cell, "hardware.total.energy_uj");
+  double selection = at(cell, "accuracy_selection"), reference = at(dense, "accuracy_selection");
+  double loss = reference - selection;
+  bool feasible = loss <= at(config, "max_loss") + 1e-9;
+  const char *searcher = text(config, "searcher");
+  const struct {
+    const char *name;
+    double value;
+  } numbers[] = {
+      {"dense_accuracy_selection", reference},
+      {"accuracy_selection", selection},
+      {"accuracy_loss", loss},
+      {"oneshot_accuracy_selection", at(cell, "oneshot_accuracy_selection")},
+      {"dense_accuracy_test", at(dense, "accuracy_test")},
+      {"accuracy_test", at(cell, "accuracy_test")},
+      {"weights_compression",
+       at(cell, "hardware.total.weights") / at(cell, "hardware.total.weights_kept")},
+      {"macs_compression", at(cell, "hardware.total.macs") / at(cell, "hardware.total.macs_kept")},
+      {"ous_compression", at(dense, "hardware.total.ous") / at(cell, "hardware.total.ous")},
+      {"crossbars_compression", at(cell, "hardware.total.crossbars_dense") / crossbars},
+      {"crossbars_dense", at(cell, "hardware.total.crossbars_dense")},
+      {"crossbars", crossbars},
+      {"index_bits", at(cell, "hardware.total.index_bits")},
+      {"area_mm2", area},
+      {"energy_uj", energy},
+      {"latency_us", at(cell, "hardware.total.latency_us")},
+      {"area_efficiency", at(dense, "hardware.total.area_mm2") / area},
+      {"energy_efficiency", at(dense, "hardware.total.energy_uj") / energy},
+      {"area_efficiency_vs_pim", at(pim, "hardware.total.area_mm2") / area},
+      {"energy_efficiency_vs_pim", at(pim, "hardware.total.energy_uj") / energy},
+      {"compression_vs_pim", at(pim, "hardware.total.crossbars") / crossbars},
+      {"feasible", feasible},
+      {"finetunes", (double)json_array_size(json_object_get(cell, "tunings"))},
+      {"seconds", at(cell, "seconds")},
+  };
+  int bad = json_object_set_new(row, "network", json_string(text(cell, "network"))) ||
+            json_object_set_new(row, "data", json_string(text(cell, "data"))) ||
+            json_object_set_new(row, "method", json_string(text(cell, "method"))) ||
+            json_object_set_new(row, "pruner", json_string(text(config, "pruner"))) ||
+            json_object_set_new(row, "searcher", json_string(*searcher ? searcher : "none")) ||
+            json_object_set_new(row, "crossbar", json_string(text(cell, "crossbar"))) ||
+            json_object_set_new(row, "ou", json_string(text(cell, "ou")));
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && !bad; i++) {
+    bad = set_number(row, numbers[i].name, numbers[i].value);
+  }
+  return bad;
+}
+
+ap_status ap_table_rows(const json_t *cells, json_t **rows, ap_error *err) {
+  *rows = json_array();
+  if (!*rows) return ap_fail(err, AP_ERR_MEMORY, "table");
+  for (size_t i = 0; i < json_array_size(cells); i++) {
+    const json_t *cell = json_array_get(cells, i);
+    const json_t *dense = find(cells, text(cell, "network"), "dense");
+    const json_t *pim = find(cells, text(cell, "network"), "pim-prune");
+    json_t *row = json_object();
+    if (!row || fill_row(row, cell, dense, pim) || json_array_append_new(*rows, row)) {
+      json_decref(*rows);
+      *rows = NULL;
+      return ap_fail(err, AP_ERR_MEMORY, "table");
+    }
+  }
+  return AP_OK;
+}
+
+static void put(ap_csv *csv, const json_t *value) {
+  if (json_is_string(value)) {
+    ap_csv_text(csv, json_string_value(value));
+  } else {
+    ap_csv_number(csv, json_is_number(value) ? json_number_value(value) : NAN);
+  }
+}
+
+typedef void writer(ap_csv *csv, const json_t *cells, const json_t *rows);
+
+static void write_table(ap_csv *csv, const json_t *cells, const json_t *rows) {
+  (void)cells;
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    json_t *row = json_array_get(rows, i), *value;
+    const char *key;
+    if (i == 0) {
+      json_object_foreach(row, key, value) ap_csv_text(csv, key);
+      ap_csv_end_row(csv);
+    }
+    json_object_foreach(row, key, value) put(csv, value);
+    ap_csv_end_row(csv);
+  }
+}
+
+static void write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows) {
+  static const char *const columns[] = {
+      "network",     "searcher",  "episode",  "reward", "accuracy",    "accuracy_loss",
+      "compression", "crossbars", "feasible", "sigma",  "critic_loss", "image_forwards"};
+  (void)rows;
+  for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) ap_csv_text(csv, columns[i]);
+  ap_csv_end_row(csv);
+  for (size_t i = 0; i < json_array_size(cells); i++) {
+    const json_t *cell = json_array_get(cells, i), *episodes = json_object_get(cell, "episodes");
+    for (size_t e = 0; e < json_array_size(episodes); e++) {
+      const json_t *row = json_array_get(episodes, e);
+      ap_csv_text(csv, text(cell, "network"));
+      ap_csv_text(csv, text(json_object_get(cell, "config"), "searcher"));
+      for (size_t c = 0; c < json_array_size(row); c++) put(csv, json_array_get(row, c));
+      ap_csv_end_row(csv);
+    }
+  }
+}
+
+static void write_layers(ap_csv *csv, const json_t *cells, const json_t *rows) {
+  static const char *const columns[] = {"network",   "method",         "layer_index",
+                                        "layer",     "keep_vectors",   "keep_weights",
+                                        "crossbars", "crossbars_dense"};
+  (void)rows;
+  for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) ap_csv_text(csv, columns[i]);
+  ap_csv_end_row(csv);
+  for (size_t i = 0; i < json_array_size(cells); i++) {
+    const json_t *cell = json_array_get(cells, i);
+    const json_t *layers = json_object_get(json_object_get(cell, "hardware"), "layers");
+    for (size_t l = 0; l < json_array_size(layers); l++) {
+      const json_t *layer = json_array_get(layers, l);
+      ap_csv_text(csv, text(cell, "network"));
+      ap_csv_text(csv, text(cell, "method"));
+      ap_csv_size(csv, l + 1);
+      ap_csv_text(csv, text(layer, "name"));
+      ap_csv_number(csv, at(layer, "vectors_kept") / at(layer, "vectors"));
+      ap_csv_number(csv, at(layer, "weights_kept") / at(layer, "weights"));
+      ap_csv_number(csv, at(layer, "crossbars"));
+      ap_csv_number(csv, at(layer, "crossbars_dense"));
+      ap_csv_end_row(csv);
+    }
+  }
+}
+
+static ap_status write_csv(const char *dir, const char *name, writer *write, const json_t *cells,
+                           const json_t *rows, const json_t *provenance, ap_error *err) {
+  char *path = ap_path_join(dir, name);
+  ap_output *output = NULL;
+  ap_status st = path ? ap_output_open(path, true, &output, err)
+                      : ap_fail(err, AP_ERR_MEMORY, "path of %s", name);
+  if (!st) {
+    ap_csv csv = {ap_output_stream(output), 0};
+    ap_csv_head(&csv, provenance);
+    write(&csv, cells, rows);
+    st = ap_output_commit(output, err);
+  }
+  ap_free(path);
+  return st;
+}
+
+/* "1.23" or a dash. */
+static void cell_text(FILE *f, double value, const char *format) {
+  if (isfinite(value)) {
+    (void)fprintf(f, " | ");
+    (void)fprintf(f, format, value);
+  } else {
+    (void)fputs(" | -", f);
+  }
+}
+
+static void markdown_network(FILE *f, const json_t *rows, const json_t *first) {
+  const char *network = text(first, "network");
+  (void)fprintf(f, "\n## %s on %s, crossbars %s, OU %s\n\n", network, text(first, "data"),
+                text(first, "crossbar"), text(first, "ou"));
+  (void)fputs(
+      "| method | accuracy, test | accuracy, selection | loss, selection | one shot, selection "
+      "| weights | MACs | OUs | crossbars | area eff. | energy eff. | index kbit "
+      "| crossbars vs PIM-Prune-like | within limit |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+      f);
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    const json_t *r = json_array_get(rows, i);
+    if (strcmp(text(r, "network"), network) != 0) continue;
+    (void)fprintf(f, "| %s", text(r, "method"));
+    cell_text(f, 100 * at(r, "accuracy_test"), "%.2f %%");
+    cell_text(f, 100 * at(r, "accuracy_selection"), "%.2f %%");
+    cell_text(f, 100 * at(r, "accuracy_loss"), "%.2f");
+    cell_text(f, 100 * at(r, "oneshot_accuracy_selection"), "%.2f %%");
+    cell_text(f, at(r, "weights_compression"), "%.2fx");
+    cell_text(f, at(r, "macs_compression"), "%.2fx");
+    cell_text(f, at(r, "ous_compression"), "%.2fx");
+    cell_text(f, at(r, "crossbars_compression"), "%.2fx");
+    cell_text(f, at(r, "area_efficiency"), "%.2fx");
+    cell_text(f, at(r, "energy_efficiency"), "%.2fx");
+    cell_text(f, at(r, "index_bits") / 1000, "%.1f");
+    cell_text(f, at(r, "compression_vs_pim"), "%.2fx");
+    (void)fprintf(f, " | %s |\n", at(r, "feasible") > 0 ? "yes" : "no");
+  }
+}
+
+static ap_status write_markdown(const char *dir, const json_t *rows, const json_t *provenance,
+                                ap_error *err) {
+  char *path = ap_path_join(dir, "table.md");
+  ap_output *output = NULL;
+  ap_status st = path ? ap_output_open(path, true, &output, err)
+                      : ap_fail(err, AP_ERR_MEMORY, "path of table.md");
+  if (!st) {
+    FILE *f = ap_output_stream(output);
+    (void)fprintf(f,
+                  "# Methods at equal accuracy loss\n\nFrom `%s`, commit `%s`. Ratios are against "
+                  "the dense network on the same hardware; accuracies are of networks with "
+                  "quantised weights; the loss is judged on the selection split.\n",
+                  text(provenance, "command"), text(provenance, "commit"));
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+      const json_t *row = json_array_get(rows, i);
+      if (strcmp(text(row, "method"), "dense") == 0) markdown_network(f, rows, row);
+    }
+    st = ap_output_commit(output, err);
+  }
+  ap_free(path);
+  return st;
+}
+
+ap_status ap_table_write(const char *dir, const json_t *cells, const json_t *rows,
+                         const json_t *provenance, ap_error *err) {
+  ap_status st = write_csv(dir, "table.csv", write_table, cells, rows, provenance, err);
+  if (!st) st = write_csv(dir, "episodes.csv", write_episodes, cells, rows, provenance, err);
+  if (!st) st = write_csv(dir, "layers.csv", write_layers, cells, rows, provenance, err);
+  if (!st) st = write_markdown(dir, rows, provenance, err);
+  return st;
+}

@@ -1,0 +1,101 @@
+#include <math.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/csv.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "bench/csv_head.h"
+#include "bench/trained_impl.h"
+#include "kernels/backend.h"
+#include "nn/infer.h"
+#include "nn/model_file.h"
+
+static void on_training(void *context, const ap_train_report *report) {
+  char note[96];
+  (void)snprintf(note, sizeof note, "epoch %zu of %zu, loss %.3f, accuracy %.3f",
+                 report->epoch < report->n_epochs ? report->epoch + 1 : report->n_epochs,
+                 report->n_epochs, report->loss, report->accuracy);
+  ap_progress_set(context, report->step, note);
+}
+
+static ap_status train(const ap_suite_network *network, const ap_dataset *data, const char *path,
+                       const char *backend, size_t n_threads, bool quiet, const json_t *provenance,
+                       ap_network **net, ap_error *err) {
+  ap_train_options recipe = ap_suite_training(network, data);
+  ap_dataset_info info = ap_dataset_describe(data, AP_SPLIT_TRAIN);
+  ap_shape3 input = {info.channels, info.height, info.width};
+  size_t steps = (size_t)(recipe.epochs * (double)info.n_images / (double)recipe.batch);
+  char *title = ap_sprintf("training %s on %s", network->network, network->data);
+  char *checkpoint = ap_sprintf("%s.checkpoint", path);
+  ap_backend *be = NULL;
+  ap_progress *progress = NULL;
+  json_t *metadata = NULL;
+  ap_score score;
+  ap_status st = AP_OK;
+  if (!title || !checkpoint) st = ap_fail(err, AP_ERR_MEMORY, "training");
+  if (!st) {
+    st = ap_network_builtin(network->network, input, info.classes, recipe.seed, net, err);
+  }
+  if (!st) {
+    ap_dataset_statistics(data, (*net)->mean, (*net)->std);
+    st = ap_backend_open(backend, n_threads, &be, err);
+  }
+  if (st) goto done;
+  progress = ap_progress_create(title, steps, quiet);
+  st = ap_train(be, *net, data, &recipe, NULL, checkpoint, on_training, progress, err);
+  ap_progress_end(progress);
+  if (!st) st = ap_infer(be, *net, data, AP_SPLIT_SELECTION, 0, &score, NULL, err);
+  if (st) goto done;
+  metadata = json_pack("{s:s, s:s, s:f, s:I, s:f, s:f, s:I, s:f, s:O}", "data", network->data,
+                       "data_sha256", ap_dataset_hash(data), "epochs", recipe.epochs, "batch",
+                       (json_int_t)recipe.batch, "lr", recipe.lr, "weight_decay",
+                       recipe.weight_decay, "seed", (json_int_t)recipe.seed, "accuracy_selection",
+                       score.accuracy, "provenance", provenance);
+  st = metadata ? ap_model_save(path, *net, metadata, false, true, err)
+                : ap_fail(err, AP_ERR_MEMORY, "metadata");
+done:
+  json_decref(metadata);
+  ap_backend_close(be);
+  ap_free(title);
+  ap_free(checkpoint);
+  if (st) {
+    ap_network_destroy(*net);
+    *net = NULL;
+  }
+  return st;
+}
+
+ap_status ap_trained_network(const ap_suite_network *network, const ap_dataset *data,
+                             const char *out, const char *backend, size_t n_threads, bool anew,
+                             bool quiet, const json_t *provenance, ap_network **net,
+                             ap_error *err) {
+  char *folder = ap_path_join(out, "models");
+  char *name = ap_sprintf("%s_%s", network->network, network->data);
+  char *path = folder && name ? ap_sprintf("%s/%s.apm", folder, name) : NULL;
+  ap_error missing;
+  ap_status st = path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "model path");
+  *net = NULL;
+  if (st) goto done;
+  if (ap_file_exists(path)) {
+    st = ap_model_load(path, net, NULL, err);
+    goto done;
+  }
+  if (!anew) {
+    st = ap_model_load(name, net, NULL, &missing);
+    if (!st) goto done;
+    if (st != AP_ERR_IO && st != AP_ERR_ARG) { /* it is there, but damaged */
+      st = ap_fail(err, st, "%s", missing.text);
+      goto done;
+    }
+  }
+  st = ap_dir_create(folder, err);
+  if (!st) {
+    st = train(network, data, path, backend, n_threads, quiet, provenance, net, err);
+  }
+done:
+  ap_free(folder);
+  ap_free(name);
+  ap_free(path);
+  return st;
+}

@@ -1,0 +1,97 @@
+#include "bench/workbench.h"
+
+#include "base/alloc.h"
+#include "pruners/moments.h"
+
+struct ap_workbench {
+  const ap_network *trained;
+  const ap_dataset *data;
+  const ap_tech *tech;
+  size_t n_threads;
+  ap_backend *backend;
+  ap_pool *pool;
+  ap_network *folded;
+  ap_moments *moments; /* measured when first needed */
+};
+
+ap_status ap_workbench_open(const ap_network *net, const ap_dataset *data, const ap_tech *tech,
+                            const char *backend, size_t n_threads, ap_workbench **out,
+                            ap_error *err) {
+  ap_dataset_info info = ap_dataset_describe(data, AP_SPLIT_TRAIN);
+  ap_shape3 in = net->nodes[0].shape;
+  ap_workbench *b;
+  ap_status st;
+  *out = NULL;
+  if (in.c != info.channels || in.h != info.height || in.w != info.width ||
+      net->classes != info.classes) {
+    return ap_fail(err, AP_ERR_ARG,
+                   "%s takes %zux%zux%zu images of %zu classes, %s has %zux%zux%zu of %zu",
+                   net->name, in.c, in.h, in.w, net->classes, ap_dataset_name(data), info.channels,
+                   info.height, info.width, info.classes);
+  }
+  b = ap_calloc(1, sizeof *b);
+  if (!b) return ap_fail(err, AP_ERR_MEMORY, "workbench");
+  b->trained = net;
+  b->data = data;
+  b->tech = tech;
+  b->n_threads = n_threads;
+  st = ap_backend_open(backend, n_threads, &b->backend, err);
+  if (!st) st = ap_pool_create(n_threads, &b->pool, err);
+  if (!st) st = ap_network_fold(net, &b->folded, err);
+  if (st) {
+    ap_workbench_close(b);
+    return st;
+  }
+  *out = b;
+  return AP_OK;
+}
+
+void ap_workbench_close(ap_workbench *bench) {
+  if (!bench) return;
+  ap_moments_destroy(bench->moments);
+  ap_network_destroy(bench->folded);
+  ap_pool_destroy(bench->pool);
+  ap_backend_close(bench->backend);
+  ap_free(bench);
+}
+
+ap_backend *ap_workbench_backend(const ap_workbench *bench) { return bench->backend; }
+const ap_network *ap_workbench_trained(const ap_workbench *bench) { return bench->trained; }
+const ap_network *ap_workbench_folded(const ap_workbench *bench) { return bench->folded; }
+const ap_dataset *ap_workbench_data(const ap_workbench *bench) { return bench->data; }
+const ap_tech *ap_workbench_tech(const ap_workbench *bench) { return bench->tech; }
+
+ap_status ap_workbench_levels(ap_workbench *bench, const ap_level_db_options *options, bool repair,
+                              ap_level_db **out, ap_error *err) {
+  ap_moments_options how = ap_moments_defaults();
+  ap_status st = AP_OK;
+  *out = NULL;
+  if (repair && !bench->moments) {
+    st = ap_moments_create(bench->backend, bench->pool, bench->folded, bench->data, &how,
+                           &bench->moments, err);
+  }
+  if (st) return st;
+  return ap_level_db_create(bench->folded, bench->tech, bench->pool, repair ? bench->moments : NULL,
+                            options, out, err);
+}
+
+ap_status ap_workbench_evaluator(ap_workbench *bench, const ap_level_db *db, ap_split split,
+                                 size_t n_images, bool quiet, ap_evaluator **out, ap_error *err) {
+  ap_evaluator_options options = {.n_threads = bench->n_threads};
+  ap_evaluator *ev = NULL;
+  ap_status st =
+      ap_evaluator_create(bench->folded, bench->data, split, n_images, &options, &ev, err);
+  *out = NULL;
+  if (!st) st = ap_level_db_register(db, ev, quiet, err);
+  if (st) {
+    ap_evaluator_destroy(ev);
+    return st;
+  }
+  *out = ev;
+  return AP_OK;
+}
+
+ap_status ap_workbench_score(ap_workbench *bench, const ap_network *net, ap_split split,
+                             ap_score *out, ap_error *err) {
+  return ap_infer(bench->backend, net, bench->data, split, 0, out, NULL, err);
+}
