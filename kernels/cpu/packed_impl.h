@@ -1,0 +1,90 @@
+/* kernels/cpu/packed_impl.h - between the packed layers (packed_weights.c, packed_conv.c) and the
+ * kernels compiled once per instruction set (packed_kernels.h). */
+#ifndef AP_KERNELS_CPU_PACKED_IMPL_H
+#define AP_KERNELS_CPU_PACKED_IMPL_H
+#include <stdint.h>
+
+#include "kernels/packed.h"
+
+enum {
+  PACKED_MAX_ROWS = 4,    /* of a register tile of the lists */
+  PACKED_MAX_COLUMNS = 8, /* same */
+  PACKED_KERNEL_TILE = 4, /* largest side of a tile of whole 3x3 kernels */
+  PACKED_TAPS = 9         /* of a 3x3 kernel */
+};
+
+/* Lists are words: an entry is the offset of its input (floats from the tile's first input pixel)
+ * and its weights. */
+typedef union {
+  int32_t offset;
+  float weight;
+} packed_word;
+
+struct ap_packed_weights {
+  const ap_packed_isa *isa;
+  ap_packed_conv geometry;
+  ap_packed_form form;
+  size_t width;       /* output channels per list */
+  size_t entry_words; /* 1 + weights of an entry */
+  size_t n_lists;
+  size_t n_entries;
+  size_t *start; /* [n_lists + 1], in entries */
+  packed_word *words;
+  float *bias; /* [n_lists * width] */
+};
+
+/* One register tile over all output channels. */
+typedef struct {
+  const ap_packed_weights *weights;
+  const float *in;  /* the input pixel under the tile's first output, tap (0, 0) */
+  size_t in_row;    /* LISTn: to the next tile row; KERNEL3: to the next input row */
+  size_t in_column; /* LISTn: to the next tile column */
+  size_t in_block;  /* KERNEL3 over several blocks: to the next block */
+  float *out;       /* channel 0 */
+  size_t out_row;   /* to the next tile row */
+  size_t out_block; /* KERNEL3: to the next block */
+  size_t out_channel;
+  size_t n_out;          /* output channels */
+  const float *residual; /* NULL, or channel `first` under the tile's first output */
+  size_t residual_row, residual_column, residual_channel, residual_block;
+  size_t residual_first, residual_channels;
+  float low, high;
+} packed_tile;
+
+typedef void packed_tile_k(const packed_tile *tile);
+
+/* Which sides of a 3x3 tile lie on the image's edge, with padding 1: their taps are left out. */
+enum { EDGE_NONE, EDGE_FIRST, EDGE_LAST, EDGE_BOTH, EDGE_KINDS };
+
+struct ap_packed_isa {
+  const char *name;
+  size_t accumulators;       /* vector registers that a tile may use */
+  size_t kernel_h, kernel_w; /* largest tile of KERNEL3 */
+  /* [form LIST1..LIST8][rows - 1][columns - 1][0: any column stride, 1: stride 1, 2: stride 2];
+   * only where width * rows * columns <= accumulators, and columns = 1 for any stride. */
+  packed_tile_k *list[4][PACKED_MAX_ROWS][PACKED_MAX_COLUMNS][3];
+  /* [stride - 1][rows - 1][columns - 1] with zero borders read */
+  packed_tile_k *kernel[2][PACKED_KERNEL_TILE][PACKED_KERNEL_TILE];
+  /* stride 1, [rows - 1][columns - 1][edge rows][edge columns]; NULL where not built */
+  packed_tile_k *edge[PACKED_KERNEL_TILE][PACKED_KERNEL_TILE][EDGE_KINDS][EDGE_KINDS];
+  /* 2x2 images, [blocks - 1] */
+  packed_tile_k *small[4];
+  /* n windows side by side, in_step floats apart: the largest value, or the sum times factor */
+  void (*window)(const float *in, size_t in_row, size_t in_step, size_t n, size_t kh, size_t kw,
+                 bool maximum, float factor, float low, float high, float *out);
+  /* one row of n pixels: out = clip(in * scale + shift + residual), residual may be NULL */
+  void (*map_row)(const float *in, size_t in_column, float scale, float shift,
+                  const float *residual, size_t residual_column, size_t n, float low, float high,
+                  float *out);
+  void (*pixels)(const uint8_t *in, size_t n, float scale, float shift, float *out);
+  /* bit i of bits[] = (row[i] != 0), unused bits 0; false when a value is not finite */
+  bool (*nonzero)(const float *row, size_t n, uint64_t *bits);
+};
+
+extern const ap_packed_isa ap_packed_plain;
+#if defined(AP_PACKED_X86)
+extern const ap_packed_isa ap_packed_avx2;
+extern const ap_packed_isa ap_packed_avx512;
+#endif
+
+#endif

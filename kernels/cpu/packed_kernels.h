@@ -1,0 +1,335 @@
+/* kernels/cpu/packed_kernels.h - the vector kernels; included once per instruction set by
+ * packed_avx512.c, packed_avx2.c and packed_plain.c, each compiled with its own flags.
+ * Before inclusion: VECTOR (floats in a vector register, a divisor of 16), ACCUMULATORS (how many
+ * of them a tile may use), KERNEL_H, KERNEL_W (tile of KERNEL3), ISA_NAME, ISA_TABLE; optionally
+ * VECTOR_MAX(a, b), VECTOR_MIN(a, b), VECTOR_NONZERO(v) (a bit mask of the lanes that are not 0).
+ *
+ * Loops over constants are unrolled completely, so that accumulators live in registers; each body
+ * is instantiated with its constants by the macros at the end. */
+#include <math.h>
+#include <stddef.h>
+
+#include "kernels/cpu/packed_impl.h"
+
+typedef float vec __attribute__((vector_size(4 * VECTOR), may_alias));
+typedef int32_t vec_mask __attribute__((vector_size(4 * VECTOR), may_alias));
+#define INLINE static inline __attribute__((always_inline))
+#define LANES AP_PACKED_LANES
+
+INLINE vec load(const float *p) { return *(const vec *)(const void *)p; }
+INLINE void store(float *p, vec v) { *(vec *)(void *)p = v; }
+/* Keeps the compiler from adding the constant offsets that follow into hoisted sums of their own (it
+ * runs out of registers for them): they stay displacements of this one pointer. */
+INLINE const float *pin(const float *p) {
+  __asm__("" : "+r"(p));
+  return p;
+}
+INLINE vec splat(float x) { return x - (vec){0}; }
+
+#if defined(VECTOR_MAX)
+INLINE vec larger(vec a, vec b) { return VECTOR_MAX(a, b); }
+INLINE vec smaller(vec a, vec b) { return VECTOR_MIN(a, b); }
+#else
+INLINE vec larger(vec a, vec b) {
+  const vec_mask m = a > b;
+  return (vec)(((vec_mask)a & m) | ((vec_mask)b & ~m));
+}
+INLINE vec smaller(vec a, vec b) {
+  const vec_mask m = a < b;
+  return (vec)(((vec_mask)a & m) | ((vec_mask)b & ~m));
+}
+#endif
+INLINE vec clip(vec v, float low, float high) {
+  return smaller(larger(v, splat(low)), splat(high));
+}
+
+/* Residual pixels of output channel c, or NULL. */
+INLINE const float *residual_channel(const packed_tile *t, size_t c) {
+  const size_t source = c - t->residual_first; /* wraps below `first` */
+  if (!t->residual || source >= t->residual_channels) return NULL;
+  return t->residual + source * t->residual_channel;
+}
+
+/* LISTn: `width` output channels x rows x columns of pixels. */
+INLINE void list_body(const packed_tile *t, const int width, const int rows, const int columns,
+                      const size_t in_column) {
+  const ap_packed_weights *weights = t->weights;
+  const size_t n_lists = weights->n_lists, in_row = t->in_row;
+  const size_t entry_words = (size_t)width + 1;
+  for (size_t lane = 0; lane < LANES; lane += VECTOR) {
+    for (size_t list = 0; list < n_lists; ++list) {
+      const float *in = t->in + lane;
+      const packed_word *e = weights->words + weights->start[list] * entry_words;
+      const packed_word *end = weights->words + weights->start[list + 1] * entry_words;
+      const size_t first = list * (size_t)width;
+      vec acc[ACCUMULATORS];
+#pragma GCC unroll 8
+      for (int k = 0; k < width; ++k) {
+        const vec bias = splat(weights->bias[first + (size_t)k]);
+#pragma GCC unroll 32
+        for (int p = 0; p < rows * columns; ++p) acc[k * rows * columns + p] = bias;
+      }
+      for (; e != end; e += entry_words) {
+        const float *x = pin(in + e->offset);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; ++r) {
+          const float *row = r == 0 ? x : pin(x + (size_t)r * in_row);
+#pragma GCC unroll 8
+          for (int c = 0; c < columns; ++c) {
+            const vec v = load(row + (size_t)c * in_column);
+#pragma GCC unroll 8
+            for (int k = 0; k < width; ++k)
+              acc[(k * rows + r) * columns + c] += v * e[1 + k].weight;
+          }
+        }
+      }
+#pragma GCC unroll 8
+      for (int k = 0; k < width; ++k) {
+        const size_t channel = first + (size_t)k;
+        if (channel >= t->n_out) break;
+        const float *residual = residual_channel(t, channel);
+        float *out = t->out + channel * t->out_channel + lane;
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+          for (int c = 0; c < columns; ++c) {
+            vec v = acc[(k * rows + r) * columns + c];
+            if (residual)
+              v += load(residual + (size_t)r * t->residual_row + (size_t)c * t->residual_column +
+                        lane);
+            store(out + (size_t)r * t->out_row + (size_t)c * LANES, clip(v, t->low, t->high));
+          }
+        }
+      }
+    }
+  }
+}
+
+/* KERNEL3: one output channel x blocks x rows x columns. edge_rows, edge_columns: taps outside the
+ * image are not computed (their inputs are the zero border). */
+INLINE void kernel_body(const packed_tile *t, const int blocks, const int rows, const int columns,
+                        const int stride, const int edge_rows, const int edge_columns) {
+  const ap_packed_weights *weights = t->weights;
+  const size_t n_out = t->n_out, in_row = t->in_row;
+  const int in_rows = (rows - 1) * stride + 3, in_columns = (columns - 1) * stride + 3;
+  const int y_begin = edge_rows & EDGE_FIRST ? 1 : 0;
+  const int y_end = edge_rows & EDGE_LAST ? in_rows - 1 : in_rows;
+  const int x_begin = edge_columns & EDGE_FIRST ? 1 : 0;
+  const int x_end = edge_columns & EDGE_LAST ? in_columns - 1 : in_columns;
+  for (size_t lane = 0; lane < LANES; lane += VECTOR) {
+    for (size_t channel = 0; channel < n_out; ++channel) {
+      const float *in = t->in + lane;
+      const packed_word *e = weights->words + weights->start[channel] * (1 + PACKED_TAPS);
+      const packed_word *end = weights->words + weights->start[channel + 1] * (1 + PACKED_TAPS);
+      const vec bias = splat(weights->bias[channel]);
+      vec acc[4 * PACKED_KERNEL_TILE * PACKED_KERNEL_TILE];
+#pragma GCC unroll 64
+      for (int p = 0; p < blocks * rows * columns; ++p) acc[p] = bias;
+      for (; e != end; e += 1 + PACKED_TAPS) {
+#pragma GCC unroll 4
+        for (int b = 0; b < blocks; ++b) {
+          const float *x = in + e->offset + (size_t)b * t->in_block + (size_t)y_begin * in_row;
+#pragma GCC unroll 9
+          for (int y = y_begin; y < y_end; ++y, x += in_row) {
+            x = pin(x);
+#pragma GCC unroll 9
+            for (int i = x_begin; i < x_end; ++i) {
+              const vec v = load(x + (size_t)i * LANES);
+#pragma GCC unroll 3
+              for (int ky = 0; ky < 3; ++ky) {
+#pragma GCC unroll 3
+                for (int kx = 0; kx < 3; ++kx) {
+                  const int r = y - ky, c = i - kx;
+                  if (r >= 0 && c >= 0 && r % stride == 0 && c % stride == 0 && r / stride < rows &&
+                      c / stride < columns)
+                    acc[(b * rows + r / stride) * columns + c / stride] +=
+                        v * e[1 + ky * 3 + kx].weight;
+                }
+              }
+            }
+          }
+        }
+      }
+      const float *residual = residual_channel(t, channel);
+      float *out = t->out + channel * t->out_channel + lane;
+#pragma GCC unroll 4
+      for (int b = 0; b < blocks; ++b) {
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+          for (int c = 0; c < columns; ++c) {
+            vec v = acc[(b * rows + r) * columns + c];
+            if (residual)
+              v += load(residual + (size_t)b * t->residual_block + (size_t)r * t->residual_row +
+                        (size_t)c * t->residual_column + lane);
+            store(out + (size_t)b * t->out_block + (size_t)r * t->out_row + (size_t)c * LANES,
+                  clip(v, t->low, t->high));
+          }
+        }
+      }
+    }
+  }
+}
+
+static void window(const float *in, size_t in_row, size_t in_step, size_t n, size_t kh, size_t kw,
+                   bool maximum, float factor, float low, float high, float *out) {
+  for (size_t i = 0; i < n; ++i, in += in_step, out += LANES) {
+    for (size_t lane = 0; lane < LANES; lane += VECTOR) {
+      vec best = splat(-INFINITY), sum = splat(0.0F);
+      for (size_t y = 0; y < kh; ++y) {
+        for (size_t x = 0; x < kw; ++x) {
+          const vec v = load(in + y * in_row + x * LANES + lane);
+          if (maximum)
+            best = larger(v, best);
+          else
+            sum += v;
+        }
+      }
+      if (!maximum) best = sum * factor;
+      store(out + lane, clip(best, low, high));
+    }
+  }
+}
+
+static void map_row(const float *in, size_t in_column, float scale, float shift,
+                    const float *residual, size_t residual_column, size_t n, float low, float high,
+                    float *out) {
+  for (size_t i = 0; i < n; ++i, in += in_column, out += LANES) {
+    for (size_t lane = 0; lane < LANES; lane += VECTOR) {
+      vec v = load(in + lane) * scale + splat(shift);
+      if (residual) v += load(residual + i * residual_column + lane);
+      store(out + lane, clip(v, low, high));
+    }
+  }
+}
+
+static void pixels(const uint8_t *in, size_t n, float scale, float shift, float *out) {
+  for (size_t i = 0; i < n * LANES; ++i) out[i] = (float)in[i] * scale + shift;
+}
+
+static bool nonzero(const float *row, size_t n, uint64_t *bits) {
+  float poison = 0.0F; /* x * 0 is 0 for finite x, else not a number */
+  size_t i = 0;
+#if defined(VECTOR_NONZERO)
+  vec poisons = splat(0.0F);
+  for (; i + 64 <= n; i += 64) {
+    uint64_t word = 0;
+    for (size_t j = 0; j < 64; j += VECTOR) {
+      vec v;
+      __builtin_memcpy(&v, row + i + j, sizeof v); /* rows are not aligned */
+      poisons += v * 0.0F;
+      word |= (uint64_t)VECTOR_NONZERO(v) << j;
+    }
+    bits[i / 64] = word;
+  }
+  for (size_t j = 0; j < VECTOR; ++j) poison += poisons[j];
+#endif
+  for (; i < n; i += 64) {
+    uint64_t word = 0;
+    for (size_t j = 0; j < 64 && i + j < n; ++j) {
+      poison += row[i + j] * 0.0F;
+      word |= (uint64_t)(row[i + j] < 0.0F || row[i + j] > 0.0F) << j;
+    }
+    bits[i / 64] = word;
+  }
+  return poison >= 0.0F;
+}
+
+/* ---- instances --------------------------------------------------------------------------------
+ * A tile that needs more registers than there are gets an empty function and is never in the table.
+ */
+#define FITS(w, r, c) ((w) * (r) * (c) <= ACCUMULATORS)
+#define LIST_NAME(w, r, c, s) list_##w##_##r##_##c##_##s
+#define LIST_KERNEL(w, r, c, s, step)                       \
+  static void LIST_NAME(w, r, c, s)(const packed_tile *t) { \
+    if (FITS(w, r, c)) list_body(t, w, r, c, step);         \
+  }
+#define LIST_COLUMNS(w, r)                                                                         \
+  LIST_KERNEL(w, r, 1, 0, t->in_column)                                                            \
+  LIST_KERNEL(w, r, 1, 1, LANES)                                                                   \
+  LIST_KERNEL(w, r, 2, 1, LANES)                                                                   \
+  LIST_KERNEL(w, r, 3, 1, LANES) LIST_KERNEL(w, r, 4, 1, LANES) LIST_KERNEL(w, r, 5, 1, LANES)     \
+      LIST_KERNEL(w, r, 6, 1, LANES) LIST_KERNEL(w, r, 7, 1, LANES) LIST_KERNEL(w, r, 8, 1, LANES) \
+          LIST_KERNEL(w, r, 1, 2, 2 * LANES) LIST_KERNEL(w, r, 2, 2, 2 * LANES)                    \
+              LIST_KERNEL(w, r, 3, 2, 2 * LANES) LIST_KERNEL(w, r, 4, 2, 2 * LANES)                \
+                  LIST_KERNEL(w, r, 5, 2, 2 * LANES) LIST_KERNEL(w, r, 6, 2, 2 * LANES)            \
+                      LIST_KERNEL(w, r, 7, 2, 2 * LANES) LIST_KERNEL(w, r, 8, 2, 2 * LANES)
+#define LIST_ROWS(w) LIST_COLUMNS(w, 1) LIST_COLUMNS(w, 2) LIST_COLUMNS(w, 3) LIST_COLUMNS(w, 4)
+LIST_ROWS(1)
+LIST_ROWS(2)
+LIST_ROWS(4) LIST_ROWS(8)
+
+#define KERNEL(r, c, s)                                                                   \
+  static void kernel_##r##_##c##_##s(const packed_tile *t) {                              \
+    if (r <= KERNEL_H && c <= KERNEL_W) kernel_body(t, 1, r, c, s, EDGE_NONE, EDGE_NONE); \
+  }
+#define KERNEL_COLUMNS(r, s) KERNEL(r, 1, s) KERNEL(r, 2, s) KERNEL(r, 3, s) KERNEL(r, 4, s)
+    KERNEL_COLUMNS(1, 1) KERNEL_COLUMNS(2, 1) KERNEL_COLUMNS(3, 1) KERNEL_COLUMNS(4, 1)
+        KERNEL_COLUMNS(1, 2) KERNEL_COLUMNS(2, 2) KERNEL_COLUMNS(3, 2) KERNEL_COLUMNS(4, 2)
+
+#define EDGE(r, c, er, ec)                                                  \
+  static void edge_##r##_##c##_##er##_##ec(const packed_tile *t) {          \
+    if (r <= KERNEL_H && c <= KERNEL_W) kernel_body(t, 1, r, c, 1, er, ec); \
+  }
+/* 0 to 3 are EDGE_NONE, _FIRST, _LAST, _BOTH. */
+#define EDGE_ALL(r, c)                                                                     \
+  EDGE(r, c, 0, 1)                                                                         \
+  EDGE(r, c, 0, 2)                                                                         \
+  EDGE(r, c, 0, 3) EDGE(r, c, 1, 0) EDGE(r, c, 1, 1) EDGE(r, c, 1, 2) EDGE(r, c, 1, 3)     \
+      EDGE(r, c, 2, 0) EDGE(r, c, 2, 1) EDGE(r, c, 2, 2) EDGE(r, c, 2, 3) EDGE(r, c, 3, 0) \
+          EDGE(r, c, 3, 1) EDGE(r, c, 3, 2) EDGE(r, c, 3, 3)
+            EDGE_ALL(2, 4) EDGE_ALL(3, 3) EDGE_ALL(3, 4) EDGE_ALL(4, 3) EDGE_ALL(4, 4)
+
+#define SMALL_FITS(n) ((n)*4 <= ACCUMULATORS)
+#define SMALL(n)                                                         \
+  static void small_##n(const packed_tile *t) {                          \
+    if (SMALL_FITS(n)) kernel_body(t, n, 2, 2, 1, EDGE_BOTH, EDGE_BOTH); \
+  }
+                SMALL(1) SMALL(2) SMALL(3) SMALL(4)
+
+#define LIST_ENTRY(w, r, c, s) (FITS(w, r, c) ? LIST_NAME(w, r, c, s) : NULL)
+#define LIST_SET(w, r, c) \
+  { NULL, LIST_ENTRY(w, r, c, 1), LIST_ENTRY(w, r, c, 2) }
+#define LIST_TABLE_ROW(w, r)                                                                     \
+  {                                                                                              \
+    {LIST_ENTRY(w, r, 1, 0), LIST_ENTRY(w, r, 1, 1), LIST_ENTRY(w, r, 1, 2)}, LIST_SET(w, r, 2), \
+        LIST_SET(w, r, 3), LIST_SET(w, r, 4), LIST_SET(w, r, 5), LIST_SET(w, r, 6),              \
+        LIST_SET(w, r, 7), LIST_SET(w, r, 8)                                                     \
+  }
+#define LIST_TABLE(w) \
+  { LIST_TABLE_ROW(w, 1), LIST_TABLE_ROW(w, 2), LIST_TABLE_ROW(w, 3), LIST_TABLE_ROW(w, 4) }
+#define KERNEL_ENTRY(r, c, s) (r <= KERNEL_H && c <= KERNEL_W ? kernel_##r##_##c##_##s : NULL)
+#define KERNEL_TABLE_ROW(r, s) \
+  { KERNEL_ENTRY(r, 1, s), KERNEL_ENTRY(r, 2, s), KERNEL_ENTRY(r, 3, s), KERNEL_ENTRY(r, 4, s) }
+#define KERNEL_TABLE(s) \
+  { KERNEL_TABLE_ROW(1, s), KERNEL_TABLE_ROW(2, s), KERNEL_TABLE_ROW(3, s), KERNEL_TABLE_ROW(4, s) }
+#define EDGE_ENTRY(r, c, er, ec) \
+  (r <= KERNEL_H && c <= KERNEL_W ? edge_##r##_##c##_##er##_##ec : NULL)
+#define EDGE_TABLE_ROW(r, c, er)                                               \
+  {                                                                            \
+    EDGE_ENTRY(r, c, er, 0), EDGE_ENTRY(r, c, er, 1), EDGE_ENTRY(r, c, er, 2), \
+        EDGE_ENTRY(r, c, er, 3)                                                \
+  }
+#define EDGE_TABLE(r, c)                                                            \
+  {                                                                                 \
+    {NULL, EDGE_ENTRY(r, c, 0, 1), EDGE_ENTRY(r, c, 0, 2), EDGE_ENTRY(r, c, 0, 3)}, \
+        EDGE_TABLE_ROW(r, c, 1), EDGE_TABLE_ROW(r, c, 2), EDGE_TABLE_ROW(r, c, 3)   \
+  }
+
+                    const ap_packed_isa ISA_TABLE = {
+                        .name = ISA_NAME,
+                        .accumulators = ACCUMULATORS,
+                        .kernel_h = KERNEL_H,
+                        .kernel_w = KERNEL_W,
+                        .list = {LIST_TABLE(1), LIST_TABLE(2), LIST_TABLE(4), LIST_TABLE(8)},
+                        .kernel = {KERNEL_TABLE(1), KERNEL_TABLE(2)},
+                        .edge = {[1] = {[3] = EDGE_TABLE(2, 4)},
+                                 [2] = {[2] = EDGE_TABLE(3, 3), [3] = EDGE_TABLE(3, 4)},
+                                 [3] = {[2] = EDGE_TABLE(4, 3), [3] = EDGE_TABLE(4, 4)}},
+                        .small = {SMALL_FITS(1) ? small_1 : NULL, SMALL_FITS(2) ? small_2 : NULL,
+                                  SMALL_FITS(3) ? small_3 : NULL, SMALL_FITS(4) ? small_4 : NULL},
+                        .window = window,
+                        .map_row = map_row,
+                        .pixels = pixels,
+                        .nonzero = nonzero,
+};

@@ -1,0 +1,221 @@
+/* kernels/cpu/packed_weights.c - from a weight matrix with zeros to lists of what is kept. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kernels/cpu/packed_impl.h"
+
+/* Work of an entry in multiply-adds per pixel: its own, and the share of reading its input. From
+ * timings of single layers (docs/EVALUATOR.md). */
+static const double list_read_cost = 0.6, kernel_read_cost = 1.4;
+
+typedef struct {
+  size_t k, n, words; /* matrix; 64-bit words per row of bits */
+  size_t taps;        /* kh * kw */
+  const float *matrix;
+  uint64_t *bits; /* [k][words]: which weights are kept */
+} scan;
+
+const char *ap_packed_form_name(ap_packed_form form) {
+  static const char *const names[AP_PACKED_FORMS] = {"auto",  "list1", "list2",
+                                                     "list4", "list8", "kernel3"};
+  return (unsigned)form < AP_PACKED_FORMS ? names[form] : "?";
+}
+
+static size_t form_width(ap_packed_form form) {
+  switch (form) {
+    case AP_PACKED_LIST2:
+      return 2;
+    case AP_PACKED_LIST4:
+      return 4;
+    case AP_PACKED_LIST8:
+      return 8;
+    default:
+      return 1;
+  }
+}
+
+static ap_status check_geometry(const ap_packed_conv *g, ap_error *err) {
+  if (g->kh == 0 || g->kw == 0 || g->stride_h == 0 || g->stride_w == 0 || g->groups == 0)
+    return ap_fail(err, AP_ERR_ARG, "kernel %zux%zu, stride %zux%zu, %zu groups", g->kh, g->kw,
+                   g->stride_h, g->stride_w, g->groups);
+  if (g->in.c % g->groups || g->out.c % g->groups)
+    return ap_fail(err, AP_ERR_ARG, "%zu and %zu channels in %zu groups", g->in.c, g->out.c,
+                   g->groups);
+  if (g->pad_top > g->in.top || g->pad_left > g->in.left)
+    return ap_fail(err, AP_ERR_ARG, "padding %zu, %zu with a border of %zu, %zu", g->pad_top,
+                   g->pad_left, g->in.top, g->in.left);
+  const size_t rows = (g->out.h - 1) * g->stride_h + g->kh;
+  const size_t columns = (g->out.w - 1) * g->stride_w + g->kw;
+  if (rows > g->pad_top + g->in.h + g->in.bottom || columns > g->pad_left + g->in.w + g->in.right)
+    return ap_fail(err, AP_ERR_ARG, "%zux%zu outputs need %zux%zu inputs with padding", g->out.h,
+                   g->out.w, rows, columns);
+  return AP_OK;
+}
+
+static bool form_possible(const ap_packed_conv *g, ap_packed_form form) {
+  if (form == AP_PACKED_KERNEL3)
+    return g->kh == 3 && g->kw == 3 && g->stride_h == g->stride_w && g->stride_h <= 2;
+  return g->groups == 1 || g->out.c / g->groups % form_width(form) == 0;
+}
+
+/* Bit j * width of the result: any of the bits j * width .. j * width + width - 1. */
+static uint64_t fold(uint64_t bits, size_t width) {
+  if (width >= 2) bits = (bits | bits >> 1) & 0x5555555555555555U;
+  if (width >= 4) bits = (bits | bits >> 2) & 0x1111111111111111U;
+  if (width >= 8) bits = (bits | bits >> 4) & 0x0101010101010101U;
+  return bits;
+}
+
+/* Word `word` of entry row r of a form: kept entries as bits. r: a matrix row, or an input channel
+ * for KERNEL3. */
+static uint64_t entry_bits(const scan *s, ap_packed_form form, size_t r, size_t word) {
+  if (form != AP_PACKED_KERNEL3) return fold(s->bits[r * s->words + word], form_width(form));
+  uint64_t any = 0;
+  for (size_t tap = 0; tap < PACKED_TAPS; ++tap)
+    any |= s->bits[(r * PACKED_TAPS + tap) * s->words + word];
+  return any;
+}
+static size_t entry_rows(const scan *s, ap_packed_form form) {
+  return form == AP_PACKED_KERNEL3 ? s->k / PACKED_TAPS : s->k;
+}
+
+static size_t count_entries(const scan *s, ap_packed_form form) {
+  size_t count = 0;
+  for (size_t r = 0; r < entry_rows(s, form); ++r)
+    for (size_t word = 0; word < s->words; ++word)
+      count += (size_t)__builtin_popcountll(entry_bits(s, form, r, word));
+  return count;
+}
+
+static ap_packed_form cheapest_form(const scan *s, const ap_packed_conv *g) {
+  ap_packed_form best = AP_PACKED_LIST1;
+  double least = INFINITY;
+  for (int f = AP_PACKED_LIST1; f < AP_PACKED_FORMS; ++f) {
+    const ap_packed_form form = (ap_packed_form)f;
+    if (!form_possible(g, form)) continue;
+    const double each = form == AP_PACKED_KERNEL3 ? PACKED_TAPS + kernel_read_cost
+                                                  : (double)form_width(form) + list_read_cost;
+    const double work = (double)count_entries(s, form) * each;
+    if (work < least) {
+      least = work;
+      best = form;
+    }
+  }
+  return best;
+}
+
+/* Calls for every entry in the order of the lists: counts them into start[list + 1], or writes them
+ * at start[list]++. */
+static void visit_entries(const scan *s, ap_packed_weights *w, bool write) {
+  const ap_packed_conv *g = &w->geometry;
+  const size_t group_out = g->out.c / g->groups, group_in = g->in.c / g->groups;
+  const bool kernels = w->form == AP_PACKED_KERNEL3;
+  const size_t n_weights = w->entry_words - 1;
+  for (size_t r = 0; r < entry_rows(s, w->form); ++r) {
+    const size_t c = kernels ? r : r / s->taps, tap = kernels ? 0 : r % s->taps;
+    const size_t offset =
+        c * g->in.channel + tap / g->kw * g->in.row + tap % g->kw * AP_PACKED_LANES;
+    for (size_t word = 0; word < s->words; ++word) {
+      for (uint64_t m = entry_bits(s, w->form, r, word); m; m &= m - 1) {
+        const size_t column = word * 64 + (size_t)__builtin_ctzll(m), list = column / w->width;
+        if (!write) {
+          ++w->start[list + 1];
+          continue;
+        }
+        packed_word *e = w->words + w->start[list]++ * w->entry_words;
+        const size_t group = column / group_out;
+        e[0].offset = (int32_t)(offset + group * group_in * g->in.channel);
+        for (size_t i = 0; i < n_weights; ++i) {
+          if (kernels)
+            e[1 + i].weight = s->matrix[(r * PACKED_TAPS + i) * s->n + column];
+          else
+            e[1 + i].weight = column + i < s->n ? s->matrix[r * s->n + column + i] : 0.0F;
+        }
+      }
+    }
+  }
+}
+
+static ap_status build_lists(const scan *s, const float *bias, ap_packed_weights *w,
+                             ap_error *err) {
+  w->width = form_width(w->form);
+  w->entry_words = 1 + (w->form == AP_PACKED_KERNEL3 ? (size_t)PACKED_TAPS : w->width);
+  w->n_lists = (s->n + w->width - 1) / w->width;
+  w->start = ap_calloc(w->n_lists + 1, sizeof *w->start);
+  w->bias = ap_calloc(w->n_lists * w->width, sizeof *w->bias);
+  if (!w->start || !w->bias)
+    return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
+  visit_entries(s, w, false);
+  for (size_t i = 0; i < w->n_lists; ++i) w->start[i + 1] += w->start[i];
+  w->n_entries = w->start[w->n_lists];
+  w->words = ap_calloc(w->n_entries * w->entry_words, sizeof *w->words);
+  if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
+  visit_entries(s, w, true);
+  /* every start[i] has advanced to its list's end: shift them back */
+  for (size_t i = w->n_lists; i > 0; --i) w->start[i] = w->start[i - 1];
+  w->start[0] = 0;
+  for (size_t i = 0; i < s->n; ++i) {
+    w->bias[i] = bias ? bias[i] : 0.0F;
+    if (!isfinite(w->bias[i])) return ap_fail(err, AP_ERR_ARG, "bias %zu is not finite", i);
+  }
+  return AP_OK;
+}
+
+ap_status ap_packed_weights_create(const ap_packed_isa *isa, const ap_packed_conv *geometry,
+                                   const float *matrix, const float *bias, ap_packed_form form,
+                                   ap_packed_weights **out, ap_error *err) {
+  *out = NULL;
+  ap_status st = check_geometry(geometry, err);
+  if (st) return st;
+  if ((unsigned)form >= AP_PACKED_FORMS ||
+      (form != AP_PACKED_AUTO && !form_possible(geometry, form)))
+    return ap_fail(err, AP_ERR_ARG, "form %s for a %zux%zu kernel, stride %zu, %zu groups",
+                   ap_packed_form_name(form), geometry->kh, geometry->kw, geometry->stride_h,
+                   geometry->groups);
+  scan s = {.n = geometry->out.c, .taps = geometry->kh * geometry->kw, .matrix = matrix};
+  s.k = geometry->in.c / geometry->groups * s.taps;
+  s.words = (s.n + 63) / 64;
+  ap_packed_weights *w = ap_calloc(1, sizeof *w);
+  s.bits = ap_calloc(s.k, s.words * sizeof *s.bits);
+  if (!w || !s.bits) {
+    st = ap_fail(err, AP_ERR_MEMORY, "a layer of %zu x %zu weights", s.k, s.n);
+    goto done;
+  }
+  for (size_t k = 0; k < s.k; ++k) {
+    if (!isa->nonzero(matrix + k * s.n, s.n, s.bits + k * s.words)) {
+      st = ap_fail(err, AP_ERR_ARG, "a weight in row %zu is not finite", k);
+      goto done;
+    }
+  }
+  w->isa = isa;
+  w->geometry = *geometry;
+  w->form = form == AP_PACKED_AUTO ? cheapest_form(&s, geometry) : form;
+  st = build_lists(&s, bias, w, err);
+  if (st) goto done;
+  *out = w;
+  w = NULL;
+done:
+  ap_packed_weights_destroy(w);
+  ap_free(s.bits);
+  return st;
+}
+
+void ap_packed_weights_destroy(ap_packed_weights *weights) {
+  if (!weights) return;
+  ap_free(weights->start);
+  ap_free(weights->words);
+  ap_free(weights->bias);
+  ap_free(weights);
+}
+
+ap_packed_form ap_packed_weights_form(const ap_packed_weights *weights) { return weights->form; }
+
+size_t ap_packed_weights_bytes(const ap_packed_weights *w) {
+  return sizeof *w + (w->n_lists + 1) * sizeof *w->start + w->n_lists * w->width * sizeof *w->bias +
+         w->n_entries * w->entry_words * sizeof *w->words;
+}
+
+size_t ap_packed_weights_macs(const ap_packed_weights *w) {
+  return w->n_entries * (w->entry_words - 1) * w->geometry.out.h * w->geometry.out.w;
+}

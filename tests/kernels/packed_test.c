@@ -1,0 +1,345 @@
+/* Packed layers against plain double loops: every form, every instruction set of this machine, odd
+ * shapes, 1 to 33 images. Tolerance 1e-6 x (1 + sum of absolute terms): at most a few hundred
+ * roundings of 6e-8 each. */
+#include "kernels/packed.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "tests/kernels/packed_cmocka.h"
+#include "tests/kernels/packed_oracle.h"
+
+static const char *const isa_names[] = {"plain", "avx2", "avx512"};
+enum { N_ISAS = 3 };
+static const ap_packed_isa *isas[N_ISAS]; /* NULL: this machine lacks it */
+
+static int find_isas(void **state) {
+  (void)state;
+  for (size_t i = 0; i < N_ISAS; ++i) {
+    const ap_status st = ap_packed_isa_find(isa_names[i], &isas[i], NULL);
+    if (st && st != AP_ERR_UNSUPPORTED) return -1;
+    print_message("vectors %s: %s\n", isa_names[i], isas[i] ? "tested" : "not on this machine");
+  }
+  return isas[0] ? 0 : -1;
+}
+
+static float *numbers(ap_rng *rng, size_t n) {
+  float *x = ap_calloc(n, sizeof *x);
+  assert_non_null(x);
+  for (size_t i = 0; i < n; ++i) x[i] = (float)(ap_rng_uniform(rng) * 2 - 1);
+  return x;
+}
+
+/* kind 0: all kept; 1: nothing; 2: single weights; 3: whole kernels; 4: rows of 8 columns;
+ * 5: columns */
+enum { KINDS = 6 };
+static float *sparse_matrix(ap_rng *rng, size_t k, size_t n, size_t taps, int kind, double keep) {
+  float *m = numbers(rng, k * n);
+  const double level = kind == 0 ? 1 : kind == 1 ? 0 : keep;
+  const size_t unit_h = kind == 3 ? taps : kind == 5 ? k : 1, unit_w = kind == 4 ? 8 : 1;
+  for (size_t r = 0; r < k; r += unit_h)
+    for (size_t c = 0; c < n; c += unit_w) {
+      const bool drop = ap_rng_uniform(rng) >= level;
+      for (size_t i = r; i < r + unit_h && i < k; ++i)
+        for (size_t j = c; j < c + unit_w && j < n; ++j)
+          if (drop) m[i * n + j] = 0;
+    }
+  return m;
+}
+
+static ap_packed_conv packed_geometry(const conv_case *k, size_t extra_border) {
+  ap_packed_conv g = {.kh = k->kh,
+                      .kw = k->kw,
+                      .stride_h = k->stride_h,
+                      .stride_w = k->stride_w,
+                      .pad_top = k->pad_top,
+                      .pad_left = k->pad_left,
+                      .groups = k->groups};
+  assert_int_equal(ap_packed_shape_init(k->c_in, k->h, k->w, k->pad_top + extra_border,
+                                        k->pad_left + extra_border, k->pad_bottom,
+                                        k->pad_right + extra_border, &g.in, NULL),
+                   AP_OK);
+  assert_int_equal(ap_packed_shape_init(k->c_out, conv_case_oh(k), conv_case_ow(k), extra_border, 1,
+                                        1, 0, &g.out, NULL),
+                   AP_OK);
+  return g;
+}
+
+/* Every float that is not an output pixel must still be 0. */
+static void check_border(const ap_packed_shape *s, size_t n_blocks, float *packed) {
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t c = 0; c < s->c; ++c)
+      for (size_t y = 0; y < s->h; ++y)
+        memset(packed + b * s->block + c * s->channel + s->origin + y * s->row, 0,
+               s->w * AP_PACKED_LANES * sizeof *packed);
+  for (size_t i = 0; i < n_blocks * s->block; ++i) assert_true(packed[i] == 0);
+}
+
+static void run_case(const conv_case *k, ap_rng *rng, const ap_packed_isa *isa, ap_packed_form form,
+                     int kind, double keep, int mode) {
+  const size_t taps = k->kh * k->kw, depth = k->c_in / k->groups * taps;
+  const size_t oh = conv_case_oh(k), ow = conv_case_ow(k), blocks = (k->n + 15) / 16;
+  const ap_packed_conv g = packed_geometry(k, (size_t)(mode & 1));
+  float *x = numbers(rng, k->n * k->c_in * k->h * k->w), *bias = numbers(rng, k->c_out);
+  float *residual = numbers(rng, k->n * k->c_out * oh * ow);
+  float *matrix = sparse_matrix(rng, depth, k->c_out, taps, kind, keep);
+  float *in = ap_calloc(blocks * g.in.block, sizeof *in);
+  float *out = ap_calloc(blocks * g.out.block, sizeof *out);
+  float *y = ap_calloc(k->n * k->c_out * oh * ow, sizeof *y);
+  ap_packed_shape rs;
+  assert_int_equal(ap_packed_shape_init(k->c_out, oh, ow, 0, 2, 1, 1, &rs, NULL), AP_OK);
+  float *res = ap_calloc(blocks * rs.block, sizeof *res);
+  assert_true(in && out && y && res);
+  ap_packed_weights *w = NULL;
+  ap_error err = {0};
+  if (ap_packed_weights_create(isa, &g, matrix, mode & 2 ? bias : NULL, form, &w, &err))
+    fail_msg("%s", err.text);
+  ap_packed_from_nchw(&g.in, k->n, x, in);
+  ap_packed_from_nchw(&rs, k->n, residual, res);
+  ap_packed_epilogue e = ap_packed_epilogue_default();
+  if (mode & 4) e.residual = (ap_packed_source){res, &rs, 1, 1, 0};
+  if (mode & 8) e.low = 0;
+  if (mode & 16) e.high = 0.5F;
+  ap_packed_conv_run(w, blocks, in, out, &e);
+  ap_packed_to_nchw(&g.out, k->n, out, y);
+  for (size_t i = 0; i < k->n * k->c_out * oh * ow; ++i) {
+    const size_t ox = i % ow, oy = i / ow % oh, c = i / ow / oh % k->c_out;
+    double size = 0;
+    double want = conv_oracle(k, x, matrix, i / ow / oh / k->c_out, c, oy, ox, &size);
+    if (mode & 2) want += (double)bias[c];
+    if (mode & 4) want += (double)residual[i];
+    if (mode & 8) want = fmax(want, 0);
+    if (mode & 16) want = fmin(want, 0.5);
+    if (!(fabs((double)y[i] - want) <= 1e-6 * (2 + size)))
+      fail_msg("%s %s kind %d: output %zu is %.9g, oracle %.9g", ap_packed_isa_name(isa),
+               ap_packed_form_name(ap_packed_weights_form(w)), kind, i, (double)y[i], want);
+  }
+  check_border(&g.out, blocks, out);
+  ap_packed_weights_destroy(w);
+  float *const all[] = {x, bias, residual, matrix, in, out, y, res};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
+}
+
+/* Layers of the built-in networks at reduced width, and shapes around the tile sizes. */
+static const conv_case cases[] = {
+    {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1},     {17, 3, 9, 9, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+    {16, 2, 8, 8, 9, 3, 3, 1, 1, 1, 1, 1, 1, 1},    {5, 3, 4, 4, 7, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+    {33, 4, 2, 2, 8, 3, 3, 1, 1, 1, 1, 1, 1, 1},    {65, 2, 2, 2, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+    {15, 3, 7, 7, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1},   {3, 2, 8, 8, 11, 3, 3, 2, 2, 1, 1, 1, 1, 1},
+    {4, 3, 7, 7, 6, 3, 3, 2, 2, 1, 1, 1, 1, 1},     {2, 1, 28, 28, 20, 5, 5, 1, 1, 0, 0, 0, 0, 1},
+    {20, 5, 12, 12, 13, 5, 5, 1, 1, 0, 0, 0, 0, 1}, {31, 37, 1, 1, 10, 1, 1, 1, 1, 0, 0, 0, 0, 1},
+    {66, 16, 1, 1, 8, 1, 1, 1, 1, 0, 0, 0, 0, 1},   {7, 5, 4, 4, 17, 4, 4, 1, 1, 0, 0, 0, 0, 1},
+    {2, 6, 8, 8, 12, 1, 1, 2, 2, 0, 0, 0, 0, 1},    {3, 8, 5, 6, 8, 3, 3, 1, 1, 1, 1, 1, 1, 8},
+    {3, 6, 6, 5, 24, 3, 3, 2, 2, 1, 1, 1, 1, 2},    {2, 3, 7, 11, 4, 2, 5, 3, 1, 0, 2, 1, 3, 1},
+    {2, 3, 11, 7, 5, 3, 3, 1, 2, 2, 0, 0, 1, 1},    {1, 2, 13, 5, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1},
+    {2, 2, 5, 3, 4, 3, 3, 1, 1, 0, 1, 2, 0, 1},     {2, 2, 3, 4, 4, 3, 3, 1, 1, 1, 0, 0, 2, 1},
+    {1, 1, 6, 13, 2, 3, 3, 1, 1, 2, 2, 2, 2, 1},    {4, 3, 9, 5, 65, 3, 3, 1, 1, 1, 1, 0, 0, 1},
+    {18, 67, 1, 1, 130, 1, 1, 1, 1, 0, 0, 0, 0, 1},
+};
+
+static bool possible(const conv_case *k, ap_packed_form form) {
+  static const size_t width[] = {1, 1, 2, 4, 8, 1};
+  if (form == AP_PACKED_KERNEL3)
+    return k->kh == 3 && k->kw == 3 && k->stride_h == k->stride_w && k->stride_h <= 2;
+  return k->groups == 1 || k->c_out / k->groups % width[form] == 0;
+}
+
+static void test_every_form(void **state) {
+  (void)state;
+  ap_rng rng;
+  ap_rng_seed(&rng, 20211, 0);
+  int mode = 0;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i)
+    for (int form = AP_PACKED_AUTO; form < AP_PACKED_FORMS; ++form) {
+      if (!possible(&cases[i], (ap_packed_form)form)) continue;
+      for (int kind = 0; kind < KINDS; ++kind)
+        for (size_t isa = 0; isa < N_ISAS; ++isa)
+          if (isas[isa])
+            run_case(&cases[i], &rng, isas[isa], (ap_packed_form)form, kind, 0.3, mode++ % 32);
+    }
+}
+
+static size_t between(ap_rng *rng, size_t lo, size_t hi) {
+  return lo + ap_rng_below(rng, hi - lo + 1);
+}
+
+static void test_random_shapes(void **state) {
+  (void)state;
+  ap_rng rng;
+  ap_rng_seed(&rng, 77, 1);
+  for (int i = 0; i < 150; ++i) {
+    conv_case k = {.n = between(&rng, 1, 33), .groups = between(&rng, 1, 3)};
+    k.c_in = k.groups * between(&rng, 1, 4);
+    k.c_out = k.groups * between(&rng, 1, 9);
+    k.kh = i % 2 ? 3 : between(&rng, 1, 5);
+    k.kw = i % 2 ? 3 : between(&rng, 1, 5);
+    k.stride_h = between(&rng, 1, 3);
+    k.stride_w = i % 2 ? k.stride_h : between(&rng, 1, 3);
+    k.pad_top = between(&rng, 0, 2), k.pad_left = between(&rng, 0, 2);
+    k.pad_bottom = between(&rng, 0, 2), k.pad_right = between(&rng, 0, 2);
+    k.h = between(&rng, k.kh, 13), k.w = between(&rng, k.kw, 13);
+    const ap_packed_form form = (ap_packed_form)between(&rng, 0, AP_PACKED_FORMS - 1);
+    if (!possible(&k, form)) continue;
+    for (size_t isa = 0; isa < N_ISAS; ++isa)
+      if (isas[isa])
+        run_case(&k, &rng, isas[isa], form, (int)between(&rng, 0, KINDS - 1), 0.4,
+                 (int)between(&rng, 0, 31));
+  }
+}
+
+/* AUTO counts: whole kernels, rows of 8 and scattered weights each get their own form. */
+static void test_form_chosen(void **state) {
+  (void)state;
+  const conv_case k = {1, 16, 8, 8, 32, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const ap_packed_conv g = packed_geometry(&k, 0);
+  const ap_packed_form want[KINDS] = {AP_PACKED_AUTO,    AP_PACKED_AUTO,  AP_PACKED_LIST1,
+                                      AP_PACKED_KERNEL3, AP_PACKED_LIST8, AP_PACKED_AUTO};
+  ap_rng rng;
+  ap_rng_seed(&rng, 5, 0);
+  for (int kind = 2; kind <= 4; ++kind) {
+    float *m = sparse_matrix(&rng, 144, 32, 9, kind, 0.1);
+    size_t kept = 0;
+    for (size_t i = 0; i < 144 * 32; ++i) kept += m[i] < 0 || m[i] > 0;
+    ap_packed_weights *w = NULL;
+    assert_int_equal(ap_packed_weights_create(isas[0], &g, m, NULL, AP_PACKED_AUTO, &w, NULL),
+                     AP_OK);
+    assert_int_equal(ap_packed_weights_form(w), want[kind]);
+    assert_int_equal(ap_packed_weights_macs(w), kept * 64); /* in proportion to what is kept */
+    assert_true(ap_packed_weights_bytes(w) > kept * sizeof(float));
+    ap_packed_weights_destroy(w);
+    ap_free(m);
+  }
+}
+
+/* An image's outputs do not depend on its lane, its block or how many blocks there are. */
+static void test_bits_independent_of_batch(void **state) {
+  (void)state;
+  const conv_case shapes[] = {{80, 5, 2, 2, 9, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+                              {80, 33, 1, 1, 9, 1, 1, 1, 1, 0, 0, 0, 0, 1},
+                              {80, 3, 5, 5, 6, 3, 3, 1, 1, 1, 1, 1, 1, 1}};
+  ap_rng rng;
+  ap_rng_seed(&rng, 6, 0);
+  for (size_t c = 0; c < 3; ++c)
+    for (size_t isa = 0; isa < N_ISAS; ++isa)
+      for (int form = AP_PACKED_LIST1; form < AP_PACKED_FORMS; ++form) {
+        if (!isas[isa] || !possible(&shapes[c], (ap_packed_form)form)) continue;
+        const conv_case *k = &shapes[c];
+        const ap_packed_conv g = packed_geometry(k, 0);
+        float *m = sparse_matrix(&rng, k->c_in * k->kh * k->kw, k->c_out, 1, 2, 0.5);
+        float *one = numbers(&rng, k->c_in * k->h * k->w);
+        float *x = ap_calloc(k->n * k->c_in * k->h * k->w, sizeof *x);
+        const size_t each_in = k->c_in * k->h * k->w, each_out = k->c_out * g.out.h * g.out.w;
+        for (size_t i = 0; i < k->n; ++i) memcpy(x + i * each_in, one, each_in * sizeof *x);
+        float *in = ap_calloc(5 * g.in.block, sizeof *in);
+        float *out = ap_calloc(5 * g.out.block, sizeof *out);
+        float *y = ap_calloc(k->n * each_out, sizeof *y);
+        assert_true(x && in && out && y);
+        ap_packed_from_nchw(&g.in, k->n, x, in);
+        ap_packed_weights *w = NULL;
+        assert_int_equal(
+            ap_packed_weights_create(isas[isa], &g, m, NULL, (ap_packed_form)form, &w, NULL),
+            AP_OK);
+        const ap_packed_epilogue e = ap_packed_epilogue_default();
+        ap_packed_conv_run(w, 5, in, out, &e);
+        ap_packed_conv_run(w, 1, in, out, &e); /* block 0 once more, alone */
+        ap_packed_to_nchw(&g.out, k->n, out, y);
+        for (size_t i = 1; i < k->n; ++i)
+          assert_memory_equal(y, y + i * each_out, each_out * sizeof *y);
+        ap_packed_weights_destroy(w);
+        float *const all[] = {m, one, x, in, out, y};
+        for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
+      }
+}
+
+static void test_bad_arguments(void **state) {
+  (void)state;
+  const conv_case k = {1, 4, 6, 6, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const ap_packed_conv good = packed_geometry(&k, 0);
+  float m[36 * 4] = {0}, bias[4] = {0};
+  ap_packed_weights *w = NULL;
+  ap_packed_conv g[8];
+  for (size_t i = 0; i < 8; ++i) g[i] = good;
+  g[0].pad_top = 2; /* the border is 1 wide */
+  g[1].kh = 0;
+  g[2].stride_w = 0;
+  g[3].groups = 3;
+  g[4].groups = 0;
+  g[5].kw = 5; /* needs more columns than there are */
+  g[6].stride_h = 2;
+  g[7].pad_left = 9;
+  for (size_t i = 0; i < 8; ++i) {
+    assert_int_equal(ap_packed_weights_create(isas[0], &g[i], m, bias, AP_PACKED_AUTO, &w, NULL),
+                     AP_ERR_ARG);
+    assert_null(w);
+  }
+  ap_packed_conv wide = good;
+  wide.kh = 2;
+  wide.kw = 1;
+  assert_int_equal(ap_packed_weights_create(isas[0], &wide, m, bias, AP_PACKED_KERNEL3, &w, NULL),
+                   AP_ERR_ARG);
+  ap_packed_conv grouped = good;
+  grouped.groups = 4;
+  assert_int_equal(ap_packed_weights_create(isas[0], &grouped, m, bias, AP_PACKED_LIST2, &w, NULL),
+                   AP_ERR_ARG);
+  const float bad[] = {NAN, INFINITY, -INFINITY};
+  for (size_t isa = 0; isa < N_ISAS; ++isa)
+    for (size_t i = 0; isas[isa] && i < 3; ++i) {
+      ap_error err = {0};
+      m[143] = bad[i];
+      assert_int_equal(
+          ap_packed_weights_create(isas[isa], &good, m, bias, AP_PACKED_AUTO, &w, &err),
+          AP_ERR_ARG);
+      assert_non_null(strstr(err.text, "row 35"));
+      m[143] = 0;
+      bias[2] = bad[i];
+      assert_int_equal(
+          ap_packed_weights_create(isas[isa], &good, m, bias, AP_PACKED_AUTO, &w, NULL),
+          AP_ERR_ARG);
+      bias[2] = 0;
+    }
+  ap_packed_shape s;
+  assert_int_equal(ap_packed_shape_init(0, 1, 1, 0, 0, 0, 0, &s, NULL), AP_ERR_ARG);
+  assert_int_equal(ap_packed_shape_init(1, 1, (size_t)1 << 40, 0, 0, 0, 0, &s, NULL), AP_ERR_ARG);
+  assert_int_equal(ap_packed_shape_init(4096, 4096, 4096, 0, 0, 0, 0, &s, NULL), AP_ERR_ARG);
+  assert_int_equal(ap_packed_shape_init(1, 1, 1, SIZE_MAX, 0, 0, 0, &s, NULL), AP_ERR_ARG);
+  const ap_packed_isa *isa = isas[0];
+  assert_int_equal(ap_packed_isa_find("avx9", &isa, NULL), AP_ERR_ARG);
+  assert_null(isa);
+  assert_int_equal(ap_packed_isa_find(NULL, &isa, NULL), AP_OK);
+  assert_non_null(isa);
+}
+
+static void test_out_of_memory(void **state) {
+  (void)state;
+  const conv_case k = {1, 4, 6, 6, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const ap_packed_conv g = packed_geometry(&k, 0);
+  float m[36 * 4];
+  for (size_t i = 0; i < 36 * 4; ++i) m[i] = 1;
+  size_t failures = 0;
+  for (size_t n = 0;; ++n) {
+    ap_packed_weights *w = NULL;
+    ap_alloc_fail_after(n);
+    const ap_status st = ap_packed_weights_create(isas[0], &g, m, NULL, AP_PACKED_AUTO, &w, NULL);
+    ap_alloc_fail_after(SIZE_MAX);
+    if (st == AP_OK) {
+      ap_packed_weights_destroy(w);
+      break;
+    }
+    assert_int_equal(st, AP_ERR_MEMORY);
+    assert_null(w);
+    ++failures;
+  }
+  assert_int_equal(failures, 5);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_every_form),    cmocka_unit_test(test_random_shapes),
+      cmocka_unit_test(test_form_chosen),   cmocka_unit_test(test_bits_independent_of_batch),
+      cmocka_unit_test(test_bad_arguments), cmocka_unit_test(test_out_of_memory),
+  };
+  return cmocka_run_group_tests(tests, find_isas, NULL);
+}
