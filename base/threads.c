@@ -16,7 +16,7 @@
 #define CACHE_LINE 64
 /* Polls before a thread sleeps, some 10 us: loops often follow each other within that time, and
  * waking a sleeper costs more. None when there are more threads than processors. */
-#define SPINS 2000
+#define SPINS 300
 
 typedef struct {
   ap_pool *pool;
@@ -35,6 +35,7 @@ struct ap_pool {
   _Alignas(CACHE_LINE) size_t n_blocks;
   ap_pool_body *body;
   void *context;
+  int home; /* the caller's processor when the run began; -1: unknown */
   /* Under the lock. */
   pthread_mutex_t lock;
   pthread_cond_t wake, idle;
@@ -47,9 +48,7 @@ struct ap_pool {
   unsigned spins;
   cpu_set_t cpus;
   worker_record *workers; /* n_threads - 1 */
-  /* The caller's alone. */
-  int home; /* processor for which workers were last placed; -1: none */
-  bool running;
+  bool running;           /* the caller's alone */
 };
 
 static inline void pause_cpu(void) {
@@ -63,6 +62,27 @@ static void do_blocks(ap_pool *pool, size_t worker) {
     size_t block = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
     if (block >= pool->n_blocks) return;
     pool->body(pool->context, block, worker);
+  }
+}
+
+/* The calling thread lies on the caller's processor while there are enough for all: seen to last on
+ * virtual machines, where two threads then take turns. It moves to another one, the i-th after the
+ * caller's for worker i, and is free again: on a busy machine a thread that stays tied to one
+ * processor makes all wait for it. */
+static void move_away(const ap_pool *pool, const worker_record *record) {
+  size_t at = (size_t)pool->home;
+  cpu_set_t one;
+  if (pool->home < 0 || at >= CPU_SETSIZE || !CPU_ISSET(at, &pool->cpus)) return;
+  for (size_t i = 0; i < record->worker; i++) {
+    do {
+      at = (at + 1) % CPU_SETSIZE;
+    } while (!CPU_ISSET(at, &pool->cpus));
+  }
+  CPU_ZERO(&one);
+  CPU_SET(at, &one);
+  /* Refused (a changed cpuset, a sandbox): the thread stays where the system puts it. */
+  if (sched_setaffinity(0, sizeof one, &one) == 0) {
+    (void)sched_setaffinity(0, sizeof pool->cpus, &pool->cpus);
   }
 }
 
@@ -84,6 +104,7 @@ static void *work(void *argument) {
     atomic_fetch_add(&pool->active, 1);
     (void)pthread_mutex_unlock(&pool->lock);
 
+    if (pool->n_cpus >= pool->n_threads && sched_getcpu() == pool->home) move_away(pool, record);
     do_blocks(pool, record->worker);
 
     (void)pthread_mutex_lock(&pool->lock);
@@ -95,25 +116,6 @@ static void *work(void *argument) {
   return NULL;
 }
 
-/* Gives worker i the i-th allowed processor after the caller's, so that two threads never share one
- * while another idles (seen on virtual machines). The caller itself stays free to move. */
-static void place_workers(ap_pool *pool, int home) {
-  size_t at;
-  if (home < 0 || home >= CPU_SETSIZE || !CPU_ISSET((size_t)home, &pool->cpus)) return;
-  pool->home = home;
-  at = (size_t)home;
-  for (size_t i = 0; i < pool->n_started; i++) {
-    cpu_set_t one;
-    do {
-      at = (at + 1) % CPU_SETSIZE;
-    } while (!CPU_ISSET(at, &pool->cpus));
-    CPU_ZERO(&one);
-    CPU_SET(at, &one);
-    /* Refused (a changed cpuset, a sandbox): the thread only stays where the system puts it. */
-    (void)pthread_setaffinity_np(pool->workers[i].thread, sizeof one, &one);
-  }
-}
-
 void ap_pool_run(ap_pool *pool, size_t n_blocks, ap_pool_body *body, void *context) {
   if (n_blocks == 0) return;
   assert(!pool->running); /* one caller at a time, and no run inside a run */
@@ -123,15 +125,11 @@ void ap_pool_run(ap_pool *pool, size_t n_blocks, ap_pool_body *body, void *conte
     pool->running = false;
     return;
   }
-  if (pool->n_cpus >= pool->n_threads) {
-    int cpu = sched_getcpu();
-    if (cpu != pool->home) place_workers(pool, cpu);
-  }
-
   (void)pthread_mutex_lock(&pool->lock);
   pool->n_blocks = n_blocks;
   pool->body = body;
   pool->context = context;
+  pool->home = sched_getcpu();
   atomic_store(&pool->next, 0);
   atomic_fetch_add(&pool->run, 1);
   pool->open = true;
@@ -212,7 +210,6 @@ ap_status ap_pool_create(size_t n_threads, ap_pool **out, ap_error *err) {
   pool->n_cpus = n_cpus;
   pool->cpus = cpus;
   pool->spins = n_cpus >= n_threads ? SPINS : 0;
-  pool->home = -1;
   (void)pthread_mutex_init(&pool->lock, NULL);
   (void)pthread_cond_init(&pool->wake, NULL);
   (void)pthread_cond_init(&pool->idle, NULL);
