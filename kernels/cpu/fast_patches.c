@@ -1,0 +1,67 @@
+#include <string.h>
+
+#include "kernels/cpu/fast_impl.h"
+#include "kernels/cpu/patches_impl.h"
+
+/* The outputs [first, end) along one axis whose tap k lies inside the input. */
+typedef struct {
+  size_t first, end;
+} inside;
+
+static inline inside inside_of(size_t in, size_t out, size_t k, size_t stride, size_t pad) {
+  inside r;
+  r.first = k >= pad ? 0 : ap_ceil_div(pad - k, stride);
+  r.end = in + pad > k ? ap_ceil_div(in + pad - k, stride) : 0;
+  r.end = ap_min_size(r.end, out);
+  r.first = ap_min_size(r.first, r.end);
+  return r;
+}
+
+AP_CLONES
+void ap_patches_gather(const ap_conv_shape *s, const float *x, size_t channels, float *patches) {
+  const size_t oh = ap_conv_out_h(s), ow = ap_conv_out_w(s);
+  for (size_t k = 0; k < channels * s->kh * s->kw; k++, patches += oh * ow) {
+    const size_t kx = k % s->kw, ky = k / s->kw % s->kh;
+    const float *plane = x + k / (s->kw * s->kh) * s->h * s->w;
+    const inside rows = inside_of(s->h, oh, ky, s->stride_h, s->pad_top);
+    const inside columns = inside_of(s->w, ow, kx, s->stride_w, s->pad_left);
+    memset(patches, 0, rows.first * ow * sizeof *patches);
+    memset(patches + rows.end * ow, 0, (oh - rows.end) * ow * sizeof *patches);
+    for (size_t oy = rows.first; oy < rows.end; oy++) {
+      /* Column 0 may lie in the padding, so the address is formed at the first one inside. */
+      const float *from = plane + (oy * s->stride_h + ky - s->pad_top) * s->w;
+      float *to = patches + oy * ow;
+      if (columns.first < columns.end) from += columns.first * s->stride_w + kx - s->pad_left;
+      for (size_t ox = 0; ox < columns.first; ox++) to[ox] = 0;
+      for (size_t ox = columns.end; ox < ow; ox++) to[ox] = 0;
+      to += columns.first;
+      if (s->stride_w == 1) {
+        for (size_t j = 0; j < columns.end - columns.first; j++) to[j] = from[j];
+      } else {
+        for (size_t j = 0; j < columns.end - columns.first; j++) to[j] = from[j * s->stride_w];
+      }
+    }
+  }
+}
+
+AP_CLONES
+void ap_patches_scatter(const ap_conv_shape *s, const float *patches, size_t channels, float *x) {
+  const size_t oh = ap_conv_out_h(s), ow = ap_conv_out_w(s);
+  for (size_t k = 0; k < channels * s->kh * s->kw; k++, patches += oh * ow) {
+    const size_t kx = k % s->kw, ky = k / s->kw % s->kh;
+    float *plane = x + k / (s->kw * s->kh) * s->h * s->w;
+    const inside rows = inside_of(s->h, oh, ky, s->stride_h, s->pad_top);
+    const inside columns = inside_of(s->w, ow, kx, s->stride_w, s->pad_left);
+    if (columns.first == columns.end) continue;
+    for (size_t oy = rows.first; oy < rows.end; oy++) {
+      float *to = plane + (oy * s->stride_h + ky - s->pad_top) * s->w +
+                  (columns.first * s->stride_w + kx - s->pad_left);
+      const float *from = patches + oy * ow + columns.first;
+      if (s->stride_w == 1) {
+        for (size_t j = 0; j < columns.end - columns.first; j++) to[j] += from[j];
+      } else {
+        for (size_t j = 0; j < columns.end - columns.first; j++) to[j * s->stride_w] += from[j];
+      }
+    }
+  }
+}
