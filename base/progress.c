@@ -19,9 +19,10 @@ struct ap_progress {
   char title[48];
   char note[80];
   size_t total, done;
+  size_t first; /* done before this run began: a resumed loop starts in the middle */
   double start, shown;
   bool terminal;
-  bool visible; /* a line was printed */
+  bool begun; /* ap_progress_set was called */
 };
 
 double ap_seconds(void) {
@@ -57,7 +58,10 @@ static void show(ap_progress *p, double now, bool last) {
   double part = p->total > 0 ? (double)p->done / (double)p->total : 0;
   if (part > 1) part = 1;
   clock_text(now - p->start, used);
-  if (part > 0 && !last) clock_text((now - p->start) * (1 - part) / part, left);
+  if (p->done > p->first && p->done < p->total && !last) {
+    clock_text((now - p->start) * (double)(p->total - p->done) / (double)(p->done - p->first),
+               left);
+  }
   if (p->total > 0) {
     for (size_t i = 0; i < BAR_CELLS; i++) {
       bar[i] = (double)i + 0.5 < part * BAR_CELLS ? '#' : '.';
@@ -81,20 +85,19 @@ static void show(ap_progress *p, double now, bool last) {
   }
   (void)fflush(stderr);
   p->shown = now;
-  p->visible = true;
 }
 
 void ap_progress_set(ap_progress *progress, size_t done, const char *note) {
   double now;
   if (!progress) return;
   progress->done = done;
+  if (!progress->begun) progress->first = done > 1 ? done : 0;
+  progress->begun = true;
+  (void)snprintf(progress->note, sizeof progress->note, "%s", note ? note : "");
   now = ap_seconds();
   if (now - progress->shown < (progress->terminal ? TERMINAL_SECONDS : PLAIN_SECONDS)) {
-    /* Kept for the last line only when it is close: copying a short text is cheap. */
-    if (note) (void)snprintf(progress->note, sizeof progress->note, "%s", note);
     return;
   }
-  (void)snprintf(progress->note, sizeof progress->note, "%s", note ? note : "");
   show(progress, now, false);
 }
 

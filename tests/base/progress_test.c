@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include "base/alloc.h"
@@ -59,6 +60,60 @@ static void test_log_lines(void **state) {
   ap_free(text);
 }
 
+/* On a terminal of 40 columns: one line redrawn, never wrapped, a newline at the end only. */
+static void test_terminal(void **state) {
+  struct winsize size = {.ws_row = 24, .ws_col = 40};
+  char text[8192];
+  size_t used = 0, column = 0;
+  int saved, terminal, ours = posix_openpt(O_RDWR | O_NOCTTY);
+  (void)state;
+  if (ours < 0 || grantpt(ours) != 0 || unlockpt(ours) != 0) skip(); /* no /dev/ptmx here */
+  terminal = open(ptsname(ours), O_RDWR | O_NOCTTY);
+  assert_true(terminal >= 0);
+  assert_int_equal(ioctl(terminal, TIOCSWINSZ, &size), 0);
+  saved = dup(STDERR_FILENO);
+  assert_true(dup2(terminal, STDERR_FILENO) >= 0);
+  {
+    ap_progress *p = ap_progress_create("a rather long title", 4, false);
+    ap_progress_set(p, 1, NULL);
+    (void)usleep(110000);
+    ap_progress_set(p, 3, "a note that does not fit any more");
+    ap_progress_end(p);
+  }
+  assert_true(dup2(saved, STDERR_FILENO) >= 0);
+  (void)close(saved);
+  assert_int_equal(fcntl(ours, F_SETFL, O_NONBLOCK), 0);
+  for (;;) {
+    ssize_t got = read(ours, text + used, sizeof text - 1 - used);
+    if (got <= 0) break;
+    used += (size_t)got;
+  }
+  text[used] = '\0';
+  (void)close(terminal);
+  (void)close(ours);
+  assert_non_null(strstr(text, "\ra rather long title [######"));
+  assert_int_equal(text[used - 1], '\n');
+  for (size_t i = 0; i + 2 < used; i++) { /* the terminal writes a newline as \r\n */
+    assert_int_not_equal(text[i], '\n');
+    column = text[i] == '\r' ? 0 : text[i] == '\x1b' ? column - 2 : column + 1;
+    assert_true(column < 40 || column > SIZE_MAX - 4);
+  }
+}
+
+static void resumed(void) {
+  ap_progress *p = ap_progress_create("resumed", 1000, false);
+  ap_progress_set(p, 900, NULL);
+  ap_progress_end(p);
+}
+
+/* What was done before the interruption must not make the rest look fast, nor divide by zero. */
+static void test_resumed(void **state) {
+  char *text = capture(resumed);
+  (void)state;
+  assert_memory_equal(text, "resumed 900/1000  90%  0:00\n", 28);
+  ap_free(text);
+}
+
 static void test_quiet(void **state) {
   char *text = capture(quiet);
   (void)state;
@@ -104,10 +159,9 @@ static void test_interrupt(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_log_lines),
-      cmocka_unit_test(test_quiet),
-      cmocka_unit_test(test_clock),
-      cmocka_unit_test(test_interrupt),
+      cmocka_unit_test(test_log_lines), cmocka_unit_test(test_terminal),
+      cmocka_unit_test(test_resumed),   cmocka_unit_test(test_quiet),
+      cmocka_unit_test(test_clock),     cmocka_unit_test(test_interrupt),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
