@@ -21,7 +21,14 @@ typedef struct {
 } ap_entry;
 
 typedef struct {
+  char *name; /* owned */
+  int line;   /* of its heading */
+} ap_section;
+
+typedef struct {
   char *file; /* for messages; owned */
+  ap_section *sections;
+  size_t n_sections;
   ap_entry *entries;
   size_t count, capacity;
 } ap_entries;

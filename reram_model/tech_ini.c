@@ -14,8 +14,6 @@ typedef struct {
   size_t size, at;
   int line;
   ap_entries *entries;
-  char **sections; /* names seen so far */
-  size_t n_sections;
   ap_status status;
   ap_error *err;
 } reader;
@@ -34,7 +32,8 @@ static void fail_memory(reader *r) {
 static void note_section(reader *r, const char *line) {
   const char *end = strchr(line, ']');
   char name[MAX_LINE + 1];
-  char **grown = NULL;
+  ap_entries *e = r->entries;
+  ap_section *grown = NULL;
   size_t length = 0;
   if (!end) return; /* inih reports it */
   length = (size_t)(end - line) - 1;
@@ -50,24 +49,21 @@ static void note_section(reader *r, const char *line) {
       return;
     }
   }
-  for (size_t i = 0; i < r->n_sections; i++) {
-    if (strcmp(r->sections[i], name) == 0) {
+  for (size_t i = 0; i < e->n_sections; i++) {
+    if (strcmp(e->sections[i].name, name) == 0) {
       fail_here(r, "section occurs twice:", name);
       return;
     }
   }
-  grown = ap_realloc(r->sections, r->n_sections + 1, sizeof *grown);
+  grown = ap_realloc(e->sections, e->n_sections + 1, sizeof *grown);
   if (!grown) {
     fail_memory(r);
     return;
   }
-  r->sections = grown;
-  r->sections[r->n_sections] = ap_strdup(name);
-  if (!r->sections[r->n_sections]) {
-    fail_memory(r);
-    return;
-  }
-  r->n_sections++;
+  e->sections = grown;
+  e->sections[e->n_sections].line = r->line;
+  e->sections[e->n_sections].name = ap_strdup(name);
+  if (!e->sections[e->n_sections++].name) fail_memory(r);
 }
 
 /* inih asks for the next line. */
@@ -157,8 +153,6 @@ ap_status ap_entries_parse(const char *text, size_t size, const char *name, ap_e
                        name, broken);
   }
   if (!r.status && broken < 0) fail_memory(&r);
-  for (size_t i = 0; i < r.n_sections; i++) ap_free(r.sections[i]);
-  ap_free(r.sections);
   if (r.status) ap_entries_release(out);
   return r.status;
 }
@@ -167,7 +161,14 @@ ap_status ap_entries_clone(const ap_entries *from, ap_entries *out, ap_error *er
   memset(out, 0, sizeof *out);
   out->file = ap_strdup(from->file);
   out->entries = ap_calloc(from->count, sizeof *out->entries);
-  if (!out->file || !out->entries) goto failed;
+  out->sections = ap_calloc(from->n_sections, sizeof *out->sections);
+  if (!out->file || !out->entries || !out->sections) goto failed;
+  for (; out->n_sections < from->n_sections; out->n_sections++) {
+    ap_section *to = &out->sections[out->n_sections];
+    to->line = from->sections[out->n_sections].line;
+    to->name = ap_strdup(from->sections[out->n_sections].name);
+    if (!to->name) goto failed;
+  }
   out->capacity = from->count;
   for (; out->count < from->count; out->count++) {
     ap_entry *to = &out->entries[out->count];
@@ -193,6 +194,8 @@ void ap_entries_release(ap_entries *entries) {
     ap_free(entries->entries[i].key);
     ap_free(entries->entries[i].value);
   }
+  for (size_t i = 0; i < entries->n_sections; i++) ap_free(entries->sections[i].name);
+  ap_free(entries->sections);
   ap_free(entries->entries);
   ap_free(entries->file);
   memset(entries, 0, sizeof *entries);

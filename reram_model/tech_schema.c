@@ -199,18 +199,21 @@ static const char *get_text(compiler *c, const char *section, const char *key) {
 }
 
 static void check_names(compiler *c) {
-  for (size_t i = 0; i < c->entries->count && !c->status; i++) {
-    const ap_entry *entry = &c->entries->entries[i];
+  const ap_entries *e = c->entries;
+  bool known = false;
+  for (size_t i = 0; i < e->n_sections && !c->status; i++) {
+    (void)find_rule(e->sections[i].name, "", &known);
+    if (known) continue;
+    c->status = ap_fail(c->err, c->code, "%s:%d: unknown section [%s]", e->file,
+                        e->sections[i].line, e->sections[i].name);
+  }
+  for (size_t i = 0; i < e->count && !c->status; i++) {
+    const ap_entry *entry = &e->entries[i];
     char where[300];
-    bool known = false;
     if (find_rule(entry->section, entry->key, &known)) continue;
     place(c, entry, where, sizeof where);
-    if (known) {
-      c->status =
-          ap_fail(c->err, c->code, "%s: [%s] has no key '%s'", where, entry->section, entry->key);
-    } else {
-      c->status = ap_fail(c->err, c->code, "%s: unknown section [%s]", where, entry->section);
-    }
+    c->status =
+        ap_fail(c->err, c->code, "%s: [%s] has no key '%s'", where, entry->section, entry->key);
   }
 }
 
