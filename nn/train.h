@@ -18,11 +18,12 @@ typedef struct {
   double warmup_epochs;
   double momentum, weight_decay; /* decay on conv and linear weights only */
   double label_smoothing;
-  size_t crop;   /* random shift of up to that many pixels; 0: none */
-  bool flip;     /* random mirroring left-right */
-  uint64_t seed; /* order and augmentation */
+  size_t crop;            /* random shift of up to that many pixels; 0: none */
+  bool flip;              /* random mirroring left-right */
+  uint64_t seed;          /* order and augmentation */
+  size_t selection_every; /* epochs between measurements of selection_accuracy; 0: none */
 } ap_train_options;
-/* Sane defaults for a data set (CIFAR: crop 4 and flip). */
+/* Sane defaults for a data set (docs/TRAINING.md has what they reach). */
 ap_train_options ap_train_defaults(const ap_dataset *data);
 
 typedef struct {
@@ -50,8 +51,10 @@ AP_NODISCARD ap_status ap_train(ap_backend *be, ap_network *net, const ap_datase
                                 const char *checkpoint, ap_train_observer *observer, void *context,
                                 ap_error *err);
 
-/* Re-estimates BATCHNORM means and variances on n_images of the training split (cumulative average
- * over batches of options->batch, no augmentation). */
+/* Re-estimates BATCHNORM means and variances on n_images of the training split (0: all; a
+ * fixed drawing without repetition): the average of the batches' own, without augmentation. A
+ * network without BATCHNORM stays as it is. Errors: ARG (more images than there are, wrong input
+ * shape). */
 AP_NODISCARD ap_status ap_recalibrate(ap_backend *be, ap_network *net, const ap_dataset *data,
                                       size_t n_images, ap_error *err);
 
