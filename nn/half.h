@@ -1,0 +1,14 @@
+/* nn/half.h - IEEE 754 binary16 numbers, for compact model files. Pure functions. */
+#ifndef AP_NN_HALF_H
+#define AP_NN_HALF_H
+#include <stdint.h>
+
+#include "base/status.h"
+AP_EXTERN_C_BEGIN
+
+/* Rounds to nearest, ties to even, with denormals; magnitudes from 65520 on become infinite. */
+uint16_t ap_half_from_float(float value);
+float ap_half_to_float(uint16_t half); /* exact */
+
+AP_EXTERN_C_END
+#endif

@@ -1,0 +1,286 @@
+/* nn/model_file.c - writing model files, and finding them. */
+#include "nn/model_file.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "nn/half.h"
+#include "nn/model_impl.h"
+
+const char *ap_role_name(int role) {
+  static const char *const names[AP_ROLE_COUNT] = {"weight", "bias", "mean", "var"};
+  return names[role];
+}
+
+void ap_digest_bytes(const char *hex, unsigned char digest[AP_MODEL_DIGEST_BYTES]) {
+  for (size_t i = 0; i < AP_MODEL_DIGEST_BYTES; i++) {
+    unsigned value = 0;
+    for (size_t j = 2 * i; j < 2 * i + 2; j++)
+      value = value << 4 | (unsigned)(hex[j] <= '9' ? hex[j] - '0' : hex[j] - 'a' + 10);
+    digest[i] = (unsigned char)value;
+  }
+}
+
+/* Values of one role of a node, NULL where it has none. */
+static const float *tensor_of(const ap_network *net, size_t index, int role, size_t *count) {
+  const ap_node *node = &net->nodes[index];
+  const float *const values[AP_ROLE_COUNT] = {node->weight, node->bias, node->mean, node->var};
+  *count = role == AP_ROLE_WEIGHT ? ap_node_weight_count(net, index) : node->shape.c;
+  return values[role];
+}
+
+static bool is_half(const ap_node *node, int role, bool compact) {
+  return compact && role == AP_ROLE_WEIGHT && node->kind != AP_NODE_BATCHNORM;
+}
+
+/* ---- header: a json_t that could not be made is NULL and is found when it is put in ---- */
+
+static json_t *sizes(const size_t *values, size_t n) {
+  json_t *array = json_array();
+  for (size_t i = 0; array && i < n; i++) {
+    if (json_array_append_new(array, json_integer((json_int_t)values[i])) != 0) {
+      json_decref(array);
+      return NULL;
+    }
+  }
+  return array;
+}
+
+static json_t *reals(const float *values, size_t n) {
+  json_t *array = json_array();
+  for (size_t i = 0; array && i < n; i++) {
+    if (json_array_append_new(array, json_real((double)values[i])) != 0) {
+      json_decref(array);
+      return NULL;
+    }
+  }
+  return array;
+}
+
+static int put(json_t *object, const char *member, json_t *value) {
+  return json_object_set_new(object, member, value);
+}
+
+static json_t *describe_node(const ap_node *node) {
+  const size_t kernel[] = {node->kh, node->kw}, stride[] = {node->stride_h, node->stride_w};
+  const size_t padding[] = {node->pad_top, node->pad_left, node->pad_bottom, node->pad_right};
+  bool conv = node->kind == AP_NODE_CONV, average = node->kind == AP_NODE_AVGPOOL;
+  bool window = conv || average || node->kind == AP_NODE_MAXPOOL;
+  json_t *object = json_object();
+  int bad = !object;
+  bad = bad || put(object, "kind", json_string(ap_node_kind_name(node->kind)));
+  bad = bad || put(object, "name", json_string(node->name));
+  bad = bad || put(object, "inputs", sizes(node->inputs, node->n_inputs));
+  if (conv || node->kind == AP_NODE_LINEAR)
+    bad = bad || put(object, "channels", json_integer((json_int_t)node->shape.c));
+  if (window) bad = bad || put(object, "kernel", sizes(kernel, 2));
+  if (window || node->kind == AP_NODE_SHORTCUT)
+    bad = bad || put(object, "stride", sizes(stride, 2));
+  if (window) bad = bad || put(object, "padding", sizes(padding, 4));
+  if (conv) bad = bad || put(object, "groups", json_integer((json_int_t)node->groups));
+  if (average) bad = bad || put(object, "count_padding", json_boolean(node->count_padding));
+  if (node->kind == AP_NODE_SHORTCUT) {
+    bad = bad || put(object, "before", json_integer((json_int_t)node->channels_before));
+    bad = bad || put(object, "after", json_integer((json_int_t)node->channels_after));
+  }
+  if (node->kind == AP_NODE_RELU && isfinite(node->ceiling))
+    bad = bad || put(object, "ceiling", json_real((double)node->ceiling));
+  if (node->kind == AP_NODE_BATCHNORM)
+    bad = bad || put(object, "epsilon", json_real((double)node->epsilon));
+  if (!bad) return object;
+  json_decref(object);
+  return NULL;
+}
+
+static json_t *describe_tensor(size_t node, int role, bool half, size_t offset, size_t count) {
+  json_t *object = json_object();
+  int bad = !object;
+  bad = bad || put(object, "node", json_integer((json_int_t)node));
+  bad = bad || put(object, "role", json_string(ap_role_name(role)));
+  bad = bad || put(object, "type", json_string(half ? "float16" : "float32"));
+  bad = bad || put(object, "offset", json_integer((json_int_t)offset));
+  bad = bad || put(object, "count", json_integer((json_int_t)count));
+  if (!bad) return object;
+  json_decref(object);
+  return NULL;
+}
+
+static json_t *describe_network(const ap_network *net, const json_t *metadata, bool compact) {
+  const ap_shape3 in = net->nodes[0].shape;
+  const size_t input[] = {in.c, in.h, in.w};
+  json_t *header = json_object(), *nodes = json_array(), *tensors = json_array();
+  size_t offset = 0, count;
+  int bad = !header || !nodes || !tensors;
+  for (size_t i = 1; i < net->n_nodes && !bad; i++) {
+    bad = json_array_append_new(nodes, describe_node(&net->nodes[i]));
+    for (int role = 0; role < AP_ROLE_COUNT && !bad; role++) {
+      if (!tensor_of(net, i, role, &count)) continue;
+      bool half = is_half(&net->nodes[i], role, compact);
+      bad = json_array_append_new(tensors, describe_tensor(i, role, half, offset, count));
+      offset += count * (half ? sizeof(uint16_t) : sizeof(float));
+    }
+  }
+  bad = bad || put(header, "name", json_string(net->name));
+  bad = bad || put(header, "input", sizes(input, 3));
+  bad = bad || put(header, "mean", reals(net->mean, 4));
+  bad = bad || put(header, "std", reals(net->std, 4));
+  bad = bad || json_object_set(header, "nodes", nodes);
+  bad = bad || json_object_set(header, "tensors", tensors);
+  if (metadata) bad = bad || put(header, "metadata", json_deep_copy(metadata));
+  json_decref(nodes);
+  json_decref(tensors);
+  if (!bad) return header;
+  json_decref(header);
+  return NULL;
+}
+
+/* ---- writing ---- */
+
+typedef struct {
+  FILE *stream; /* errors are seen when the file is committed */
+  ap_hash *hash;
+} sink;
+
+static void emit(sink *s, const void *data, size_t size) {
+  (void)fwrite(data, 1, size, s->stream);
+  ap_hash_add(s->hash, data, size);
+}
+
+static ap_status emit_half(sink *s, const char *name, const float *values, size_t count,
+                           ap_error *err) {
+  uint16_t block[1024];
+  for (size_t at = 0; at < count;) {
+    size_t n = 0;
+    for (; n < sizeof block / sizeof *block && at < count; n++, at++) {
+      block[n] = ap_half_from_float(values[at]);
+      if (!isfinite(ap_half_to_float(block[n])))
+        return ap_fail(err, AP_ERR_ARG, "%s: weight %zu is %g, float16 ends at 65504", name, at,
+                       (double)values[at]);
+    }
+    emit(s, block, n * sizeof *block);
+  }
+  return AP_OK;
+}
+
+static ap_status emit_tensors(sink *s, const ap_network *net, bool compact, ap_error *err) {
+  size_t count;
+  for (size_t i = 1; i < net->n_nodes; i++) {
+    const ap_node *node = &net->nodes[i];
+    for (int role = 0; role < AP_ROLE_COUNT; role++) {
+      const float *values = tensor_of(net, i, role, &count);
+      if (!values) continue;
+      for (size_t j = 0; j < count; j++) {
+        if (!isfinite(values[j]))
+          return ap_fail(err, AP_ERR_ARG, "%s: %s %zu is %g", node->name, ap_role_name(role), j,
+                         (double)values[j]);
+      }
+      if (is_half(node, role, compact)) {
+        ap_status st = emit_half(s, node->name, values, count, err);
+        if (st) return st;
+      } else {
+        emit(s, values, count * sizeof *values);
+      }
+    }
+  }
+  return AP_OK;
+}
+
+static ap_status emit_all(sink *s, const ap_network *net, const char *header, bool compact,
+                          ap_error *err) {
+  unsigned char length[8], digest[AP_MODEL_DIGEST_BYTES];
+  char text[AP_SHA256_TEXT];
+  for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)strlen(header) >> (8 * i));
+  emit(s, AP_MODEL_MAGIC, AP_MODEL_MAGIC_BYTES);
+  emit(s, length, sizeof length);
+  emit(s, header, strlen(header));
+  ap_status st = emit_tensors(s, net, compact, err);
+  if (st) return st;
+  ap_hash_text(s->hash, text);
+  ap_digest_bytes(text, digest);
+  (void)fwrite(digest, 1, sizeof digest, s->stream);
+  return AP_OK;
+}
+
+ap_status ap_model_save(const char *path, const ap_network *net, const json_t *metadata,
+                        bool compact, bool force, ap_error *err) {
+  ap_status st = AP_OK;
+  ap_output *output = NULL;
+  json_t *header = NULL;
+  char *text = NULL;
+  sink s = {0};
+  if (metadata && !json_is_object(metadata))
+    return ap_fail(err, AP_ERR_ARG, "%s: metadata is no JSON object", path);
+  for (int c = 0; c < 4; c++) {
+    if (!isfinite(net->mean[c]) || !isfinite(net->std[c]) || !(net->std[c] > 0.0f))
+      return ap_fail(err, AP_ERR_ARG, "%s: normalisation of channel %d: mean %g, deviation %g",
+                     net->name, c, (double)net->mean[c], (double)net->std[c]);
+  }
+  header = describe_network(net, metadata, compact);
+  if (header) text = json_dumps(header, JSON_COMPACT);
+  if (!text) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%s: header", path);
+    goto done;
+  }
+  st = ap_hash_create(&s.hash, err);
+  if (st) goto done;
+  st = ap_output_open(path, force, &output, err);
+  if (st) goto done;
+  s.stream = ap_output_stream(output);
+  st = emit_all(&s, net, text, compact, err);
+  if (st) goto done;
+  st = ap_output_commit(output, err);
+  output = NULL;
+done:
+  ap_output_abandon(output);
+  ap_hash_destroy(s.hash);
+  free(text);
+  json_decref(header);
+  return st;
+}
+
+/* ---- finding ---- */
+
+/* Takes ownership of `candidate`: true where it is a file, which goes to *path. */
+static bool take(char *candidate, char **path) {
+  if (candidate && ap_file_exists(candidate)) {
+    *path = candidate;
+    return true;
+  }
+  ap_free(candidate);
+  return false;
+}
+
+static bool find_shipped(const char *name, char **path) {
+  enum { LEVELS = 5 };
+  char folder[4096];
+  if (take(ap_sprintf("results/models/%s.apm", name), path)) return true;
+  ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
+  if (length <= 0) return false;
+  folder[length] = '\0';
+  for (int level = 0; level <= LEVELS; level++) {
+    char *slash = strrchr(folder, '/');
+    if (!slash) return false;
+    *slash = '\0'; /* the program's folder, then those above */
+    if (level == 1 && take(ap_sprintf("%s/share/autoprune/models/%s.apm", folder, name), path))
+      return true;
+    if (take(ap_sprintf("%s/results/models/%s.apm", folder, name), path)) return true;
+  }
+  return false;
+}
+
+ap_status ap_model_find(const char *name, char **path, ap_error *err) {
+  *path = NULL;
+  if (!name || !*name) return ap_fail(err, AP_ERR_ARG, "a model needs a name or a file");
+  if (take(ap_strdup(name), path)) return AP_OK;
+  if (strchr(name, '/')) return ap_fail(err, AP_ERR_IO, "%s: no such file", name);
+  if (find_shipped(name, path)) return AP_OK;
+  return ap_fail(err, AP_ERR_IO,
+                 "%s: neither a file nor a shipped model (results/models/%s.apm, "
+                 "share/autoprune/models/%s.apm)",
+                 name, name, name);
+}
