@@ -17,12 +17,7 @@ void ap_index_list(ap_index_sizes *s, size_t m) {
   s->missing += m;
 }
 
-void ap_index_line(ap_index_sizes *s, size_t line) {
-  size_t gap = line - s->next;
-  s->next = line + 1;
-  s->entries++;
-  s->missing--;
-  s->absolute += width(s->m);
+static void note_gap(ap_index_sizes *s, size_t gap) {
   if (gap < AP_GAP_BINS) {
     s->gaps[gap]++;
     return;
@@ -30,7 +25,62 @@ void ap_index_line(ap_index_sizes *s, size_t line) {
   for (unsigned f = 1; f <= AP_DELTA_MAX_FIELD; f++) s->far_escapes[f] += gap / ((1U << f) - 1U);
 }
 
+void ap_index_line(ap_index_sizes *s, size_t line) {
+  note_gap(s, line - s->next);
+  s->next = line + 1;
+  s->entries++;
+  s->missing--;
+  s->absolute += width(s->m);
+}
+
 void ap_index_list_end(ap_index_sizes *s) { s->m = s->next = 0; }
+
+/* Flags of 64 lines as bits, line 0 lowest; those past the end are 0. */
+static uint64_t flag_bits(const uint8_t *flags, size_t m) {
+  const uint64_t low = 0x7f7f7f7f7f7f7f7fU, gather = 0x0102040810204080U;
+  uint64_t bits = 0;
+  for (unsigned byte = 0; byte < 8 && 8 * byte < m; byte++) {
+    uint64_t eight = 0;
+    if (m - 8 * byte >= 8) {
+      memcpy(&eight, flags + 8 * byte, 8);
+    } else {
+      for (unsigned i = 0; 8 * byte + i < m; i++) eight |= (uint64_t)flags[8 * byte + i] << 8 * i;
+    }
+    eight = ((((eight & low) + low) | eight) & ~low) >> 7; /* 1 in each byte that is not 0 */
+    bits |= (eight * gather >> 56) << 8 * byte;
+  }
+  return bits;
+}
+
+/* Goes from run to run of present lines: within a run all gaps are 0. */
+size_t ap_index_flags(ap_index_sizes *s, const uint8_t *flags, size_t m) {
+  size_t next = 0, n = 0, runs = 0;
+  ap_index_list(s, m);
+  for (size_t base = 0; base < m; base += 64) {
+    uint64_t bits = flag_bits(flags + base, m - base);
+    n += (size_t)__builtin_popcountll(bits);
+    while (bits) {
+      unsigned start = (unsigned)__builtin_ctzll(bits);
+      uint64_t after = ~(bits >> start);
+      unsigned length = after ? (unsigned)__builtin_ctzll(after) : 64;
+      size_t gap = base + start - next;
+      if (start + length > 64) length = 64 - start;
+      if (gap) {
+        note_gap(s, gap);
+        runs++;
+      }
+      next = base + start + length;
+      if (start + length == 64) break;
+      bits &= ~(uint64_t)0 << (start + length);
+    }
+  }
+  s->gaps[0] += n - runs;
+  s->entries += n;
+  s->missing -= n;
+  s->absolute += (uint64_t)n * width(m);
+  ap_index_list_end(s);
+  return n;
+}
 
 void ap_index_full_list(ap_index_sizes *s, size_t m) {
   s->counts += width((uint64_t)m + 1);
@@ -87,7 +137,8 @@ static uint64_t take(ap_index_table *t, unsigned bits, bool *ok) {
     return 0;
   }
   for (unsigned i = 0; i < bits; i++, t->at++) {
-    value |= (uint64_t)(t->bytes[t->at / 8] >> (t->at % 8) & 1U) << i;
+    uint64_t byte = t->bytes[t->at / 8];
+    value |= (byte >> (t->at % 8) & 1U) << i;
   }
   return value;
 }

@@ -29,6 +29,8 @@ typedef struct {
 void ap_index_list(ap_index_sizes *sizes, size_t m);    /* begins a list */
 void ap_index_line(ap_index_sizes *sizes, size_t line); /* ascending */
 void ap_index_list_end(ap_index_sizes *sizes);
+/* A whole list: the lines i with flags[i] != 0. Returns their number. */
+size_t ap_index_flags(ap_index_sizes *sizes, const uint8_t *flags, size_t m);
 void ap_index_full_list(ap_index_sizes *sizes, size_t m); /* a list with every line */
 void ap_index_empty_list(ap_index_sizes *sizes, size_t m);
 

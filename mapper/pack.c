@@ -77,19 +77,9 @@ void ap_pack_group(const ap_packing *p, size_t rows, size_t columns, ap_pack_cou
 
 /* Lines of a list that flags[0..m-1] keep (NULL: all). */
 static size_t count_list(ap_index_sizes *sizes, const uint8_t *flags, size_t m) {
-  size_t n = 0;
-  if (!flags) {
-    ap_index_full_list(sizes, m);
-    return m;
-  }
-  ap_index_list(sizes, m);
-  for (size_t i = 0; i < m; i++) {
-    if (!flags[i]) continue;
-    ap_index_line(sizes, i);
-    n++;
-  }
-  ap_index_list_end(sizes);
-  return n;
+  if (flags) return ap_index_flags(sizes, flags, m);
+  ap_index_full_list(sizes, m);
+  return m;
 }
 
 static void count_column_vectors(const ap_packing *p, const uint8_t *kept, ap_pack_counts *c) {

@@ -104,6 +104,24 @@ ap_status ap_pack_report(const ap_packing *p, const ap_pack_counts *c, const ap_
   return AP_OK;
 }
 
+static uint64_t count_kept(const ap_partition *part, const uint8_t *kept,
+                           const ap_pack_counts *counts) {
+  uint64_t sum = 0;
+  if (!kept) return part->count;
+  switch (
+      part->granularity.kind) { /* where the index lists the vectors, they are counted already */
+    case AP_GRANULARITY_COLUMN_VECTOR:
+    case AP_GRANULARITY_FILTER:
+      return counts->column_lists.entries;
+    case AP_GRANULARITY_ROW_VECTOR:
+      return counts->row_lists.entries;
+    default:
+      break;
+  }
+  for (size_t i = 0; i < part->count; i++) sum += kept[i] != 0;
+  return sum;
+}
+
 ap_status ap_map_count(const ap_array_spec *spec, ap_granularity granularity, const uint8_t *kept,
                        const uint8_t *live_rows, size_t k, size_t n, uint64_t positions,
                        ap_map_summary *summary, ap_events *events, ap_needs *needs, ap_error *err) {
@@ -117,11 +135,7 @@ ap_status ap_map_count(const ap_array_spec *spec, ap_granularity granularity, co
   if (granularity.kind == AP_GRANULARITY_DENSE) kept = NULL;
   ap_pack_layer(&packing, kept, live_rows, &counts);
   ap_pack_layer(&packing, NULL, NULL, &dense);
-  vectors_kept = part->count;
-  if (kept) {
-    vectors_kept = 0;
-    for (size_t i = 0; i < part->count; i++) vectors_kept += kept[i] != 0;
-  }
+  vectors_kept = count_kept(part, kept, &counts);
   weights_kept = counts.cells / packing.slices;
   if (granularity.kind == AP_GRANULARITY_UNSTRUCTURED) weights_kept = vectors_kept;
   return ap_pack_report(&packing, &counts, &dense, vectors_kept, weights_kept, positions, summary,
