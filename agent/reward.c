@@ -51,11 +51,12 @@ void ap_reward_fill(const ap_reward *reward, double dense_accuracy, double dense
   outcome->compression = fmax(dense_crossbars, 1) / crossbars;
   excess = outcome->accuracy_loss - reward->max_loss;
   outcome->feasible = excess <= rounding;
+  if (outcome->feasible) excess = fmin(excess, 0);
   switch (reward->kind) {
     case AP_REWARD_CONSTRAINED:
-      outcome->reward = outcome->feasible ? reward->accuracy_weight * accuracy +
-                                                log(fmax(outcome->compression, 1))
-                                          : -reward->penalty * excess;
+      outcome->reward = outcome->feasible
+                            ? log(fmax(outcome->compression, 1)) - reward->accuracy_weight * excess
+                            : -reward->penalty * excess;
       break;
     case AP_REWARD_AMC:
       outcome->reward = -(1 - accuracy) * log(crossbars);

@@ -4,10 +4,13 @@
  * crossbars" under an accuracy-loss limit. Its full text was not available to us: `constrained` is
  * our reading, written so that the limit is a limit; the others are there to compare with.
  *
- *   constrained  loss within the limit:  accuracy_weight * accuracy + ln(max(compression, 1))  >= 0
- *                beyond it:              -penalty * (accuracy_loss - max_loss)                 <  0
- *                so every feasible candidate beats every infeasible one, feasible ones are ordered
- *                by compression first, infeasible ones by how far they are from the limit.
+ *   constrained  with excess = accuracy_loss - max_loss:
+ *                excess <= 0:  ln(max(compression, 1)) - accuracy_weight * excess   >= 0
+ *                excess >  0:  -penalty * excess                                    <  0
+ *                so every feasible candidate beats every infeasible one; among feasible ones
+ *                compression counts first, and accuracy above the limit a little (at weight 1 a
+ *                point of accuracy is worth one per cent of compression); infeasible ones are
+ *                ordered by how far they are from the limit.
  *   amc          -(1 - accuracy) * ln(crossbars): the form of AMC (ECCV'18) with crossbars for
  *                FLOPs. It depends on the unit of cost and enforces no limit; it is flat at one
  *                crossbar.

@@ -20,6 +20,10 @@ typedef struct {
   ap_rng *rngs;   /* parallel */
 } ddpg;
 
+/* Ten times AMC's rate for the actor: with some hundred episodes and the reward itself as the critic's
+ * target it got nearer to known optima (docs/SEARCH.md). */
+static void defaults(ap_search_options *o) { o->actor_rate = 1e-3; }
+
 static void paper_defaults(ap_search_options *o) {
   o->keep_min = 0.2;
   o->sigma_decay = 0.95;
@@ -160,6 +164,7 @@ static void restore(void *self, ap_state_reader *from) {
 const ap_searcher_ops ap_searcher_ddpg = {
     .name = "ddpg",
     .summary = "DDPG with the executed action stored, slower noise decay, parallel episodes",
+    .defaults = defaults,
     .create = create,
     .destroy = destroy,
     .propose = propose,
