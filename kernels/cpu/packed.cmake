@@ -1,12 +1,12 @@
 # The packed kernels: one source compiled for every instruction set, chosen at run time.
 # Fused multiply-adds are wanted here (and only here); optimised in every build type, because the
 # unrolled bodies are unusable otherwise.
-list(APPEND sources cpu/packed_isa.c cpu/packed_weights.c cpu/packed_conv.c
+list(APPEND KERNELS_SOURCES cpu/packed_isa.c cpu/packed_weights.c cpu/packed_conv.c
      cpu/packed_ops.c cpu/packed_plain.c)
 set(packed_flags -O3 -ffp-contract=fast -fno-signed-zeros -fno-trapping-math)
 set_source_files_properties(cpu/packed_plain.c PROPERTIES COMPILE_OPTIONS "${packed_flags}")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  list(APPEND sources cpu/packed_avx2.c cpu/packed_avx512.c)
+  list(APPEND KERNELS_SOURCES cpu/packed_avx2.c cpu/packed_avx512.c)
   set_source_files_properties(cpu/packed_avx2.c PROPERTIES
     COMPILE_OPTIONS "${packed_flags};-mavx2;-mfma")
   set_source_files_properties(cpu/packed_avx512.c PROPERTIES
