@@ -1,0 +1,351 @@
+#include "nn/evaluator.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/progress.h"
+#include "base/threads.h"
+#include "nn/evaluator_impl.h"
+
+enum {
+  DEFAULT_CACHE_BYTES = 64 << 20,
+  MOST_AT_ONCE = 1024,     /* candidates of one walk: bounds the memory of partial results */
+  MOST_CHUNK_BLOCKS = 4,   /* blocks of 16 images that one worker takes through the network */
+  WARM_BYTES = 1536 << 10, /* largest tensor of a chunk of several blocks, see docs/EVALUATOR.md */
+  CHUNKS_PER_WORKER = 4    /* at least, so that workers end together */
+};
+
+struct ap_evaluator {
+  eval_plan plan;
+  const ap_packed_isa *isa;
+  ap_pool *pool;
+  eval_layer *layers;       /* [plan.n_layers] by layer number */
+  ap_packed_conv *geometry; /* [plan.n_layers] by layer number */
+  float **bias;             /* [plan.n_layers] level 0's, or NULL */
+  size_t n_images, n_blocks, chunk_blocks;
+  uint8_t *pixels; /* [n_blocks][c][h][w][16] */
+  size_t block_pixels;
+  const int32_t *labels; /* the data set's */
+  eval_worker *workers;
+  size_t n_workers;
+  eval_order order;
+  eval_result *results; /* [results_room][n_blocks] */
+  size_t results_room;
+  eval_cache cache;
+  ap_evaluator_stats stats;
+};
+
+/* ---- creation -------------------------------------------------------------------------------- */
+static ap_status check_data(const ap_network *net, const ap_dataset *data, ap_split split,
+                            size_t *n_images, ap_error *err) {
+  const ap_dataset_info info = ap_dataset_describe(data, split);
+  const ap_shape3 in = net->nodes[0].shape;
+  if (info.channels != in.c || info.height != in.h || info.width != in.w)
+    return ap_fail(err, AP_ERR_ARG, "%s takes %zux%zux%zu images, %s has %zux%zux%zu", net->name,
+                   in.c, in.h, in.w, ap_dataset_name(data), info.channels, info.height, info.width);
+  if (info.classes > net->classes)
+    return ap_fail(err, AP_ERR_ARG, "%s tells %zu classes apart, %s has %zu", net->name,
+                   net->classes, ap_dataset_name(data), info.classes);
+  if (*n_images == 0) *n_images = info.n_images;
+  if (*n_images == 0 || *n_images > info.n_images)
+    return ap_fail(err, AP_ERR_ARG, "%zu images asked for, split %s of %s has %zu", *n_images,
+                   ap_split_name(split), ap_dataset_name(data), info.n_images);
+  return AP_OK;
+}
+
+static ap_status pack_pixels(ap_evaluator *ev, const uint8_t *pixels, size_t image_bytes,
+                             ap_error *err) {
+  ev->block_pixels = image_bytes * AP_PACKED_LANES;
+  ev->pixels = ap_calloc(ev->n_blocks, ev->block_pixels);
+  if (!ev->pixels)
+    return ap_fail(err, AP_ERR_MEMORY, "%zu images of %zu bytes", ev->n_images, image_bytes);
+  for (size_t i = 0; i < ev->n_images; ++i) {
+    uint8_t *to = ev->pixels + i / AP_PACKED_LANES * ev->block_pixels + i % AP_PACKED_LANES;
+    for (size_t j = 0; j < image_bytes; ++j) to[j * AP_PACKED_LANES] = pixels[i * image_bytes + j];
+  }
+  return AP_OK;
+}
+
+static ap_status append_level(ap_evaluator *ev, size_t layer, const float *matrix,
+                              const float *bias, ap_error *err) {
+  eval_layer *to = &ev->layers[layer];
+  if (to->n_levels == to->capacity) {
+    const size_t capacity = to->capacity ? to->capacity * 2 : 8;
+    ap_packed_weights **levels = ap_realloc(to->levels, capacity, sizeof *levels);
+    if (!levels) return ap_fail(err, AP_ERR_MEMORY, "%zu levels", capacity);
+    to->levels = levels;
+    to->capacity = capacity;
+  }
+  const ap_status st = ap_packed_weights_create(ev->isa, &ev->geometry[layer], matrix, bias,
+                                                AP_PACKED_AUTO, &to->levels[to->n_levels], err);
+  if (!st) ++to->n_levels;
+  return st;
+}
+
+/* Level 0 of every layer. */
+static ap_status add_given_levels(ap_evaluator *ev, const ap_network *net, ap_error *err) {
+  const size_t n = ev->plan.n_layers;
+  ap_status st = AP_OK;
+  float *matrix = NULL;
+  ap_layer_info *info = ap_calloc(n, sizeof *info);
+  ev->layers = ap_calloc(n, sizeof *ev->layers);
+  ev->geometry = ap_calloc(n, sizeof *ev->geometry);
+  ev->bias = ap_calloc(n, sizeof *ev->bias);
+  if (!info || !ev->layers || !ev->geometry || !ev->bias) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%zu layers", n);
+    goto done;
+  }
+  (void)ap_network_layers(net, info, n);
+  for (size_t i = 0; i < ev->plan.n_ops; ++i)
+    if (ev->plan.ops[i].kind == OP_LAYER)
+      ev->geometry[ev->plan.ops[i].layer] = ev->plan.ops[i].conv;
+  for (size_t i = 0; i < n; ++i) {
+    const ap_node *node = &net->nodes[info[i].node];
+    float *larger = ap_realloc(matrix, info[i].k * info[i].n, sizeof *larger);
+    if (larger) matrix = larger;
+    if (node->bias) ev->bias[i] = ap_calloc(info[i].n, sizeof **ev->bias);
+    if (!larger || (node->bias && !ev->bias[i])) {
+      st = ap_fail(err, AP_ERR_MEMORY, "%s: %zu x %zu weights", info[i].name, info[i].k, info[i].n);
+      goto done;
+    }
+    if (node->bias) memcpy(ev->bias[i], node->bias, info[i].n * sizeof **ev->bias);
+    ap_layer_get_matrix(net, info[i].node, matrix);
+    st = append_level(ev, i, matrix, ev->bias[i], err);
+    if (st) {
+      st = ap_fail_context(err, st, "%s", info[i].name);
+      goto done;
+    }
+  }
+done:
+  ap_free(matrix);
+  ap_free(info);
+  return st;
+}
+
+/* Several blocks at a time give small images enough independent sums; but a chunk must stay in the
+ * cache, and every worker must get some. */
+static size_t choose_chunk(const ap_evaluator *ev) {
+  size_t largest = 1;
+  for (size_t t = 0; t < ev->plan.n_tensors; ++t)
+    if (ev->plan.tensors[t].shape.block > largest) largest = ev->plan.tensors[t].shape.block;
+  size_t blocks = MOST_CHUNK_BLOCKS;
+  while (blocks > 1 && (blocks * largest * sizeof(float) > WARM_BYTES ||
+                        ev->n_blocks / blocks < ev->n_workers * CHUNKS_PER_WORKER))
+    blocks /= 2;
+  return blocks;
+}
+
+static ap_status create_workers(ap_evaluator *ev, size_t n_threads, ap_error *err) {
+  ap_status st = ap_pool_create(n_threads, &ev->pool, err);
+  if (st) return st;
+  const size_t n = ap_pool_threads(ev->pool);
+  ev->workers = ap_calloc(n, sizeof *ev->workers);
+  if (!ev->workers) return ap_fail(err, AP_ERR_MEMORY, "%zu workers", n);
+  ev->n_workers = n;
+  ev->chunk_blocks = choose_chunk(ev);
+  for (size_t i = 0; i < n && !st; ++i)
+    st = eval_worker_init(&ev->workers[i], &ev->plan, ev->chunk_blocks, err);
+  return st;
+}
+
+ap_status ap_evaluator_create(const ap_network *net, const ap_dataset *data, ap_split split,
+                              size_t n_images, const ap_evaluator_options *options,
+                              ap_evaluator **out, ap_error *err) {
+  const ap_evaluator_options defaults = {0};
+  if (!options) options = &defaults;
+  *out = NULL;
+  ap_status st = check_data(net, data, split, &n_images, err);
+  if (st) return st;
+  ap_evaluator *ev = ap_calloc(1, sizeof *ev);
+  if (!ev) return ap_fail(err, AP_ERR_MEMORY, "evaluator record");
+  const ap_shape3 in = net->nodes[0].shape;
+  ev->n_images = n_images;
+  ev->n_blocks = (n_images + AP_PACKED_LANES - 1) / AP_PACKED_LANES;
+  ev->labels = ap_dataset_labels(data, split);
+  st = ap_packed_isa_find(options->vectors, &ev->isa, err);
+  if (!st) st = eval_plan_init(&ev->plan, net, err);
+  if (!st) st = pack_pixels(ev, ap_dataset_pixels(data, split), in.c * in.h * in.w, err);
+  if (!st) st = add_given_levels(ev, net, err);
+  if (!st) st = create_workers(ev, options->n_threads, err);
+  if (!st) {
+    ev->order.n_layers = ev->plan.n_layers;
+    ev->order.depth_layer = ev->plan.order;
+    eval_cache_init(&ev->cache, ev->plan.n_layers,
+                    options->cache_bytes ? options->cache_bytes : DEFAULT_CACHE_BYTES);
+    *out = ev;
+    ev = NULL;
+  }
+  ap_evaluator_destroy(ev);
+  return st;
+}
+
+void ap_evaluator_destroy(ap_evaluator *ev) {
+  if (!ev) return;
+  ap_pool_destroy(ev->pool);
+  for (size_t i = 0; ev->layers && i < ev->plan.n_layers; ++i) {
+    for (size_t j = 0; j < ev->layers[i].n_levels; ++j)
+      ap_packed_weights_destroy(ev->layers[i].levels[j]);
+    ap_free(ev->layers[i].levels);
+  }
+  for (size_t i = 0; ev->bias && i < ev->plan.n_layers; ++i) ap_free(ev->bias[i]);
+  for (size_t i = 0; i < ev->n_workers; ++i) eval_worker_release(&ev->workers[i]);
+  ap_free(ev->layers);
+  ap_free(ev->geometry);
+  ap_free(ev->bias);
+  ap_free(ev->pixels);
+  ap_free(ev->workers);
+  ap_free(ev->results);
+  eval_order_release(&ev->order);
+  eval_cache_release(&ev->cache);
+  eval_plan_release(&ev->plan);
+  ap_free(ev);
+}
+
+/* ---- levels ---------------------------------------------------------------------------------- */
+size_t ap_evaluator_layers(const ap_evaluator *ev) { return ev->plan.n_layers; }
+
+ap_status ap_evaluator_add_level(ap_evaluator *ev, size_t layer, const float *matrix,
+                                 const float *bias, size_t *level, ap_error *err) {
+  *level = 0;
+  if (layer >= ev->plan.n_layers)
+    return ap_fail(err, AP_ERR_ARG, "layer %zu of %zu", layer, ev->plan.n_layers);
+  if (ev->layers[layer].n_levels > UINT32_MAX)
+    return ap_fail(err, AP_ERR_ARG, "layer %zu has too many levels", layer);
+  const ap_status st = append_level(ev, layer, matrix, bias ? bias : ev->bias[layer], err);
+  if (st) return ap_fail_context(err, st, "layer %zu", layer);
+  *level = ev->layers[layer].n_levels - 1;
+  return AP_OK;
+}
+
+size_t ap_evaluator_level_bytes(const ap_evaluator *ev) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < ev->plan.n_layers; ++i)
+    for (size_t j = 0; j < ev->layers[i].n_levels; ++j)
+      bytes += ap_packed_weights_bytes(ev->layers[i].levels[j]);
+  return bytes;
+}
+
+/* ---- evaluation ------------------------------------------------------------------------------ */
+static ap_status check_levels(const ap_evaluator *ev, const uint32_t *levels, size_t n,
+                              ap_error *err) {
+  const size_t layers = ev->plan.n_layers;
+  for (size_t i = 0; i < n * layers; ++i) {
+    const size_t have = ev->layers[i % layers].n_levels;
+    if (levels[i] >= have)
+      return ap_fail(err, AP_ERR_ARG, "candidate %zu: level %zu of layer %zu, which has %zu",
+                     i / layers, (size_t)levels[i], i % layers, have);
+  }
+  return AP_OK;
+}
+
+static ap_status reserve_results(ap_evaluator *ev, size_t n, ap_error *err) {
+  if (n <= ev->results_room) return AP_OK;
+  eval_result *results = ap_realloc(ev->results, n, ev->n_blocks * sizeof *results);
+  if (!results)
+    return ap_fail(err, AP_ERR_MEMORY, "results of %zu candidates in %zu blocks", n, ev->n_blocks);
+  ev->results = results;
+  ev->results_room = n;
+  return AP_OK;
+}
+
+/* Distinct candidates first .. first + n - 1 of the order. */
+static void evaluate(ap_evaluator *ev, size_t first, size_t n, float *logits) {
+  eval_order_link(&ev->order, first, n);
+  eval_job job = {.plan = &ev->plan,
+                  .isa = ev->isa,
+                  .layers = ev->layers,
+                  .order = &ev->order,
+                  .first = first,
+                  .n = n,
+                  .pixels = ev->pixels,
+                  .block_pixels = ev->block_pixels,
+                  .labels = ev->labels,
+                  .n_images = ev->n_images,
+                  .n_blocks = ev->n_blocks,
+                  .chunk_blocks = ev->chunk_blocks,
+                  .results = ev->results,
+                  .logits = logits,
+                  .workers = ev->workers};
+  const size_t chunks = (ev->n_blocks + ev->chunk_blocks - 1) / ev->chunk_blocks;
+  ap_pool_run(ev->pool, chunks, eval_work, &job);
+  ev->stats.image_forwards += (double)n * (double)ev->n_images;
+  for (size_t i = first; i < first + n; ++i)
+    for (size_t depth = 0; depth + 1 < ev->order.resume[i]; ++depth)
+      ev->stats.shared_forwards += ev->plan.layer_share[depth] * (double)ev->n_images;
+}
+
+/* Sums in the order of the blocks, whichever worker did them. */
+static eval_result total(const ap_evaluator *ev, size_t i) {
+  eval_result sum = {0, 0};
+  for (size_t b = 0; b < ev->n_blocks; ++b) {
+    sum.loss += ev->results[i * ev->n_blocks + b].loss;
+    sum.correct += ev->results[i * ev->n_blocks + b].correct;
+  }
+  return sum;
+}
+
+static ap_score score_of(const ap_evaluator *ev, const eval_result *r) {
+  return (ap_score){.images = ev->n_images,
+                    .correct = r->correct,
+                    .accuracy = (double)r->correct / (double)ev->n_images,
+                    .loss = r->loss / (double)ev->n_images};
+}
+
+/* Candidates that the cache does not have go to order.sorted. */
+static size_t look_up(ap_evaluator *ev, size_t n, const uint32_t *levels, ap_score *scores) {
+  size_t missing = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const eval_result *known = eval_cache_find(&ev->cache, levels + i * ev->plan.n_layers);
+    if (known)
+      scores[i] = score_of(ev, known);
+    else
+      ev->order.sorted[missing++] = i;
+  }
+  return missing;
+}
+
+ap_status ap_evaluator_run(ap_evaluator *ev, size_t n_candidates, const uint32_t *levels,
+                           ap_score *scores, ap_error *err) {
+  const double start = ap_seconds();
+  ap_status st = check_levels(ev, levels, n_candidates, err);
+  if (!st) st = eval_order_reserve(&ev->order, n_candidates, err);
+  if (st) return st;
+  eval_order *order = &ev->order;
+  eval_order_sort(order, levels, look_up(ev, n_candidates, levels, scores));
+  const size_t n_unique = order->n_unique;
+  st = reserve_results(ev, n_unique < MOST_AT_ONCE ? n_unique : MOST_AT_ONCE, err);
+  if (st) return st;
+  size_t position = 0; /* in order->sorted */
+  for (size_t first = 0; first < n_unique; first += MOST_AT_ONCE) {
+    const size_t left = n_unique - first, n = left < MOST_AT_ONCE ? left : MOST_AT_ONCE;
+    evaluate(ev, first, n, NULL);
+    for (size_t i = first; i < first + n; ++i) {
+      const eval_result result = total(ev, i - first);
+      eval_cache_put(&ev->cache, levels + order->unique[i] * ev->plan.n_layers, &result);
+      for (; position < order->n && order->owner[position] == i; ++position)
+        scores[order->sorted[position]] = score_of(ev, &result);
+    }
+  }
+  ev->stats.candidates += n_candidates;
+  ev->stats.cache_hits += n_candidates - n_unique;
+  ev->stats.seconds += ap_seconds() - start;
+  return AP_OK;
+}
+
+ap_status ap_evaluator_logits(ap_evaluator *ev, const uint32_t *levels, float *logits,
+                              ap_error *err) {
+  const double start = ap_seconds();
+  ap_status st = check_levels(ev, levels, 1, err);
+  if (!st) st = eval_order_reserve(&ev->order, 1, err);
+  if (!st) st = reserve_results(ev, 1, err);
+  if (st) return st;
+  ev->order.sorted[0] = 0;
+  eval_order_sort(&ev->order, levels, 1);
+  evaluate(ev, 0, 1, logits);
+  ++ev->stats.candidates;
+  ev->stats.seconds += ap_seconds() - start;
+  return AP_OK;
+}
+
+ap_evaluator_stats ap_evaluator_statistics(const ap_evaluator *ev) { return ev->stats; }

@@ -1,0 +1,145 @@
+/* nn/evaluator_impl.h - the parts of the evaluator: a network compiled to packed operations (plan),
+ * candidates sorted so that prefixes are shared (order), results kept (cache), and the walk through
+ * the operations for some images (work). */
+#ifndef AP_NN_EVALUATOR_IMPL_H
+#define AP_NN_EVALUATOR_IMPL_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/packed.h"
+#include "nn/network.h"
+
+#define EVAL_NONE SIZE_MAX
+
+/* ---- plan ------------------------------------------------------------------------------------ */
+typedef enum { OP_INPUT, OP_LAYER, OP_POOL, OP_MAP, OP_FLATTEN } op_kind;
+
+/* How a tensor is read; see ap_packed_source. */
+typedef struct {
+  size_t tensor; /* EVAL_NONE: absent */
+  size_t stride_h, stride_w, first;
+} op_input;
+
+typedef struct {
+  op_kind kind;
+  op_input in, residual; /* OP_INPUT has neither */
+  size_t out;            /* tensor */
+  float low, high;
+  size_t layer;               /* LAYER: number as ap_network_layers counts */
+  ap_packed_conv conv;        /* LAYER */
+  ap_packed_pool pool;        /* POOL */
+  size_t channels, first_out; /* MAP */
+  float *scale, *shift;       /* MAP: [channels] or NULL; INPUT: [channels] */
+} op;
+
+typedef struct {
+  ap_packed_shape shape;
+  size_t kind;                  /* tensors of one kind have equal shapes and share memory */
+  size_t first_op, last_op;     /* written first, read last; the logits are read after all */
+  size_t first_part, last_part; /* the same as parts */
+} tensor;
+
+/* Operations in order, cut into parts: part 0 comes before all layers, part d + 1 begins with the
+ * d-th layer in that order. */
+typedef struct {
+  op *ops;
+  size_t n_ops;
+  tensor *tensors;
+  size_t n_tensors, n_kinds;
+  size_t n_layers;
+  size_t *order;       /* [n_layers]: layer number at depth d */
+  size_t *part_start;  /* [n_layers + 2] */
+  double *layer_share; /* [n_layers] by depth: share of the network's dense multiply-adds */
+  size_t logits, classes;
+} eval_plan;
+
+AP_NODISCARD ap_status eval_plan_init(eval_plan *plan, const ap_network *net, ap_error *err);
+void eval_plan_release(eval_plan *plan);
+
+/* ---- order ----------------------------------------------------------------------------------- */
+/* Distinct candidates in the order of a trie's depth first walk. */
+typedef struct {
+  size_t n_layers, n_words;
+  const size_t *depth_layer; /* borrowed: the plan's order */
+  const uint32_t *levels;    /* borrowed: candidate-major */
+  size_t capacity;
+  size_t *sorted;  /* [capacity] candidate numbers, grouped and sorted */
+  size_t *unique;  /* [capacity] candidate number of distinct candidate i */
+  size_t *owner;   /* [capacity] for sorted position: index of its distinct candidate */
+  size_t *resume;  /* [capacity] first part to compute for distinct candidate i */
+  uint64_t *later; /* [capacity][n_words] parts at which later candidates resume */
+  size_t n, n_unique;
+} eval_order;
+
+/* Room for `n` candidates; keeps what is there when it is enough. */
+AP_NODISCARD ap_status eval_order_reserve(eval_order *order, size_t n, ap_error *err);
+/* Sorts sorted[0..n-1], finds the distinct ones. */
+void eval_order_sort(eval_order *order, const uint32_t *levels, size_t n);
+/* For distinct candidates first .. first + n - 1: where each resumes, and what later ones need. */
+void eval_order_link(eval_order *order, size_t first, size_t n);
+/* Does a candidate after i (linked with it) resume at a part in (after, upto]? */
+bool eval_order_needed(const eval_order *order, size_t i, size_t after, size_t upto);
+void eval_order_release(eval_order *order);
+
+/* ---- cache ----------------------------------------------------------------------------------- */
+typedef struct {
+  double loss; /* summed over images */
+  size_t correct;
+} eval_result;
+
+typedef struct {
+  size_t n_layers, limit; /* limit: slots, a power of two */
+  size_t slots, used;
+  uint32_t *keys; /* [slots][n_layers] */
+  uint8_t *full;  /* [slots] */
+  eval_result *values;
+} eval_cache;
+
+void eval_cache_init(eval_cache *cache, size_t n_layers, size_t bytes);
+const eval_result *eval_cache_find(const eval_cache *cache, const uint32_t *levels);
+/* Forgets everything when full; out of memory: stays as large as it is. */
+void eval_cache_put(eval_cache *cache, const uint32_t *levels, const eval_result *value);
+void eval_cache_release(eval_cache *cache);
+
+/* ---- work ------------------------------------------------------------------------------------ */
+typedef struct {
+  size_t n_levels, capacity;
+  ap_packed_weights **levels;
+} eval_layer;
+
+/* Memory of one worker: for every kind of tensor as many buffers as tensors, in a stack of free
+ * ones (the last used is the warmest). */
+typedef struct {
+  float **free;        /* all kinds' stacks one after the other */
+  size_t *n_free;      /* [n_kinds] */
+  size_t *stack_start; /* [n_kinds] */
+  float **at;          /* [n_tensors]: where a tensor is now, or NULL */
+  float *memory;
+} eval_worker;
+
+AP_NODISCARD ap_status eval_worker_init(eval_worker *worker, const eval_plan *plan, size_t n_blocks,
+                                        ap_error *err);
+void eval_worker_release(eval_worker *worker);
+
+/* One call's work; the same for all workers. */
+typedef struct {
+  const eval_plan *plan;
+  const ap_packed_isa *isa;
+  const eval_layer *layers; /* by layer number */
+  const eval_order *order;
+  size_t first, n; /* distinct candidates */
+  const uint8_t *pixels;
+  size_t block_pixels; /* bytes of a block */
+  const int32_t *labels;
+  size_t n_images, n_blocks, chunk_blocks;
+  eval_result *results; /* [n][n_blocks] */
+  float *logits;        /* NULL, or [n_images][classes] of the only candidate */
+  eval_worker *workers;
+} eval_job;
+
+/* ap_pool_body: chunk `chunk` of images through all candidates. */
+void eval_work(void *job, size_t chunk, size_t worker);
+
+#endif

@@ -1,0 +1,1 @@
+ap_test(nn.evaluator SOURCES evaluator_test.c ROOMS nn)
