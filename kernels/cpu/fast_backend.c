@@ -9,6 +9,7 @@ static void close_fast(ap_backend *be) {
   for (size_t i = 0; fast->scratch && i < fast->n_threads; i++) ap_free(fast->scratch[i]);
   ap_free(fast->scratch);
   ap_free(fast->shared);
+  ap_free(fast->table);
   ap_pool_destroy(fast->pool);
   ap_free(fast);
 }
@@ -32,6 +33,16 @@ ap_status ap_fast_reserve(ap_fast_backend *fast, size_t per_worker, size_t share
     if (!fast->shared) return ap_fail(err, AP_ERR_MEMORY, "scratch of %zu floats", shared);
     fast->shared_count = shared;
   }
+  return AP_OK;
+}
+
+ap_status ap_fast_reserve_table(ap_fast_backend *fast, size_t count, ap_error *err) {
+  if (count <= fast->table_count) return AP_OK;
+  fast->table_count = 0;
+  ap_free(fast->table);
+  fast->table = ap_calloc(count, sizeof *fast->table);
+  if (!fast->table) return ap_fail(err, AP_ERR_MEMORY, "table of %zu positions", count);
+  fast->table_count = count;
   return AP_OK;
 }
 

@@ -7,13 +7,13 @@
 #include <cblas.h>
 #include <string.h>
 
-#include "kernels/cpu/fast_impl.h"
+#include "kernels/cpu/direct_impl.h"
 #include "kernels/cpu/patches_impl.h"
 #include "kernels/cpu/ref_impl.h"
 
 /* Partial sums of the filters' gradient: their number bounds the threads that can help, their size
  * the memory (floats). */
-#define MAX_PARTIALS ((size_t)16)
+#define MAX_PARTIALS ((size_t)8)
 #define MIN_PARTIALS ((size_t)4)
 #define PARTIAL_FLOATS ((size_t)8 << 20)
 /* Images, or outputs, of one block of a fully connected layer. */
@@ -31,6 +31,8 @@ typedef struct {
   float **scratch; /* per worker: k * p floats */
   float *partials;
   size_t n_partials;
+  bool by_vectors; /* the filters' gradient follows this plan (direct_impl.h) */
+  ap_direct_plan vectors;
 } conv_task;
 
 static bool no_padding(const ap_conv_shape *s) {
@@ -59,7 +61,10 @@ static void gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, size_t m, size_t n, siz
 }
 
 static ap_status reserve(ap_backend *be, conv_task *t, size_t partials, ap_error *err) {
-  ap_status st = ap_fast_reserve(ap_fast(be), t->direct ? 0 : t->k * t->p, partials, err);
+  const size_t floats = t->by_vectors ? ap_direct_filter_floats(&t->vectors)
+                        : t->direct   ? 0
+                                      : t->k * t->p;
+  ap_status st = ap_fast_reserve(ap_fast(be), floats, partials, err);
   t->scratch = ap_fast(be)->scratch;
   t->partials = ap_fast(be)->shared;
   return st;
@@ -106,6 +111,7 @@ ap_status ap_fast_conv_forward(ap_backend *be, const ap_conv_shape *s, const flo
     ap_pool_run(ap_fast(be)->pool, ap_ceil_div(s->n, DENSE_ROWS), forward_dense, &t);
     return AP_OK;
   }
+  if (ap_direct_suits(s)) return ap_direct_forward(ap_fast(be), s, x, w, bias, y, err);
   st = reserve(be, &t, 0, err);
   if (st) return st;
   ap_pool_run(ap_fast(be)->pool, s->n, forward_image, &t);
@@ -151,6 +157,9 @@ ap_status ap_fast_conv_backward_data(ap_backend *be, const ap_conv_shape *s, con
     ap_pool_run(ap_fast(be)->pool, ap_ceil_div(s->n, DENSE_ROWS), data_dense, &t);
     return AP_OK;
   }
+  if (ap_direct_suits_data(s)) {
+    return ap_direct_backward_data(ap_fast(be), s, dy, w, dx, accumulate, err);
+  }
   st = reserve(be, &t, 0, err);
   if (st) return st;
   ap_pool_run(ap_fast(be)->pool, s->n, data_image, &t);
@@ -175,6 +184,10 @@ static void filter_images(void *context, size_t block, size_t worker) {
   const size_t c_group = s->c_in / s->groups, per_block = ap_ceil_div(s->n, t->n_partials);
   const size_t first = block * per_block, end = ap_min_size(first + per_block, s->n);
   float *partial = t->partials + block * s->c_out * t->k;
+  if (t->by_vectors) {
+    ap_direct_filter_images(&t->vectors, t->x, t->dy, first, end, t->scratch[worker], partial);
+    return;
+  }
   for (size_t i = first; i < end; i++) {
     for (size_t group = 0; group < s->groups; group++) {
       const float *x = t->x + i * t->x_image + group * c_group * s->h * s->w;
@@ -238,6 +251,11 @@ ap_status ap_fast_conv_backward_filter(ap_backend *be, const ap_conv_shape *s, c
   if (t.n_partials > s->n) t.n_partials = s->n;
   /* No block without images. */
   t.n_partials = ap_ceil_div(s->n, ap_ceil_div(s->n, t.n_partials));
+  t.by_vectors = ap_direct_suits(s);
+  if (t.by_vectors) {
+    st = ap_direct_plan_make(ap_fast(be), s, &t.vectors, err);
+    if (st) return st;
+  }
   st = reserve(be, &t, t.n_partials * count, err);
   if (st) return st;
   ap_pool_run(pool, t.n_partials, filter_images, &t);

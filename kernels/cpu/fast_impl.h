@@ -26,6 +26,8 @@ typedef struct {
   size_t scratch_count;
   float *shared;
   size_t shared_count;
+  uint32_t *table; /* positions, see direct_impl.h */
+  size_t table_count;
 } ap_fast_backend;
 
 static inline ap_fast_backend *ap_fast(ap_backend *be) { return (ap_fast_backend *)(void *)be; }
@@ -33,6 +35,8 @@ static inline ap_fast_backend *ap_fast(ap_backend *be) { return (ap_fast_backend
 /* Room for that many floats a worker, and shared. Contents are undefined. Error: MEMORY. */
 AP_NODISCARD ap_status ap_fast_reserve(ap_fast_backend *fast, size_t per_worker, size_t shared,
                                        ap_error *err);
+
+AP_NODISCARD ap_status ap_fast_reserve_table(ap_fast_backend *fast, size_t count, ap_error *err);
 
 static inline size_t ap_ceil_div(size_t a, size_t b) { return a / b + (a % b != 0); }
 static inline size_t ap_min_size(size_t a, size_t b) { return a < b ? a : b; }

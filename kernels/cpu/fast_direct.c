@@ -1,0 +1,325 @@
+#include <string.h>
+
+#include "kernels/cpu/direct_impl.h"
+
+/* Of the vectors' lanes at least 3 in 4 must be outputs; below, matrix products are faster. */
+#define MIN_USE_NUMERATOR 3
+#define MIN_USE_DENOMINATOR 4
+/* Vectors over which a tile of the filters' gradient runs before its lanes are added up. */
+#define FILTER_VECTORS ((size_t)64)
+/* Vectors per pass of the panels: the planes of a pass stay in the first cache. */
+#define PASS_VECTORS ((size_t)3)
+
+static size_t round_up(size_t n, size_t multiple) { return ap_ceil_div(n, multiple) * multiple; }
+
+/* Everything except the tables. */
+static ap_direct_plan geometry(const ap_conv_shape *s) {
+  const size_t height = s->h + s->pad_top + s->pad_bottom,
+               width = s->w + s->pad_left + s->pad_right;
+  ap_direct_plan p = {.s = s};
+  p.c_group = s->c_in / s->groups;
+  p.m = s->c_out / s->groups;
+  p.k = p.c_group * s->kh * s->kw;
+  p.oh = ap_conv_out_h(s);
+  p.ow = ap_conv_out_w(s);
+  p.pitch = ap_ceil_div(width, s->stride_w);
+  p.rows = ap_ceil_div(height, s->stride_h);
+  p.plane = p.rows * p.pitch;
+  p.image = round_up(p.c_group * s->stride_h * s->stride_w * p.plane + AP_LANES, AP_LANES);
+  p.exact = p.ow % AP_LANES == 0;
+  p.vectors = p.exact ? p.oh * p.ow / AP_LANES : ap_ceil_div((p.oh - 1) * p.pitch + p.ow, AP_LANES);
+  p.out_row = p.exact ? p.oh * p.ow : p.vectors * AP_LANES;
+  return p;
+}
+
+bool ap_direct_suits(const ap_conv_shape *s) {
+  ap_direct_plan p;
+  if (s->c_in == 0 || s->c_out / s->groups < AP_TILE_ROWS) return false;
+  /* Residues that no tap reads would be copied for nothing. */
+  if (s->stride_h > s->kh || s->stride_w > s->kw) return false;
+  p = geometry(s);
+  if (p.image > UINT32_MAX || p.out_row > UINT32_MAX) return false;
+  return p.oh * p.ow * MIN_USE_DENOMINATOR >= p.vectors * AP_LANES * MIN_USE_NUMERATOR;
+}
+
+ap_status ap_direct_plan_make(ap_fast_backend *fast, const ap_conv_shape *s, ap_direct_plan *plan,
+                              ap_error *err) {
+  const size_t taps = s->kh * s->kw;
+  ap_direct_plan p = geometry(s);
+  const size_t n_offsets = round_up(p.k, AP_TILE_TAPS);
+  ap_status st = ap_fast_reserve_table(fast, n_offsets + 2 * p.vectors, err);
+  if (st) return st;
+  p.offset = fast->table;
+  p.in = p.offset + n_offsets;
+  p.out = p.in + p.vectors;
+  for (size_t k = 0; k < n_offsets; k++) {
+    const size_t c = k / taps, ky = k % taps / s->kw, kx = k % s->kw;
+    const size_t residue = ky % s->stride_h * s->stride_w + kx % s->stride_w;
+    const size_t offset = (c * s->stride_h * s->stride_w + residue) * p.plane +
+                          ky / s->stride_h * p.pitch + kx / s->stride_w;
+    p.offset[k] = k < p.k ? (uint32_t)offset : 0;
+  }
+  for (size_t v = 0; v < p.vectors; v++) {
+    const size_t at = v * AP_LANES;
+    p.out[v] = (uint32_t)at;
+    p.in[v] = (uint32_t)(p.exact ? at / p.ow * p.pitch + at % p.ow : at);
+  }
+  *plan = p;
+  return AP_OK;
+}
+
+/* ---- the padded planes ------------------------------------------------------------------------ */
+
+/* count floats from `from` in steps of `step`. */
+AP_CLONES
+static void copy_row(float *to, const float *from, size_t count, size_t step) {
+  if (step == 1) {
+    for (size_t i = 0; i < count; i++) to[i] = from[i];
+  } else if (step == 2) {
+    for (size_t i = 0; i < count; i++) to[i] = from[2 * i];
+  } else {
+    for (size_t i = 0; i < count; i++) to[i] = from[step * i];
+  }
+}
+
+/* One channel's pixels of row residue a and column residue b (of the padded position). */
+static void fill_plane(const ap_direct_plan *p, const float *x, size_t a, size_t b, float *plane) {
+  const ap_conv_shape *s = p->s;
+  /* First pixel (row, column) of the residue, and its place in the plane. */
+  const size_t y0 = s->pad_top <= a ? a - s->pad_top
+                                    : (s->stride_h - (s->pad_top - a) % s->stride_h) % s->stride_h;
+  const size_t x0 = s->pad_left <= b
+                        ? b - s->pad_left
+                        : (s->stride_w - (s->pad_left - b) % s->stride_w) % s->stride_w;
+  const size_t row0 = (y0 + s->pad_top) / s->stride_h, column0 = (x0 + s->pad_left) / s->stride_w;
+  const size_t count = x0 < s->w ? ap_ceil_div(s->w - x0, s->stride_w) : 0;
+  memset(plane, 0, p->plane * sizeof *plane);
+  for (size_t y = y0, row = row0; y < s->h; y += s->stride_h, row++) {
+    copy_row(plane + row * p->pitch + column0, x + y * s->w + x0, count, s->stride_w);
+  }
+}
+
+/* x: the group's first channel of one image. */
+static void fill_planes(const ap_direct_plan *p, const float *x, float *planes) {
+  const ap_conv_shape *s = p->s;
+  float *to = planes;
+  for (size_t c = 0; c < p->c_group; c++) {
+    for (size_t a = 0; a < s->stride_h; a++) {
+      for (size_t b = 0; b < s->stride_w; b++, to += p->plane) {
+        fill_plane(p, x + c * s->h * s->w, a, b, to);
+      }
+    }
+  }
+  memset(to, 0, (p->image - (size_t)(to - planes)) * sizeof *to);
+}
+
+/* ---- forward ----------------------------------------------------------------------------------- */
+
+typedef struct {
+  ap_direct_plan plan;
+  const float *x, *panels, *bias; /* bias: one per packed row */
+  float *y;
+  bool accumulate;
+  float **scratch; /* per worker: planes, then outputs between which rows are dropped */
+} forward_task;
+
+/* Packed panels and biases of one group. */
+static size_t panel_rows_of(const ap_direct_plan *p) { return round_up(p->m, AP_PANEL); }
+
+AP_CLONES
+static void keep_rows(const ap_direct_plan *p, const float *from, float *to, bool accumulate) {
+  for (size_t r = 0; r < p->oh; r++) {
+    if (accumulate) {
+      for (size_t q = 0; q < p->ow; q++) to[r * p->ow + q] += from[r * p->pitch + q];
+    } else {
+      for (size_t q = 0; q < p->ow; q++) to[r * p->ow + q] = from[r * p->pitch + q];
+    }
+  }
+}
+
+static void forward_image(void *context, size_t i, size_t worker) {
+  const forward_task *t = context;
+  const ap_direct_plan *p = &t->plan;
+  const ap_conv_shape *s = p->s;
+  const size_t pixels = p->oh * p->ow;
+  float *planes = t->scratch[worker], *wide = planes + p->image;
+  for (size_t group = 0; group < s->groups; group++) {
+    const size_t first_row = group * panel_rows_of(p);
+    float *y = t->y + (i * s->c_out + group * p->m) * pixels;
+    fill_planes(p, t->x + (i * s->c_in + group * p->c_group) * s->h * s->w, planes);
+    for (size_t v = 0; v < p->vectors; v += PASS_VECTORS) {
+      for (size_t row = 0; row < p->m; row += AP_PANEL) {
+        const ap_direct_panel panel = {.planes = planes,
+                                       .w = t->panels + (first_row + row) * p->k,
+                                       .bias = t->bias + first_row + row,
+                                       .offset = p->offset,
+                                       .in = p->in + v,
+                                       .at = p->out + v,
+                                       .k = p->k,
+                                       .n_vectors = ap_min_size(PASS_VECTORS, p->vectors - v),
+                                       .out_row = p->out_row,
+                                       .n_rows = ap_min_size(AP_PANEL, p->m - row),
+                                       .out = (p->exact ? y : wide) + row * p->out_row,
+                                       .accumulate = p->exact && t->accumulate};
+        ap_direct_run_panel(&panel);
+      }
+    }
+    for (size_t row = 0; !p->exact && row < p->m; row++) {
+      keep_rows(p, wide + row * p->out_row, y + row * pixels, t->accumulate);
+    }
+  }
+}
+
+/* Where filter (output o of the group, tap k) lies in w. */
+typedef size_t source_of(const ap_direct_plan *p, size_t group, size_t o, size_t k);
+
+static size_t same_source(const ap_direct_plan *p, size_t group, size_t o, size_t k) {
+  return (group * p->m + o) * p->k + k;
+}
+
+/* The plan convolves dy: its outputs are input channels, its taps (c_out, mirrored ky, kx). */
+static size_t mirrored_source(const ap_direct_plan *p, size_t group, size_t o, size_t k) {
+  const size_t taps = p->s->kh * p->s->kw;
+  return ((group * p->c_group + k / taps) * p->m + o) * taps + (taps - 1 - k % taps);
+}
+
+static ap_status run_forward(ap_fast_backend *fast, const ap_conv_shape *s, const float *x,
+                             const float *w, source_of *source, const float *bias, float *y,
+                             bool accumulate, ap_error *err) {
+  forward_task t = {.x = x, .y = y, .accumulate = accumulate};
+  ap_status st = ap_direct_plan_make(fast, s, &t.plan, err);
+  const ap_direct_plan *p = &t.plan;
+  size_t rows;
+  float *panels, *biases;
+  if (st) return st;
+  rows = panel_rows_of(p);
+  st = ap_fast_reserve(fast, p->image + (p->exact ? 0 : p->m * p->out_row),
+                       s->groups * rows * (p->k + 1), err);
+  if (st) return st;
+  panels = fast->shared;
+  biases = panels + s->groups * rows * p->k;
+  for (size_t group = 0; group < s->groups; group++) {
+    for (size_t row = 0; row < rows; row++) {
+      float *to = panels + (group * rows + row / AP_PANEL * AP_PANEL) * p->k + row % AP_PANEL;
+      biases[group * rows + row] = bias && row < p->m ? bias[group * p->m + row] : 0;
+      for (size_t k = 0; k < p->k; k++) {
+        to[k * AP_PANEL] = row < p->m ? w[source(p, group, row, k)] : 0;
+      }
+    }
+  }
+  t.panels = panels;
+  t.bias = biases;
+  t.scratch = fast->scratch;
+  ap_pool_run(fast->pool, s->n, forward_image, &t);
+  return AP_OK;
+}
+
+ap_status ap_direct_forward(ap_fast_backend *fast, const ap_conv_shape *s, const float *x,
+                            const float *w, const float *bias, float *y, ap_error *err) {
+  return run_forward(fast, s, x, w, same_source, bias, y, false, err);
+}
+
+/* ---- gradient of the input ------------------------------------------------------------------- */
+
+/* The convolution of dy that gives dx. */
+static ap_conv_shape mirrored(const ap_conv_shape *s) {
+  ap_conv_shape r = *s;
+  r.c_in = s->c_out;
+  r.c_out = s->c_in;
+  r.h = ap_conv_out_h(s);
+  r.w = ap_conv_out_w(s);
+  r.pad_top = s->kh - 1 - s->pad_top;
+  r.pad_bottom = s->kh - 1 - s->pad_bottom;
+  r.pad_left = s->kw - 1 - s->pad_left;
+  r.pad_right = s->kw - 1 - s->pad_right;
+  return r;
+}
+
+bool ap_direct_suits_data(const ap_conv_shape *s) {
+  ap_conv_shape r;
+  if (s->stride_h != 1 || s->stride_w != 1 || s->pad_top >= s->kh || s->pad_bottom >= s->kh ||
+      s->pad_left >= s->kw || s->pad_right >= s->kw) {
+    return false;
+  }
+  r = mirrored(s);
+  return ap_direct_suits(&r);
+}
+
+ap_status ap_direct_backward_data(ap_fast_backend *fast, const ap_conv_shape *s, const float *dy,
+                                  const float *w, float *dx, bool accumulate, ap_error *err) {
+  const ap_conv_shape r = mirrored(s);
+  return run_forward(fast, &r, dy, w, mirrored_source, NULL, dx, accumulate, err);
+}
+
+/* ---- gradient of the filters ------------------------------------------------------------------ */
+
+/* Images that one pass of the tiles takes. */
+static size_t images_per_pass(const ap_direct_plan *p) {
+  return ap_ceil_div(FILTER_VECTORS, p->vectors);
+}
+
+size_t ap_direct_filter_floats(const ap_direct_plan *p) {
+  return images_per_pass(p) * (p->image + (p->exact ? 0 : p->m * p->out_row));
+}
+
+/* dy with zeros between the rows, where the planes hold what no output sees. */
+static void spread_rows(const ap_direct_plan *p, const float *dy, float *wide) {
+  memset(wide, 0, p->m * p->out_row * sizeof *wide);
+  for (size_t c = 0; c < p->m; c++) {
+    for (size_t r = 0; r < p->oh; r++) {
+      copy_row(wide + c * p->out_row + r * p->pitch, dy + (c * p->oh + r) * p->ow, p->ow, 1);
+    }
+  }
+}
+
+/* All tiles of one group over `n` images; dy_image floats lie between images of dy. */
+static void filter_pass(const ap_direct_plan *p, const float *planes, const float *dy,
+                        size_t dy_image, size_t n, float *partial, bool add) {
+  for (size_t row = 0; row < p->m; row += AP_TILE_ROWS) {
+    const size_t n_rows = ap_min_size(AP_TILE_ROWS, p->m - row);
+    for (size_t k = 0; k < p->k; k += AP_TILE_TAPS) {
+      ap_direct_filter_tile tile = {.planes = planes,
+                                    .offset = p->offset + k,
+                                    .in = p->in,
+                                    .at = p->out,
+                                    .n_images = n,
+                                    .n_vectors = p->vectors,
+                                    .image = p->image,
+                                    .dy_image = dy_image};
+      float sums[AP_TILE_ROWS * AP_TILE_TAPS];
+      for (size_t r = 0; r < AP_TILE_ROWS; r++) {
+        tile.dy[r] = dy + (row + ap_min_size(r, n_rows - 1)) * p->out_row;
+      }
+      ap_direct_run_filter_tile(&tile, sums);
+      for (size_t r = 0; r < n_rows; r++) {
+        for (size_t j = 0; j < AP_TILE_TAPS && k + j < p->k; j++) {
+          float *to = &partial[(row + r) * p->k + k + j];
+          *to = sums[r * AP_TILE_TAPS + j] + (add ? *to : 0);
+        }
+      }
+    }
+  }
+}
+
+void ap_direct_filter_images(const ap_direct_plan *p, const float *x, const float *dy, size_t first,
+                             size_t end, float *scratch, float *partial) {
+  const ap_conv_shape *s = p->s;
+  const size_t pass = images_per_pass(p), pixels = p->oh * p->ow;
+  float *wide = scratch + pass * p->image;
+  for (size_t i = first; i < end; i += pass) {
+    const size_t n = ap_min_size(pass, end - i);
+    for (size_t group = 0; group < s->groups; group++) {
+      const float *gradient = dy + (i * s->c_out + group * p->m) * pixels;
+      for (size_t j = 0; j < n; j++) {
+        const size_t channel = (i + j) * s->c_in + group * p->c_group;
+        fill_planes(p, x + channel * s->h * s->w, scratch + j * p->image);
+        if (!p->exact) {
+          spread_rows(p, gradient + j * s->c_out * pixels, wide + j * p->m * p->out_row);
+        }
+      }
+      filter_pass(p, scratch, p->exact ? gradient : wide,
+                  p->exact ? s->c_out * pixels : p->m * p->out_row, n,
+                  partial + group * p->m * p->k, i > first);
+    }
+  }
+}
