@@ -48,7 +48,6 @@ typedef struct {
   ap_error *err; /* of the observer */
   ap_status status;
   bool quiet, resumed;
-  size_t first_step;
   double seconds;
 } training;
 
@@ -75,10 +74,10 @@ static void observe(void *context, const ap_train_report *report) {
                  report->epoch < report->n_epochs ? report->epoch + 1 : report->n_epochs,
                  report->n_epochs, report->loss, report->accuracy);
   if (!t->progress) {
-    t->first_step = t->resumed ? report->step : 0; /* so that the time left is this run's */
-    t->progress = ap_progress_create("train", report->n_steps - t->first_step, t->quiet);
+    t->progress = ap_progress_create("train", report->n_steps, t->quiet);
+    if (!t->resumed) ap_progress_set(t->progress, 0, NULL);
   }
-  ap_progress_set(t->progress, report->step - t->first_step, note);
+  ap_progress_set(t->progress, report->step, note);
   t->seconds = report->seconds;
   if (!t->status && !isnan(report->selection_accuracy)) {
     /* the last epoch may be a part of one */

@@ -1,0 +1,94 @@
+# One quantity of table.csv as bars: against the dense network above, against PIM-Prune-like below,
+# where the paper's published "up to" ratio over the state of the art is drawn for comparison.
+# Set by the figure: figure, quantity, over_dense and over_pim (columns), published (ratio).
+file = "table.csv"
+who = "method"
+figure_width(n) = n == 1 ? 860 : 330 + 420 * n
+figure_height(n, m) = 96 + 34 * m + 86 + 34 * m + 52
+plots = system("dirname '" . home . "'")
+load plots . "/common.gp"
+if (empty) { exit }
+
+data_of = ""
+see_data(n, d) = (data_of = holds(data_of, n . "@" . d) ? data_of : data_of . " " . n . "@" . d, 0)
+stats path using (see_data(strcol("network"), strcol("data"))) nooutput
+pair(n) = word(data_of, place(networks, n))
+data(n) = substr(pair(n), strlen(n) + 2, strlen(pair(n)))
+
+amount(n, c) = strcol("network") eq n ? column(c) : NaN
+row(n) = n_methods - place(methods, strcol("method"))
+hollow(n) = is_no(strcol("feasible"))
+
+set multiplot
+left_share = 200.0 / width
+right_share = 16.0 / width
+panel_share = (1 - left_share - right_share) / n_networks
+top_of(r) = 1 - (r == 1 ? 96.0 : 96 + 34 * n_methods + 86.0) / height
+tall = 34.0 * n_methods / height
+
+set label 1 "{/:Bold=14 " . quantity . "}" at screen 0.5, screen 1 - 22.0 / height center \
+    textcolor rgb ink
+set label 2 "every method at its heaviest pruning that loses at most " . limit_text . \
+    " of accuracy on the selection split; hollow: limit not met" \
+    at screen 0.5, screen 1 - 44.0 / height center font ",9.5" textcolor rgb 0x606060
+set label 3 small_print at screen 0.995, screen 9.0 / height right font ",7.5" \
+    textcolor rgb 0x808080
+unset key
+set style fill solid 1.0 border
+set boxwidth 0.72
+
+do for [r = 1 : 2] {
+  c = r == 1 ? over_dense : over_pim
+  do for [i = 1 : n_networks] {
+    n = word(networks, i)
+    set xrange [*:*]
+    set yrange [*:*]
+      stats path using (amount(n, c)) nooutput
+    far = exists("STATS_max") && STATS_max > 0 ? STATS_max : 1
+    if (r == 2 && far < published) { far = published }
+    set lmargin at screen left_share + (i - 1) * panel_share + 0.006
+    set rmargin at screen left_share + i * panel_share - 26.0 / width
+    set tmargin at screen top_of(r)
+    set bmargin at screen top_of(r) - tall
+    set title (r == 1 ? "{/:Bold " . n . "}, " . data(n) . ": over the dense network" : \
+        n . ": over PIM-Prune-like") offset 0, -0.6 textcolor rgb ink
+    set xrange [0 : far * 1.22]
+    set yrange [-0.6 : n_methods - 0.4]
+    set format x "%g×"
+    set xtics auto textcolor rgb ink
+    set grid xtics lc rgb 0xE4E4E4 lw 1 lt 1
+    unset ytics
+    unset arrow
+    unset label 4
+    unset label 5
+    if (!exists("STATS_max")) {
+      set label 5 "no value" at graph 0.5, graph 0.5 center textcolor rgb 0x808080
+    }
+    if (i == 1) {
+      set ytics scale 0 ("" -1)
+      do for [k = 1 : n_methods] {
+        m = word(methods, k)
+        set ytics add ((m eq "auto-prune" ? "{/:Bold " . display(m) . "}" : display(m)) \
+            n_methods - k)
+      }
+    }
+    set arrow 1 from 1, graph 0 to 1, graph 1 nohead lw 1.5 lc rgb pale back
+    if (r == 2) {
+      set arrow 2 from published, graph 0 to published, graph 1 nohead dt 2 lw 1.6 lc rgb ink front
+      set label 4 sprintf("paper: up to %.1f× ", published) at published, graph 1.0 right \
+          offset 0, -0.5 font ",8.5" textcolor rgb ink front
+    }
+    plot path using (0):(row(n)):(0):(amount(n, c)):(row(n) - 0.36):(row(n) + 0.36): \
+             (color(strcol("method"))) with boxxyerror lc rgb variable notitle, \
+         path using (0):(row(n)):(0):(hollow(n) ? amount(n, c) - 0.005 * far : NaN): \
+             (row(n) - 0.29):(row(n) + 0.29) \
+             with boxxyerror fs solid noborder lc rgb 0xFFFFFF notitle, \
+         path using (amount(n, c)):(row(n)):(sprintf(" %.2f×", amount(n, c))) \
+             with labels left font ",9.5" textcolor rgb ink notitle
+    unset label 1
+    unset label 2
+    unset label 3
+  }
+}
+unset multiplot
+unset output
