@@ -3,7 +3,7 @@
 #include "agent/gemm_impl.h"
 
 /* Two vectors of eight columns; a processor without 256-bit registers uses two of 128 each. */
-typedef float v8 __attribute__((vector_size(32)));
+typedef float v8 __attribute__((vector_size(32), may_alias));
 #define ROWS 6 /* 6 x 2 accumulators, 2 of b, 1 of a: 15 of 16 registers of AVX2 */
 #define INLINE static inline __attribute__((always_inline))
 
