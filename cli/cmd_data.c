@@ -5,8 +5,8 @@
 #include "base/provenance.h"
 #include "cli/commands.h"
 #include "cli/common.h"
-#include "cli/fetch.h"
 #include "nn/dataset.h"
+#include "nn/dataset_fetch.h"
 #include "nn/dataset_places.h"
 
 static const ap_command_info INFO = {
@@ -103,23 +103,27 @@ static void print_check(const ap_dataset *data, const float mean[4], const float
 static ap_status check_set(const ap_cli *cli, const char *name, ap_error *err) {
   ap_dataset *data = NULL;
   float mean[4] = {0}, std[4] = {0};
-  ap_status st = ap_dataset_open(name, &data, err);
-  if (st) return st;
-  ap_dataset_statistics(data, mean, std);
-  if (cli->json) {
-    st = ap_cli_print_json(check_json(cli, data, mean, std), err);
-  } else {
-    print_check(data, mean, std);
+  char *report = NULL; /* of files with published checksums */
+  ap_status st = ap_dataset_check(name, &report, err);
+  if (!st) st = ap_dataset_open(name, &data, err);
+  if (!st) {
+    ap_dataset_statistics(data, mean, std);
+    if (cli->json) {
+      st = ap_cli_print_json(check_json(cli, data, mean, std), err);
+    } else {
+      print_check(data, mean, std);
+      (void)fputs(report, stdout);
+    }
   }
+  ap_free(report);
   ap_dataset_destroy(data);
   return st;
 }
 
 static ap_status fetch_set(const ap_cli *cli, const char *name, ap_error *err) {
+  ap_fetch_options options = {.force = cli->force, .quiet = cli->quiet};
   char *dir = NULL;
-  ap_status st = ap_dataset_advice(name) ? ap_dataset_find(name, &dir, NULL) : AP_ERR_ARG;
-  if (!st) ap_cli_note(cli, "%s is already there; nothing is downloaded", name);
-  if (st) st = ap_fetch(name, cli->quiet, &dir, err);
+  ap_status st = ap_dataset_fetch(name, &options, &dir, err);
   if (!st && cli->json) {
     st = ap_cli_print_json(json_pack("{s:s,s:s}", "name", name, "folder", dir), err);
   } else if (!st) {

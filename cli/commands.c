@@ -84,6 +84,8 @@ int ap_cli_main(int argc, char **argv) {
   ap_error err = {0};
   ap_cli cli = {.argc = argc, .argv = argv, .seed = 1, .backend = "cpu"};
   const ap_command *command = ap_commands;
+  char name[] = "autoprune";
+  if (argc > 0) argv[0] = name; /* provenance should not hold where the program lies */
   if (argc < 2) {
     (void)ap_fail(&err, AP_ERR_ARG, "which command? (autoprune --help lists them)");
     return fail(NULL, &err);
