@@ -29,6 +29,9 @@ AP_NODISCARD ap_status ap_direct_backward_data(ap_fast_backend *fast, const ap_c
                                                const float *dy, const float *w, float *dx,
                                                bool accumulate, ap_error *err);
 
+/* The gradient of the filters, see below. */
+bool ap_direct_suits_filter(const ap_conv_shape *s);
+
 typedef struct ap_direct_plan {
   const ap_conv_shape *s;
   size_t c_group, m, k; /* per group: input channels, outputs, taps */

@@ -251,7 +251,7 @@ ap_status ap_fast_conv_backward_filter(ap_backend *be, const ap_conv_shape *s, c
   if (t.n_partials > s->n) t.n_partials = s->n;
   /* No block without images. */
   t.n_partials = ap_ceil_div(s->n, ap_ceil_div(s->n, t.n_partials));
-  t.by_vectors = ap_direct_suits(s);
+  t.by_vectors = ap_direct_suits_filter(s);
   if (t.by_vectors) {
     st = ap_direct_plan_make(ap_fast(be), s, &t.vectors, err);
     if (st) return st;

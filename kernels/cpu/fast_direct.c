@@ -5,8 +5,12 @@
 /* Of the vectors' lanes at least 3 in 4 must be outputs; below, matrix products are faster. */
 #define MIN_USE_NUMERATOR 3
 #define MIN_USE_DENOMINATOR 4
-/* Vectors over which a tile of the filters' gradient runs before its lanes are added up. */
-#define FILTER_VECTORS ((size_t)64)
+/* Vectors over which a tile of the filters' gradient runs before its lanes are added up: wanted, and
+ * at least. */
+#define FILTER_VECTORS ((size_t)128)
+#define FILTER_LEAST ((size_t)48)
+/* Planes and gradients of one pass, at most: three quarters of a second-level cache of 1 MiB. */
+#define FILTER_FLOATS ((size_t)192 << 10)
 /* Vectors per pass of the panels: the planes of a pass stay in the first cache. */
 #define PASS_VECTORS ((size_t)3)
 
@@ -32,14 +36,25 @@ static ap_direct_plan geometry(const ap_conv_shape *s) {
   return p;
 }
 
-bool ap_direct_suits(const ap_conv_shape *s) {
+/* Whether vectors can run over the maps at all. */
+static bool possible(const ap_conv_shape *s) {
   ap_direct_plan p;
   if (s->c_in == 0 || s->c_out / s->groups < AP_TILE_ROWS) return false;
   /* Residues that no tap reads would be copied for nothing. */
   if (s->stride_h > s->kh || s->stride_w > s->kw) return false;
   p = geometry(s);
-  if (p.image > UINT32_MAX || p.out_row > UINT32_MAX) return false;
-  return p.oh * p.ow * MIN_USE_DENOMINATOR >= p.vectors * AP_LANES * MIN_USE_NUMERATOR;
+  return p.image <= UINT32_MAX && p.out_row <= UINT32_MAX;
+}
+
+static bool pays(size_t useful, size_t computed) {
+  return useful * MIN_USE_DENOMINATOR >= computed * MIN_USE_NUMERATOR;
+}
+
+bool ap_direct_suits(const ap_conv_shape *s) {
+  ap_direct_plan p;
+  if (!possible(s)) return false;
+  p = geometry(s);
+  return pays(p.oh * p.ow, p.vectors * AP_LANES);
 }
 
 ap_status ap_direct_plan_make(ap_fast_backend *fast, const ap_conv_shape *s, ap_direct_plan *plan,
@@ -242,7 +257,9 @@ bool ap_direct_suits_data(const ap_conv_shape *s) {
     return false;
   }
   r = mirrored(s);
-  return ap_direct_suits(&r);
+  if (!possible(&r)) return false;
+  /* Sums over the padding of dy are wasted too, so the useful pixels are those of dy. */
+  return pays(r.h * r.w, geometry(&r).vectors * AP_LANES);
 }
 
 ap_status ap_direct_backward_data(ap_fast_backend *fast, const ap_conv_shape *s, const float *dy,
@@ -253,9 +270,22 @@ ap_status ap_direct_backward_data(ap_fast_backend *fast, const ap_conv_shape *s,
 
 /* ---- gradient of the filters ------------------------------------------------------------------ */
 
-/* Images that one pass of the tiles takes. */
+static size_t pass_floats(const ap_direct_plan *p) { return p->image + p->m * p->out_row; }
+
+/* Images that one pass of the tiles takes; 0: not even FILTER_LEAST vectors fit the cache. */
 static size_t images_per_pass(const ap_direct_plan *p) {
-  return ap_ceil_div(FILTER_VECTORS, p->vectors);
+  const size_t n =
+      ap_min_size(ap_ceil_div(FILTER_VECTORS, p->vectors), FILTER_FLOATS / pass_floats(p));
+  return n * p->vectors < FILTER_LEAST ? 0 : n;
+}
+
+bool ap_direct_suits_filter(const ap_conv_shape *s) {
+  ap_direct_plan p;
+  if (!possible(s)) return false;
+  p = geometry(s);
+  return images_per_pass(&p) > 0 &&
+         pays(p.oh * p.ow * p.m * p.k,
+              p.vectors * AP_LANES * round_up(p.m, AP_TILE_ROWS) * round_up(p.k, AP_TILE_TAPS));
 }
 
 size_t ap_direct_filter_floats(const ap_direct_plan *p) {
