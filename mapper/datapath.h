@@ -24,6 +24,24 @@ typedef struct {
 AP_NODISCARD ap_status ap_datapath_run(const ap_mapping *mapping, const int32_t *x, size_t count,
                                        int64_t *y, ap_datapath_stats *stats, ap_error *err);
 
+/* One sample of imperfect cells. All of it belongs to the device, not to the inputs: equal seeds give
+ * equal cells in any batch, order or thread. */
+typedef struct {
+  double sigma;      /* a cell's level is multiplied by exp(theta), theta normal(0, sigma); 0..2 */
+  double stuck_low;  /* share of cells that read as 0, whatever was written */
+  double stuck_high; /* share of cells that read as the largest level; the two sum to at most 1 */
+  double read_noise; /* standard deviation of each bitline's sum, in cell levels, at each read */
+  uint64_t seed;     /* the device sample (a layer's number should be part of it) */
+  uint64_t first_input; /* number of x[0] in the whole run: names its read noise */
+} ap_device;
+
+/* As ap_datapath_run with such cells: the converter reads the nearest code to the analog sum, cut to
+ * 0..2^adc_bits-1. A device of zeros gives ap_datapath_run's result. stats->saturated counts sums
+ * that round to more than the largest code. Errors: also ARG for a device out of range. */
+AP_NODISCARD ap_status ap_datapath_run_device(const ap_mapping *mapping, const ap_device *device,
+                                              const int32_t *x, size_t count, int64_t *y,
+                                              ap_datapath_stats *stats, ap_error *err);
+
 /* The oracle: the direct integer product of x (count x K) and w (K x N). */
 void ap_integer_product(const int32_t *x, const int32_t *w, size_t count, size_t k, size_t n,
                         int64_t *y);

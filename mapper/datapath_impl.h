@@ -1,0 +1,45 @@
+/* mapper/datapath_impl.h - inside the room: one run of the data path. For each OU the wordline masks
+ * of a batch of inputs are laid out, then one of three readers adds what its bitlines give:
+ *   table   few rows: every possible mask's result, once (ideal or varied cells, no read noise)
+ *   planes  ideal cells as bit planes: sums are population counts
+ *   noisy   cell by cell, with noise at each read */
+#ifndef AP_MAPPER_DATAPATH_IMPL_H
+#define AP_MAPPER_DATAPATH_IMPL_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mapper/datapath.h"
+
+#define AP_TABLE_MAX_ROWS 10
+
+typedef struct {
+  const ap_mapping *mapping;
+  const ap_array_spec *spec;
+  const ap_device *device;
+  size_t k, n, slices, words; /* words: 64-bit words a mask of one OU's wordlines takes */
+  bool is_signed;
+  uint64_t adc_max;
+  const int32_t *x; /* of the batch */
+  size_t count;
+  uint64_t first_input; /* number of x[0] */
+  int64_t *y;
+  uint64_t *masks;     /* [input][bit][word]: which wordlines of the OU row are driven */
+  uint32_t *driven;    /* [input][bit]: how many */
+  uint64_t *planes;    /* [bitline][cell bit][word] of one OU */
+  double *levels;      /* [bitline][wordline] of one OU: what the cells are, not what was written */
+  double *sums;        /* [mask] of one bitline */
+  int64_t *table;      /* [mask][column] of one OU */
+  uint16_t *saturated; /* [mask]: bitlines of the OU that saturate */
+  int64_t *totals;     /* [column] */
+  size_t *columns;     /* [column of the OU]: its number n */
+  ap_datapath_stats stats;
+} ap_datapath_run_state;
+
+/* Levels of one OU's cells, with the device's faults. */
+void ap_datapath_levels(ap_datapath_run_state *run, const ap_ou *ou);
+void ap_datapath_read_table(ap_datapath_run_state *run, const ap_ou *ou);
+void ap_datapath_read_planes(ap_datapath_run_state *run, const ap_ou *ou);
+void ap_datapath_read_noisy(ap_datapath_run_state *run, const ap_ou *ou);
+
+#endif
