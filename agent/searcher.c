@@ -10,7 +10,8 @@
 #include "base/progress.h"
 
 static const ap_searcher_ops *const searchers[] = {&ap_searcher_random, &ap_searcher_uniform,
-                                                   &ap_searcher_ddpg_paper, &ap_searcher_ddpg};
+                                                   &ap_searcher_ddpg_paper, &ap_searcher_ddpg,
+                                                   &ap_searcher_evolution};
 #define N_SEARCHERS (sizeof searchers / sizeof *searchers)
 
 const char *ap_search_name(size_t index) {

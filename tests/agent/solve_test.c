@@ -20,7 +20,7 @@ static double search(const char *name, toy world, uint64_t seed, size_t episodes
   o.seed = seed;
   o.episodes = episodes;
   o.parallel = parallel;
-  o.hidden = 64; /* a quarter of the time */
+  o.hidden = 48; /* a fraction of the time */
   if (ap_search_run(name, &o, &env, NULL, &r, &err)) fail_msg("%s", err.text);
   best = r->candidates[r->best].outcome.reward;
   *late = 0;
