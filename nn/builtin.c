@@ -37,7 +37,7 @@ static size_t scaled(const builder *b, size_t channels) {
 /* Appends `node`, named prefix + suffix, behind input (and input2 for ADD); it becomes b->last. */
 static void put(builder *b, const char *prefix, const char *suffix, ap_node node, size_t input,
                 size_t input2) {
-  char name[64];
+  char name[96];
   size_t inputs[2] = {input, input2};
   if (b->st) return;
   (void)snprintf(name, sizeof name, "%s%s", prefix, suffix);
@@ -138,7 +138,7 @@ static void build_resnet(builder *b, size_t classes, const structure *form) {
   put_simple(b, "conv1", ".relu", AP_NODE_RELU);
   for (size_t s = 0; s < form->stages; s++) {
     for (size_t i = 0; i < form->blocks; i++) {
-      char prefix[48];
+      char prefix[64];
       (void)snprintf(prefix, sizeof prefix, "stage%zu.block%zu", s + 1, i + 1);
       basic_block(b, prefix, scaled(b, form->first << s), s > 0 && i == 0 ? 2 : 1,
                   form->projection);
@@ -152,7 +152,7 @@ static void build_vgg16(builder *b, size_t classes) {
   static const size_t stages[5][3] = {
       {64, 64, 0}, {128, 128, 0}, {256, 256, 256}, {512, 512, 512}, {512, 512, 512}};
   for (size_t s = 0; s < 5; s++) {
-    char prefix[48];
+    char prefix[64];
     for (size_t i = 0; i < 3 && stages[s][i]; i++) {
       (void)snprintf(prefix, sizeof prefix, "conv%zu_%zu", s + 1, i + 1);
       conv_norm(b, prefix, "", ".bn", scaled(b, stages[s][i]), 3, 1);

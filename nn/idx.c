@@ -63,7 +63,7 @@ static ap_status read_part(const char *dir, const char *images, const char *labe
                            ap_raw_images *out, ap_error *err) {
   ap_file_list image_files = {0}, label_files = {0};
   char *bytes = NULL;
-  size_t dims[3], n_labels, body;
+  size_t dims[3] = {0}, n_labels = 0, body = 0;
   ap_status st = find_one(dir, images, "idx3-ubyte", &image_files, err);
   if (!st) st = find_one(dir, labels, "idx1-ubyte", &label_files, err);
   if (!st) st = read_idx(image_files.paths[0], MAGIC_IMAGES, 3, dims, &bytes, &body, err);

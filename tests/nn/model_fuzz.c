@@ -4,7 +4,7 @@
  * back. Memory errors are the sanitizers' business. */
 #include "tests/nn/model_testing.h"
 
-enum { MUTATIONS = 20000 };
+enum { MUTATIONS = 10000 };
 
 static char *valid;
 static size_t valid_size, header_size;
@@ -98,7 +98,7 @@ static void test_mutations(void **state) {
     if (st && st != AP_ERR_FORMAT) fail_msg("mutation %zu: %s", i, err.text);
     if (st) continue;
     accepted++;
-    if (accepted % 16 == 0) {
+    if (accepted % 512 == 0) {
       if (ap_model_save(scratch_path("again"), net, NULL, false, true, &err))
         fail_msg("%s", err.text);
       if (ap_model_load(scratch_path("again"), &again, NULL, &err)) fail_msg("%s", err.text);
