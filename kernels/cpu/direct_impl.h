@@ -63,7 +63,6 @@ typedef struct {
   float *out;
   bool accumulate;
 } ap_direct_panel;
-void ap_direct_run_panel(const ap_direct_panel *panel);
 
 /* sums[r * AP_TILE_TAPS + j] = sum over images and vectors of dy row r * planes at tap j. */
 typedef struct {
@@ -71,6 +70,13 @@ typedef struct {
   const uint32_t *offset, *in, *at; /* offset: AP_TILE_TAPS of them */
   size_t n_images, n_vectors, image, dy_image;
 } ap_direct_filter_tile;
-void ap_direct_run_filter_tile(const ap_direct_filter_tile *tile, float *sums);
+
+typedef struct {
+  const char *name; /* instruction set */
+  void (*panel)(const ap_direct_panel *panel);
+  void (*filter)(const ap_direct_filter_tile *tile, float *sums);
+} ap_direct_tiles;
+/* The i-th variant that this machine can run, the fastest first; NULL past the last. */
+const ap_direct_tiles *ap_direct_tiles_get(size_t i);
 
 #endif

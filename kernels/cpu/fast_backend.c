@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "kernels/cpu/fast_impl.h"
+#include "kernels/cpu/direct_impl.h"
 
 static void close_fast(ap_backend *be) {
   ap_fast_backend *fast = ap_fast(be);
@@ -74,14 +74,6 @@ static const ap_backend_ops fast_ops = {
     .sgd_step = ap_fast_sgd_step,
 };
 
-static const char *vector_extension(void) {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return "avx512";
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
-#endif
-  return "baseline";
-}
-
 ap_status ap_cpu_backend_open(size_t n_threads, ap_backend **out, ap_error *err) {
   ap_status st = AP_OK;
   ap_fast_backend *fast = ap_calloc(1, sizeof *fast);
@@ -101,7 +93,7 @@ ap_status ap_cpu_backend_open(size_t n_threads, ap_backend **out, ap_error *err)
   fast->base.name = "cpu";
   (void)snprintf(fast->base.description, sizeof fast->base.description,
                  "cpu: %s (%s kernels), %s, %zu threads", openblas_get_config(),
-                 openblas_get_corename(), vector_extension(), fast->n_threads);
+                 openblas_get_corename(), ap_direct_tiles_get(0)->name, fast->n_threads);
   *out = &fast->base;
   fast = NULL;
 done:

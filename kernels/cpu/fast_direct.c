@@ -157,6 +157,7 @@ static void forward_image(void *context, size_t i, size_t worker) {
   const ap_direct_plan *p = &t->plan;
   const ap_conv_shape *s = p->s;
   const size_t pixels = p->oh * p->ow;
+  const ap_direct_tiles *tiles = ap_direct_tiles_get(0);
   float *planes = t->scratch[worker], *wide = planes + p->image;
   for (size_t group = 0; group < s->groups; group++) {
     const size_t first_row = group * panel_rows_of(p);
@@ -176,7 +177,7 @@ static void forward_image(void *context, size_t i, size_t worker) {
                                        .n_rows = ap_min_size(AP_PANEL, p->m - row),
                                        .out = (p->exact ? y : wide) + row * p->out_row,
                                        .accumulate = p->exact && t->accumulate};
-        ap_direct_run_panel(&panel);
+        tiles->panel(&panel);
       }
     }
     for (size_t row = 0; !p->exact && row < p->m; row++) {
@@ -305,6 +306,7 @@ static void spread_rows(const ap_direct_plan *p, const float *dy, float *wide) {
 /* All tiles of one group over `n` images; dy_image floats lie between images of dy. */
 static void filter_pass(const ap_direct_plan *p, const float *planes, const float *dy,
                         size_t dy_image, size_t n, float *partial, bool add) {
+  const ap_direct_tiles *tiles = ap_direct_tiles_get(0);
   for (size_t row = 0; row < p->m; row += AP_TILE_ROWS) {
     const size_t n_rows = ap_min_size(AP_TILE_ROWS, p->m - row);
     for (size_t k = 0; k < p->k; k += AP_TILE_TAPS) {
@@ -320,7 +322,7 @@ static void filter_pass(const ap_direct_plan *p, const float *planes, const floa
       for (size_t r = 0; r < AP_TILE_ROWS; r++) {
         tile.dy[r] = dy + (row + ap_min_size(r, n_rows - 1)) * p->out_row;
       }
-      ap_direct_run_filter_tile(&tile, sums);
+      tiles->filter(&tile, sums);
       for (size_t r = 0; r < n_rows; r++) {
         for (size_t j = 0; j < AP_TILE_TAPS && k + j < p->k; j++) {
           float *to = &partial[(row + r) * p->k + k + j];

@@ -5,6 +5,8 @@
 #include "kernels/cpu/direct_impl.h"
 
 typedef float lanes __attribute__((vector_size(64)));
+typedef float half __attribute__((vector_size(32)));
+typedef float quarter __attribute__((vector_size(16)));
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE void panel_tile(const ap_direct_panel *t, size_t v0, const int n_vectors, const size_t r0,
@@ -89,20 +91,22 @@ INLINE void filter_tile(const ap_direct_filter_tile *t, float *sums, const int r
   for (int r = 0; r < n_rows; r++) {
 #pragma GCC unroll 6
     for (int j = 0; j < n_taps; j++) {
+      /* Halves are added until one lane is left. */
       float part[16];
+      half a, b;
+      quarter c, d;
       memcpy(part, &sum[r][j], sizeof part);
-      for (int width = 8; width > 0; width /= 2) {
-        for (int l = 0; l < width; l++) part[l] += part[l + width];
-      }
-      sums[(r0 + r) * (int)AP_TILE_TAPS + k0 + j] = part[0];
+      memcpy(&a, part, sizeof a);
+      memcpy(&b, part + 8, sizeof b);
+      a += b;
+      memcpy(part, &a, sizeof a);
+      memcpy(&c, part, sizeof c);
+      memcpy(&d, part + 4, sizeof d);
+      c += d;
+      sums[(r0 + r) * (int)AP_TILE_TAPS + k0 + j] = (c[0] + c[2]) + (c[1] + c[3]);
     }
   }
 }
-
-typedef struct {
-  void (*panel)(const ap_direct_panel *panel);
-  void (*filter)(const ap_direct_filter_tile *tile, float *sums);
-} tile_set;
 
 static void panel_plain(const ap_direct_panel *t) {
   panel_rows(t, 0, 4, 1);
@@ -142,18 +146,13 @@ __attribute__((target("avx2,fma"))) static void filter_avx2(const ap_direct_filt
 }
 #endif
 
-static tile_set choose(void) {
+const ap_direct_tiles *ap_direct_tiles_get(size_t i) {
+  static const ap_direct_tiles plain = {"baseline", panel_plain, filter_plain};
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return (tile_set){panel_avx512, filter_avx512};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return (tile_set){panel_avx2, filter_avx2};
-  }
+  static const ap_direct_tiles avx512 = {"avx512", panel_avx512, filter_avx512};
+  static const ap_direct_tiles avx2 = {"avx2", panel_avx2, filter_avx2};
+  if (__builtin_cpu_supports("avx512f") && i-- == 0) return &avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && i-- == 0) return &avx2;
 #endif
-  return (tile_set){panel_plain, filter_plain};
-}
-
-void ap_direct_run_panel(const ap_direct_panel *panel) { choose().panel(panel); }
-
-void ap_direct_run_filter_tile(const ap_direct_filter_tile *tile, float *sums) {
-  choose().filter(tile, sums);
+  return i == 0 ? &plain : NULL;
 }
