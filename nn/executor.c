@@ -150,6 +150,7 @@ void ap_executor_destroy(ap_executor *ex) {
   ap_buffer_destroy(ex->w_tail);
   ap_buffer_destroy(ex->v_tail);
   ap_buffer_destroy(ex->g_tail);
+  ap_buffer_destroy(ex->m_tail);
   ap_buffer_destroy(ex->parameters);
   ap_buffer_destroy(ex->gradients);
   ap_buffer_destroy(ex->velocity);
@@ -203,33 +204,61 @@ ap_status ap_executor_gradients(ap_executor *ex, size_t node, float *weight, flo
   return st ? st : get(b->d_bias, bias, ap_node_bias_count(ex->net, node), err);
 }
 
+/* Sets the elements to 0 whose mask is 0 (not a product: 0 * NaN, and no -0). */
+static void hold(const float *mask, size_t n, float *host, float *parameters) {
+  for (size_t j = 0; j < n; j++) {
+    host[j] = mask[j];
+    if (mask[j] == 0) parameters[j] = 0;
+  }
+}
+
+/* The bias of a filter goes with the last of its weights. */
+static void hold_biases(const float *mask, size_t n_weights, size_t n, float *host,
+                        float *parameters) {
+  size_t per_filter = n ? n_weights / n : 0;
+  for (size_t j = 0; j < n; j++) {
+    float any = 0;
+    for (size_t t = 0; t < per_filter; t++) any += mask[j * per_filter + t];
+    hold(&(float){any > 0 ? 1.0F : 0.0F}, 1, &host[j], &parameters[j]);
+  }
+}
+
 ap_status ap_executor_set_masks(ap_executor *ex, const float *const *masks, ap_error *err) {
   ap_status st = AP_OK;
-  float *host = ap_calloc(ex->n_decayed, sizeof *host);
-  float *weights = ap_calloc(ex->n_decayed, sizeof *weights);
-  size_t at = 0;
-  if (!host || !weights) {
-    st = ap_fail(err, AP_ERR_MEMORY, "masks of %zu weights", ex->n_decayed);
+  float *host = ap_calloc(ex->n_parameters, sizeof *host);
+  float *values = ap_calloc(ex->n_parameters, sizeof *values);
+  size_t decayed = 0, plain = ex->n_decayed;
+  if (!host || !values) {
+    st = ap_fail(err, AP_ERR_MEMORY, "masks of %zu parameters", ex->n_parameters);
     goto done;
   }
-  st = get(ex->parameters, weights, ex->n_decayed, err);
+  st = get(ex->parameters, values, ex->n_parameters, err);
   if (st) goto done;
-  for (size_t i = 0; i < ex->n_decayed; i++) host[i] = 1;
-  for (size_t i = 0; i < ex->net->n_nodes; i++) {
-    size_t n = ap_node_weight_count(ex->net, i);
-    if (!is_layer(&ex->net->nodes[i])) continue;
-    for (size_t j = 0; masks[i] && j < n; j++) {
-      host[at + j] = masks[i][j];
-      if (masks[i][j] == 0) weights[at + j] = 0; /* not a product: 0 * NaN, and no -0 */
+  for (size_t i = 0; i < ex->n_parameters; i++) host[i] = 1;
+  for (size_t i = 0; i < ex->net->n_nodes; i++) { /* the order of make_views */
+    const ap_node *node = &ex->net->nodes[i];
+    size_t n_weight = ap_node_weight_count(ex->net, i), n_bias = ap_node_bias_count(ex->net, i);
+    size_t *weights = is_layer(node) ? &decayed : &plain, at = *weights;
+    if (!is_layer(node) && node->kind != AP_NODE_BATCHNORM) continue;
+    *weights += aligned(n_weight);
+    if (masks[i]) hold(masks[i], n_weight, host + at, values + at);
+    if (masks[i] && is_layer(node)) {
+      hold_biases(masks[i], n_weight, n_bias, host + plain, values + plain);
+    } else if (masks[i]) {
+      hold(masks[i], n_bias, host + plain, values + plain);
     }
-    at += aligned(n);
+    plain += aligned(n_bias);
   }
-  if (!ex->mask) st = make(ex, ex->n_decayed, &ex->mask, err);
-  if (!st) st = put(ex->mask, host, ex->n_decayed, err);
-  if (!st) st = put(ex->parameters, weights, ex->n_decayed, err);
+  if (!ex->mask) {
+    size_t tail = ex->n_parameters - ex->n_decayed;
+    st = make(ex, ex->n_parameters, &ex->mask, err);
+    if (!st) st = view(ex->mask, ex->n_decayed, tail, &ex->m_tail, err);
+  }
+  if (!st) st = put(ex->mask, host, ex->n_parameters, err);
+  if (!st) st = put(ex->parameters, values, ex->n_parameters, err);
 done:
   ap_free(host);
-  ap_free(weights);
+  ap_free(values);
   return st;
 }
 
@@ -240,7 +269,7 @@ ap_status ap_executor_step(ap_executor *ex, const ap_sgd *sgd, ap_error *err) {
                              ex->gradients, ex->mask, err);
   plain.weight_decay = 0;
   if (st || tail == 0) return st;
-  return ap_sgd_step(ex->be, tail, &plain, ex->w_tail, ex->v_tail, ex->g_tail, NULL, err);
+  return ap_sgd_step(ex->be, tail, &plain, ex->w_tail, ex->v_tail, ex->g_tail, ex->m_tail, err);
 }
 
 size_t ap_executor_state_count(const ap_executor *ex) {
@@ -278,7 +307,7 @@ ap_buffer *ap_executor_dlogits(ap_executor *ex) {
 size_t ap_executor_bytes(const ap_executor *ex) {
   size_t floats = ex->n_parameters + ex->n_statistics;
   if (ex->training) floats += 2 * ex->n_parameters + ex->n_statistics;
-  if (ex->mask) floats += ex->n_decayed;
+  if (ex->mask) floats += ex->n_parameters;
   for (size_t s = 0; s < ex->plan.n_slots; s++) floats += ex->plan.slot_floats[s] * ex->batch;
   return floats * sizeof(float);
 }

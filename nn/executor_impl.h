@@ -47,7 +47,7 @@ struct ap_executor {
   /* Arenas: decayed weights first, then biases, gamma and beta; each tensor starts on 64 bytes. */
   size_t n_decayed, n_parameters, n_statistics; /* floats, with the gaps */
   ap_buffer *parameters, *gradients, *velocity, *statistics, *saved, *mask;
-  ap_buffer *w_tail, *v_tail, *g_tail; /* the part without decay */
+  ap_buffer *w_tail, *v_tail, *g_tail, *m_tail; /* the part without decay */
 };
 
 size_t ap_shape_floats(ap_shape3 shape);

@@ -33,7 +33,7 @@ static ap_status range(const char *name, double value, double lo, double hi, ap_
 
 static ap_status check_mask(const ap_network *net, size_t node, const float *mask, ap_error *err) {
   const ap_node *n = &net->nodes[node];
-  if (n->kind != AP_NODE_CONV && n->kind != AP_NODE_LINEAR) {
+  if (n->kind != AP_NODE_CONV && n->kind != AP_NODE_LINEAR && n->kind != AP_NODE_BATCHNORM) {
     return ap_fail(err, AP_ERR_ARG, "training: a mask for %s, which has no weights", n->name);
   }
   for (size_t i = 0; i < ap_node_weight_count(net, node); i++) {

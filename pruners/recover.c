@@ -152,7 +152,9 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
     st = ap_train(be, net, data, recipe, (const float *const *)set.masks, NULL, observer, context,
                   err);
   } else if (has_batchnorm(net)) {
-    st = ap_recalibrate(be, net, data, RECALIBRATION_IMAGES, err);
+    size_t images = ap_dataset_describe(data, AP_SPLIT_TRAIN).n_images;
+    st = ap_recalibrate(be, net, data,
+                        images < RECALIBRATION_IMAGES ? images : RECALIBRATION_IMAGES, err);
   }
   if (!st) st = ap_network_fold(net, &folded, err);
   if (!st && ap_level_db_pruner(db).granularity.kind == AP_GRANULARITY_FILTER) {

@@ -1,0 +1,332 @@
+/* Level database, policies, prices of whole networks: properties, and one case worked by hand. */
+#include "pruners/level_db.h"
+#include "pruners/network_price.h"
+#include "pruners/policy.h"
+#include "pruners/recover.h"
+#include "tests/nn/train_testing.h"
+
+static ap_tech *hardware(const char *rows, const char *cols, const char *ou_rows,
+                         const char *ou_cols) {
+  ap_tech *tech = NULL;
+  must(ap_tech_open("ou", &tech, &failure));
+  must(ap_tech_override(tech, "array.ou_rows", ou_rows, &failure));
+  must(ap_tech_override(tech, "array.ou_cols", ou_cols, &failure));
+  must(ap_tech_override(tech, "array.rows", rows, &failure));
+  must(ap_tech_override(tech, "array.cols", cols, &failure));
+  return tech;
+}
+
+static ap_network *folded(const char *name, uint64_t seed) {
+  ap_network *net = NULL, *out = NULL;
+  must(ap_network_builtin(name, (ap_shape3){1, 28, 28}, 10, seed, &net, &failure));
+  must(ap_network_fold(net, &out, &failure));
+  ap_network_destroy(net);
+  return out;
+}
+
+static ap_level_db *levels_of(const ap_network *net, const ap_tech *tech, ap_pool *pool,
+                              const char *pruner, ap_snap snap, size_t max_levels) {
+  ap_level_db_options options = ap_level_db_defaults();
+  ap_level_db *db = NULL;
+  must(ap_pruner_parse(pruner, &options.pruner, &failure));
+  options.snap = snap;
+  options.max_levels = max_levels;
+  must(ap_level_db_create(net, tech, pool, NULL, &options, &db, &failure));
+  return db;
+}
+
+static void check_layer(const ap_level_db *db, size_t layer, ap_snap snap) {
+  const ap_layer_info *info = ap_level_db_layer(db, layer);
+  size_t n = ap_level_db_levels(db, layer), size = info->k * info->n;
+  float *mask = ap_calloc(size, sizeof *mask), *below = ap_calloc(size, sizeof *below);
+  float *matrix = ap_calloc(size, sizeof *matrix), *bias = ap_calloc(info->n, sizeof *bias);
+  assert_true(n >= 1);
+  assert_true(ap_level_db_level(db, layer, n - 1)->keep == 1.0);
+  for (size_t i = 0; i < n; i++) {
+    const ap_keep_level *level = ap_level_db_level(db, layer, i);
+    uint64_t held = 0;
+    assert_int_equal(ap_level_db_find(db, layer, level->keep), i);
+    must(ap_level_db_mask(db, layer, i, mask, &failure));
+    must(ap_level_db_matrix(db, layer, i, matrix, bias, &failure));
+    for (size_t j = 0; j < size; j++) {
+      held += mask[j] != 0;
+      assert_true(mask[j] == 0 || mask[j] == 1);
+      if (mask[j] == 0) assert_true(matrix[j] == 0);
+      if (i > 0) assert_true(mask[j] >= below[j]); /* nested */
+    }
+    assert_int_equal(held, level->map.weights_kept);
+    if (i > 0) {
+      const ap_keep_level *lower = ap_level_db_level(db, layer, i - 1);
+      assert_true(level->keep > lower->keep);
+      if (snap == AP_SNAP_CROSSBAR) assert_true(level->map.crossbars > lower->map.crossbars);
+      assert_true(level->map.ous > lower->map.ous);
+      /* without the index: a layer that keeps all has none */
+      assert_true(level->cost.energy_uj[AP_PART_ADC] > lower->cost.energy_uj[AP_PART_ADC]);
+      /* a wish just above the lower level costs the same as this one */
+      assert_int_equal(ap_level_db_find(db, layer, lower->keep + 1e-6), i);
+    }
+    memcpy(below, mask, size * sizeof *mask);
+  }
+  ap_free(mask);
+  ap_free(below);
+  ap_free(matrix);
+  ap_free(bias);
+}
+
+static void levels_are_nested_and_rise(void **state) {
+  static const char *const pruners[] = {"column-vector", "row-vector",   "filter",
+                                        "block",         "unstructured", "column-vector:5"};
+  static const char *const sizes[][4] = {{"128", "128", "9", "8"}, {"31", "17", "4", "5"}};
+  ap_network *net = folded("lenet5", 3);
+  ap_pool *pool = NULL;
+  (void)state;
+  must(ap_pool_create(2, &pool, &failure));
+  for (size_t h = 0; h < 2; h++) {
+    ap_tech *tech = hardware(sizes[h][0], sizes[h][1], sizes[h][2], sizes[h][3]);
+    for (size_t p = 0; p < sizeof pruners / sizeof pruners[0]; p++) {
+      for (int snap = AP_SNAP_CROSSBAR; snap <= AP_SNAP_NONE; snap++) {
+        ap_level_db *db = levels_of(net, tech, pool, pruners[p], (ap_snap)snap, 5);
+        double dense = 0;
+        for (size_t l = 0; l < ap_level_db_layers(db); l++) {
+          assert_true(ap_level_db_levels(db, l) <= 5);
+          check_layer(db, l, (ap_snap)snap);
+          dense += (double)ap_level_db_level(db, l, 0)->map.crossbars_dense;
+        }
+        assert_true(dense == ap_level_db_dense_crossbars(db));
+        ap_level_db_destroy(db);
+      }
+    }
+    ap_tech_close(tech);
+  }
+  ap_pool_destroy(pool);
+  ap_network_destroy(net);
+}
+
+/* Of every crossbar level, one vector more would cost another crossbar. */
+static void crossbar_levels_are_the_largest(void **state) {
+  ap_network *net = folded("lenet5", 4);
+  ap_tech *tech = hardware("64", "64", "9", "8");
+  ap_pool *pool = NULL;
+  ap_level_db *db;
+  (void)state;
+  must(ap_pool_create(1, &pool, &failure));
+  db = levels_of(net, tech, pool, "column-vector", AP_SNAP_CROSSBAR, 1000);
+  for (size_t l = 0; l < ap_level_db_layers(db); l++) {
+    const ap_layer_info *info = ap_level_db_layer(db, l);
+    float *matrix = ap_calloc(info->k * info->n, sizeof *matrix);
+    ap_partition partition;
+    uint32_t *order;
+    uint8_t *kept;
+    must(ap_partition_init((ap_granularity){.kind = AP_GRANULARITY_COLUMN_VECTOR},
+                           ap_tech_array(tech), info->k, info->n, &partition, &failure));
+    order = ap_calloc(partition.count, sizeof *order);
+    kept = ap_calloc(partition.count, 1);
+    ap_layer_get_matrix(net, info->node, matrix);
+    must(ap_pruner_order(&partition, matrix, order, &failure));
+    for (size_t i = 0; i + 1 < ap_level_db_levels(db, l); i++) {
+      const ap_keep_level *level = ap_level_db_level(db, l, i);
+      ap_map_summary more;
+      ap_pruner_keep_first(order, partition.count, level->n_kept + 1, kept);
+      must(ap_map_count(ap_tech_array(tech), partition.granularity, kept, NULL, info->k, info->n,
+                        info->positions, &more, NULL, NULL, &failure));
+      assert_true(more.crossbars > level->map.crossbars);
+    }
+    ap_free(matrix);
+    ap_free(order);
+    ap_free(kept);
+  }
+  ap_level_db_destroy(db);
+  ap_pool_destroy(pool);
+  ap_tech_close(tech);
+  ap_network_destroy(net);
+}
+
+static void refuses_bad_options(void **state) {
+  ap_network *net = folded("lenet5", 5);
+  ap_tech *tech = hardware("128", "128", "9", "8");
+  ap_level_db_options options = ap_level_db_defaults();
+  ap_level_db *db;
+  ap_snap snap;
+  (void)state;
+  options.max_levels = 1;
+  assert_int_equal(ap_level_db_create(net, tech, NULL, NULL, &options, &db, &failure), AP_ERR_ARG);
+  options = ap_level_db_defaults();
+  options.keep_min = 0;
+  assert_int_equal(ap_level_db_create(net, tech, NULL, NULL, &options, &db, &failure), AP_ERR_ARG);
+  assert_null(db);
+  assert_int_equal(ap_snap_parse("ou", &snap, &failure), AP_OK);
+  assert_int_equal(snap, AP_SNAP_OU);
+  assert_int_equal(ap_snap_parse("xbar", &snap, &failure), AP_ERR_ARG);
+  net->nodes[1].weight[3] = NAN;
+  options = ap_level_db_defaults();
+  assert_int_equal(ap_level_db_create(net, tech, NULL, NULL, &options, &db, &failure),
+                   AP_ERR_FORMAT);
+  ap_tech_close(tech);
+  ap_network_destroy(net);
+}
+
+static void survives_failing_allocations(void **state) {
+  ap_network *net = folded("lenet5", 6);
+  ap_tech *tech = hardware("128", "128", "9", "8");
+  ap_level_db_options options = ap_level_db_defaults();
+  (void)state;
+  options.max_levels = 3;
+  for (size_t i = 0;; i++) {
+    ap_level_db *db = NULL;
+    ap_status st;
+    ap_alloc_fail_after(i);
+    st = ap_level_db_create(net, tech, NULL, NULL, &options, &db, &failure);
+    ap_alloc_fail_after(SIZE_MAX);
+    if (!st) {
+      assert_true(i > 10);
+      ap_level_db_destroy(db);
+      break;
+    }
+    assert_int_equal(st, AP_ERR_MEMORY);
+    assert_null(db);
+  }
+  ap_tech_close(tech);
+  ap_network_destroy(net);
+}
+
+/* A policy written, read and applied gives the levels' masks; the price of the result is at most
+ * what the levels promise (vectors that quantise to zero drop out) and for vectors exactly it. */
+static void policies_travel(void **state) {
+  ap_network *net = folded("lenet5", 7), *pruned = NULL;
+  ap_tech *tech = hardware("128", "128", "9", "8");
+  ap_pool *pool = NULL;
+  ap_level_db *db;
+  ap_policy *policy = NULL, *back = NULL;
+  ap_network_price *price = NULL;
+  uint32_t levels[8];
+  (void)state;
+  must(ap_pool_create(1, &pool, &failure));
+  db = levels_of(net, tech, pool, "column-vector", AP_SNAP_OU, 16);
+  for (size_t l = 0; l < ap_level_db_layers(db); l++) {
+    levels[l] = (uint32_t)(ap_level_db_levels(db, l) / (l + 2));
+  }
+  must(ap_policy_from_levels(db, levels, &policy, &failure));
+  must(ap_policy_save(scratch_path("p.json"), policy, NULL, false, &failure));
+  assert_int_equal(ap_policy_save(scratch_path("p.json"), policy, NULL, false, &failure),
+                   AP_ERR_ARG);
+  must(ap_policy_load(scratch_path("p.json"), &back, &failure));
+  must(ap_network_copy(net, &pruned, &failure));
+  must(ap_policy_apply(back, ap_tech_array(tech), pruned, &failure));
+  must(ap_network_price_create(pruned, tech, back->pruner.granularity, true, &price, &failure));
+  assert_int_equal(price->n_layers, ap_level_db_layers(db));
+  for (size_t l = 0; l < price->n_layers; l++) {
+    const ap_layer_info *info = ap_level_db_layer(db, l);
+    const ap_keep_level *level = ap_level_db_level(db, l, levels[l]);
+    size_t size = info->k * info->n;
+    float *mask = ap_calloc(size, sizeof *mask), *matrix = ap_calloc(size, sizeof *matrix);
+    must(ap_level_db_mask(db, l, levels[l], mask, &failure));
+    ap_layer_get_matrix(pruned, info->node, matrix);
+    for (size_t i = 0; i < size; i++) assert_true((matrix[i] != 0) == (mask[i] != 0));
+    assert_int_equal(price->layers[l].map.vectors_kept, level->map.vectors_kept);
+    assert_int_equal(price->layers[l].map.crossbars, level->map.crossbars);
+    assert_int_equal(price->layers[l].map.ous, level->map.ous);
+    assert_true(price->layers[l].cost.total_energy_uj == level->cost.total_energy_uj);
+    ap_free(mask);
+    ap_free(matrix);
+  }
+  pruned->nodes[1].name[0] = 'X'; /* another layer name: refused */
+  assert_int_equal(ap_policy_apply(back, ap_tech_array(tech), pruned, &failure), AP_ERR_ARG);
+  ap_policy_destroy(policy);
+  ap_policy_destroy(back);
+  ap_network_price_destroy(price);
+  ap_level_db_destroy(db);
+  ap_pool_destroy(pool);
+  ap_tech_close(tech);
+  ap_network_destroy(pruned);
+  ap_network_destroy(net);
+}
+
+static void bad_policies_are_refused(void **state) {
+  static const char *const texts[] = {
+      "",
+      "{}",
+      "[1]",
+      "{\"schema\": \"autoprune-policy-1\"}",
+      "{\"schema\": \"other\", \"granularity\": \"filter\", \"layers\": []}",
+      "{\"schema\": \"autoprune-policy-1\", \"granularity\": \"filter\", \"layers\": []}",
+      "{\"schema\": \"autoprune-policy-1\", \"granularity\": \"none\", \"layers\": "
+      "[{\"name\": \"a\", \"keep\": 1, \"vectors_kept\": 1}]}",
+      "{\"schema\": \"autoprune-policy-1\", \"granularity\": \"filter\", \"layers\": "
+      "[{\"name\": \"a\", \"keep\": 2, \"vectors_kept\": 1}]}",
+      "{\"schema\": \"autoprune-policy-1\", \"granularity\": \"filter\", \"layers\": "
+      "[{\"name\": \"a\", \"keep\": 1, \"vectors_kept\": -1}]}",
+      "{\"schema\": \"autoprune-policy-1\", \"granularity\": \"filter\", \"layers\": [7]}"};
+  (void)state;
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    ap_policy *policy = NULL;
+    scratch_write("bad.json", texts[i], strlen(texts[i]));
+    assert_int_not_equal(ap_policy_load(scratch_path("bad.json"), &policy, &failure), AP_OK);
+    assert_null(policy);
+    if (i != 6) assert_non_null(strstr(failure.text, "bad.json"));
+  }
+}
+
+/* K = 4, N = 3 in bands of 2 rows, OU 2x4, 4 bitlines a weight (8-bit, 2-bit cells, offset): a
+ * kept vector fills one OU. Kept: (0-1, col 0), (0-1, col 2), (2-3, col 1) -> 3 OUs; crossbar 4 x 8
+ * holds 2 x 2 of them -> 1 crossbar; dense: ceil(4/4) * ceil(3*4/8) = 2. */
+static void one_matrix_by_hand(void **state) {
+  const float w[12] = {1, 0, 3, 2, 0, 1, 0, 4, 0, 0, -4, 0};
+  ap_tech *tech = hardware("4", "8", "2", "4");
+  ap_network_price *price = NULL;
+  ap_pruner pruner;
+  (void)state;
+  must(ap_pruner_parse("column-vector", &pruner, &failure));
+  must(ap_matrix_price_create("w", w, 4, 3, 5, tech, pruner.granularity, true, &price, &failure));
+  assert_int_equal(price->map.vectors, 6);
+  assert_int_equal(price->map.vectors_kept, 3);
+  assert_int_equal(price->map.ous, 3);
+  assert_int_equal(price->map.ous_dense, 6);
+  assert_int_equal(price->map.crossbars, 1);
+  assert_int_equal(price->map.crossbars_dense, 2);
+  assert_int_equal(price->events.ou_reads, 3 * 5 * 8); /* OUs x positions x input bits */
+  assert_true(price->cost.total_energy_uj == price->layers[0].cost.total_energy_uj);
+  ap_network_price_destroy(price);
+  assert_int_equal(
+      ap_matrix_price_create("w", w, 0, 3, 5, tech, pruner.granularity, true, &price, &failure),
+      AP_ERR_ARG);
+  ap_tech_close(tech);
+}
+
+/* A depthwise layer is one small matrix a channel; the total is the sum of the layers. */
+static void groups_are_mapped_apart(void **state) {
+  ap_network *net = NULL;
+  ap_tech *tech = hardware("128", "128", "9", "8");
+  ap_network_price *price = NULL;
+  ap_pruner pruner;
+  size_t at;
+  double energy = 0;
+  (void)state;
+  must(ap_network_create("grouped", (ap_shape3){4, 6, 6}, &net, &failure));
+  at = put_conv(net, 4, 3, 1, 4, true, 0);
+  at = put_conv(net, 6, 1, 1, 2, true, at);
+  at = put_plain(net, AP_NODE_FLATTEN, at);
+  (void)put_linear(net, 10, true, at);
+  randomise(net, 9);
+  must(ap_pruner_parse("column-vector", &pruner, &failure));
+  must(ap_network_price_create(net, tech, pruner.granularity, true, &price, &failure));
+  assert_int_equal(price->layers[0].map.crossbars_dense, 4); /* 9 x 1 four times */
+  assert_int_equal(price->layers[1].map.crossbars_dense, 2); /* 2 x 3 twice */
+  assert_int_equal(price->layers[0].map.weights, 36);
+  for (size_t l = 0; l < price->n_layers; l++) energy += price->layers[l].cost.total_energy_uj;
+  assert_true(fabs(energy - price->cost.total_energy_uj) < 1e-12 * energy);
+  ap_network_price_destroy(price);
+  ap_tech_close(tech);
+  ap_network_destroy(net);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(levels_are_nested_and_rise),
+                                     cmocka_unit_test(crossbar_levels_are_the_largest),
+                                     cmocka_unit_test(refuses_bad_options),
+                                     cmocka_unit_test(survives_failing_allocations),
+                                     cmocka_unit_test(policies_travel),
+                                     cmocka_unit_test(bad_policies_are_refused),
+                                     cmocka_unit_test(one_matrix_by_hand),
+                                     cmocka_unit_test(groups_are_mapped_apart)};
+  return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}

@@ -1,0 +1,175 @@
+/* Recovery: masks hold through training, folding and quantisation; removed filters are gone. */
+#include "pruners/recover.h"
+
+#include "kernels/backend.h"
+#include "nn/infer.h"
+#include "pruners/network_price.h"
+#include "tests/nn/train_testing.h"
+
+static ap_tech *tech;
+static ap_pool *pool;
+static ap_backend *be;
+
+static ap_level_db *levels_of(const ap_network *net, const char *pruner, uint32_t *levels) {
+  ap_level_db_options options = ap_level_db_defaults();
+  ap_level_db *db = NULL;
+  must(ap_pruner_parse(pruner, &options.pruner, &failure));
+  options.snap = AP_SNAP_NONE;
+  options.max_levels = 9;
+  must(ap_level_db_create(net, tech, pool, NULL, &options, &db, &failure));
+  for (size_t l = 0; l < ap_level_db_layers(db); l++) {
+    levels[l] = (uint32_t)(ap_level_db_levels(db, l) / 2);
+  }
+  levels[ap_level_db_layers(db) - 1] =
+      (uint32_t)ap_level_db_levels(db, ap_level_db_layers(db) - 1) - 1; /* classes stay */
+  return db;
+}
+
+static void masks_hold(const char *pruner, double epochs) {
+  ap_network *net = small_network(5), *folded = NULL, *out = NULL;
+  ap_train_options recipe = ap_train_defaults(images);
+  ap_network_price *price = NULL;
+  ap_level_db *db;
+  ap_pruner p;
+  uint32_t levels[8];
+  uint64_t promised = 0;
+  recipe.epochs = epochs;
+  recipe.batch = 16;
+  must(ap_network_fold(net, &folded, &failure));
+  db = levels_of(folded, pruner, levels);
+  must(ap_recover(be, net, images, db, levels, 8, &recipe, NULL, NULL, &out, &failure));
+  for (size_t l = 0; l < ap_level_db_layers(db); l++) {
+    const ap_layer_info *info = ap_level_db_layer(db, l);
+    size_t size = info->k * info->n, kept = 0;
+    float *mask = ap_calloc(size, sizeof *mask), *matrix = ap_calloc(size, sizeof *matrix);
+    must(ap_level_db_mask(db, l, levels[l], mask, &failure));
+    ap_layer_get_matrix(out, info->node, matrix);
+    for (size_t i = 0; i < size; i++) {
+      if (mask[i] == 0) assert_true(matrix[i] == 0);
+      kept += matrix[i] != 0;
+    }
+    if (l == 0) assert_true(kept > 0 && kept < size);
+    promised += ap_level_db_level(db, l, levels[l])->map.ous;
+    ap_free(mask);
+    ap_free(matrix);
+  }
+  must(ap_pruner_parse(pruner, &p, &failure));
+  must(ap_network_price_create(out, tech, p.granularity, true, &price, &failure));
+  assert_true(price->map.ous <= promised);
+  ap_network_price_destroy(price);
+  ap_level_db_destroy(db);
+  ap_network_destroy(net);
+  ap_network_destroy(folded);
+  ap_network_destroy(out);
+}
+
+static void masks_hold_for_every_pruner(void **state) {
+  static const char *const pruners[] = {"column-vector", "row-vector", "block:8x4", "filter",
+                                        "unstructured"};
+  (void)state;
+  for (size_t i = 0; i < sizeof pruners / sizeof pruners[0]; i++) {
+    masks_hold(pruners[i], 2);
+    masks_hold(pruners[i], 0);
+  }
+}
+
+/* Filters that go take bias and shift along; what they fed goes too; the function stays. */
+static void removed_filters_leave_nothing(void **state) {
+  ap_network *net = small_network(6), *folded = NULL, *out = NULL;
+  ap_train_options recipe = ap_train_defaults(images);
+  ap_level_db *db;
+  ap_layer_info info[8];
+  uint32_t levels[8];
+  size_t dead_filters = 0;
+  float *matrix;
+  (void)state;
+  recipe.epochs = 3;
+  recipe.batch = 16;
+  must(ap_network_fold(net, &folded, &failure));
+  db = levels_of(folded, "filter", levels);
+  must(ap_recover(be, net, images, db, levels, 8, &recipe, NULL, NULL, &out, &failure));
+  assert_true(ap_network_layers(out, info, 8) >= 2);
+  matrix = ap_calloc(info[1].k * info[1].n, sizeof *matrix);
+  ap_layer_get_matrix(out, info[1].node, matrix);
+  for (size_t j = 0; j < info[0].n; j++) {
+    const ap_node *conv = &out->nodes[info[0].node];
+    size_t per_channel = info[1].k / info[0].n; /* inputs of the linear layer from one channel */
+    bool dead = true;
+    for (size_t i = 0; i < info[0].k; i++) dead = dead && conv->weight[j * info[0].k + i] == 0;
+    if (!dead) continue;
+    dead_filters++;
+    assert_true(conv->bias[j] == 0);
+    for (size_t i = j * per_channel * info[1].n; i < (j + 1) * per_channel * info[1].n; i++) {
+      assert_true(matrix[i] == 0);
+    }
+  }
+  assert_true(dead_filters > 0);
+  ap_free(matrix);
+  ap_level_db_destroy(db);
+  ap_network_destroy(net);
+  ap_network_destroy(folded);
+  ap_network_destroy(out);
+}
+
+/* Dead inputs cut on a network with shortcut, addition and concatenation: same outputs. */
+static void cutting_dead_inputs_keeps_the_function(void **state) {
+  ap_network *net = NULL;
+  size_t a, b, c, removed, n = 20;
+  float *before = ap_calloc(n * 10, sizeof *before), *after = ap_calloc(n * 10, sizeof *after);
+  ap_score score;
+  (void)state;
+  must(ap_network_create("branches", (ap_shape3){1, SIDE, SIDE}, &net, &failure));
+  a = put_conv(net, 6, 3, 1, 1, true, 0);
+  b = put_plain(net, AP_NODE_RELU, a);
+  c = put_conv(net, 6, 3, 1, 1, true, b);
+  c = put(net, (ap_node){.kind = AP_NODE_ADD}, c, b);
+  c = put(net, (ap_node){.kind = AP_NODE_CONCAT}, c, b);
+  c = put_conv(net, 5, 3, 2, 1, true, c);
+  c = put_plain(net, AP_NODE_RELU, c);
+  c = put_plain(net, AP_NODE_FLATTEN, c);
+  (void)put_linear(net, 10, true, c);
+  randomise(net, 12);
+  for (size_t j = 1; j < 6; j += 2) { /* filters 1, 3, 5 of the first, 3 of the second */
+    memset(net->nodes[a].weight + j * 9, 0, 9 * sizeof(float));
+    net->nodes[a].bias[j] = 0;
+  }
+  memset(net->nodes[3].weight + 3 * 54, 0, 54 * sizeof(float));
+  net->nodes[3].bias[3] = 0;
+  must(ap_infer(be, net, images, AP_SPLIT_TEST, n, &score, before, &failure));
+  must(ap_remove_dead_inputs(net, &removed, &failure));
+  /* second conv: 3 dead inputs x 9 taps x 5 live filters; third: channel 3 of the sum and 1, 3, 5 of
+   * the other branch, 4 inputs x 9 x 5 */
+  assert_int_equal(removed, 3 * 9 * 5 + 4 * 9 * 5);
+  must(ap_infer(be, net, images, AP_SPLIT_TEST, n, &score, after, &failure));
+  for (size_t i = 0; i < n * 10; i++) {
+    assert_true(fabsf(before[i] - after[i]) <= 1e-5f * (1 + fabsf(before[i])));
+  }
+  must(ap_remove_dead_inputs(net, &removed, &failure));
+  assert_int_equal(removed, 0);
+  ap_free(before);
+  ap_free(after);
+  ap_network_destroy(net);
+}
+
+static int open_all(void **state) {
+  if (open_images(state)) return -1;
+  if (ap_tech_open("ou", &tech, &failure) || ap_pool_create(2, &pool, &failure)) return -1;
+  if (ap_tech_override(tech, "array.ou_rows", "2", &failure)) return -1;
+  if (ap_tech_override(tech, "array.rows", "32", &failure)) return -1;
+  if (ap_tech_override(tech, "array.cols", "32", &failure)) return -1;
+  return ap_backend_open("cpu", 2, &be, &failure) ? -1 : 0;
+}
+
+static int close_all(void **state) {
+  ap_backend_close(be);
+  ap_pool_destroy(pool);
+  ap_tech_close(tech);
+  return close_images(state);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(masks_hold_for_every_pruner),
+                                     cmocka_unit_test(removed_filters_leave_nothing),
+                                     cmocka_unit_test(cutting_dead_inputs_keeps_the_function)};
+  return cmocka_run_group_tests(tests, open_all, close_all);
+}
