@@ -28,6 +28,9 @@ void ap_chip_table_compute(const ap_tech *tech, ap_chip_table *out) {
                    ((a->cols + a->ou_cols - 1) / a->ou_cols));
   pass_ns = (double)a->activation_bits * reads * cycle_ns;
   out->peak_gops = 2.0 * macs * arrays / pass_ns;
+  out->storage_mib =
+      arrays * (double)a->rows * (double)a->cols * (double)a->cell_bits / 8.0 / (1024.0 * 1024.0);
+  out->storage_mib_per_mm2 = out->chip_area_mm2 > 0 ? out->storage_mib / out->chip_area_mm2 : 0;
   out->peak_gops_per_w = out->chip_power_w > 0 ? out->peak_gops / out->chip_power_w : 0;
   out->peak_gops_per_mm2 = out->chip_area_mm2 > 0 ? out->peak_gops / out->chip_area_mm2 : 0;
 }
@@ -55,10 +58,11 @@ json_t *ap_chip_table_to_json(const ap_tech *tech) {
     }
   }
   if (!rows) return NULL;
-  return json_pack("{s:s, s:{s:f, s:f}, s:{s:f, s:f}, s:{s:f, s:f, s:f}, s:{s:f, s:f, s:f}, s:o}",
-                   "technology", ap_tech_name(tech), "ima", "power_mw", t.ima_power_mw, "area_mm2",
-                   t.ima_area_mm2, "tile", "power_mw", t.tile_power_mw, "area_mm2", t.tile_area_mm2,
-                   "chip", "tiles", t.tiles, "power_w", t.chip_power_w, "area_mm2", t.chip_area_mm2,
-                   "peak", "gops", t.peak_gops, "gops_per_w", t.peak_gops_per_w, "gops_per_mm2",
-                   t.peak_gops_per_mm2, "components", rows);
+  return json_pack(
+      "{s:s, s:{s:f, s:f}, s:{s:f, s:f}, s:{s:f, s:f, s:f}, s:{s:f, s:f, s:f}, s:{s:f, s:f}, s:o}",
+      "technology", ap_tech_name(tech), "ima", "power_mw", t.ima_power_mw, "area_mm2",
+      t.ima_area_mm2, "tile", "power_mw", t.tile_power_mw, "area_mm2", t.tile_area_mm2, "chip",
+      "tiles", t.tiles, "power_w", t.chip_power_w, "area_mm2", t.chip_area_mm2, "peak", "gops",
+      t.peak_gops, "gops_per_w", t.peak_gops_per_w, "gops_per_mm2", t.peak_gops_per_mm2, "storage",
+      "mib", t.storage_mib, "mib_per_mm2", t.storage_mib_per_mm2, "components", rows);
 }

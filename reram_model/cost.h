@@ -47,10 +47,12 @@ typedef struct {
   double tile_power_mw, tile_area_mm2;
   double tiles, chip_power_w, chip_area_mm2;
   double peak_gops, peak_gops_per_w, peak_gops_per_mm2;
+  double storage_mib, storage_mib_per_mm2; /* 2^20 bytes of cells */
 } ap_chip_table;
 void ap_chip_table_compute(const ap_tech *tech, ap_chip_table *out);
 /* {"ima": {"power_mw", "area_mm2"}, "tile": {...}, "chip": {"tiles", "power_w", "area_mm2"},
- *  "peak": {"gops", "gops_per_w", "gops_per_mm2"}, "components": [{"name", "level", "count",
+ *  "peak": {"gops", "gops_per_w", "gops_per_mm2"}, "storage": {"mib",
+ * "mib_per_mm2"}, "components": [{"name", "level", "count",
  * "power_mw", "area_mm2", "evidence", "source"}, ...]}. NULL out of memory. */
 json_t *ap_chip_table_to_json(const ap_tech *tech);
 

@@ -44,6 +44,7 @@ static void isaac_chip(void **state) {
   near(t.chip_area_mm2, 85.4, 0.005);
   near(t.peak_gops_per_w, 627.5, 0.005);
   near(t.peak_gops_per_mm2, 478.95, 0.01);
+  near(t.storage_mib_per_mm2, 0.74, 0.005);
   /* converters are 58.2 % of the tile's power and 31 % of its area */
   near(12 * ap_tech_component(tech, AP_PART_ADC)->power_mw / t.tile_power_mw, 0.582, 0.005);
   near(12 * ap_tech_component(tech, AP_PART_ADC)->area_mm2 / t.tile_area_mm2, 0.31, 0.005);
