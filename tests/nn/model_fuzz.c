@@ -41,7 +41,7 @@ static void test_cut(void **state) {
   ap_error err;
   (void)state;
   for (size_t size = 0; size < valid_size; size++) {
-    scratch_write("case", valid, size);
+    write_new("case", valid, size);
     assert_int_equal(try_load(&net, &err), AP_ERR_FORMAT);
   }
 }
@@ -52,7 +52,7 @@ static void test_flipped_bits(void **state) {
   (void)state;
   for (size_t i = 0; i < valid_size; i++) {
     valid[i] = (char)(valid[i] ^ (1 << (i % 8)));
-    scratch_write("case", valid, valid_size);
+    write_new("case", valid, valid_size);
     assert_int_equal(try_load(&net, &err), AP_ERR_FORMAT);
     valid[i] = (char)(valid[i] ^ (1 << (i % 8)));
   }
