@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "base/progress.h"
 
-static const ap_searcher_ops *const searchers[] = {&ap_searcher_random, &ap_searcher_uniform,
+static const ap_searcher_ops *const searchers[] = {&ap_searcher_random,     &ap_searcher_uniform,
                                                    &ap_searcher_ddpg_paper, &ap_searcher_ddpg,
-                                                   &ap_searcher_evolution};
+                                                   &ap_searcher_evolution,  &ap_searcher_knapsack};
 #define N_SEARCHERS (sizeof searchers / sizeof *searchers)
 
 const char *ap_search_name(size_t index) {

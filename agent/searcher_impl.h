@@ -31,7 +31,7 @@ typedef struct {
 } ap_searcher_ops;
 
 extern const ap_searcher_ops ap_searcher_random, ap_searcher_uniform, ap_searcher_ddpg,
-    ap_searcher_ddpg_paper, ap_searcher_evolution;
+    ap_searcher_ddpg_paper, ap_searcher_evolution, ap_searcher_knapsack;
 
 /* Where the random numbers of an episode come from: of its number alone, so that they depend
  * neither on the batch size nor on what happened before. */

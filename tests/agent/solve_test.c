@@ -70,6 +70,33 @@ static void ddpg_beats_random_on_eight_layers(void **state) {
   assert_true(ddpg > random);
 }
 
+/* Where harms add up, the curves say all: the optimum itself, for any seed, soon. */
+static void knapsack_is_exact_where_harms_add_up(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 4; seed++) {
+    double late;
+    assert_near(search("knapsack", toy_three(), seed, 100, 8, &late), 0.6560483575390771, 1e-12);
+  }
+}
+
+static void knapsack_and_evolution_beat_random(void **state) {
+  const toy worlds[] = {toy_eight(), toy_entangled()};
+  (void)state;
+  for (size_t w = 0; w < 2; w++) {
+    double optimum = toy_brute_force(&worlds[w]), late;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+      double random = search("random", worlds[w], seed, 400, 8, &late);
+      double evolution = search("evolution", worlds[w], seed, 400, 8, &late);
+      double knapsack = search("knapsack", worlds[w], seed, 400, 8, &late);
+      assert_true(evolution <= optimum + 1e-12 && knapsack <= optimum + 1e-12);
+      assert_true(evolution > random && knapsack > random);
+      assert_true(evolution > 0.85 * optimum);
+      assert_true(knapsack > 0.95 * optimum);
+      if (w == 0) assert_near(knapsack, optimum, 1e-12);
+    }
+  }
+}
+
 static void truncated_noise_stays_in_range(void **state) {
   ap_rng rng;
   (void)state;
@@ -86,6 +113,8 @@ int main(void) {
       cmocka_unit_test(ddpg_learns_a_bandit),
       cmocka_unit_test(ddpg_solves_three_layers),
       cmocka_unit_test(ddpg_beats_random_on_eight_layers),
+      cmocka_unit_test(knapsack_is_exact_where_harms_add_up),
+      cmocka_unit_test(knapsack_and_evolution_beat_random),
       cmocka_unit_test(truncated_noise_stays_in_range),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

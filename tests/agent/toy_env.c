@@ -50,6 +50,7 @@ static void judge(const toy *w, const double *executed, ap_outcome *out) {
     double pruned = w->power[t] > 0 ? pow(1 - executed[t], w->power[t])
                                     : fabs(executed[t] - 0.37); /* the bandit */
     harm += w->weight[t] * pruned;
+    if (t) harm += w->interaction * (1 - executed[t]) * (1 - executed[t - 1]);
     cost += executed[t] * (double)w->levels[t];
     dense += (double)w->levels[t];
   }
@@ -108,6 +109,12 @@ toy toy_eight(void) {
            .dense_accuracy = 0.9,
            .reward = ap_reward_default()};
   w.reward.max_loss = 0.05;
+  return w;
+}
+
+toy toy_entangled(void) {
+  toy w = toy_eight();
+  w.interaction = 0.2;
   return w;
 }
 

@@ -14,6 +14,8 @@ typedef struct {
   size_t n_layers;
   size_t levels[TOY_LAYERS]; /* level k keeps (k+1)/levels and costs k+1 crossbars */
   double weight[TOY_LAYERS], power[TOY_LAYERS];
+  double
+      interaction; /* harm also of each pair of neighbours: this times the product of their shares */
   double dense_accuracy;
   ap_reward reward;
   size_t evaluations, largest_batch; /* counted by evaluate */
@@ -26,6 +28,8 @@ ap_env toy_env(toy *world);
 toy toy_three(void);
 /* Eight layers of 3..13 levels; loss limit 0.05. */
 toy toy_eight(void);
+/* The eight, with harms that do not add up. */
+toy toy_entangled(void);
 /* One layer of 1000 levels whose reward is its accuracy, best at keeping 0.37. */
 toy toy_bandit(void);
 
