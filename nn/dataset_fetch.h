@@ -17,9 +17,9 @@ typedef struct {
 
 /* Brings a data set ("cifar10") to cifar-10-batches-bin under $AUTOPRUNE_DATA or, where that is not
  * set, the user's cache. Everything is downloaded, unpacked and checked in a temporary folder beside
- * it and renamed at the end: a run that fails or is killed leaves what was there. What a forced one replaces is deleted, but for files of other names,
- * which stay in .replaced-* beside it. Nothing is done
- * where the published files are already there.
+ * it and renamed at the end: a run that fails or is killed leaves what was there. A forced run
+ * deletes the published files that it replaces; files of other names stay beside, in .replaced-*.
+ * Nothing is done where the published files are already there, plain or packed.
  * *dir: the folder (ap_free it).
  * Errors: UNSUPPORTED (a set that is not fetched; says how to get it), ARG (the folder exists with
  * other content and not force), IO (no program to download with, no network, disk), FORMAT (the
