@@ -59,8 +59,8 @@ ap_status ap_search_options_default(const char *name, ap_search_options *out, ap
       .tau = 0.01,
       .discount = 1,
       .baseline_rate = 0.5,
-      .population = 16,
-      .curve_levels = 8,
+      .population = 8,
+      .curve_levels = 4,
       .spread = 0.5,
       .save_every = 25,
   };
