@@ -14,7 +14,7 @@
 #include "base/rng.h"
 #include "mapper/datapath.h"
 
-enum { K = 40, N = 11, COUNT = 150 };
+enum { K = 40, N = 11, COUNT = 72, SINGLES = 6 };
 
 typedef struct {
   ap_array_spec spec;
@@ -93,7 +93,6 @@ static void check_readers(const problem *p, uint64_t *saturated) {
   const ap_device whisper = {.read_noise = 1e-9};
   int64_t *expected = ap_calloc(COUNT * N, sizeof *expected);
   int64_t *y = ap_calloc(COUNT * N, sizeof *y);
-  uint64_t sum = 0;
   ap_datapath_stats stats;
   *saturated = 0;
   for (size_t v = 0; v < COUNT; v++) {
@@ -108,15 +107,12 @@ static void check_readers(const problem *p, uint64_t *saturated) {
                    AP_OK);
   assert_memory_equal(y, expected, COUNT * N * sizeof *y);
   assert_int_equal(stats.saturated, *saturated);
-  memset(y, 0x55, COUNT * N * sizeof *y);
-  if (!p->is_signed) { /* a batch of one without a negative value would read as unsigned */
-    for (size_t v = 0; v < COUNT; v++) {
-      assert_int_equal(ap_datapath_run(p->mapping, p->x + v * K, 1, y + v * N, &stats, NULL),
-                       AP_OK);
-      sum += stats.saturated;
-    }
-    assert_memory_equal(y, expected, COUNT * N * sizeof *y);
-    assert_int_equal(sum, *saturated);
+  for (size_t v = 0; v < SINGLES && !p->is_signed; v++) {
+    /* (a batch of one without a negative value would read as unsigned) */
+    uint64_t alone = walk(p, p->x + v * K, -1, expected);
+    assert_int_equal(ap_datapath_run(p->mapping, p->x + v * K, 1, y, &stats, NULL), AP_OK);
+    assert_memory_equal(y, expected, N * sizeof *y);
+    assert_int_equal(stats.saturated, alone);
   }
   ap_free(expected);
   ap_free(y);
@@ -129,7 +125,8 @@ static void narrow_converters(void **state) {
   for (int e = 0; e < 12; e++) {
     for (size_t g = 0; g < 3; g++) {
       uint64_t last = UINT64_MAX;
-      for (unsigned missing = 3; missing <= 3; missing--) { /* 3, 2, 1, 0 bits too few */
+      for (unsigned missing = 3; missing <= 3;
+           missing -= missing > 1 ? 2 : 1) { /* 3, 1, 0 bits short */
         ap_array_spec spec = ap_array_spec_default();
         uint64_t saturated = 0;
         spec.encoding = (ap_encoding)(e % 3);
@@ -239,10 +236,10 @@ static void devices_are_reproducible(void **state) {
   for (size_t i = 0; i < 3; i++) {
     ap_device d = devices[i];
     assert_int_equal(ap_datapath_run_device(p.mapping, &d, p.x, COUNT, whole, NULL, NULL), AP_OK);
-    for (size_t first = 0; first < COUNT; first += 50) {
+    for (size_t first = 0; first < COUNT; first += 24) {
       d.first_input = first;
       assert_int_equal(
-          ap_datapath_run_device(p.mapping, &d, p.x + first * K, 50, parts + first * N, NULL, NULL),
+          ap_datapath_run_device(p.mapping, &d, p.x + first * K, 24, parts + first * N, NULL, NULL),
           AP_OK);
     }
     assert_memory_equal(whole, parts, sizeof whole);
