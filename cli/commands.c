@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -107,6 +108,7 @@ int ap_cli_main(int argc, char **argv) {
   }
   cli.command = command->name;
   ap_interrupt_install();
+  (void)signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(), not our end */
   if (command->run(&cli, argc - 1, argv + 1, &err)) return fail(command->name, &err);
   if (flush_output(&err)) return fail(command->name, &err);
   return cli.answer_no ? EXIT_NO : EXIT_DONE;

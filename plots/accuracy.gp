@@ -3,7 +3,7 @@ home = ARG0
 figure = "accuracy"
 file = "table.csv"
 who = "method"
-figure_width(n) = n == 1 ? 860 : 330 + 420 * n
+figure_width(n) = n == 1 ? 980 : 330 + 420 * n
 figure_height(n, m) = 110 + 36 * m + 80
 load system("dirname '" . home . "'") . "/common.gp"
 if (empty) { exit }

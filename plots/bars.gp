@@ -3,7 +3,7 @@
 # Set by the figure: figure, quantity, over_dense and over_pim (columns), published (ratio).
 file = "table.csv"
 who = "method"
-figure_width(n) = n == 1 ? 860 : 330 + 420 * n
+figure_width(n) = n == 1 ? 980 : 330 + 420 * n
 figure_height(n, m) = 96 + 34 * m + 86 + 34 * m + 52
 plots = system("dirname '" . home . "'")
 load plots . "/common.gp"

@@ -1,0 +1,80 @@
+#!/bin/sh
+# Draws every figure in both forms from small tables made here, also from tables with gaps, and
+# looks whether they are there. Usage: plots_test.sh FOLDER_OF_SCRIPTS; 77 without gnuplot.
+set -eu
+plots=$1
+command -v gnuplot > /dev/null || exit 77
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+draw() { # folder: all figures; fails where gnuplot says "error" or draws nothing
+  for figure in compression area_efficiency energy_efficiency accuracy episodes layers; do
+    for form in png svg; do
+      gnuplot -e "results='$1'; out='$1/figures'; term='$form'" "$plots/$figure.gp" 2> log || {
+        echo "$1: $figure.gp ($form) failed:"
+        cat log
+        exit 1
+      }
+      file=$1/figures/$figure.$form
+      if [ ! -s "$file" ]; then
+        echo "$file is missing or empty"
+        exit 1
+      fi
+    done
+  done
+}
+
+table() { # methods: table.csv of two networks
+  echo "# commit: 0123456789abcdef"
+  echo "# max_loss: 0.01"
+  echo "network,data,method,dense_accuracy_test,accuracy_test,crossbars_compression,\
+compression_vs_pim,area_efficiency,area_efficiency_vs_pim,energy_efficiency,\
+energy_efficiency_vs_pim,feasible"
+  for network in lenet5 resnet8; do
+    i=1
+    for method in "$@"; do
+      echo "$network,fashion-mnist,$method,0.91,0.90$i,$i.5,1.$i,$i.25,1.$i,$i.1,1.$i,$((i % 4 > 0))"
+      i=$((i + 1))
+    done
+  done
+}
+
+mkdir full gaps
+table dense filter pim-prune row-vector column-vector random auto-prune > full/table.csv
+{
+  echo "network,searcher,episode,reward,accuracy,accuracy_loss,compression,crossbars,feasible,sigma"
+  for network in lenet5 resnet8; do
+    for searcher in ddpg random; do
+      for episode in 0 1 2 3 4 5; do
+        echo "$network,$searcher,$episode,0.$episode,0.9,0.01,$((1 + episode)).5,9,$((episode % 2)),"
+      done
+    done
+  done
+} > full/episodes.csv
+{
+  echo "network,method,layer_index,layer,keep_vectors,keep_weights,crossbars,crossbars_dense"
+  for network in lenet5 resnet8; do
+    for method in dense filter pim-prune row-vector column-vector random auto-prune; do
+      for layer in 0 1 2 3; do
+        echo "$network,$method,$layer,conv$layer,0.$((layer + 2)),0.$((layer + 2)),3,8"
+      done
+    done
+  done
+} > full/layers.csv
+draw full
+# what is drawn is what the tables say
+for text in "AUTO-PRUNE (DDPG)" "7.50×" "paper: up to 3.3×" "commit 0123456789ab"; do
+  grep -q -F -e "$text" full/figures/compression.svg || {
+    echo "compression.svg does not say: $text"
+    exit 1
+  }
+done
+grep -q -F "resnet8" full/figures/episodes.svg
+grep -q -F "conv3" full/figures/layers.svg
+
+# one network, no PIM-Prune, a method of the user's own, no search at all, values that are missing
+table dense column-vector:4 auto-prune | grep -v resnet8 | sed 's/,1\.3,/,,/g' > gaps/table.csv
+head -n 1 full/episodes.csv > gaps/episodes.csv
+grep -E "^network|^lenet5,(dense|auto)" full/layers.csv > gaps/layers.csv
+draw gaps

@@ -1,0 +1,169 @@
+/* train, eval, map and cost on a small data set: results, refusals, a full disk, and a run that is
+ * stopped half-way and goes on. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/npy.h"
+#include "tests/cli/command.h"
+
+#define TRAIN(out, epochs)                                                                        \
+  "train", "--net", "lenet5", "--data", "images", "--batch", "32", "--quiet", "--epochs", epochs, \
+      "--out", out
+
+static int setup(void **state) {
+  if (command_setup(state)) return -1;
+  command_write_images("images", 1200, 200);
+  return 0;
+}
+
+static char *model_hash(const char *path) {
+  json_t *document = command_json(0, WORDS("eval", "--model", path, "--describe", "--json"));
+  char *hash = strdup(json_string_value(json_object_get(document, "hash")));
+  json_decref(document);
+  return hash;
+}
+
+static size_t log_rows(const char *path) {
+  char line[1024];
+  size_t rows = 0;
+  FILE *file = fopen(path, "r");
+  assert_non_null(file);
+  while (fgets(line, sizeof line, file)) {
+    if (line[0] >= '0' && line[0] <= '9') {
+      rows++;
+      assert_int_equal(strtol(line, NULL, 10), rows); /* every epoch once, in order */
+    }
+  }
+  (void)fclose(file);
+  return rows;
+}
+
+static void test_train_and_use(void **state) {
+  json_t *document = command_json(0, WORDS(TRAIN("m.apm", "3"), "--json", "--test"));
+  ap_npy logits;
+  ap_error err;
+  double accuracy;
+  (void)state;
+  assert_true(json_number_value(json_object_get(document, "accuracy_selection")) > 0.9);
+  accuracy = json_number_value(json_object_get(document, "accuracy_test"));
+  json_decref(document);
+  assert_int_equal(log_rows("m.apm.log.csv"), 3);
+  assert_int_equal(command_count_files(".checkpoint"), 0);
+  document = command_json(0, WORDS("eval", "--model", "m.apm", "--data", "images", "--split",
+                                   "test", "--json", "--logits", "logits.npy"));
+  assert_true(json_number_value(json_object_get(document, "accuracy")) == accuracy);
+  assert_int_equal(json_integer_value(json_object_get(document, "images")), 200);
+  json_decref(document);
+  assert_int_equal(ap_npy_load("logits.npy", 1 << 20, &logits, &err), AP_OK);
+  assert_int_equal(logits.dims[0], 200);
+  assert_int_equal(logits.dims[1], 10);
+  ap_npy_release(&logits);
+  document = command_json(0, WORDS("map", "--model", "m.apm", "--json"));
+  /* 25x20, 500x50, 800x500, 500x10 at 4 bitlines a weight on 128 x 128 */
+  assert_int_equal(
+      json_integer_value(json_object_get(json_object_get(document, "total"), "crossbars_dense")),
+      1 + 4 * 2 + 7 * 16 + 4);
+  assert_int_equal(json_array_size(json_object_get(document, "layers")), 4);
+  json_decref(document);
+  document = command_json(0, WORDS("cost", "--model", "m.apm", "--json", "--quick"));
+  assert_true(json_number_value(json_object_get(document, "energy_uj")) > 0);
+  json_decref(document);
+  /* nothing is overwritten unless told so */
+  command_bad("--force", WORDS(TRAIN("m.apm", "1")));
+  command_bad("--force",
+              WORDS("eval", "--model", "m.apm", "--data", "images", "--logits", "logits.npy"));
+  command_good(
+      WORDS("eval", "--model", "m.apm", "--data", "images", "--logits", "logits.npy", "--force"));
+}
+
+static void test_damaged_model(void **state) {
+  FILE *file = fopen("m.apm", "rb");
+  char *bytes = calloc(1, 1 << 22);
+  size_t size;
+  (void)state;
+  assert_non_null(file);
+  assert_non_null(bytes);
+  size = fread(bytes, 1, 1 << 22, file);
+  (void)fclose(file);
+  command_write("short.apm", bytes, size / 2);
+  command_bad("short.apm", WORDS("eval", "--model", "short.apm", "--data", "images"));
+  bytes[size / 2] = (char)(bytes[size / 2] ^ 0x40);
+  command_write("flipped.apm", bytes, size);
+  command_bad("flipped.apm", WORDS("map", "--model", "flipped.apm"));
+  command_bad("flipped.apm", WORDS("cost", "--model", "flipped.apm"));
+  free(bytes);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  command_bad("lenet5", WORDS("train", "--net", "lenet6", "--data", "images", "--out", "x.apm"));
+  command_bad("nowhere",
+              WORDS("train", "--net", "lenet5", "--data", "images", "--out", "nowhere/x.apm"));
+  command_bad("/proc/",
+              WORDS("train", "--net", "lenet5", "--data", "images", "--out", "/proc/x.apm"));
+  command_bad("split", WORDS("eval", "--model", "m.apm", "--data", "images", "--split", "all"));
+  command_bad("--images 999", WORDS("eval", "--model", "m.apm", "--data", "images", "--images",
+                                    "999", "--split", "test"));
+  command_bad("./nowhere", WORDS("eval", "--model", "m.apm", "--data", "./nowhere"));
+  command_bad("nowhere.json", WORDS("map", "--model", "m.apm", "--policy", "nowhere.json"));
+  command_write("policy.json", "{\"layers\": 3}", 13);
+  command_bad("policy.json", WORDS("map", "--model", "m.apm", "--policy", "policy.json"));
+  assert_int_equal(command_count_files("x.apm"), 0);
+}
+
+/* The checkpoint does not fit below the limit: as a full disk. */
+static void test_full_disk(void **state) {
+  command_how how = {.file_limit = 100000};
+  (void)state;
+  command_bad_how(&how, "", WORDS(TRAIN("full.apm", "3")));
+  assert_int_equal(command_count_files("full.apm"), 0);
+  assert_int_equal(command_count_files("full.apm.checkpoint"), 0);
+}
+
+static void stop_and_resume(const char *out, int signal_number, int status) {
+  char checkpoint[64], log[64], *whole, *resumed;
+  command_how how = {.kill_after = checkpoint, .kill_signal = signal_number};
+  command_result r;
+  (void)snprintf(checkpoint, sizeof checkpoint, "%s.checkpoint", out);
+  (void)snprintf(log, sizeof log, "%s.log.csv", out);
+  r = command_run(&how, WORDS(TRAIN(out, "8")));
+  assert_int_equal(r.status, status);
+  if (status == 130) {
+    assert_non_null(strstr(r.err, "run the same command again"));
+    assert_int_equal(command_count_files(".tmp"), 0);
+  }
+  command_release(&r);
+  assert_int_equal(access(out, F_OK), -1); /* no half-written model */
+  assert_int_equal(access(checkpoint, F_OK), 0);
+  command_good(WORDS(TRAIN(out, "8")));
+  assert_int_equal(access(checkpoint, F_OK), -1);
+  assert_int_equal(log_rows(log), 8);
+  resumed = model_hash(out);
+  whole = model_hash("whole.apm");
+  assert_string_equal(resumed, whole);
+  free(resumed);
+  free(whole);
+}
+
+static void test_resume(void **state) {
+  (void)state;
+  command_good(WORDS(TRAIN("whole.apm", "8")));
+  stop_and_resume("stopped.apm", SIGTERM, 130);
+  stop_and_resume("killed.apm", SIGKILL, 128 + SIGKILL);
+  /* a checkpoint of other options is not taken for ours */
+  assert_int_equal(rename("whole.apm", "other.apm.checkpoint"), 0);
+  command_bad("other.apm.checkpoint", WORDS(TRAIN("other.apm", "8")));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_train_and_use), cmocka_unit_test(test_damaged_model),
+      cmocka_unit_test(test_refusals),      cmocka_unit_test(test_full_disk),
+      cmocka_unit_test(test_resume),
+  };
+  return cmocka_run_group_tests(tests, setup, command_teardown);
+}
