@@ -1,10 +1,13 @@
 /* kernels/cpu/direct_impl.h - convolution without a patch matrix, for maps wide enough for vectors.
  *
- * One group of one image is copied into padded planes, one for each residue of (row, column) modulo
- * the strides. Then every filter tap sees the outputs' 16 neighbours at a fixed distance: tap k of
- * the vector that begins at position p reads 16 floats at p + offset[k]. Where the output's width is
- * a multiple of 16 the vectors cover it exactly; otherwise they run over whole padded rows, and what
- * they compute between the rows is dropped. */
+ * One group of one image is copied into padded planes such that every filter tap sees the outputs'
+ * 16 neighbours at a fixed distance: tap k of the vector that begins at position p reads 16 floats at
+ * p + offset[k]. Two forms:
+ *   shared columns  where the output's width is a multiple of 16: one plane for each residue of
+ *                   (row, column) modulo the strides; taps of one row read one plane, shifted;
+ *   own columns     otherwise: one plane for each residue of the row and each kx, as wide as the
+ *                   output, so that rows follow each other and vectors run across their ends.
+ * Only the last vector of a map may hold lanes that are no outputs. */
 #ifndef AP_KERNELS_DIRECT_IMPL_H
 #define AP_KERNELS_DIRECT_IMPL_H
 #include "kernels/cpu/fast_impl.h"
@@ -34,15 +37,19 @@ bool ap_direct_suits_filter(const ap_conv_shape *s);
 
 typedef struct ap_direct_plan {
   const ap_conv_shape *s;
-  size_t c_group, m, k; /* per group: input channels, outputs, taps */
-  size_t oh, ow;
-  size_t pitch, rows, plane; /* of a padded plane of one residue, floats */
-  size_t image;              /* floats of one image's planes, one group, with slack */
-  bool exact;
+  size_t c_group, m, k;      /* per group: input channels, outputs, taps */
+  size_t pixels, ow;         /* of the output */
+  size_t pitch, rows, plane; /* of one plane, floats */
+  bool shared_columns;
+  size_t planes;      /* per channel: one for each row residue that a tap reads, times columns */
+  size_t columns;     /* column residues that a tap reads, or kw */
+  size_t image;       /* floats of one image's planes, one group, with slack */
+  bool exact;         /* pixels is a multiple of 16: vectors are read and stored in place */
   size_t vectors;     /* per image */
   size_t out_row;     /* floats from one output channel to the next where vectors are stored */
+  size_t block;       /* images of one block of the forward call */
   uint32_t *offset;   /* [k rounded up to AP_TILE_TAPS] */
-  uint32_t *in, *out; /* [vectors]: position of a vector in the planes, in the output */
+  uint32_t *in, *out; /* [block * vectors]: position of a vector in the planes, in the output */
 } ap_direct_plan;
 /* The tables lie in the backend, valid until the next plan. Error: MEMORY. */
 AP_NODISCARD ap_status ap_direct_plan_make(ap_fast_backend *fast, const ap_conv_shape *s,

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "kernels/checks_impl.h"
 #include "kernels/cpu/direct_impl.h"
 
 /* Of the vectors' lanes at least 3 in 4 must be outputs; below, matrix products are faster. */
@@ -8,11 +9,16 @@
 /* Vectors over which a tile of the filters' gradient runs before its lanes are added up: wanted, and
  * at least. */
 #define FILTER_VECTORS ((size_t)128)
-#define FILTER_LEAST ((size_t)48)
+#define FILTER_LEAST ((size_t)32)
 /* Planes and gradients of one pass, at most: three quarters of a second-level cache of 1 MiB. */
 #define FILTER_FLOATS ((size_t)192 << 10)
 /* Vectors per pass of the panels: the planes of a pass stay in the first cache. */
 #define PASS_VECTORS ((size_t)3)
+#define FEW_VECTORS ((size_t)12)
+
+static size_t mul3(size_t a, size_t b, size_t c) {
+  return ap_saturating_mul(ap_saturating_mul(a, b), c);
+}
 
 static size_t round_up(size_t n, size_t multiple) { return ap_ceil_div(n, multiple) * multiple; }
 
@@ -24,15 +30,20 @@ static ap_direct_plan geometry(const ap_conv_shape *s) {
   p.c_group = s->c_in / s->groups;
   p.m = s->c_out / s->groups;
   p.k = p.c_group * s->kh * s->kw;
-  p.oh = ap_conv_out_h(s);
   p.ow = ap_conv_out_w(s);
-  p.pitch = ap_ceil_div(width, s->stride_w);
+  p.pixels = ap_conv_out_h(s) * p.ow;
+  p.shared_columns = p.ow % AP_LANES == 0;
+  p.pitch = p.shared_columns ? ap_ceil_div(width, s->stride_w) : p.ow;
   p.rows = ap_ceil_div(height, s->stride_h);
   p.plane = p.rows * p.pitch;
-  p.image = round_up(p.c_group * s->stride_h * s->stride_w * p.plane + AP_LANES, AP_LANES);
-  p.exact = p.ow % AP_LANES == 0;
-  p.vectors = p.exact ? p.oh * p.ow / AP_LANES : ap_ceil_div((p.oh - 1) * p.pitch + p.ow, AP_LANES);
-  p.out_row = p.exact ? p.oh * p.ow : p.vectors * AP_LANES;
+  p.columns = p.shared_columns ? ap_min_size(s->stride_w, s->kw) : s->kw;
+  p.planes = ap_min_size(s->stride_h, s->kh) * p.columns;
+  p.image = round_up(p.c_group * p.planes * p.plane + AP_LANES, AP_LANES);
+  p.exact = p.pixels % AP_LANES == 0;
+  p.vectors = ap_ceil_div(p.pixels, AP_LANES);
+  p.out_row = p.vectors * AP_LANES;
+  /* Few vectors do not fill passes of PASS_VECTORS, those of PASS_VECTORS images do. */
+  p.block = p.vectors < FEW_VECTORS && p.vectors % PASS_VECTORS != 0 ? PASS_VECTORS : 1;
   return p;
 }
 
@@ -40,10 +51,9 @@ static ap_direct_plan geometry(const ap_conv_shape *s) {
 static bool possible(const ap_conv_shape *s) {
   ap_direct_plan p;
   if (s->c_in == 0 || s->c_out / s->groups < AP_TILE_ROWS) return false;
-  /* Residues that no tap reads would be copied for nothing. */
-  if (s->stride_h > s->kh || s->stride_w > s->kw) return false;
   p = geometry(s);
-  return p.image <= UINT32_MAX && p.out_row <= UINT32_MAX;
+  return ap_saturating_mul(p.block, p.image) <= UINT32_MAX &&
+         mul3(p.block, s->c_out, p.out_row) <= UINT32_MAX;
 }
 
 static bool pays(size_t useful, size_t computed) {
@@ -54,7 +64,7 @@ bool ap_direct_suits(const ap_conv_shape *s) {
   ap_direct_plan p;
   if (!possible(s)) return false;
   p = geometry(s);
-  return pays(p.oh * p.ow, p.vectors * AP_LANES);
+  return pays(p.pixels, p.vectors * AP_LANES);
 }
 
 ap_status ap_direct_plan_make(ap_fast_backend *fast, const ap_conv_shape *s, ap_direct_plan *plan,
@@ -62,22 +72,24 @@ ap_status ap_direct_plan_make(ap_fast_backend *fast, const ap_conv_shape *s, ap_
   const size_t taps = s->kh * s->kw;
   ap_direct_plan p = geometry(s);
   const size_t n_offsets = round_up(p.k, AP_TILE_TAPS);
-  ap_status st = ap_fast_reserve_table(fast, n_offsets + 2 * p.vectors, err);
+  /* Between the same channel of two images, where vectors are stored. */
+  const size_t out_image = p.exact ? s->c_out * p.pixels : p.m * p.out_row;
+  ap_status st = ap_fast_reserve_table(fast, n_offsets + 2 * p.block * p.vectors, err);
   if (st) return st;
   p.offset = fast->table;
   p.in = p.offset + n_offsets;
-  p.out = p.in + p.vectors;
+  p.out = p.in + p.block * p.vectors;
   for (size_t k = 0; k < n_offsets; k++) {
     const size_t c = k / taps, ky = k % taps / s->kw, kx = k % s->kw;
-    const size_t residue = ky % s->stride_h * s->stride_w + kx % s->stride_w;
-    const size_t offset = (c * s->stride_h * s->stride_w + residue) * p.plane +
-                          ky / s->stride_h * p.pitch + kx / s->stride_w;
+    const size_t column = p.shared_columns ? kx / s->stride_w : 0;
+    const size_t plane = ky % s->stride_h * p.columns + (p.shared_columns ? kx % s->stride_w : kx);
+    const size_t offset = (c * p.planes + plane) * p.plane + ky / s->stride_h * p.pitch + column;
     p.offset[k] = k < p.k ? (uint32_t)offset : 0;
   }
-  for (size_t v = 0; v < p.vectors; v++) {
-    const size_t at = v * AP_LANES;
-    p.out[v] = (uint32_t)at;
-    p.in[v] = (uint32_t)(p.exact ? at / p.ow * p.pitch + at % p.ow : at);
+  for (size_t i = 0; i < p.block * p.vectors; i++) {
+    const size_t at = i % p.vectors * AP_LANES, image = i / p.vectors;
+    p.out[i] = (uint32_t)(image * out_image + at);
+    p.in[i] = (uint32_t)(image * p.image + at / p.ow * p.pitch + at % p.ow);
   }
   *plan = p;
   return AP_OK;
@@ -85,9 +97,10 @@ ap_status ap_direct_plan_make(ap_fast_backend *fast, const ap_conv_shape *s, ap_
 
 /* ---- the padded planes ------------------------------------------------------------------------ */
 
+#define INLINE static inline __attribute__((always_inline))
+
 /* count floats from `from` in steps of `step`. */
-AP_CLONES
-static void copy_row(float *to, const float *from, size_t count, size_t step) {
+INLINE void copy_row(float *to, const float *from, size_t count, size_t step) {
   if (step == 1) {
     for (size_t i = 0; i < count; i++) to[i] = from[i];
   } else if (step == 2) {
@@ -97,32 +110,38 @@ static void copy_row(float *to, const float *from, size_t count, size_t step) {
   }
 }
 
-/* One channel's pixels of row residue a and column residue b (of the padded position). */
-static void fill_plane(const ap_direct_plan *p, const float *x, size_t a, size_t b, float *plane) {
+/* The plane that holds, in row r and column q, the padded pixel (r * stride_h + a, q * stride_w + b). */
+INLINE void fill_plane(const ap_direct_plan *p, const float *x, size_t a, size_t b, float *plane) {
   const ap_conv_shape *s = p->s;
-  /* First pixel (row, column) of the residue, and its place in the plane. */
-  const size_t y0 = s->pad_top <= a ? a - s->pad_top
-                                    : (s->stride_h - (s->pad_top - a) % s->stride_h) % s->stride_h;
-  const size_t x0 = s->pad_left <= b
-                        ? b - s->pad_left
-                        : (s->stride_w - (s->pad_left - b) % s->stride_w) % s->stride_w;
-  const size_t row0 = (y0 + s->pad_top) / s->stride_h, column0 = (x0 + s->pad_left) / s->stride_w;
-  const size_t count = x0 < s->w ? ap_ceil_div(s->w - x0, s->stride_w) : 0;
-  memset(plane, 0, p->plane * sizeof *plane);
-  for (size_t y = y0, row = row0; y < s->h; y += s->stride_h, row++) {
-    copy_row(plane + row * p->pitch + column0, x + y * s->w + x0, count, s->stride_w);
+  /* Rows and columns inside the picture: first, and one past the last. */
+  const size_t r0 = s->pad_top > a ? ap_ceil_div(s->pad_top - a, s->stride_h) : 0;
+  const size_t q0 = s->pad_left > b ? ap_ceil_div(s->pad_left - b, s->stride_w) : 0;
+  const size_t bottom = s->h + s->pad_top, right = s->w + s->pad_left;
+  const size_t r1 = bottom > a ? ap_min_size(ap_ceil_div(bottom - a, s->stride_h), p->rows) : 0;
+  const size_t q1 = right > b ? ap_min_size(ap_ceil_div(right - b, s->stride_w), p->pitch) : 0;
+  if (r0 >= r1 || q0 >= q1) {
+    memset(plane, 0, p->plane * sizeof *plane);
+    return;
+  }
+  memset(plane, 0, r0 * p->pitch * sizeof *plane);
+  memset(plane + r1 * p->pitch, 0, (p->rows - r1) * p->pitch * sizeof *plane);
+  for (size_t r = r0; r < r1; r++) {
+    float *row = plane + r * p->pitch;
+    const float *from = x + (r * s->stride_h + a - s->pad_top) * s->w;
+    for (size_t q = 0; q < q0; q++) row[q] = 0;
+    for (size_t q = q1; q < p->pitch; q++) row[q] = 0;
+    copy_row(row + q0, from + (q0 * s->stride_w + b - s->pad_left), q1 - q0, s->stride_w);
   }
 }
 
 /* x: the group's first channel of one image. */
+AP_CLONES
 static void fill_planes(const ap_direct_plan *p, const float *x, float *planes) {
   const ap_conv_shape *s = p->s;
   float *to = planes;
   for (size_t c = 0; c < p->c_group; c++) {
-    for (size_t a = 0; a < s->stride_h; a++) {
-      for (size_t b = 0; b < s->stride_w; b++, to += p->plane) {
-        fill_plane(p, x + c * s->h * s->w, a, b, to);
-      }
+    for (size_t i = 0; i < p->planes; i++, to += p->plane) {
+      fill_plane(p, x + c * s->h * s->w, i / p->columns, i % p->columns, to);
     }
   }
   memset(to, 0, (p->image - (size_t)(to - planes)) * sizeof *to);
@@ -142,28 +161,35 @@ typedef struct {
 static size_t panel_rows_of(const ap_direct_plan *p) { return round_up(p->m, AP_PANEL); }
 
 AP_CLONES
-static void keep_rows(const ap_direct_plan *p, const float *from, float *to, bool accumulate) {
-  for (size_t r = 0; r < p->oh; r++) {
+static void add_to(const float *from, float *to, size_t count) {
+  for (size_t i = 0; i < count; i++) to[i] += from[i];
+}
+
+/* The outputs among the vectors' lanes: all but the end of each channel. */
+static void keep_outputs(const ap_direct_plan *p, const float *wide, float *y, bool accumulate) {
+  for (size_t row = 0; row < p->m; row++, wide += p->out_row, y += p->pixels) {
     if (accumulate) {
-      for (size_t q = 0; q < p->ow; q++) to[r * p->ow + q] += from[r * p->pitch + q];
+      add_to(wide, y, p->pixels);
     } else {
-      for (size_t q = 0; q < p->ow; q++) to[r * p->ow + q] = from[r * p->pitch + q];
+      memcpy(y, wide, p->pixels * sizeof *y);
     }
   }
 }
 
-static void forward_image(void *context, size_t i, size_t worker) {
+static void forward_block(void *context, size_t block, size_t worker) {
   const forward_task *t = context;
   const ap_direct_plan *p = &t->plan;
   const ap_conv_shape *s = p->s;
-  const size_t pixels = p->oh * p->ow;
   const ap_direct_tiles *tiles = ap_direct_tiles_get(0);
-  float *planes = t->scratch[worker], *wide = planes + p->image;
+  const size_t first = block * p->block, n = ap_min_size(p->block, s->n - first);
+  const size_t x_image = s->c_in * s->h * s->w, y_image = s->c_out * p->pixels;
+  float *planes = t->scratch[worker], *wide = planes + p->block * p->image;
   for (size_t group = 0; group < s->groups; group++) {
     const size_t first_row = group * panel_rows_of(p);
-    float *y = t->y + (i * s->c_out + group * p->m) * pixels;
-    fill_planes(p, t->x + (i * s->c_in + group * p->c_group) * s->h * s->w, planes);
-    for (size_t v = 0; v < p->vectors; v += PASS_VECTORS) {
+    const float *x = t->x + first * x_image + group * p->c_group * s->h * s->w;
+    float *y = t->y + first * y_image + group * p->m * p->pixels;
+    for (size_t i = 0; i < n; i++) fill_planes(p, x + i * x_image, planes + i * p->image);
+    for (size_t v = 0; v < n * p->vectors; v += PASS_VECTORS) {
       for (size_t row = 0; row < p->m; row += AP_PANEL) {
         const ap_direct_panel panel = {.planes = planes,
                                        .w = t->panels + (first_row + row) * p->k,
@@ -172,7 +198,7 @@ static void forward_image(void *context, size_t i, size_t worker) {
                                        .in = p->in + v,
                                        .at = p->out + v,
                                        .k = p->k,
-                                       .n_vectors = ap_min_size(PASS_VECTORS, p->vectors - v),
+                                       .n_vectors = ap_min_size(PASS_VECTORS, n * p->vectors - v),
                                        .out_row = p->out_row,
                                        .n_rows = ap_min_size(AP_PANEL, p->m - row),
                                        .out = (p->exact ? y : wide) + row * p->out_row,
@@ -180,8 +206,8 @@ static void forward_image(void *context, size_t i, size_t worker) {
         tiles->panel(&panel);
       }
     }
-    for (size_t row = 0; !p->exact && row < p->m; row++) {
-      keep_rows(p, wide + row * p->out_row, y + row * pixels, t->accumulate);
+    for (size_t i = 0; !p->exact && i < n; i++) {
+      keep_outputs(p, wide + i * p->m * p->out_row, y + i * y_image, t->accumulate);
     }
   }
 }
@@ -209,7 +235,7 @@ static ap_status run_forward(ap_fast_backend *fast, const ap_conv_shape *s, cons
   float *panels, *biases;
   if (st) return st;
   rows = panel_rows_of(p);
-  st = ap_fast_reserve(fast, p->image + (p->exact ? 0 : p->m * p->out_row),
+  st = ap_fast_reserve(fast, p->block * (p->image + (p->exact ? 0 : p->m * p->out_row)),
                        s->groups * rows * (p->k + 1), err);
   if (st) return st;
   panels = fast->shared;
@@ -226,7 +252,7 @@ static ap_status run_forward(ap_fast_backend *fast, const ap_conv_shape *s, cons
   t.panels = panels;
   t.bias = biases;
   t.scratch = fast->scratch;
-  ap_pool_run(fast->pool, s->n, forward_image, &t);
+  ap_pool_run(fast->pool, ap_ceil_div(s->n, p->block), forward_block, &t);
   return AP_OK;
 }
 
@@ -285,7 +311,7 @@ bool ap_direct_suits_filter(const ap_conv_shape *s) {
   if (!possible(s)) return false;
   p = geometry(s);
   return images_per_pass(&p) > 0 &&
-         pays(p.oh * p.ow * p.m * p.k,
+         pays(p.pixels * p.m * p.k,
               p.vectors * AP_LANES * round_up(p.m, AP_TILE_ROWS) * round_up(p.k, AP_TILE_TAPS));
 }
 
@@ -293,13 +319,11 @@ size_t ap_direct_filter_floats(const ap_direct_plan *p) {
   return images_per_pass(p) * (p->image + (p->exact ? 0 : p->m * p->out_row));
 }
 
-/* dy with zeros between the rows, where the planes hold what no output sees. */
-static void spread_rows(const ap_direct_plan *p, const float *dy, float *wide) {
-  memset(wide, 0, p->m * p->out_row * sizeof *wide);
-  for (size_t c = 0; c < p->m; c++) {
-    for (size_t r = 0; r < p->oh; r++) {
-      copy_row(wide + c * p->out_row + r * p->pitch, dy + (c * p->oh + r) * p->ow, p->ow, 1);
-    }
+/* dy with zeros in the lanes that are no outputs. */
+static void widen(const ap_direct_plan *p, const float *dy, float *wide) {
+  for (size_t c = 0; c < p->m; c++, dy += p->pixels, wide += p->out_row) {
+    memcpy(wide, dy, p->pixels * sizeof *wide);
+    memset(wide + p->pixels, 0, (p->out_row - p->pixels) * sizeof *wide);
   }
 }
 
@@ -336,7 +360,7 @@ static void filter_pass(const ap_direct_plan *p, const float *planes, const floa
 void ap_direct_filter_images(const ap_direct_plan *p, const float *x, const float *dy, size_t first,
                              size_t end, float *scratch, float *partial) {
   const ap_conv_shape *s = p->s;
-  const size_t pass = images_per_pass(p), pixels = p->oh * p->ow;
+  const size_t pass = images_per_pass(p), pixels = p->pixels;
   float *wide = scratch + pass * p->image;
   for (size_t i = first; i < end; i += pass) {
     const size_t n = ap_min_size(pass, end - i);
@@ -346,7 +370,7 @@ void ap_direct_filter_images(const ap_direct_plan *p, const float *x, const floa
         const size_t channel = (i + j) * s->c_in + group * p->c_group;
         fill_planes(p, x + channel * s->h * s->w, scratch + j * p->image);
         if (!p->exact) {
-          spread_rows(p, gradient + j * s->c_out * pixels, wide + j * p->m * p->out_row);
+          widen(p, gradient + j * s->c_out * pixels, wide + j * p->m * p->out_row);
         }
       }
       filter_pass(p, scratch, p->exact ? gradient : wide,
