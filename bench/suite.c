@@ -11,6 +11,9 @@ static const ap_suite_network quick_networks[] = {
      .rows = "128",
      .cols = "128",
      .train_epochs = 20,
+     .train_lr = 0.05,
+     .weight_decay = 5e-4,
+     .flip = true,
      .tune_epochs = 1,
      .tune_lr = 0.02,
      .episodes = 400},
@@ -19,7 +22,11 @@ static const ap_suite_network quick_networks[] = {
      .hardware = "ou",
      .rows = "64",
      .cols = "64",
-     .train_epochs = 20,
+     .train_epochs = 16,
+     .train_lr = 0.1,
+     .weight_decay = 2e-4,
+     .crop = 2,
+     .flip = true,
      .tune_epochs = 0.5,
      .tune_lr = 0.05,
      .episodes = 400},
@@ -58,12 +65,16 @@ ap_status ap_suite_find(const char *name, const ap_suite **out, ap_error *err) {
 ap_train_options ap_suite_training(const ap_suite_network *net, const ap_dataset *data) {
   ap_train_options o = ap_train_defaults(data);
   o.epochs = net->train_epochs;
+  o.lr = net->train_lr;
+  o.weight_decay = net->weight_decay;
+  o.crop = net->crop;
+  o.flip = net->flip;
   return o;
 }
 
 ap_train_options ap_suite_recovery(const ap_suite_network *net, const ap_dataset *data,
                                    uint64_t seed) {
-  ap_train_options o = ap_train_defaults(data);
+  ap_train_options o = ap_suite_training(net, data);
   o.epochs = net->tune_epochs;
   o.lr = net->tune_lr;
   o.warmup_epochs = 0.05 * net->tune_epochs;

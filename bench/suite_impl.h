@@ -13,7 +13,10 @@ typedef struct {
   const char *network, *data; /* built-in structure, data set */
   const char *hardware;       /* technology preset */
   const char *rows, *cols;    /* crossbar size put over the preset's */
-  double train_epochs, tune_epochs, tune_lr;
+  double train_epochs, train_lr, weight_decay;
+  size_t crop; /* augmentation, in training and recovery alike */
+  bool flip;
+  double tune_epochs, tune_lr;
   size_t episodes; /* of a searched method */
 } ap_suite_network;
 
