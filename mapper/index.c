@@ -39,15 +39,15 @@ void ap_index_list_end(ap_index_sizes *s) { s->m = s->next = 0; }
 static uint64_t flag_bits(const uint8_t *flags, size_t m) {
   const uint64_t low = 0x7f7f7f7f7f7f7f7fU, gather = 0x0102040810204080U;
   uint64_t bits = 0;
-  for (unsigned byte = 0; byte < 8 && 8 * byte < m; byte++) {
+  for (size_t at = 0; at < 64 && at < m; at += 8) {
     uint64_t eight = 0;
-    if (m - 8 * byte >= 8) {
-      memcpy(&eight, flags + 8 * byte, 8);
+    if (m - at >= 8) {
+      memcpy(&eight, flags + at, 8);
     } else {
-      for (unsigned i = 0; 8 * byte + i < m; i++) eight |= (uint64_t)flags[8 * byte + i] << 8 * i;
+      for (size_t i = 0; at + i < m; i++) eight |= (uint64_t)flags[at + i] << 8 * i;
     }
     eight = ((((eight & low) + low) | eight) & ~low) >> 7; /* 1 in each byte that is not 0 */
-    bits |= (eight * gather >> 56) << 8 * byte;
+    bits |= (eight * gather >> 56) << at;
   }
   return bits;
 }

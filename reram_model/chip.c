@@ -3,10 +3,13 @@
 
 #include "reram_model/cost.h"
 
+static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+
 void ap_chip_table_compute(const ap_tech *tech, ap_chip_table *out) {
   const ap_array_spec *a = ap_tech_array(tech);
   double power[3] = {0}, area[3] = {0}; /* by level: IMA, tile without IMAs, chip without tiles */
-  double arrays = 0, macs = 0, reads = 0, pass_ns = 0, cycle_ns = ap_tech_array_cycle_ns(tech);
+  double arrays = 0, pass_ns = 0, cycle_ns = ap_tech_array_cycle_ns(tech);
+  size_t weights = 0, reads = 0; /* of one array: weights held, reads that cover it */
   memset(out, 0, sizeof *out);
   for (int i = 0; i < (int)AP_PART_COUNT; i++) {
     const ap_component *c = ap_tech_component(tech, (ap_part)i);
@@ -23,11 +26,10 @@ void ap_chip_table_compute(const ap_tech *tech, ap_chip_table *out) {
   out->chip_area_mm2 = out->tiles * out->tile_area_mm2 + area[AP_LEVEL_CHIP];
 
   arrays = out->tiles * ap_tech_imas_per_tile(tech) * ap_tech_arrays_per_ima(tech);
-  macs = (double)(a->rows * (a->cols / ap_array_slices(a)));
-  reads = (double)(((a->rows + a->ou_rows - 1) / a->ou_rows) *
-                   ((a->cols + a->ou_cols - 1) / a->ou_cols));
-  pass_ns = (double)a->activation_bits * reads * cycle_ns;
-  out->peak_gops = 2.0 * macs * arrays / pass_ns;
+  weights = a->rows * (a->cols / ap_array_slices(a));
+  reads = ceil_div(a->rows, a->ou_rows) * ceil_div(a->cols, a->ou_cols);
+  pass_ns = (double)a->activation_bits * (double)reads * cycle_ns;
+  out->peak_gops = 2.0 * (double)weights * arrays / pass_ns;
   out->storage_mib =
       arrays * (double)a->rows * (double)a->cols * (double)a->cell_bits / 8.0 / (1024.0 * 1024.0);
   out->storage_mib_per_mm2 = out->chip_area_mm2 > 0 ? out->storage_mib / out->chip_area_mm2 : 0;

@@ -120,6 +120,7 @@ ap_status ap_cost_layer(const ap_tech *tech, const ap_events *events, const ap_n
   const ap_array_spec *array = ap_tech_array(tech);
   unsigned bits = ap_array_adc_bits(array), reference = ap_tech_adc_reference_bits(tech);
   double adc_energy = 0, adc_area = 0, cycle_ns = 0, reads = 0;
+  uint64_t share = 0; /* of the reads, for each copy */
   memset(out, 0, sizeof *out);
   if (needs->replication == 0) return ap_fail(err, AP_ERR_ARG, "replication is 0, expected >= 1");
   st = ap_adc_law_energy(ap_tech_adc_law(tech), bits, reference, &adc_energy, err);
@@ -137,7 +138,8 @@ ap_status ap_cost_layer(const ap_tech *tech, const ap_events *events, const ap_n
   cycle_ns =
       (double)array->ou_cols / (ap_tech_adcs_per_crossbar(tech) * ap_tech_adc_rate_gsps(tech));
   if (cycle_ns < ap_tech_array_cycle_ns(tech)) cycle_ns = ap_tech_array_cycle_ns(tech);
-  reads = (double)((events->cycles + needs->replication - 1) / needs->replication);
+  share = events->cycles / needs->replication + (events->cycles % needs->replication != 0);
+  reads = (double)share;
   out->latency_us[AP_PART_ARRAY] = reads * ap_tech_array_cycle_ns(tech) / NS_PER_US;
   out->latency_us[AP_PART_ADC] = reads * (cycle_ns - ap_tech_array_cycle_ns(tech)) / NS_PER_US;
   out->peak_power_mw = peak_power(tech, adc_energy, cycle_ns, needs);

@@ -189,12 +189,14 @@ failed:
 }
 
 void ap_entries_release(ap_entries *entries) {
-  for (size_t i = 0; i < entries->count; i++) {
+  for (size_t i = 0; entries->entries && i < entries->count; i++) {
     ap_free(entries->entries[i].section);
     ap_free(entries->entries[i].key);
     ap_free(entries->entries[i].value);
   }
-  for (size_t i = 0; i < entries->n_sections; i++) ap_free(entries->sections[i].name);
+  for (size_t i = 0; entries->sections && i < entries->n_sections; i++) {
+    ap_free(entries->sections[i].name);
+  }
   ap_free(entries->sections);
   ap_free(entries->entries);
   ap_free(entries->file);

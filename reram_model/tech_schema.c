@@ -173,7 +173,8 @@ static double value_of(compiler *c, const ap_entry *entry, const rule *r) {
 }
 
 static const ap_entry *find(compiler *c, const char *section, const char *key) {
-  static const ap_entry nothing = {0};
+  static char none[] = "";
+  static const ap_entry nothing = {none, none, none, 0};
   const ap_entries *e = c->entries;
   for (size_t i = 0; i < e->count; i++) {
     if (strcmp(e->entries[i].key, key) == 0 && strcmp(e->entries[i].section, section) == 0) {

@@ -82,7 +82,7 @@ static void row_vectors_by_hand(void **state) {
   uint8_t kept[40] = {0};
   counted c;
   (void)state;
-  for (int i = 0; i < 10; i++) kept[2 * i] = 1;
+  for (size_t i = 0; i < 10; i++) kept[(size_t)2 * i] = 1;
   kept[39] = 1;
   c = count(&spec, "row-vector", kept, 20, 3, 1);
   assert_int_equal(c.s.ous, 3);
@@ -205,7 +205,7 @@ static void negative_control(void **state) {
   (void)state;
   whole.ou_rows = whole.ou_cols = 128;
   ap_rng_seed(&rng, 5, 0);
-  for (size_t i = 0; i < K * N; i++) single[i] = ap_rng_uniform(&rng) < 0.1;
+  for (size_t i = 0; i < (size_t)K * N; i++) single[i] = ap_rng_uniform(&rng) < 0.1;
   for (size_t i = 0; i < N; i++) columns[i] = i % 10 == 0;
   dense = count(&whole, "dense", NULL, K, N, 1);
   zeros = count(&whole, "unstructured", single, K, N, 1);

@@ -30,11 +30,11 @@ static void make(problem *p, ap_array_spec spec, const char *name, bool is_signe
   ap_rng_seed(&rng, seed, 1);
   p->spec = spec;
   p->is_signed = is_signed;
-  for (size_t i = 0; i < K * N; i++) {
+  for (size_t i = 0; i < (size_t)K * N; i++) {
     int32_t range = ap_array_weight_max(&spec);
     p->w[i] = (int32_t)ap_rng_below(&rng, (size_t)(2 * range) + 1) - range;
   }
-  for (size_t i = 0; i < COUNT * K; i++) {
+  for (size_t i = 0; i < (size_t)COUNT * K; i++) {
     p->x[i] = lo + (int32_t)ap_rng_below(&rng, (size_t)1 << spec.activation_bits);
   }
   if (is_signed) p->x[0] = lo; /* at least one negative input */
@@ -91,21 +91,21 @@ static uint64_t walk(const problem *p, const int32_t *x, int every, int64_t *y) 
 /* Batches of one (population counts), of all (tables), and the noisy reader with next to no noise. */
 static void check_readers(const problem *p, uint64_t *saturated) {
   const ap_device whisper = {.read_noise = 1e-9};
-  int64_t *expected = ap_calloc(COUNT * N, sizeof *expected);
-  int64_t *y = ap_calloc(COUNT * N, sizeof *y);
+  int64_t *expected = ap_calloc((size_t)COUNT * N, sizeof *expected);
+  int64_t *y = ap_calloc((size_t)COUNT * N, sizeof *y);
   ap_datapath_stats stats;
   *saturated = 0;
   for (size_t v = 0; v < COUNT; v++) {
     *saturated += walk(p, p->x + v * K, -1, expected + v * N);
   }
-  memset(y, 0x55, COUNT * N * sizeof *y);
+  memset(y, 0x55, (size_t)COUNT * N * sizeof *y);
   assert_int_equal(ap_datapath_run(p->mapping, p->x, COUNT, y, &stats, NULL), AP_OK);
-  assert_memory_equal(y, expected, COUNT * N * sizeof *y);
+  assert_memory_equal(y, expected, (size_t)COUNT * N * sizeof *y);
   assert_int_equal(stats.saturated, *saturated);
-  memset(y, 0x55, COUNT * N * sizeof *y);
+  memset(y, 0x55, (size_t)COUNT * N * sizeof *y);
   assert_int_equal(ap_datapath_run_device(p->mapping, &whisper, p->x, COUNT, y, &stats, NULL),
                    AP_OK);
-  assert_memory_equal(y, expected, COUNT * N * sizeof *y);
+  assert_memory_equal(y, expected, (size_t)COUNT * N * sizeof *y);
   assert_int_equal(stats.saturated, *saturated);
   for (size_t v = 0; v < SINGLES && !p->is_signed; v++) {
     /* (a batch of one without a negative value would read as unsigned) */
@@ -185,7 +185,7 @@ static double error_of(const problem *p, const ap_device *device) {
   double sum = 0;
   ap_integer_product(p->x, p->w, COUNT, K, N, exact);
   assert_int_equal(ap_datapath_run_device(p->mapping, device, p->x, COUNT, y, NULL, NULL), AP_OK);
-  for (size_t i = 0; i < COUNT * N; i++) {
+  for (size_t i = 0; i < (size_t)COUNT * N; i++) {
     double d = (double)(y[i] - exact[i]);
     sum += d * d;
   }

@@ -91,7 +91,7 @@ static void vectors_cover(void **state) {
         for (size_t n = e.n0; n < e.n1; n++) seen[k * N + n]++;
       }
     }
-    for (size_t w = 0; w < K * N; w++) assert_int_equal(seen[w], times);
+    for (size_t w = 0; w < (size_t)K * N; w++) assert_int_equal(seen[w], times);
   }
 }
 
@@ -117,7 +117,7 @@ static void masks_agree(void **state) {
     kept = ap_calloc(p.count, 1);
     found = ap_calloc(p.count, 1);
     score = ap_calloc(p.count, sizeof *score);
-    for (size_t j = 0; j < K * N; j++) {
+    for (size_t j = 0; j < (size_t)K * N; j++) {
       w[j] = (float)(1 + ap_rng_below(&rng, 5));
       total += (double)w[j] * (double)w[j];
     }
@@ -127,7 +127,7 @@ static void masks_agree(void **state) {
     for (size_t v = 0; v < p.count; v++) kept[v] = ap_rng_uniform(&rng) < 0.6;
     if (g.kind == AP_GRANULARITY_DENSE) kept[0] = 1;
     ap_partition_mask_f32(&p, kept, w);
-    for (size_t j = 0; j < K * N; j++) left += w[j] != 0.0F;
+    for (size_t j = 0; j < (size_t)K * N; j++) left += w[j] != 0.0F;
     assert_int_equal(left, ap_partition_weights_kept(&p, kept));
     ap_partition_kept_f32(&p, w, found);
     if (!is_block) assert_memory_equal(kept, found, p.count);

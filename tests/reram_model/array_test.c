@@ -84,7 +84,7 @@ static void impossible_arrays(void **state) {
   s.adc_bits = 17, refuse(s, "adc_bits is 17"), s = good;
   s.encoding = (ap_encoding)7, refuse(s, "encoding 7"), s = good;
   s.slices = (ap_slices)2, refuse(s, "slices 2"), s = good;
-  s.rows = s.ou_rows = 65536, s.cell_bits = 4, refuse(s, "20 bits"), s = good;
+  s.rows = s.ou_rows = 65536, s.cell_bits = 4, refuse(s, "20 bits");
 }
 
 static void names(void **state) {

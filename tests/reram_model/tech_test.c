@@ -43,12 +43,11 @@ static char *valid_text(void) {
 
 /* Replaces the first `from` by `to` (NULL from: appends). */
 static char *edited(const char *text, const char *from, const char *to) {
-  char *out = ap_calloc(MAX_TEXT + strlen(to), 1);
   const char *at = from ? strstr(text, from) : text + strlen(text);
+  char *out = NULL;
   assert_non_null(at);
-  memcpy(out, text, (size_t)(at - text));
-  strcat(out, to);
-  strcat(out, at + (from ? strlen(from) : 0));
+  out = ap_sprintf("%.*s%s%s", (int)(at - text), text, to, at + (from ? strlen(from) : 0));
+  assert_non_null(out);
   return out;
 }
 
@@ -187,12 +186,10 @@ static void nothing_is_optional(void **state) {
   for (char *line = text; *line;) {
     char *end = strchr(line, '\n');
     if (line[0] != '[') {
-      char *bad = ap_calloc(MAX_TEXT, 1), key[64];
+      char key[64], *bad = ap_sprintf("%.*s%s", (int)(line - text), text, end + 1);
       size_t key_size = strcspn(line, " ");
       memcpy(key, line, key_size);
       key[key_size] = '\0';
-      memcpy(bad, text, (size_t)(line - text));
-      strcat(bad, end + 1);
       refused_at(bad, AP_ERR_FORMAT, 0, key);
       refused_at(bad, AP_ERR_FORMAT, 0, "is missing");
       ap_free(bad);
@@ -206,7 +203,7 @@ static void nothing_is_optional(void **state) {
 
 static void hostile_lines(void **state) {
   char *text = valid_text();
-  char *bad = ap_calloc(2 * MAX_TEXT, 1);
+  char *bad = ap_calloc(MAX_TEXT, 2);
   ap_tech *tech = NULL;
   ap_error err;
   (void)state;
@@ -214,7 +211,7 @@ static void hostile_lines(void **state) {
   refused_at(bad, AP_ERR_FORMAT, 1, "longer than 195 characters");
   refused_at("", AP_ERR_FORMAT, 0, "missing");
   refused_at("\n\n; nothing\n", AP_ERR_FORMAT, 0, "missing");
-  strcpy(bad, text);
+  memcpy(bad, text, strlen(text) + 1);
   *strchr(bad, '=') = '\0'; /* a zero byte inside */
   assert_int_equal(ap_tech_parse(bad, strlen(text), "t.ini", &tech, &err), AP_ERR_FORMAT);
   assert_non_null(strstr(err.text, "t.ini:2: zero byte"));
@@ -289,7 +286,7 @@ static void every_value_is_hashed(void **state) {
  * valid, or it is refused with a text; sanitizers watch. */
 static void random_damage(void **state) {
   enum { ROUNDS = 3000 };
-  char *text = valid_text(), *bad = ap_calloc(2 * MAX_TEXT, 1);
+  char *text = valid_text(), *bad = ap_calloc(MAX_TEXT, 2);
   size_t size = strlen(text);
   int refused = 0;
   ap_rng rng;
