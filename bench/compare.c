@@ -94,14 +94,18 @@ static ap_status open_hardware(const ap_suite_network *network, ap_tech **out, a
   return st;
 }
 
-static ap_status one_network(run *r, const ap_suite_network *network, ap_error *err) {
+static ap_status one_network(run *r, const ap_suite_network *entry, ap_error *err) {
   const ap_compare_options *o = r->options;
+  ap_suite_network own = *entry;
+  const ap_suite_network *network = &own;
   ap_dataset *data = NULL;
   ap_network *net = NULL;
   ap_tech *tech = NULL;
   ap_workbench *bench = NULL;
   ap_cell_tools tools = {0};
-  ap_status st = ap_dataset_open(network->data, &data, err);
+  ap_status st;
+  if (o->data) own.data = o->data;
+  st = ap_dataset_open(network->data, &data, err);
   if (!st) {
     st = ap_trained_network(network, data, o->out, o->backend, o->n_threads, o->train, o->quiet,
                             r->provenance, &net, err);

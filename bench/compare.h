@@ -17,7 +17,8 @@
 AP_EXTERN_C_BEGIN
 
 typedef struct {
-  const char *suite; /* "quick" */
+  const char *suite; /* "quick", "smoke" */
+  const char *data;  /* data set (name or folder) put in place of the suite's; NULL: the suite's */
   const char *out;   /* folder of the results; made if needed */
   double max_loss;   /* absolute, on the selection split */
   uint64_t seed;

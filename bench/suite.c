@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "bench/suite_impl.h"
@@ -32,6 +33,22 @@ static const ap_suite_network quick_networks[] = {
      .episodes = 400},
 };
 
+/* Too little of everything to conclude from: shows that the whole chain works. */
+static const ap_suite_network smoke_networks[] = {
+    {.network = "lenet5",
+     .data = "fashion-mnist",
+     .hardware = "ou",
+     .rows = "128",
+     .cols = "128",
+     .train_epochs = 1,
+     .train_lr = 0.05,
+     .weight_decay = 5e-4,
+     .flip = true,
+     .tune_epochs = 0.05,
+     .tune_lr = 0.02,
+     .episodes = 24},
+};
+
 static const ap_suite_method methods[] = {
     {"dense", "dense", NULL},
     {"filter", "filter", "uniform"},
@@ -49,17 +66,26 @@ static const ap_suite suites[] = {
      .methods = methods,
      .n_methods = sizeof methods / sizeof methods[0],
      .tunings = 5},
+    {.name = "smoke",
+     .networks = smoke_networks,
+     .n_networks = sizeof smoke_networks / sizeof smoke_networks[0],
+     .methods = methods,
+     .n_methods = sizeof methods / sizeof methods[0],
+     .tunings = 2},
 };
 
 ap_status ap_suite_find(const char *name, const ap_suite **out, ap_error *err) {
+  char known[200] = "";
   for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++) {
     if (strcmp(suites[i].name, name) == 0) {
       *out = &suites[i];
       return AP_OK;
     }
+    (void)snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
+                   suites[i].name);
   }
   *out = NULL;
-  return ap_fail(err, AP_ERR_ARG, "unknown suite '%.40s': quick is expected", name);
+  return ap_fail(err, AP_ERR_ARG, "unknown suite '%.40s': one of %s is expected", name, known);
 }
 
 ap_train_options ap_suite_training(const ap_suite_network *net, const ap_dataset *data) {

@@ -18,7 +18,7 @@ static double at(const json_t *object, const char *path) {
     object = json_object_get(object, part);
     path += n + (path[n] == '.');
   }
-  return json_is_number(object) ? json_number_value(object) : NAN;
+  return json_is_number(object) ? json_number_value(object) : (double)NAN;
 }
 
 static const json_t *find(const json_t *cells, const char *network, const char *method) {
@@ -114,7 +114,7 @@ static void put(ap_csv *csv, const json_t *value) {
   if (json_is_string(value)) {
     ap_csv_text(csv, json_string_value(value));
   } else {
-    ap_csv_number(csv, json_is_number(value) ? json_number_value(value) : NAN);
+    ap_csv_number(csv, json_is_number(value) ? json_number_value(value) : (double)NAN);
   }
 }
 
@@ -195,10 +195,9 @@ static ap_status write_csv(const char *dir, const char *name, writer *write, con
 }
 
 /* "1.23" or a dash. */
-static void cell_text(FILE *f, double value, const char *format) {
+static void cell_text(FILE *f, double value, int digits, const char *unit) {
   if (isfinite(value)) {
-    (void)fprintf(f, " | ");
-    (void)fprintf(f, format, value);
+    (void)fprintf(f, " | %.*f%s", digits, value, unit);
   } else {
     (void)fputs(" | -", f);
   }
@@ -218,18 +217,18 @@ static void markdown_network(FILE *f, const json_t *rows, const json_t *first) {
     const json_t *r = json_array_get(rows, i);
     if (strcmp(text(r, "network"), network) != 0) continue;
     (void)fprintf(f, "| %s", text(r, "method"));
-    cell_text(f, 100 * at(r, "accuracy_test"), "%.2f %%");
-    cell_text(f, 100 * at(r, "accuracy_selection"), "%.2f %%");
-    cell_text(f, 100 * at(r, "accuracy_loss"), "%.2f");
-    cell_text(f, 100 * at(r, "oneshot_accuracy_selection"), "%.2f %%");
-    cell_text(f, at(r, "weights_compression"), "%.2fx");
-    cell_text(f, at(r, "macs_compression"), "%.2fx");
-    cell_text(f, at(r, "ous_compression"), "%.2fx");
-    cell_text(f, at(r, "crossbars_compression"), "%.2fx");
-    cell_text(f, at(r, "area_efficiency"), "%.2fx");
-    cell_text(f, at(r, "energy_efficiency"), "%.2fx");
-    cell_text(f, at(r, "index_bits") / 1000, "%.1f");
-    cell_text(f, at(r, "compression_vs_pim"), "%.2fx");
+    cell_text(f, 100 * at(r, "accuracy_test"), 2, " %");
+    cell_text(f, 100 * at(r, "accuracy_selection"), 2, " %");
+    cell_text(f, 100 * at(r, "accuracy_loss"), 2, "");
+    cell_text(f, 100 * at(r, "oneshot_accuracy_selection"), 2, " %");
+    cell_text(f, at(r, "weights_compression"), 2, "x");
+    cell_text(f, at(r, "macs_compression"), 2, "x");
+    cell_text(f, at(r, "ous_compression"), 2, "x");
+    cell_text(f, at(r, "crossbars_compression"), 2, "x");
+    cell_text(f, at(r, "area_efficiency"), 2, "x");
+    cell_text(f, at(r, "energy_efficiency"), 2, "x");
+    cell_text(f, at(r, "index_bits") / 1000, 1, "");
+    cell_text(f, at(r, "compression_vs_pim"), 2, "x");
     (void)fprintf(f, " | %s |\n", at(r, "feasible") > 0 ? "yes" : "no");
   }
 }

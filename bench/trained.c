@@ -1,11 +1,9 @@
-#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
-#include "base/csv.h"
 #include "base/file.h"
 #include "base/progress.h"
-#include "bench/csv_head.h"
 #include "bench/trained_impl.h"
 #include "kernels/backend.h"
 #include "nn/infer.h"
@@ -66,19 +64,41 @@ done:
   return st;
 }
 
+/* A model that an earlier run left here: of this data set, or it is refused. */
+static ap_status load_own(const char *path, const ap_dataset *data, ap_network **net,
+                          ap_error *err) {
+  json_t *metadata = NULL;
+  const char *hash;
+  ap_status st = ap_model_load(path, net, &metadata, err);
+  if (st) return st;
+  hash = json_string_value(json_object_get(metadata, "data_sha256"));
+  if (hash && strcmp(hash, ap_dataset_hash(data)) != 0) {
+    st = ap_fail(err, AP_ERR_ARG,
+                 "%s: trained on other images than %s holds; another folder of results is expected",
+                 path, ap_dataset_name(data));
+    ap_network_destroy(*net);
+    *net = NULL;
+  }
+  json_decref(metadata);
+  return st;
+}
+
 ap_status ap_trained_network(const ap_suite_network *network, const ap_dataset *data,
                              const char *out, const char *backend, size_t n_threads, bool anew,
                              bool quiet, const json_t *provenance, ap_network **net,
                              ap_error *err) {
   char *folder = ap_path_join(out, "models");
   char *name = ap_sprintf("%s_%s", network->network, network->data);
-  char *path = folder && name ? ap_sprintf("%s/%s.apm", folder, name) : NULL;
+  char *path = NULL;
   ap_error missing;
-  ap_status st = path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "model path");
+  ap_status st = AP_OK;
+  for (char *c = name; c && *c; c++) *c = *c == '/' ? '-' : *c;
+  path = folder && name ? ap_sprintf("%s/%s.apm", folder, name) : NULL;
+  if (!path) st = ap_fail(err, AP_ERR_MEMORY, "model path");
   *net = NULL;
   if (st) goto done;
   if (ap_file_exists(path)) {
-    st = ap_model_load(path, net, NULL, err);
+    st = load_own(path, data, net, err);
     goto done;
   }
   if (!anew) {

@@ -8,9 +8,9 @@
 #include "bench/suite_impl.h"
 #include "nn/network.h"
 
-/* In this order: OUT/models/NETWORK_DATA.apm (an earlier run's); unless `anew`, the shipped model of
- * that name; else it is trained with the suite's recipe, checkpointed, and kept in OUT/models with its
- * log. */
+/* In this order: OUT/models/NETWORK_DATA.apm (an earlier run's; ARG if it was trained on other
+ * images); unless `anew`, the shipped model of that name; else it is trained with the suite's recipe,
+ * checkpointed, and kept in OUT/models. A '/' in the data set's name becomes '-'. */
 AP_NODISCARD ap_status ap_trained_network(const ap_suite_network *network, const ap_dataset *data,
                                           const char *out, const char *backend, size_t n_threads,
                                           bool anew, bool quiet, const json_t *provenance,

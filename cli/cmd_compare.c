@@ -39,7 +39,10 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   ap_text_list pruners = {0};
   bool no_plots = false, help = false;
   ap_option options[] = {
-      {"suite", "NAME", "quick (default)", AP_OPTION_TEXT, &o.suite, 0, 0},
+      {"suite", "NAME", "quick (default); smoke: about a minute, to see that all works",
+       AP_OPTION_TEXT, &o.suite, 0, 0},
+      {"data", "NAME|DIR", "data set to use in place of the suite's", AP_OPTION_TEXT, &o.data, 0,
+       0},
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
       {"max-loss", "L", "accuracy that may be lost, absolute (default 0.01)", AP_OPTION_NUMBER,
        &o.max_loss, 0, 1},
