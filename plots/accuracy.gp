@@ -9,10 +9,13 @@ load system("dirname '" . home . "'") . "/common.gp"
 if (empty) { exit }
 
 data_of = ""
-see_data(n, d) = (data_of = holds(data_of, n . "@" . d) ? data_of : data_of . " " . n . "@" . d, 0)
-stats path using (see_data(strcol("network"), strcol("data"))) nooutput
+see_data(w) = (data_of = holds(data_of, w) ? data_of : data_of . " " . w, 0)
+stats path using (see_data(strcol("network") . "@" . strcol("data") . ",~" . \
+                           strcol("crossbar"))) nooutput
 pair(n) = word(data_of, place(networks, n))
-data(n) = substr(pair(n), strlen(n) + 2, strlen(pair(n)))
+behind(w, i) = substr(w, i, strlen(w))
+tail(n) = behind(pair(n), strlen(n) + 2)
+data(n) = tail(n)[1 : strstrt(tail(n), "~") - 1] . " " . behind(tail(n), strstrt(tail(n), "~") + 1)
 
 percent(n, c) = strcol("network") eq n ? 100 * column(c) : NaN
 row(n) = n_methods - place(methods, strcol("method"))
@@ -46,7 +49,7 @@ do for [i = 1 : n_networks] {
   set rmargin at screen left_share + i * panel_share - 34.0 / width
   set tmargin at screen 1 - 96.0 / height
   set bmargin at screen 1 - (96.0 + 36 * n_methods) / height
-  set title "{/:Bold " . n . "}, " . data(n) . ", test set" offset 0, -0.6 textcolor rgb ink
+  set title "{/:Bold " . n . "}, " . data(n) . " crossbars" offset 0, -0.6 textcolor rgb ink
   set xrange [low - 0.12 * span : high + 0.3 * span]
   set yrange [-0.6 : n_methods - 0.4]
   set format x "%g %%"

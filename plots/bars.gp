@@ -10,10 +10,13 @@ load plots . "/common.gp"
 if (empty) { exit }
 
 data_of = ""
-see_data(n, d) = (data_of = holds(data_of, n . "@" . d) ? data_of : data_of . " " . n . "@" . d, 0)
-stats path using (see_data(strcol("network"), strcol("data"))) nooutput
+see_data(w) = (data_of = holds(data_of, w) ? data_of : data_of . " " . w, 0)
+stats path using (see_data(strcol("network") . "@" . strcol("data") . ",~" . \
+                           strcol("crossbar"))) nooutput
 pair(n) = word(data_of, place(networks, n))
-data(n) = substr(pair(n), strlen(n) + 2, strlen(pair(n)))
+behind(w, i) = substr(w, i, strlen(w))
+tail(n) = behind(pair(n), strlen(n) + 2)
+data(n) = tail(n)[1 : strstrt(tail(n), "~") - 1] . " " . behind(tail(n), strstrt(tail(n), "~") + 1)
 
 amount(n, c) = strcol("network") eq n ? column(c) : NaN
 row(n) = n_methods - place(methods, strcol("method"))

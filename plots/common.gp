@@ -59,7 +59,10 @@ height = empty ? 200 : figure_height(n_networks, n_methods)
 # Lines "# key: text" on top of the file.
 note(key) = system("sed -n 's/^# " . key . ": //p' '" . path . "' | head -n 1")
 limit = real("0" . note("max_loss"))
-if (limit == 0) limit = 0.01
+if (limit == 0) {
+  limit = real("0" . system("sed -n 's/^# command:.*--max-loss[= ]\\([0-9.]*\\).*/\\1/p' '" . path . "'"))
+}
+if (limit == 0) { limit = 0.01 } # the command's default
 limit_text = sprintf("%.3g", 100 * limit) . (limit == 0.01 ? " point" : " points")
 commit = note("commit")
 small_print = "drawn from " . file . (strlen(commit) ? ", commit " . commit[1:12] : "")

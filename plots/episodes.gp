@@ -27,7 +27,7 @@ panel_share = (1 - left_share - 10.0 / width) / n_networks
 set label 1 "{/:Bold=14 The search: one policy an episode, judged without fine-tuning}" \
     at screen 0.5, screen 1 - 22.0 / height center textcolor rgb ink
 set label 2 "points: candidates (search split); lines: best so far, for compression among those " . \
-    "within the accuracy-loss limit" at screen 0.5, screen 1 - 44.0 / height center \
+    "within the search's loss limit" at screen 0.5, screen 1 - 44.0 / height center \
     font ",9.5" textcolor rgb 0x606060
 set label 3 small_print at screen 0.995, screen 9.0 / height right font ",7.5" \
     textcolor rgb 0x808080

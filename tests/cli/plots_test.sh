@@ -27,14 +27,14 @@ draw() { # folder: all figures; fails where gnuplot says "error" or draws nothin
 
 table() { # methods: table.csv of two networks
   echo "# commit: 0123456789abcdef"
-  echo "# max_loss: 0.01"
-  echo "network,data,method,dense_accuracy_test,accuracy_test,crossbars_compression,\
+  echo "# command: autoprune compare --max-loss 0.02 --out x"
+  echo "network,data,method,crossbar,dense_accuracy_test,accuracy_test,crossbars_compression,\
 compression_vs_pim,area_efficiency,area_efficiency_vs_pim,energy_efficiency,\
 energy_efficiency_vs_pim,feasible"
   for network in lenet5 resnet8; do
     i=1
     for method in "$@"; do
-      echo "$network,fashion-mnist,$method,0.91,0.90$i,$i.5,1.$i,$i.25,1.$i,$i.1,1.$i,$((i % 4 > 0))"
+      echo "$network,fashion-mnist,$method,128x128,0.91,0.90$i,$i.5,1.$i,$i.25,1.$i,$i.1,1.$i,$((i % 4 > 0))"
       i=$((i + 1))
     done
   done
@@ -64,7 +64,7 @@ table dense filter pim-prune row-vector column-vector random auto-prune > full/t
 } > full/layers.csv
 draw full
 # what is drawn is what the tables say
-for text in "AUTO-PRUNE (DDPG)" "7.50×" "paper: up to 3.3×" "commit 0123456789ab"; do
+for text in "AUTO-PRUNE (DDPG)" "7.50×" "paper: up to 3.3×" "at most 2 points" "128x128" "commit 0123456789ab"; do
   grep -q -F -e "$text" full/figures/compression.svg || {
     echo "compression.svg does not say: $text"
     exit 1
