@@ -1,10 +1,12 @@
 #include "agent/ddpg.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 
 #define N_NETS 4
+static const float least_room = 1e-6f; /* keeps a division by it finite */
 /* Random streams of one seed: episodes use 0, 1, ... (search_ddpg.c); these are out of their way.
  */
 #define STREAM_INIT ((uint64_t)1 << 62)
@@ -12,7 +14,7 @@
 
 struct ap_ddpg {
   size_t n_features, batch;
-  bool bootstrap;
+  bool bootstrap, invert;
   ap_sampler sampler;
   double actor_rate, critic_rate, tau, discount, baseline_rate;
   ap_mlp *nets[N_NETS]; /* actor, critic, and the targets of both */
@@ -42,6 +44,7 @@ ap_status ap_ddpg_create(const ap_search_options *o, size_t n_features, size_t m
   d->n_features = f;
   d->batch = o->batch;
   d->bootstrap = o->bootstrap;
+  d->invert = o->invert_gradients;
   d->sampler = o->sampler;
   d->actor_rate = o->actor_rate;
   d->critic_rate = o->critic_rate;
@@ -129,7 +132,12 @@ double ap_ddpg_actor_gradient(ap_ddpg *d, size_t n, const float *states) {
     d->slopes[i] = -1 / (float)n;
   }
   ap_mlp_backward(d->nets[CRITIC], n, d->pairs, d->slopes, false, d->d_pairs);
-  for (size_t i = 0; i < n; i++) d->slopes[i] = d->d_pairs[i * (f + 1) + f];
+  for (size_t i = 0; i < n; i++) {
+    float slope = d->d_pairs[i * (f + 1) + f], a = d->actions[i];
+    /* backward multiplies by a (1 - a); what remains is 1 - a for a rise of a, and a for a fall. */
+    if (d->invert) slope /= fmaxf(slope < 0 ? a : 1 - a, least_room);
+    d->slopes[i] = slope;
+  }
   ap_mlp_backward(d->nets[ACTOR], n, states, d->slopes, true, NULL);
   return -sum / (double)n;
 }

@@ -14,8 +14,8 @@ AP_EXTERN_C_BEGIN
 
 typedef struct ap_ddpg ap_ddpg;
 
-/* Of `options` it reads seed, hidden, batch, replay (not AUTO), bootstrap, sampler, the rates, tau,
- * discount, baseline_rate. max_states: most states in one call of act. Errors: ARG, MEMORY. */
+/* Of `options` it reads seed, hidden, batch, replay (not AUTO), bootstrap, invert_gradients, sampler,
+ * the rates, tau, discount, baseline_rate. max_states: most states in one call of act. Errors: ARG, MEMORY. */
 AP_NODISCARD ap_status ap_ddpg_create(const ap_search_options *options, size_t n_features,
                                       size_t max_states, ap_ddpg **out, ap_error *err);
 void ap_ddpg_destroy(ap_ddpg *agent); /* NULL is allowed */
@@ -32,7 +32,8 @@ ap_replay *ap_ddpg_replay(ap_ddpg *agent);
 void ap_ddpg_update(ap_ddpg *agent, double *critic_loss, double *actor_loss);
 
 /* Derivative of the actor's loss by its parameters and the critic's action slope, on given states,
- * left in the actor's gradient: what update follows. Public for its check against differences.
+ * left in the actor's gradient: what update follows (with invert_gradients: bent, see searcher.h). Public for its check against
+ * differences.
  * Returns the loss. n <= batch. */
 double ap_ddpg_actor_gradient(ap_ddpg *agent, size_t n, const float *states);
 ap_mlp *ap_ddpg_actor(ap_ddpg *agent);  /* owned by the agent */

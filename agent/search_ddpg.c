@@ -20,9 +20,14 @@ typedef struct {
   ap_rng *rngs;   /* parallel */
 } ddpg;
 
-/* Ten times AMC's rate for the actor: with some hundred episodes and the reward itself as the critic's
- * target it got nearer to known optima (docs/SEARCH.md). */
-static void defaults(ap_search_options *o) { o->actor_rate = 1e-3; }
+/* With some hundred episodes, AMC's agent learns too little, or runs into a = 1 (keep all), where a
+ * sigmoid has no slope left to come back by. These three mended it on problems with known optima;
+ * the measurements are in docs/SEARCH.md. */
+static void defaults(ap_search_options *o) {
+  o->actor_rate = 1e-3;
+  o->updates_per_step = 3;
+  o->invert_gradients = true;
+}
 
 static void paper_defaults(ap_search_options *o) {
   o->keep_min = 0.2;
@@ -124,7 +129,7 @@ static void learn(void *self, size_t first, size_t n, const double *executed,
       ap_replay_add(ap_ddpg_replay(d->agent), &step);
     }
   }
-  updates = (ready < n ? ready : n) * d->options->updates;
+  updates = (ready < n ? ready : n) * d->options->updates_per_step * steps;
   for (size_t u = 0; u < updates; u++) {
     double c, a;
     ap_ddpg_update(d->agent, &c, &a);

@@ -15,7 +15,7 @@ typedef struct {
   const char *name;
   double value;
 } setting;
-#define N_SETTINGS 26
+#define N_SETTINGS 27
 
 /* Everything that changes the course of a search. */
 static void settings(const ap_search *s, setting out[N_SETTINGS]) {
@@ -34,11 +34,12 @@ static void settings(const ap_search *s, setting out[N_SETTINGS]) {
       {"noise decay", o->sigma_decay},
       {"stored action", (double)o->store_executed},
       {"bootstrap", (double)o->bootstrap},
+      {"inverted gradients", (double)o->invert_gradients},
       {"sampler", (double)o->sampler},
       {"hidden units", (double)o->hidden},
       {"batch", (double)o->batch},
       {"replay", (double)o->replay},
-      {"updates per episode", (double)o->updates},
+      {"updates per step", (double)o->updates_per_step},
       {"actor learning rate", o->actor_rate},
       {"critic learning rate", o->critic_rate},
       {"tau", o->tau},

@@ -53,7 +53,7 @@ ap_status ap_search_options_default(const char *name, ap_search_options *out, ap
       .hidden = 300,
       .batch = 64,
       .replay = AP_SEARCH_AUTO,
-      .updates = AP_SEARCH_AUTO,
+      .updates_per_step = 1,
       .actor_rate = 1e-4,
       .critic_rate = 1e-3,
       .tau = 0.01,
@@ -96,7 +96,7 @@ static ap_status check_options(const ap_search_options *o, ap_error *err) {
       {"hidden units", (double)o->hidden, 1, false, 65536},
       {"batch", (double)o->batch, 1, false, 65536},
       {"replay", (double)o->replay, 1, false, 1e9},
-      {"updates per episode", (double)o->updates, 1, false, 1e6},
+      {"updates per step", (double)o->updates_per_step, 1, false, 1e6},
       {"actor learning rate", o->actor_rate, 0, true, 1},
       {"critic learning rate", o->critic_rate, 0, true, 1},
       {"tau", o->tau, 0, true, 1},
@@ -118,7 +118,6 @@ static ap_status check_options(const ap_search_options *o, ap_error *err) {
 static void resolve(ap_search_options *o, const ap_env *env) {
   if (o->warmup == AP_SEARCH_AUTO) o->warmup = o->episodes / 4;
   if (o->replay == AP_SEARCH_AUTO) o->replay = 100 * env->n_steps;
-  if (o->updates == AP_SEARCH_AUTO) o->updates = env->n_steps;
 }
 
 static ap_status result_create(size_t capacity, size_t n_steps, ap_search_result **out,

@@ -35,10 +35,12 @@ typedef struct {
   bool store_executed; /* the critic learns on the executed action (else on the wish) */
   bool bootstrap;      /* critic target r + discount * Q'(next) (else the episode's reward) */
   ap_sampler sampler;
-  size_t hidden;                  /* units in each of the two hidden layers */
-  size_t batch;                   /* transitions in one update */
-  size_t replay;                  /* transitions kept; AUTO: 100 per step */
-  size_t updates;                 /* per episode; AUTO: one per step */
+  size_t hidden;           /* units in each of the two hidden layers */
+  size_t batch;            /* transitions in one update */
+  size_t replay;           /* transitions kept; AUTO: 100 per step */
+  size_t updates_per_step; /* mini-batches learned per episode and step, > 0 */
+  bool invert_gradients;   /* the slope of the actor's sigmoid is replaced by the room left in the
+                              direction of the change, so that 0 and 1 can be left again */
   double actor_rate, critic_rate; /* Adam's learning rates */
   double tau;           /* target networks follow by this fraction at each update, (0,1] */
   double discount;      /* [0,1] */

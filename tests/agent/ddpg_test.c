@@ -91,6 +91,7 @@ static void actor_gradient_goes_through_the_critic(void **state) {
   ap_rng rng;
   ap_ddpg *d;
   (void)state;
+  o.invert_gradients = false;
   assert_int_equal(ap_ddpg_create(&o, FEATURES, 1, &d, NULL), AP_OK);
   ap_rng_seed(&rng, 2, 0);
   for (size_t i = 0; i < 7 * FEATURES; i++) states[i] = (float)ap_rng_uniform(&rng);
@@ -120,6 +121,36 @@ static void actor_gradient_goes_through_the_critic(void **state) {
   }
   assert_true(largest > 1e-3); /* else the tolerance would say nothing */
   ap_ddpg_destroy(d);
+}
+
+/* One state, so that the output bias has gradient slope * a (1 - a), or, inverted, slope times the room
+ * left: both ways, and far up the sigmoid. */
+static void inverted_gradients_leave_room(void **state) {
+  const float x[FEATURES] = {0.3f, 0.6f, 0.1f, 0.9f};
+  (void)state;
+  for (int sign = -1; sign <= 1; sign += 2) {
+    double gradient[2], a = 0;
+    for (int inverted = 0; inverted < 2; inverted++) {
+      ap_search_options o = small();
+      float action;
+      ap_ddpg *d;
+      o.invert_gradients = inverted;
+      assert_int_equal(ap_ddpg_create(&o, FEATURES, 1, &d, NULL), AP_OK);
+      *ap_mlp_parameter(ap_ddpg_actor(d), 2, HIDDEN, 0) = 7;
+      for (size_t j = 0; j < HIDDEN; j++) { /* a critic that rises or falls with the action */
+        *ap_mlp_parameter(ap_ddpg_critic(d), 0, FEATURES, j) = 2;
+        for (size_t k = 0; k < HIDDEN; k++) *ap_mlp_parameter(ap_ddpg_critic(d), 1, k, j) = 1;
+        *ap_mlp_parameter(ap_ddpg_critic(d), 2, j, 0) = (float)sign;
+      }
+      ap_ddpg_act(d, 1, x, &action);
+      a = (double)action;
+      (void)ap_ddpg_actor_gradient(d, 1, x);
+      gradient[inverted] = (double)ap_mlp_gradient(ap_ddpg_actor(d), 2, HIDDEN, 0);
+      ap_ddpg_destroy(d);
+    }
+    assert_true(a > 0.998 && gradient[0] * sign < 0);
+    assert_near(gradient[1] / gradient[0], sign > 0 ? 1 / a : 1 / (1 - a), sign > 0 ? 1e-3 : 1);
+  }
 }
 
 /* One state, one action, one reward: with one stored step that ends its episode and no baseline, the
@@ -241,6 +272,7 @@ int main(void) {
       cmocka_unit_test(replay_keeps_the_newest),
       cmocka_unit_test(sampler_histograms),
       cmocka_unit_test(actor_gradient_goes_through_the_critic),
+      cmocka_unit_test(inverted_gradients_leave_room),
       cmocka_unit_test(critic_learns_the_reward),
       cmocka_unit_test(bootstrapping_adds_what_follows),
       cmocka_unit_test(a_saved_agent_continues_equally_and_allocates_nothing),
