@@ -38,6 +38,10 @@ void ap_csv_number(ap_csv *csv, double value) {
   char text[40] = "";
   begin_field(csv);
   if (isnan(value)) return;
+  if (fabs(value) < 1e15 && value == floor(value)) { /* whole numbers without an exponent */
+    (void)fprintf(csv->file, "%.0f", value);
+    return;
+  }
   for (int digits = 1; digits <= 17; digits++) {
     (void)snprintf(text, sizeof text, "%.*g", digits, value);
     if (strtod(text, NULL) == value) break;
