@@ -44,8 +44,8 @@ typedef void ap_train_observer(void *context, const ap_train_report *report);
  *               this run (options, data, structure), training goes on from it with the same result
  *               as if it had not stopped; removed at the end
  *   observer    NULL, or called about once a second and at every epoch's end (step == epoch end)
- * Errors: ARG (batch 0, epochs < 0, wrong input shape), FORMAT (a foreign checkpoint), INTERNAL when
- * the loss is not finite (names epoch and step), INTERRUPTED. */
+ * On an error net is as it was. Errors: ARG (batch 0, epochs < 0, wrong input shape), FORMAT (a foreign
+ * checkpoint), INTERNAL when the loss is not finite (names epoch and step), INTERRUPTED. */
 AP_NODISCARD ap_status ap_train(ap_backend *be, ap_network *net, const ap_dataset *data,
                                 const ap_train_options *options, const float *const *masks,
                                 const char *checkpoint, ap_train_observer *observer, void *context,

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "nn/train_impl.h"
@@ -16,9 +17,12 @@ ap_train_options ap_train_defaults(const ap_dataset *data) {
                               .momentum = 0.9,
                               .weight_decay = 5e-4,
                               .seed = 1};
+  /* Clothes may be mirrored, digits and unknown images may not. */
+  if (strcmp(ap_dataset_name(data), "fashion-mnist") == 0) options.flip = true;
   if (info.channels == 3) {
     options.epochs = 60;
     options.lr = 0.1;
+    options.weight_decay = 1e-4; /* the networks meant for it are small */
     options.warmup_epochs = 2;
     options.crop = 4;
     options.flip = true;
