@@ -50,57 +50,101 @@ INLINE const float *residual_channel(const packed_tile *t, size_t c) {
   return t->residual + source * t->residual_channel;
 }
 
+/* One entry of a list: rows x columns inputs times `width` weights. */
+INLINE void list_entry(const float *in, const packed_word *e, vec *acc, const int width,
+                       const int rows, const int columns, size_t in_row, const size_t in_column) {
+  const float *x = pin(in + e->offset);
+#pragma GCC unroll 4
+  for (int r = 0; r < rows; ++r) {
+    const float *row = r == 0 ? x : pin(x + (size_t)r * in_row);
+#pragma GCC unroll 8
+    for (int c = 0; c < columns; ++c) {
+      const vec v = load(row + (size_t)c * in_column);
+#pragma GCC unroll 8
+      for (int k = 0; k < width; ++k) acc[(k * rows + r) * columns + c] += v * e[1 + k].weight;
+    }
+  }
+}
+
+INLINE void list_start(const ap_packed_weights *w, size_t list, vec *acc, const int width,
+                       const int pixels) {
+#pragma GCC unroll 8
+  for (int k = 0; k < width; ++k) {
+    const vec bias = splat(w->bias[list * (size_t)width + (size_t)k]);
+#pragma GCC unroll 32
+    for (int p = 0; p < pixels; ++p) acc[k * pixels + p] = bias;
+  }
+}
+
+INLINE void list_store(const packed_tile *t, size_t lane, size_t list, const vec *acc,
+                       const int width, const int rows, const int columns) {
+#pragma GCC unroll 8
+  for (int k = 0; k < width; ++k) {
+    const size_t channel = list * (size_t)width + (size_t)k;
+    if (channel >= t->n_out) break;
+    const float *residual = residual_channel(t, channel);
+    float *out = t->out + channel * t->out_channel + lane;
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+      for (int c = 0; c < columns; ++c) {
+        vec v = acc[(k * rows + r) * columns + c];
+        if (residual)
+          v += load(residual + (size_t)r * t->residual_row + (size_t)c * t->residual_column + lane);
+        store(out + (size_t)r * t->out_row + (size_t)c * LANES, clip(v, t->low, t->high));
+      }
+    }
+  }
+}
+
 /* LISTn: `width` output channels x rows x columns of pixels. */
 INLINE void list_body(const packed_tile *t, const int width, const int rows, const int columns,
                       const size_t in_column) {
-  const ap_packed_weights *weights = t->weights;
-  const size_t n_lists = weights->n_lists, in_row = t->in_row;
-  const size_t entry_words = (size_t)width + 1;
+  const ap_packed_weights *w = t->weights;
+  const size_t n_lists = w->n_lists, in_row = t->in_row, words = (size_t)width + 1;
+  const int size = width * rows * columns; /* accumulators of a list */
   for (size_t lane = 0; lane < LANES; lane += VECTOR) {
-    for (size_t list = 0; list < n_lists; ++list) {
-      const float *in = t->in + lane;
-      const packed_word *e = weights->words + weights->start[list] * entry_words;
-      const packed_word *end = weights->words + weights->start[list + 1] * entry_words;
-      const size_t first = list * (size_t)width;
+    const float *in = t->in + lane;
+    size_t list = 0;
+    /* A small tile alone would wait for its own sums: four lists take turns. */
+    for (; 4 * size <= ACCUMULATORS && list + 4 <= n_lists; list += 4) {
       vec acc[ACCUMULATORS];
-#pragma GCC unroll 8
-      for (int k = 0; k < width; ++k) {
-        const vec bias = splat(weights->bias[first + (size_t)k]);
-#pragma GCC unroll 32
-        for (int p = 0; p < rows * columns; ++p) acc[k * rows * columns + p] = bias;
+      const size_t *start = w->start + list;
+      const packed_word *a = w->words + start[0] * words, *b = w->words + start[1] * words;
+      const packed_word *c = w->words + start[2] * words, *d = w->words + start[3] * words;
+      const packed_word *const a_end = b, *const b_end = c, *const c_end = d;
+      const packed_word *const d_end = w->words + start[4] * words;
+      list_start(w, list, acc, width, rows * columns);
+      list_start(w, list + 1, acc + size, width, rows * columns);
+      list_start(w, list + 2, acc + 2 * size, width, rows * columns);
+      list_start(w, list + 3, acc + 3 * size, width, rows * columns);
+      for (; a != a_end && b != b_end && c != c_end && d != d_end;
+           a += words, b += words, c += words, d += words) {
+        list_entry(in, a, acc, width, rows, columns, in_row, in_column);
+        list_entry(in, b, acc + size, width, rows, columns, in_row, in_column);
+        list_entry(in, c, acc + 2 * size, width, rows, columns, in_row, in_column);
+        list_entry(in, d, acc + 3 * size, width, rows, columns, in_row, in_column);
       }
-      for (; e != end; e += entry_words) {
-        const float *x = pin(in + e->offset);
-#pragma GCC unroll 4
-        for (int r = 0; r < rows; ++r) {
-          const float *row = r == 0 ? x : pin(x + (size_t)r * in_row);
-#pragma GCC unroll 8
-          for (int c = 0; c < columns; ++c) {
-            const vec v = load(row + (size_t)c * in_column);
-#pragma GCC unroll 8
-            for (int k = 0; k < width; ++k)
-              acc[(k * rows + r) * columns + c] += v * e[1 + k].weight;
-          }
-        }
-      }
-#pragma GCC unroll 8
-      for (int k = 0; k < width; ++k) {
-        const size_t channel = first + (size_t)k;
-        if (channel >= t->n_out) break;
-        const float *residual = residual_channel(t, channel);
-        float *out = t->out + channel * t->out_channel + lane;
-#pragma GCC unroll 4
-        for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-          for (int c = 0; c < columns; ++c) {
-            vec v = acc[(k * rows + r) * columns + c];
-            if (residual)
-              v += load(residual + (size_t)r * t->residual_row + (size_t)c * t->residual_column +
-                        lane);
-            store(out + (size_t)r * t->out_row + (size_t)c * LANES, clip(v, t->low, t->high));
-          }
-        }
-      }
+      for (; a != a_end; a += words)
+        list_entry(in, a, acc, width, rows, columns, in_row, in_column);
+      for (; b != b_end; b += words)
+        list_entry(in, b, acc + size, width, rows, columns, in_row, in_column);
+      for (; c != c_end; c += words)
+        list_entry(in, c, acc + 2 * size, width, rows, columns, in_row, in_column);
+      for (; d != d_end; d += words)
+        list_entry(in, d, acc + 3 * size, width, rows, columns, in_row, in_column);
+      list_store(t, lane, list, acc, width, rows, columns);
+      list_store(t, lane, list + 1, acc + size, width, rows, columns);
+      list_store(t, lane, list + 2, acc + 2 * size, width, rows, columns);
+      list_store(t, lane, list + 3, acc + 3 * size, width, rows, columns);
+    }
+    for (; list < n_lists; ++list) {
+      vec acc[ACCUMULATORS];
+      const packed_word *e = w->words + w->start[list] * words;
+      const packed_word *end = w->words + w->start[list + 1] * words;
+      list_start(w, list, acc, width, rows * columns);
+      for (; e != end; e += words) list_entry(in, e, acc, width, rows, columns, in_row, in_column);
+      list_store(t, lane, list, acc, width, rows, columns);
     }
   }
 }
@@ -244,20 +288,22 @@ static bool nonzero(const float *row, size_t n, uint64_t *bits) {
   static void LIST_NAME(w, r, c, s)(const packed_tile *t) { \
     if (FITS(w, r, c)) list_body(t, w, r, c, step);         \
   }
-#define LIST_COLUMNS(w, r)                                                                         \
-  LIST_KERNEL(w, r, 1, 0, t->in_column)                                                            \
-  LIST_KERNEL(w, r, 1, 1, LANES)                                                                   \
-  LIST_KERNEL(w, r, 2, 1, LANES)                                                                   \
-  LIST_KERNEL(w, r, 3, 1, LANES) LIST_KERNEL(w, r, 4, 1, LANES) LIST_KERNEL(w, r, 5, 1, LANES)     \
-      LIST_KERNEL(w, r, 6, 1, LANES) LIST_KERNEL(w, r, 7, 1, LANES) LIST_KERNEL(w, r, 8, 1, LANES) \
-          LIST_KERNEL(w, r, 1, 2, 2 * LANES) LIST_KERNEL(w, r, 2, 2, 2 * LANES)                    \
-              LIST_KERNEL(w, r, 3, 2, 2 * LANES) LIST_KERNEL(w, r, 4, 2, 2 * LANES)                \
-                  LIST_KERNEL(w, r, 5, 2, 2 * LANES) LIST_KERNEL(w, r, 6, 2, 2 * LANES)            \
+#define LIST_COLUMNS(w, r)                                                                     \
+  LIST_KERNEL(w, r, 1, 0, t->in_column)                                                        \
+  LIST_KERNEL(w, r, 1, 1, LANES)                                                               \
+  LIST_KERNEL(w, r, 2, 1, LANES)                                                               \
+  LIST_KERNEL(w, r, 3, 1, LANES)                                                               \
+  LIST_KERNEL(w, r, 4, 1, LANES) LIST_KERNEL(w, r, 5, 1, LANES) LIST_KERNEL(w, r, 6, 1, LANES) \
+      LIST_KERNEL(w, r, 7, 1, LANES) LIST_KERNEL(w, r, 8, 1, LANES)                            \
+          LIST_KERNEL(w, r, 1, 2, 2 * LANES) LIST_KERNEL(w, r, 2, 2, 2 * LANES)                \
+              LIST_KERNEL(w, r, 3, 2, 2 * LANES) LIST_KERNEL(w, r, 4, 2, 2 * LANES)            \
+                  LIST_KERNEL(w, r, 5, 2, 2 * LANES) LIST_KERNEL(w, r, 6, 2, 2 * LANES)        \
                       LIST_KERNEL(w, r, 7, 2, 2 * LANES) LIST_KERNEL(w, r, 8, 2, 2 * LANES)
 #define LIST_ROWS(w) LIST_COLUMNS(w, 1) LIST_COLUMNS(w, 2) LIST_COLUMNS(w, 3) LIST_COLUMNS(w, 4)
 LIST_ROWS(1)
 LIST_ROWS(2)
-LIST_ROWS(4) LIST_ROWS(8)
+LIST_ROWS(4)
+LIST_ROWS(8)
 
 #define KERNEL(r, c, s)                                                                   \
   static void kernel_##r##_##c##_##s(const packed_tile *t) {                              \
@@ -275,9 +321,10 @@ LIST_ROWS(4) LIST_ROWS(8)
 #define EDGE_ALL(r, c)                                                                     \
   EDGE(r, c, 0, 1)                                                                         \
   EDGE(r, c, 0, 2)                                                                         \
-  EDGE(r, c, 0, 3) EDGE(r, c, 1, 0) EDGE(r, c, 1, 1) EDGE(r, c, 1, 2) EDGE(r, c, 1, 3)     \
-      EDGE(r, c, 2, 0) EDGE(r, c, 2, 1) EDGE(r, c, 2, 2) EDGE(r, c, 2, 3) EDGE(r, c, 3, 0) \
-          EDGE(r, c, 3, 1) EDGE(r, c, 3, 2) EDGE(r, c, 3, 3)
+  EDGE(r, c, 0, 3)                                                                         \
+  EDGE(r, c, 1, 0) EDGE(r, c, 1, 1) EDGE(r, c, 1, 2) EDGE(r, c, 1, 3) EDGE(r, c, 2, 0)     \
+      EDGE(r, c, 2, 1) EDGE(r, c, 2, 2) EDGE(r, c, 2, 3) EDGE(r, c, 3, 0) EDGE(r, c, 3, 1) \
+          EDGE(r, c, 3, 2) EDGE(r, c, 3, 3)
             EDGE_ALL(2, 4) EDGE_ALL(3, 3) EDGE_ALL(3, 4) EDGE_ALL(4, 3) EDGE_ALL(4, 4)
 
 #define SMALL_FITS(n) ((n)*4 <= ACCUMULATORS)

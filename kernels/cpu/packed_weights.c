@@ -5,9 +5,10 @@
 #include "base/alloc.h"
 #include "kernels/cpu/packed_impl.h"
 
-/* Work of an entry in multiply-adds per pixel: its own, and the share of reading its input. From
- * timings of single layers (docs/EVALUATOR.md). */
-static const double list_read_cost = 0.6, kernel_read_cost = 1.4;
+/* Work of an entry in multiply-adds per pixel, besides its own: reading the input. From timings of
+ * single layers (docs/EVALUATOR.md): lists of 8, 4, 2, 1 ran at 98, 97, 85, 77 % of the peak;
+ * whole kernels at 98 % of what is left after padding, at 77 % with stride 2. */
+static const double list_read_cost = 0.3, kernel_cost = 1.02, strided_kernel_cost = 1.3;
 
 typedef struct {
   size_t k, n, words; /* matrix; 64-bit words per row of bits */
@@ -88,14 +89,23 @@ static size_t count_entries(const scan *s, ap_packed_form form) {
   return count;
 }
 
+/* Multiply-adds of a 3x3 kernel per pixel: with stride 1 the taps in the padding are left out. */
+static double kernel_work(const ap_packed_conv *g) {
+  if (g->stride_h == 2) return PACKED_TAPS * strided_kernel_cost;
+  double rows = 3, columns = 3;
+  if (g->pad_top == 1 && g->out.h == g->in.h) rows -= 2 / (double)g->out.h;
+  if (g->pad_left == 1 && g->out.w == g->in.w) columns -= 2 / (double)g->out.w;
+  return rows * columns * kernel_cost;
+}
+
 static ap_packed_form cheapest_form(const scan *s, const ap_packed_conv *g) {
   ap_packed_form best = AP_PACKED_LIST1;
   double least = INFINITY;
   for (int f = AP_PACKED_LIST1; f < AP_PACKED_FORMS; ++f) {
     const ap_packed_form form = (ap_packed_form)f;
     if (!form_possible(g, form)) continue;
-    const double each = form == AP_PACKED_KERNEL3 ? PACKED_TAPS + kernel_read_cost
-                                                  : (double)form_width(form) + list_read_cost;
+    const double each =
+        form == AP_PACKED_KERNEL3 ? kernel_work(g) : (double)form_width(form) + list_read_cost;
     const double work = (double)count_entries(s, form) * each;
     if (work < least) {
       least = work;
@@ -105,36 +115,45 @@ static ap_packed_form cheapest_form(const scan *s, const ap_packed_conv *g) {
   return best;
 }
 
-/* Calls for every entry in the order of the lists: counts them into start[list + 1], or writes them
- * at start[list]++. */
-static void visit_entries(const scan *s, ap_packed_weights *w, bool write) {
+/* The entry of row r at `column`, at e. offset: of the row's input. */
+static void write_entry(const scan *s, const ap_packed_weights *w, size_t r, size_t column,
+                        size_t offset, packed_word *e) {
+  e[0].offset = (int32_t)offset;
+  if (w->form == AP_PACKED_KERNEL3) {
+    const float *from = s->matrix + r * PACKED_TAPS * s->n + column;
+    for (size_t i = 0; i < PACKED_TAPS; ++i) e[1 + i].weight = from[i * s->n];
+    return;
+  }
+  const float *from = s->matrix + r * s->n;
+  for (size_t i = 0; i < w->width; ++i)
+    e[1 + i].weight = column + i < s->n ? from[column + i] : 0.0F;
+}
+
+static void count_lists(const scan *s, ap_packed_weights *w) {
+  for (size_t r = 0; r < entry_rows(s, w->form); ++r)
+    for (size_t word = 0; word < s->words; ++word)
+      for (uint64_t m = entry_bits(s, w->form, r, word); m; m &= m - 1)
+        ++w->start[(word * 64 + (size_t)__builtin_ctzll(m)) / w->width + 1];
+}
+
+/* Writes every entry at start[list]++. 64 columns at a time: their lists grow side by side in the
+ * cache. */
+static void fill_lists(const scan *s, ap_packed_weights *w) {
   const ap_packed_conv *g = &w->geometry;
   const size_t group_out = g->out.c / g->groups, group_in = g->in.c / g->groups;
-  const bool kernels = w->form == AP_PACKED_KERNEL3;
-  const size_t n_weights = w->entry_words - 1;
-  for (size_t r = 0; r < entry_rows(s, w->form); ++r) {
-    const size_t c = kernels ? r : r / s->taps, tap = kernels ? 0 : r % s->taps;
-    const size_t offset =
-        c * g->in.channel + tap / g->kw * g->in.row + tap % g->kw * AP_PACKED_LANES;
-    for (size_t word = 0; word < s->words; ++word) {
+  const size_t rows_per_channel = w->form == AP_PACKED_KERNEL3 ? 1 : s->taps;
+  for (size_t word = 0; word < s->words; ++word)
+    for (size_t r = 0; r < entry_rows(s, w->form); ++r) {
+      const size_t c = r / rows_per_channel, tap = r % rows_per_channel;
+      const size_t offset =
+          c * g->in.channel + tap / g->kw * g->in.row + tap % g->kw * AP_PACKED_LANES;
       for (uint64_t m = entry_bits(s, w->form, r, word); m; m &= m - 1) {
-        const size_t column = word * 64 + (size_t)__builtin_ctzll(m), list = column / w->width;
-        if (!write) {
-          ++w->start[list + 1];
-          continue;
-        }
-        packed_word *e = w->words + w->start[list]++ * w->entry_words;
-        const size_t group = column / group_out;
-        e[0].offset = (int32_t)(offset + group * group_in * g->in.channel);
-        for (size_t i = 0; i < n_weights; ++i) {
-          if (kernels)
-            e[1 + i].weight = s->matrix[(r * PACKED_TAPS + i) * s->n + column];
-          else
-            e[1 + i].weight = column + i < s->n ? s->matrix[r * s->n + column + i] : 0.0F;
-        }
+        const size_t column = word * 64 + (size_t)__builtin_ctzll(m);
+        const size_t group = g->groups == 1 ? 0 : column / group_out;
+        write_entry(s, w, r, column, offset + group * group_in * g->in.channel,
+                    w->words + w->start[column / w->width]++ * w->entry_words);
       }
     }
-  }
 }
 
 static ap_status build_lists(const scan *s, const float *bias, ap_packed_weights *w,
@@ -146,12 +165,12 @@ static ap_status build_lists(const scan *s, const float *bias, ap_packed_weights
   w->bias = ap_calloc(w->n_lists * w->width, sizeof *w->bias);
   if (!w->start || !w->bias)
     return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
-  visit_entries(s, w, false);
+  count_lists(s, w);
   for (size_t i = 0; i < w->n_lists; ++i) w->start[i + 1] += w->start[i];
   w->n_entries = w->start[w->n_lists];
   w->words = ap_calloc(w->n_entries * w->entry_words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
-  visit_entries(s, w, true);
+  fill_lists(s, w);
   /* every start[i] has advanced to its list's end: shift them back */
   for (size_t i = w->n_lists; i > 0; --i) w->start[i] = w->start[i - 1];
   w->start[0] = 0;
