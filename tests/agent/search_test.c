@@ -1,6 +1,7 @@
 #include "test_agent.h"
 /* after CMocka's own */
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "agent/searcher.h"
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/progress.h"
 #include "toy_env.h"
 
 static ap_search_options quick(const char *name) {
@@ -330,7 +332,8 @@ static void bad_options_are_refused(void **state) {
   refuse(o.sigma_decay = 1.01);
   refuse(o.hidden = 0);
   refuse(o.batch = 0);
-  refuse(o.replay = 0);
+  refuse(o.replay_episodes = 0);
+  refuse(o.updates_per_step = 0);
   refuse(o.actor_rate = 0);
   refuse(o.critic_rate = -1);
   refuse(o.tau = 0);
@@ -367,6 +370,27 @@ static void lack_of_memory_is_reported(void **state) {
   }
 }
 
+/* Last of all: the flag of a signal stays set. */
+static void a_signal_ends_the_search_with_a_state(void **state) {
+  char path[64];
+  ap_search_options o = quick("ddpg");
+  toy world = toy_eight();
+  ap_env env = toy_env(&world);
+  ap_search_result *r;
+  ap_error err;
+  (void)state;
+  (void)snprintf(path, sizeof path, "agent_signal_%ld.state", (long)getpid());
+  (void)remove(path);
+  o.state_path = path;
+  ap_interrupt_install();
+  (void)raise(SIGTERM);
+  assert_int_equal(ap_search_run("ddpg", &o, &env, NULL, &r, &err), AP_ERR_INTERRUPTED);
+  assert_null(r);
+  assert_int_equal(world.evaluations, 8); /* one batch */
+  assert_true(ap_file_exists(path));
+  (void)remove(path);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equal_seeds_give_equal_searches),
@@ -379,6 +403,7 @@ int main(void) {
       cmocka_unit_test(best_top_and_front),
       cmocka_unit_test(bad_options_are_refused),
       cmocka_unit_test(lack_of_memory_is_reported),
+      cmocka_unit_test(a_signal_ends_the_search_with_a_state),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
