@@ -31,8 +31,8 @@ struct ap_ddpg {
 
 enum { ACTOR, CRITIC, TARGET_ACTOR, TARGET_CRITIC };
 
-ap_status ap_ddpg_create(const ap_search_options *o, size_t n_features, size_t max_states,
-                         ap_ddpg **out, ap_error *err) {
+ap_status ap_ddpg_create(const ap_search_options *o, size_t n_features, size_t replay,
+                         size_t max_states, ap_ddpg **out, ap_error *err) {
   ap_status st = AP_OK;
   ap_ddpg *d = NULL;
   size_t most = o->batch > max_states ? o->batch : max_states, f = n_features;
@@ -53,7 +53,7 @@ ap_status ap_ddpg_create(const ap_search_options *o, size_t n_features, size_t m
   d->baseline_rate = o->baseline_rate;
   ap_rng_seed(&rng, o->seed, STREAM_INIT);
   ap_rng_seed(&d->now.rng, o->seed, STREAM_REPLAY);
-  st = ap_replay_create(o->replay, f, &d->replay, err);
+  st = ap_replay_create(replay, f, &d->replay, err);
   if (st) goto done;
   for (int i = 0; i < N_NETS; i++) {
     bool acts = i == ACTOR || i == TARGET_ACTOR;

@@ -14,10 +14,11 @@ AP_EXTERN_C_BEGIN
 
 typedef struct ap_ddpg ap_ddpg;
 
-/* Of `options` it reads seed, hidden, batch, replay (not AUTO), bootstrap, invert_gradients, sampler,
- * the rates, tau, discount, baseline_rate. max_states: most states in one call of act. Errors: ARG, MEMORY. */
+/* Of `options` it reads seed, hidden, batch, bootstrap, invert_gradients, sampler,
+ * the rates, tau, discount, baseline_rate. replay: transitions kept. max_states: most states in one call of act. Errors: ARG, MEMORY. */
 AP_NODISCARD ap_status ap_ddpg_create(const ap_search_options *options, size_t n_features,
-                                      size_t max_states, ap_ddpg **out, ap_error *err);
+                                      size_t replay, size_t max_states, ap_ddpg **out,
+                                      ap_error *err);
 void ap_ddpg_destroy(ap_ddpg *agent); /* NULL is allowed */
 
 /* actions[n], in (0,1), for states n x n_features. */

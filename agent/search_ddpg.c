@@ -21,11 +21,12 @@ typedef struct {
 } ddpg;
 
 /* With some hundred episodes, AMC's agent learns too little, or runs into a = 1 (keep all), where a
- * sigmoid has no slope left to come back by. These three mended it on problems with known optima;
+ * sigmoid has no slope left to come back by. These four mended it on problems with known optima;
  * the measurements are in docs/SEARCH.md. */
 static void defaults(ap_search_options *o) {
   o->actor_rate = 1e-3;
   o->updates_per_step = 3;
+  o->replay_episodes = 50;
   o->invert_gradients = true;
 }
 
@@ -70,7 +71,7 @@ static ap_status create(const ap_search_options *o, const ap_env *env, void **ou
   d->end = ap_calloc(f, sizeof *d->end);
   d->rngs = ap_calloc(o->parallel, sizeof *d->rngs);
   if (!d->state || !d->states || !d->wishes || !d->actions || !d->end || !d->rngs) goto memory;
-  st = ap_ddpg_create(o, f, o->parallel, &d->agent, err);
+  st = ap_ddpg_create(o, f, o->replay_episodes * env->n_steps, o->parallel, &d->agent, err);
   if (st) goto done;
   *out = d;
   d = NULL;

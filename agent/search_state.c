@@ -38,7 +38,7 @@ static void settings(const ap_search *s, setting out[N_SETTINGS]) {
       {"sampler", (double)o->sampler},
       {"hidden units", (double)o->hidden},
       {"batch", (double)o->batch},
-      {"replay", (double)o->replay},
+      {"replayed episodes", (double)o->replay_episodes},
       {"updates per step", (double)o->updates_per_step},
       {"actor learning rate", o->actor_rate},
       {"critic learning rate", o->critic_rate},

@@ -52,7 +52,7 @@ ap_status ap_search_options_default(const char *name, ap_search_options *out, ap
       .sampler = AP_SAMPLER_UNIFORM,
       .hidden = 300,
       .batch = 64,
-      .replay = AP_SEARCH_AUTO,
+      .replay_episodes = 100,
       .updates_per_step = 1,
       .actor_rate = 1e-4,
       .critic_rate = 1e-3,
@@ -95,7 +95,7 @@ static ap_status check_options(const ap_search_options *o, ap_error *err) {
       {"noise decay", o->sigma_decay, 0, false, 1},
       {"hidden units", (double)o->hidden, 1, false, 65536},
       {"batch", (double)o->batch, 1, false, 65536},
-      {"replay", (double)o->replay, 1, false, 1e9},
+      {"replayed episodes", (double)o->replay_episodes, 1, false, 1e6},
       {"updates per step", (double)o->updates_per_step, 1, false, 1e6},
       {"actor learning rate", o->actor_rate, 0, true, 1},
       {"critic learning rate", o->critic_rate, 0, true, 1},
@@ -115,9 +115,8 @@ static ap_status check_options(const ap_search_options *o, ap_error *err) {
   return AP_OK;
 }
 
-static void resolve(ap_search_options *o, const ap_env *env) {
+static void resolve(ap_search_options *o) {
   if (o->warmup == AP_SEARCH_AUTO) o->warmup = o->episodes / 4;
-  if (o->replay == AP_SEARCH_AUTO) o->replay = 100 * env->n_steps;
 }
 
 static ap_status result_create(size_t capacity, size_t n_steps, ap_search_result **out,
@@ -261,7 +260,7 @@ ap_status ap_search_run(const char *name, const ap_search_options *options, cons
   if (!s.ops) return unknown(name, err);
   st = ap_env_check(env, err);
   if (st) return st;
-  resolve(&o, env);
+  resolve(&o);
   st = check_options(&o, err);
   if (st) return st;
   if (o.state_path && !o.resume && ap_file_exists(o.state_path)) {

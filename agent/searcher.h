@@ -37,7 +37,7 @@ typedef struct {
   ap_sampler sampler;
   size_t hidden;           /* units in each of the two hidden layers */
   size_t batch;            /* transitions in one update */
-  size_t replay;           /* transitions kept; AUTO: 100 per step */
+  size_t replay_episodes;  /* episodes whose steps are kept to learn from, > 0 */
   size_t updates_per_step; /* mini-batches learned per episode and step, > 0 */
   bool invert_gradients;   /* the slope of the actor's sigmoid is replaced by the room left in the
                               direction of the change, so that 0 and 1 can be left again */

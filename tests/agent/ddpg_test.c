@@ -91,7 +91,7 @@ static void actor_gradient_goes_through_the_critic(void **state) {
   ap_ddpg *d;
   (void)state;
   o.invert_gradients = false;
-  assert_int_equal(ap_ddpg_create(\& o, FEATURES, 50, 1, &d, NULL), AP_OK);
+  assert_int_equal(ap_ddpg_create(&o, FEATURES, 50, 1, &d, NULL), AP_OK);
   ap_rng_seed(&rng, 2, 0);
   for (size_t i = 0; i < 7 * FEATURES; i++) states[i] = (float)ap_rng_uniform(&rng);
   /* Fresh networks have faint slopes: three times the weights make them plain. */
@@ -134,7 +134,7 @@ static void inverted_gradients_leave_room(void **state) {
       float action;
       ap_ddpg *d;
       o.invert_gradients = inverted;
-      assert_int_equal(ap_ddpg_create(\& o, FEATURES, 50, 1, &d, NULL), AP_OK);
+      assert_int_equal(ap_ddpg_create(&o, FEATURES, 50, 1, &d, NULL), AP_OK);
       *ap_mlp_parameter(ap_ddpg_actor(d), 2, HIDDEN, 0) = 7;
       for (size_t j = 0; j < HIDDEN; j++) { /* a critic that rises or falls with the action */
         *ap_mlp_parameter(ap_ddpg_critic(d), 0, FEATURES, j) = 2;
@@ -163,7 +163,7 @@ static void critic_learns_the_reward(void **state) {
     o.bootstrap = bootstrap;
     o.baseline_rate = 0;
     o.actor_rate = 1e-9;
-    assert_int_equal(ap_ddpg_create(\& o, FEATURES, 50, 1, &d, NULL), AP_OK);
+    assert_int_equal(ap_ddpg_create(&o, FEATURES, 50, 1, &d, NULL), AP_OK);
     add(ap_ddpg_replay(d), 1, true);
     for (int i = 0; i < 600; i++) ap_ddpg_update(d, &critic, &actor);
     assert_true(critic < 1e-4);
@@ -184,7 +184,7 @@ static void bootstrapping_adds_what_follows(void **state) {
   o.baseline_rate = 0;
   o.actor_rate = 1e-9;
   o.tau = 0.1;
-  assert_int_equal(ap_ddpg_create(\& o, FEATURES, 50, 2, &d, NULL), AP_OK);
+  assert_int_equal(ap_ddpg_create(&o, FEATURES, 50, 2, &d, NULL), AP_OK);
   /* The second state's action is what the (nearly constant) actor does there. */
   ap_ddpg_act(d, 1, second, &pairs[2 * FEATURES + 1]);
   ap_replay_add(ap_ddpg_replay(d), &(ap_transition){first, second, 0.5f, 1, false});
@@ -214,9 +214,9 @@ static void a_saved_agent_continues_equally_and_allocates_nothing(void **state) 
   char *saved;
   (void)state;
   o.bootstrap = true;
-  assert_int_equal(ap_ddpg_create(\& o, FEATURES, 50, 1, &a, NULL), AP_OK);
+  assert_int_equal(ap_ddpg_create(&o, FEATURES, 50, 1, &a, NULL), AP_OK);
   o.seed = 99; /* all of it must come from the block */
-  assert_int_equal(ap_ddpg_create(\& o, FEATURES, 50, 1, &b, NULL), AP_OK);
+  assert_int_equal(ap_ddpg_create(&o, FEATURES, 50, 1, &b, NULL), AP_OK);
   fill(a, 70);
   bytes = ap_ddpg_state_bytes(a);
   saved = ap_calloc(bytes, 1);
@@ -250,7 +250,7 @@ static void lack_of_memory_is_reported(void **state) {
   for (size_t n = 0;; n++) {
     ap_status st;
     ap_alloc_fail_after(n);
-    st = ap_ddpg_create(\& o, FEATURES, 50, 3, &d, &err);
+    st = ap_ddpg_create(&o, FEATURES, 50, 3, &d, &err);
     ap_alloc_fail_after(SIZE_MAX);
     if (st == AP_OK) {
       assert_true(n > 40);
