@@ -38,8 +38,8 @@ AP_NODISCARD ap_status ap_network_price_create(const ap_network *net, const ap_t
                                                ap_network_price **out, ap_error *err);
 void ap_network_price_destroy(ap_network_price *price);
 
-/* {"layers": [{"name", "K", "N", ..., }], "total": {...}}; with costs each object also has "cost".
- * NULL out of memory. */
+/* {"layers": [{"name", "K", "N", ...}, ...], "total": {...}}: the members of ap_map_summary_to_json and,
+ * with_cost, those of ap_cost_to_json beside them. NULL out of memory. */
 json_t *ap_network_price_to_json(const ap_network_price *price, bool with_cost);
 
 /* The same for one matrix (K x N float32 or quantised integers as floats), P input positions.
