@@ -1,6 +1,6 @@
 #include "pruners/recover.h"
 
-#include <string.h>
+#include <math.h>
 
 #include "base/alloc.h"
 #include "pruners/quantised_layer.h"
@@ -108,6 +108,53 @@ static void apply_masks(ap_network *net, const mask_set *set) {
   }
 }
 
+/* Puts a folded layer's weights and bias into the unfolded one: a folded weight is the unfolded one
+ * times gain = gamma / sqrt(var + epsilon), a folded bias is (bias - mean) * gain + beta. Channels
+ * that normalisation switches off stay as they are. */
+static void unfold_layer(ap_network *net, size_t node, size_t bn, size_t k, size_t n,
+                         const float *matrix, const float *bias) {
+  ap_node *layer = &net->nodes[node], *norm = bn == SIZE_MAX ? NULL : &net->nodes[bn];
+  for (size_t j = 0; j < n; j++) {
+    double gain =
+        norm ? (double)norm->weight[j] / sqrt((double)norm->var[j] + (double)norm->epsilon) : 1.0;
+    if (fabs(gain) < 1e-6) continue;
+    for (size_t i = 0; i < k; i++) {
+      layer->weight[j * k + i] = (float)((double)matrix[i * n + j] / gain);
+    }
+    if (norm) {
+      double own = layer->bias ? (double)layer->bias[j] : 0.0;
+      norm->bias[j] = (float)((double)bias[j] - (own - (double)norm->mean[j]) * gain);
+    } else if (layer->bias) {
+      layer->bias[j] = bias[j];
+    }
+  }
+}
+
+ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db, const uint32_t *levels,
+                           ap_error *err) {
+  size_t n = ap_level_db_layers(db);
+  ap_layer_info *info = ap_calloc(n, sizeof *info);
+  ap_status st = info ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "layers");
+  if (!st) (void)ap_network_layers(net, info, n);
+  for (size_t i = 0; i < n && !st; i++) {
+    float *matrix = ap_calloc(info[i].k * info[i].n, sizeof *matrix);
+    float *bias = ap_calloc(info[i].n, sizeof *bias);
+    if (!matrix || !bias) {
+      st = ap_fail(err, AP_ERR_MEMORY, "weights of %s", info[i].name);
+    } else {
+      st = ap_level_db_matrix(db, i, levels[i], matrix, bias, err);
+    }
+    if (!st) {
+      unfold_layer(net, info[i].node, following_batchnorm(net, info[i].node), info[i].k, info[i].n,
+                   matrix, bias);
+    }
+    ap_free(matrix);
+    ap_free(bias);
+  }
+  ap_free(info);
+  return st;
+}
+
 static bool has_batchnorm(const ap_network *net) {
   for (size_t i = 0; i < net->n_nodes; i++) {
     if (net->nodes[i].kind == AP_NODE_BATCHNORM) return true;
@@ -146,6 +193,7 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
   ap_status st = ap_network_copy(trained, &net, err);
   *out = NULL;
   if (!st) st = make_masks(net, db, levels, &set, err);
+  if (!st) st = ap_unfold_levels(net, db, levels, err);
   if (st) goto done;
   apply_masks(net, &set);
   if (recipe->epochs > 0) {

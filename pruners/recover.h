@@ -14,7 +14,8 @@
 #include "pruners/level_db.h"
 AP_EXTERN_C_BEGIN
 
-/* Fine-tunes a copy of the trained, unfolded network with the masks of `levels` held, folds it and
+/* Puts the weights of `levels` (pruned, repaired) into a copy of the trained, unfolded network,
+ * fine-tunes it with their masks held, folds it and
  * quantises its weights column by column to weight_bits. Filters that are removed are removed with
  * their bias (and BatchNorm shift), and with the inputs of the next layers that saw only them.
  * *out: the deployed network, ready for ap_network_price_create and evaluation. epochs 0: no
@@ -24,6 +25,11 @@ AP_NODISCARD ap_status ap_recover(ap_backend *be, const ap_network *trained, con
                                   unsigned weight_bits, const ap_train_options *recipe,
                                   ap_train_observer *observer, void *context, ap_network **out,
                                   ap_error *err);
+
+/* Puts the levels' weights and biases into an unfolded network, so that folding it gives them back (up
+ * to rounding; channels that normalisation switches off stay as they are). */
+AP_NODISCARD ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db,
+                                        const uint32_t *levels, ap_error *err);
 
 /* The folded network with the levels' own weights in place (pruned, repaired, quantised): what the
  * evaluator judges, as a network. folded: the one that db was made from. */

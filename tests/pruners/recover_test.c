@@ -151,6 +151,35 @@ static void cutting_dead_inputs_keeps_the_function(void **state) {
   ap_network_destroy(net);
 }
 
+/* Unfolding is the inverse of folding, with and without normalisation behind a layer. */
+static void unfolding_undoes_folding(void **state) {
+  ap_network *net = small_network(21), *folded = NULL, *again = NULL, *deployed = NULL;
+  ap_level_db *db;
+  uint32_t levels[8];
+  (void)state;
+  must(ap_network_fold(net, &folded, &failure));
+  db = levels_of(folded, "column-vector", levels);
+  must(ap_deploy_levels(folded, db, levels, &deployed, &failure));
+  must(ap_unfold_levels(net, db, levels, &failure));
+  must(ap_network_fold(net, &again, &failure));
+  assert_int_equal(again->n_nodes, deployed->n_nodes);
+  for (size_t i = 0; i < again->n_nodes; i++) {
+    for (size_t j = 0; j < ap_node_weight_count(again, i); j++) {
+      float a = again->nodes[i].weight[j], b = deployed->nodes[i].weight[j];
+      assert_true(fabsf(a - b) <= 1e-5f * fabsf(b));
+    }
+    for (size_t j = 0; j < ap_node_bias_count(again, i); j++) {
+      float a = again->nodes[i].bias[j], b = deployed->nodes[i].bias[j];
+      assert_true(fabsf(a - b) <= 1e-5f * (1 + fabsf(b)));
+    }
+  }
+  ap_level_db_destroy(db);
+  ap_network_destroy(net);
+  ap_network_destroy(folded);
+  ap_network_destroy(again);
+  ap_network_destroy(deployed);
+}
+
 static int open_all(void **state) {
   if (open_images(state)) return -1;
   if (ap_tech_open("ou", &tech, &failure) || ap_pool_create(2, &pool, &failure)) return -1;
@@ -170,6 +199,7 @@ static int close_all(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(masks_hold_for_every_pruner),
                                      cmocka_unit_test(removed_filters_leave_nothing),
+                                     cmocka_unit_test(unfolding_undoes_folding),
                                      cmocka_unit_test(cutting_dead_inputs_keeps_the_function)};
   return cmocka_run_group_tests(tests, open_all, close_all);
 }
