@@ -72,7 +72,8 @@ static void run_lists(const job *j, size_t n_blocks) {
   const bool rows_are_blocks = g->out.h < n_blocks;
   const size_t n_rows = rows_are_blocks ? n_blocks : g->out.h;
   const size_t n_outer = rows_are_blocks ? g->out.h : n_blocks;
-  const size_t max_columns = step ? min_size(pixels, PACKED_MAX_COLUMNS) : 1;
+  static const size_t most_columns[] = {1, PACKED_MAX_COLUMNS, PACKED_STRIDED_COLUMNS};
+  const size_t max_columns = min_size(pixels, most_columns[step]);
   const size_t x_parts = (g->out.w + max_columns - 1) / max_columns;
   const size_t columns = (g->out.w + x_parts - 1) / x_parts;
   const size_t max_rows = min_size(max_size(pixels / columns, 1), PACKED_MAX_ROWS);

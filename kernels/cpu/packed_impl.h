@@ -7,10 +7,11 @@
 #include "kernels/packed.h"
 
 enum {
-  PACKED_MAX_ROWS = 4,    /* of a register tile of the lists */
-  PACKED_MAX_COLUMNS = 8, /* same */
-  PACKED_KERNEL_TILE = 4, /* largest side of a tile of whole 3x3 kernels */
-  PACKED_TAPS = 9         /* of a 3x3 kernel */
+  PACKED_MAX_ROWS = 4,        /* of a register tile of the lists */
+  PACKED_MAX_COLUMNS = 8,     /* same */
+  PACKED_STRIDED_COLUMNS = 4, /* the same with a column stride of 2 */
+  PACKED_KERNEL_TILE = 4,     /* largest side of a tile of whole 3x3 kernels */
+  PACKED_TAPS = 9             /* of a 3x3 kernel */
 };
 
 /* Lists are words: an entry is the offset of its input (floats from the tile's first input pixel)
@@ -61,7 +62,8 @@ struct ap_packed_isa {
   size_t accumulators;       /* vector registers that a tile may use */
   size_t kernel_h, kernel_w; /* largest tile of KERNEL3 */
   /* [form LIST1..LIST8][rows - 1][columns - 1][0: any column stride, 1: stride 1, 2: stride 2];
-   * only where width * rows * columns <= accumulators, and columns = 1 for any stride. */
+   * only where width * rows * columns <= accumulators, columns = 1 for any stride and at most
+   * PACKED_STRIDED_COLUMNS for stride 2. */
   packed_tile_k *list[4][PACKED_MAX_ROWS][PACKED_MAX_COLUMNS][3];
   /* [stride - 1][rows - 1][columns - 1] with zero borders read */
   packed_tile_k *kernel[2][PACKED_KERNEL_TILE][PACKED_KERNEL_TILE];
