@@ -1,0 +1,216 @@
+/* A whole comparison on images made here: what it writes, what a second run takes from the cells of
+ * the first, what happens to damaged ones, and what it refuses. */
+#include "bench/compare.h"
+
+#include <glob.h>
+
+#include "base/file.h"
+#include "tests/bench/bench_testing.h"
+
+#define SIDE_LENET 16
+#define METHODS 7
+
+static char folder[128]; /* of the results */
+
+static int make_data(void **state) {
+  if (scratch_make(state)) return -1;
+  write_squares(scratch, "train", SIDE_LENET, 6000, 1);
+  write_squares(scratch, "t10k", SIDE_LENET, 300, 2);
+  (void)snprintf(folder, sizeof folder, "%s/out", scratch);
+  return 0;
+}
+
+static int drop_data(void **state) {
+  remove_tree(folder);
+  return scratch_remove(state);
+}
+
+static ap_compare_options small_options(void) {
+  ap_compare_options o = ap_compare_defaults();
+  o.suite = "smoke";
+  o.data = scratch;
+  o.out = folder;
+  o.n_threads = 2;
+  o.draw = false;
+  o.quiet = true;
+  return o;
+}
+
+static ap_status compare(const ap_compare_options *o, json_t **table) {
+  json_t *provenance = some_provenance();
+  ap_status st = ap_compare_run(o, provenance, table, &failure);
+  json_decref(provenance);
+  return st;
+}
+
+static const json_t *row_of(const json_t *table, const char *method) {
+  for (size_t i = 0; i < json_array_size(table); i++) {
+    const json_t *row = json_array_get(table, i);
+    if (strcmp(json_string_value(json_object_get(row, "method")), method) == 0) return row;
+  }
+  fail_msg("no row of %s", method);
+  return NULL;
+}
+
+static double number(const json_t *row, const char *column) {
+  const json_t *v = json_object_get(row, column);
+  if (!json_is_number(v)) fail_msg("%s is no number", column);
+  return json_number_value(v);
+}
+
+static void find_cells(const char *pattern, glob_t *found) {
+  char text[300];
+  (void)snprintf(text, sizeof text, "%s/cells/%s", folder, pattern);
+  assert_int_equal(glob(text, 0, NULL, found), 0);
+}
+
+/* Rows without the columns that tell time. */
+static json_t *timeless(const json_t *table) {
+  json_t *copy = json_deep_copy(table);
+  for (size_t i = 0; i < json_array_size(copy); i++) {
+    assert_int_equal(json_object_del(json_array_get(copy, i), "seconds"), 0);
+  }
+  return copy;
+}
+
+static void check_first(const json_t *table) {
+  const json_t *dense = row_of(table, "dense");
+  assert_int_equal(json_array_size(table), METHODS);
+  assert_true(number(dense, "weights_compression") == 1);
+  assert_true(number(dense, "area_efficiency") == 1);
+  assert_true(number(dense, "accuracy_loss") == 0);
+  assert_true(number(dense, "accuracy_test") > 0.3); /* it has learned something */
+  for (size_t i = 0; i < METHODS; i++) {
+    const json_t *row = json_array_get(table, i);
+    double accuracy = number(row, "accuracy_test");
+    assert_true(accuracy >= 0 && accuracy <= 1);
+    assert_true(number(row, "feasible") == 1); /* what keeps everything always is */
+    assert_true(number(row, "accuracy_loss") <= 0.01 + 1e-9);
+    assert_true(number(row, "finetunes") <= 2);
+    assert_true(number(row, "crossbars") >= 1);
+    assert_true(number(row, "crossbars_dense") == number(dense, "crossbars_dense"));
+    assert_true(number(row, "area_mm2") > 0 && number(row, "energy_uj") > 0);
+  }
+  assert_true(number(row_of(table, "pim-prune"), "compression_vs_pim") == 1);
+}
+
+static void second_runs_take_what_is_there(void **state) {
+  ap_compare_options o = small_options();
+  json_t *first = NULL, *second = NULL, *a, *b;
+  const char *files[] = {"table.csv", "table.md", "episodes.csv", "layers.csv"};
+  struct stat before[METHODS];
+  glob_t cells;
+  (void)state;
+  must(compare(&o, &first));
+  check_first(first);
+  for (size_t i = 0; i < 4; i++) {
+    char path[200], *text;
+    (void)snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+    text = slurp(path);
+    assert_non_null(strstr(text, "0123456789abcdef")); /* the commit */
+    free(text);
+  }
+  find_cells("*", &cells);
+  assert_int_equal(cells.gl_pathc, METHODS); /* and no state of a search */
+  for (size_t i = 0; i < METHODS; i++) {     /* a mark that no computation would make */
+    json_t *cell = load_json(cells.gl_pathv[i]);
+    assert_int_equal(json_object_set_new(cell, "seconds", json_real(12345)), 0);
+    must(ap_json_save(cells.gl_pathv[i], cell, true, &failure));
+    json_decref(cell);
+    assert_int_equal(stat(cells.gl_pathv[i], &before[i]), 0);
+  }
+  must(compare(&o, &second));
+  for (size_t i = 0; i < METHODS; i++) {
+    struct stat now;
+    assert_true(number(json_array_get(second, i), "seconds") == 12345);
+    assert_int_equal(stat(cells.gl_pathv[i], &now), 0);
+    assert_int_equal(now.st_ino, before[i].st_ino); /* not even written again */
+  }
+  a = timeless(first);
+  b = timeless(second);
+  assert_true(json_equal(a, b));
+  globfree(&cells);
+  json_decref(a);
+  json_decref(b);
+  json_decref(first);
+  json_decref(second);
+}
+
+/* Cut off, not JSON, another configuration's: computed again, with the same result. */
+static void damaged_cells_are_made_again(void **state) {
+  ap_compare_options o = small_options();
+  json_t *whole = NULL, *repaired = NULL, *a, *b;
+  glob_t filter, dense, search;
+  json_t *foreign;
+  char *text;
+  (void)state;
+  must(compare(&o, &whole));
+  find_cells("*-filter-*.json", &filter);
+  find_cells("*-dense-*.json", &dense);
+  find_cells("*-auto-prune-*.json", &search);
+  text = slurp(filter.gl_pathv[0]);
+  must(ap_file_write(filter.gl_pathv[0], text, strlen(text) / 2, true, &failure));
+  free(text);
+  must(ap_file_write(dense.gl_pathv[0], "", 0, true, &failure));
+  foreign = load_json(search.gl_pathv[0]);
+  (void)json_object_set_new(json_object_get(foreign, "config"), "seed", json_integer(99));
+  (void)json_object_set_new(foreign, "accuracy_test", json_real(0.999));
+  must(ap_json_save(search.gl_pathv[0], foreign, true, &failure));
+  json_decref(foreign);
+  must(compare(&o, &repaired));
+  assert_true(number(row_of(repaired, "filter"), "seconds") != 12345);
+  assert_true(number(row_of(repaired, "auto-prune"), "seconds") != 12345);
+  assert_true(number(row_of(repaired, "pim-prune"), "seconds") == 12345);
+  a = timeless(whole);
+  b = timeless(repaired);
+  assert_true(json_equal(a, b));
+  globfree(&filter);
+  globfree(&dense);
+  globfree(&search);
+  json_decref(a);
+  json_decref(b);
+  json_decref(whole);
+  json_decref(repaired);
+}
+
+/* The model in the results' folder was trained on other images. */
+static void other_images_are_refused(void **state) {
+  ap_compare_options o = small_options();
+  json_t *table = NULL;
+  (void)state;
+  write_squares(scratch, "t10k", SIDE_LENET, 300, 3);
+  assert_int_equal(compare(&o, &table), AP_ERR_ARG);
+  assert_non_null(strstr(failure.text, "other images"));
+  assert_null(table);
+}
+
+static void bad_wishes_are_refused(void **state) {
+  static const char *const pruners[] = {"column-vector", "sculptor"};
+  char fresh[128];
+  (void)state;
+  (void)snprintf(fresh, sizeof fresh, "%s/fresh", scratch);
+  for (int i = 0; i < 6; i++) {
+    ap_compare_options o = small_options();
+    json_t *table = NULL;
+    o.out = fresh;
+    if (i == 0) o.suite = "everything";
+    if (i == 1) o.max_loss = -0.01;
+    if (i == 2) o.max_loss = 1;
+    if (i == 3) o.max_loss = NAN;
+    if (i == 4) o.pruners = pruners;
+    if (i == 4) o.n_pruners = 2;
+    if (i == 5) o.data = "/nowhere/at-all";
+    assert_int_equal(compare(&o, &table), i < 5 ? AP_ERR_ARG : AP_ERR_IO);
+    assert_null(table);
+    assert_int_equal(ap_dir_exists(fresh), i == 5); /* refused before anything is made */
+  }
+  remove_tree(fresh);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(second_runs_take_what_is_there),
+                                     cmocka_unit_test(damaged_cells_are_made_again),
+                                     cmocka_unit_test(other_images_are_refused),
+                                     cmocka_unit_test(bad_wishes_are_refused)};
+  return cmocka_run_group_tests(tests, make_data, drop_data);
+}
