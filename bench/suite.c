@@ -15,7 +15,7 @@ static const ap_suite_network quick_networks[] = {
      .train_lr = 0.05,
      .weight_decay = 5e-4,
      .flip = true,
-     .tune_epochs = 1,
+     .tune_epochs = 0.5,
      .tune_lr = 0.02,
      .episodes = 400},
     {.network = "resnet8",
@@ -28,8 +28,8 @@ static const ap_suite_network quick_networks[] = {
      .weight_decay = 2e-4,
      .crop = 2,
      .flip = true,
-     .tune_epochs = 0.5,
-     .tune_lr = 0.05,
+     .tune_epochs = 0.4,
+     .tune_lr = 0.03,
      .episodes = 400},
 };
 
