@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/csv.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/provenance.h"
@@ -37,11 +38,13 @@ typedef struct {
   ap_output *table; /* episodes.csv being written */
   ap_csv csv;
   ap_progress *progress;
+  json_t *provenance; /* the caller's, with the configuration */
   char *policy_path, *table_path, *summary_path, *state_path;
 } run;
 
 static void release(run *r) {
   ap_progress_end(r->progress);
+  json_decref(r->provenance);
   ap_output_abandon(r->table);
   ap_search_result_destroy(r->result);
   ap_prune_env_destroy(r->env);
@@ -76,14 +79,14 @@ static ap_status prepare_folder(run *r, const char *dir, ap_error *err) {
   return AP_OK;
 }
 
-static ap_status open_table(run *r, const json_t *provenance, ap_error *err) {
+static ap_status open_table(run *r, ap_error *err) {
   static const char *const columns[] = {
       "episode",   "reward",   "accuracy", "loss",        "accuracy_loss", "compression",
       "crossbars", "feasible", "sigma",    "critic_loss", "actor_loss",    "image_forwards"};
   ap_status st = ap_output_open(r->table_path, true, &r->table, err);
   if (st) return st;
   r->csv = (ap_csv){ap_output_stream(r->table), 0};
-  ap_csv_head(&r->csv, provenance);
+  ap_csv_head(&r->csv, r->provenance);
   for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) ap_csv_text(&r->csv, columns[i]);
   for (size_t i = 0; i < ap_level_db_layers(r->db); i++) {
     char name[160];
@@ -130,7 +133,36 @@ static ap_status search_options(const run *r, ap_search_options *o, ap_error *er
   return AP_OK;
 }
 
-static ap_status save_policy(run *r, const json_t *provenance, ap_error *err) {
+/* Everything that the result depends on, with its hash: added to a copy of the provenance. */
+static ap_status full_provenance(run *r, const ap_search_options *o, const json_t *provenance,
+                                 ap_error *err) {
+  const ap_search_job *job = r->job;
+  const ap_dataset *data = ap_workbench_data(r->bench);
+  char model[AP_SHA256_TEXT], tech[AP_SHA256_TEXT], hash[AP_SHA256_TEXT];
+  json_t *config = NULL;
+  ap_status st = ap_network_hash(ap_workbench_trained(r->bench), model, err);
+  if (!st) st = ap_tech_hash(ap_workbench_tech(r->bench), tech, err);
+  if (st) return st;
+  config = json_pack(
+      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:f, s:b, s:f, s:f, s:I, s:I, s:I, s:I}",
+      "model_sha256", model, "data", ap_dataset_name(data), "data_sha256", ap_dataset_hash(data),
+      "hardware_sha256", tech, "pruner", job->levels.pruner.name, "searcher", job->searcher,
+      "reward", job->reward, "max_levels", (json_int_t)job->levels.max_levels, "keep_min",
+      job->levels.keep_min, "repair", (int)job->repair, "max_loss", job->max_loss, "budget",
+      o->budget, "episodes", (json_int_t)o->episodes, "parallel", (json_int_t)o->parallel, "images",
+      (json_int_t)job->images, "seed", (json_int_t)job->seed);
+  if (!config) return ap_fail(err, AP_ERR_MEMORY, "configuration");
+  st = ap_config_hash(config, hash, err);
+  r->provenance = json_deep_copy(provenance);
+  if (!st && (!r->provenance || json_object_set(r->provenance, "configuration", config) ||
+              json_object_set_new(r->provenance, "configuration_sha256", json_string(hash)))) {
+    st = ap_fail(err, AP_ERR_MEMORY, "provenance");
+  }
+  json_decref(config);
+  return st;
+}
+
+static ap_status save_policy(run *r, ap_error *err) {
   size_t layers = ap_level_db_layers(r->db);
   uint32_t *levels = ap_calloc(layers, sizeof *levels);
   const ap_outcome *best = &r->result->candidates[r->result->best].outcome;
@@ -144,7 +176,7 @@ static ap_status save_policy(run *r, const json_t *provenance, ap_error *err) {
       json_pack("{s:s, s:{s:f, s:f, s:f, s:f, s:b}, s:O}", "levels_hash", ap_level_db_hash(r->db),
                 "search_split", "accuracy", best->accuracy, "accuracy_loss", best->accuracy_loss,
                 "compression", best->compression, "crossbars", best->crossbars, "feasible",
-                (int)best->feasible, "provenance", provenance);
+                (int)best->feasible, "provenance", r->provenance);
   if (!st && !extra) st = ap_fail(err, AP_ERR_MEMORY, "policy");
   if (!st) st = ap_policy_save(r->policy_path, policy, extra, true, err);
   json_decref(extra);
@@ -153,8 +185,7 @@ static ap_status save_policy(run *r, const json_t *provenance, ap_error *err) {
   return st;
 }
 
-static json_t *summarise(const run *r, const json_t *provenance, double build_seconds,
-                         double seconds) {
+static json_t *summarise(const run *r, double build_seconds, double seconds) {
   const ap_outcome *best = &r->result->candidates[r->result->best].outcome;
   ap_evaluator_stats stats = ap_evaluator_statistics(r->ev);
   return json_pack(
@@ -170,7 +201,7 @@ static json_t *summarise(const run *r, const json_t *provenance, double build_se
       (json_int_t)stats.cache_hits, "image_forwards", stats.image_forwards,
       "image_forwards_saved_by_sharing", stats.shared_forwards, "seconds", "agent",
       r->result->agent_seconds, "evaluator", r->result->evaluation_seconds, "mapper_and_model",
-      build_seconds, "total", seconds, "provenance", provenance);
+      build_seconds, "total", seconds, "provenance", r->provenance);
 }
 
 static ap_status search(run *r, const ap_network *net, const ap_dataset *data, const ap_tech *tech,
@@ -195,7 +226,8 @@ static ap_status search(run *r, const ap_network *net, const ap_dataset *data, c
                                 err);
   }
   if (!st) st = ap_prune_env_create(r->db, r->ev, &reward, &r->env, err);
-  if (!st) st = open_table(r, provenance, err);
+  if (!st) st = full_provenance(r, &options, provenance, err);
+  if (!st) st = open_table(r, err);
   if (st) return st;
   r->progress = ap_progress_create(job->searcher, options.episodes, job->quiet);
   return ap_search_run(job->searcher, &options, ap_prune_env_interface(r->env), &observer,
@@ -215,9 +247,9 @@ ap_status ap_search_job_run(const ap_search_job *job, const ap_network *net, con
   if (st) goto done;
   st = ap_output_commit(r.table, err);
   r.table = NULL;
-  if (!st) st = save_policy(&r, provenance, err);
+  if (!st) st = save_policy(&r, err);
   if (st) goto done;
-  document = summarise(&r, provenance, build_seconds, ap_seconds() - start);
+  document = summarise(&r, build_seconds, ap_seconds() - start);
   if (!document) {
     st = ap_fail(err, AP_ERR_MEMORY, "summary");
     goto done;

@@ -256,11 +256,48 @@ static ap_status write_markdown(const char *dir, const json_t *rows, const json_
   return st;
 }
 
+/* The provenance of this run, and of every cell: hashes of model, data, hardware and configuration,
+ * and the commit that computed it (an earlier run's cells are taken as they are). */
+static json_t *whole_provenance(const json_t *cells, const json_t *provenance) {
+  json_t *whole = json_deep_copy(provenance), *inputs = json_object(), *list = json_object();
+  int bad = !whole || !inputs || !list;
+  for (size_t i = 0; i < json_array_size(cells) && !bad; i++) {
+    const json_t *cell = json_array_get(cells, i), *config = json_object_get(cell, "config");
+    char name[160];
+    (void)snprintf(name, sizeof name, "%s/%s", text(cell, "network"), text(cell, "method"));
+    bad = json_object_set_new(
+        list, name,
+        json_pack("{s:s, s:s}", "configuration_sha256", text(cell, "hash"), "commit",
+                  text(json_object_get(cell, "provenance"), "commit")));
+    if (!bad) {
+      bad = json_object_set_new(
+          inputs, text(cell, "network"),
+          json_pack("{s:s, s:s, s:s, s:I, s:f}", "model_sha256", text(config, "model_sha256"),
+                    "data_sha256", text(config, "data_sha256"), "hardware_sha256",
+                    text(config, "hardware_sha256"), "seed",
+                    json_integer_value(json_object_get(config, "seed")), "max_loss",
+                    json_number_value(json_object_get(config, "max_loss"))));
+    }
+  }
+  if (!bad) bad = json_object_set(whole, "inputs", inputs);
+  if (!bad) bad = json_object_set(whole, "cells", list);
+  json_decref(inputs);
+  json_decref(list);
+  if (bad) {
+    json_decref(whole);
+    return NULL;
+  }
+  return whole;
+}
+
 ap_status ap_table_write(const char *dir, const json_t *cells, const json_t *rows,
                          const json_t *provenance, ap_error *err) {
-  ap_status st = write_csv(dir, "table.csv", write_table, cells, rows, provenance, err);
-  if (!st) st = write_csv(dir, "episodes.csv", write_episodes, cells, rows, provenance, err);
-  if (!st) st = write_csv(dir, "layers.csv", write_layers, cells, rows, provenance, err);
+  json_t *whole = whole_provenance(cells, provenance);
+  ap_status st = whole ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "provenance");
+  if (!st) st = write_csv(dir, "table.csv", write_table, cells, rows, whole, err);
+  if (!st) st = write_csv(dir, "episodes.csv", write_episodes, cells, rows, whole, err);
+  if (!st) st = write_csv(dir, "layers.csv", write_layers, cells, rows, whole, err);
   if (!st) st = write_markdown(dir, rows, provenance, err);
+  json_decref(whole);
   return st;
 }
