@@ -7,8 +7,8 @@
 
 /* Work of an entry in multiply-adds per pixel, besides its own: reading the input. From timings of
  * single layers (docs/EVALUATOR.md): lists of 8, 4, 2, 1 ran at 98, 97, 85, 77 % of the peak;
- * whole kernels at 98 % of what is left after padding, at 77 % with stride 2. */
-static const double list_read_cost = 0.3, kernel_cost = 1.02, strided_kernel_cost = 1.3;
+ * whole kernels at 98 % of what is left after padding, somewhat better than lists of 1 with stride 2. */
+static const double list_read_cost = 0.3, kernel_cost = 1.02, strided_kernel_cost = 1.2;
 
 typedef struct {
   size_t k, n, words; /* matrix; 64-bit words per row of bits */
