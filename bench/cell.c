@@ -54,12 +54,13 @@ static ap_status configuration(const ap_cell *cell, json_t **out, ap_error *err)
   if (!st) st = ap_tech_hash(ap_workbench_tech(cell->bench), tech, err);
   if (st) return st;
   *out = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:o,"
+      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:o,"
       " s:{s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:b}}",
-      "schema", SCHEMA, "network", cell->network->network, "model_sha256", model, "data",
-      ap_dataset_name(data), "data_sha256", ap_dataset_hash(data), "hardware_sha256", tech,
-      "method", cell->method->name, "pruner", cell->method->pruner, "max_loss", cell->max_loss,
-      "seed", (json_int_t)cell->seed, "tunings", (json_int_t)cell->suite->tunings, "episodes",
+      "schema", SCHEMA, "commit", ap_build_commit(), "network", cell->network->network,
+      "model_sha256", model, "data", ap_dataset_name(data), "data_sha256", ap_dataset_hash(data),
+      "hardware_sha256", tech, "method", cell->method->name, "pruner", cell->method->pruner,
+      "max_loss", cell->max_loss, "seed", (json_int_t)cell->seed, "tunings",
+      (json_int_t)cell->suite->tunings, "episodes",
       (json_int_t)(searches(cell->method) ? cell->network->episodes : 0), "searcher",
       cell->method->searcher ? json_string(cell->method->searcher) : json_null(), "recovery",
       "epochs", recipe.epochs, "batch", (json_int_t)recipe.batch, "lr", recipe.lr, "warmup_epochs",
