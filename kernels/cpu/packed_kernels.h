@@ -282,13 +282,13 @@ static bool nonzero(const float *row, size_t n, uint64_t *bits) {
 /* ---- instances --------------------------------------------------------------------------------
  * A tile that needs more registers than there are gets an empty function and is never in the table.
  */
+/* clang-format off */
 #define FITS(w, r, c) ((w) * (r) * (c) <= ACCUMULATORS)
 #define LIST_NAME(w, r, c, s) list_##w##_##r##_##c##_##s
 #define LIST_KERNEL(w, r, c, s, step)                       \
   static void LIST_NAME(w, r, c, s)(const packed_tile *t) { \
     if (FITS(w, r, c)) list_body(t, w, r, c, step);         \
   }
-/* clang-format off */
 #define LIST_COLUMNS(w, r)                                              \
   LIST_KERNEL(w, r, 1, 0, t->in_column)                                 \
   LIST_KERNEL(w, r, 1, 1, LANES)     LIST_KERNEL(w, r, 2, 1, LANES)     \
@@ -297,7 +297,6 @@ static bool nonzero(const float *row, size_t n, uint64_t *bits) {
   LIST_KERNEL(w, r, 7, 1, LANES)     LIST_KERNEL(w, r, 8, 1, LANES)     \
   LIST_KERNEL(w, r, 1, 2, 2 * LANES) LIST_KERNEL(w, r, 2, 2, 2 * LANES) \
   LIST_KERNEL(w, r, 3, 2, 2 * LANES) LIST_KERNEL(w, r, 4, 2, 2 * LANES)
-/* clang-format on */
 #define LIST_ROWS(w) LIST_COLUMNS(w, 1) LIST_COLUMNS(w, 2) LIST_COLUMNS(w, 3) LIST_COLUMNS(w, 4)
 LIST_ROWS(1)
 LIST_ROWS(2)
@@ -309,41 +308,35 @@ LIST_ROWS(8)
     if (r <= KERNEL_H && c <= KERNEL_W) kernel_body(t, 1, r, c, s, EDGE_NONE, EDGE_NONE); \
   }
 #define KERNEL_COLUMNS(r, s) KERNEL(r, 1, s) KERNEL(r, 2, s) KERNEL(r, 3, s) KERNEL(r, 4, s)
-KERNEL_COLUMNS(1, 1)
-KERNEL_COLUMNS(2, 1) KERNEL_COLUMNS(3, 1) KERNEL_COLUMNS(4, 1) KERNEL_COLUMNS(1, 2)
-    KERNEL_COLUMNS(2, 2) KERNEL_COLUMNS(3, 2) KERNEL_COLUMNS(4, 2)
+KERNEL_COLUMNS(1, 1) KERNEL_COLUMNS(2, 1) KERNEL_COLUMNS(3, 1) KERNEL_COLUMNS(4, 1)
+KERNEL_COLUMNS(1, 2) KERNEL_COLUMNS(2, 2) KERNEL_COLUMNS(3, 2) KERNEL_COLUMNS(4, 2)
 
 #define EDGE(r, c, er, ec)                                                  \
   static void edge_##r##_##c##_##er##_##ec(const packed_tile *t) {          \
     if (r <= KERNEL_H && c <= KERNEL_W) kernel_body(t, 1, r, c, 1, er, ec); \
   }
 /* 0 to 3 are EDGE_NONE, _FIRST, _LAST, _BOTH. */
-#define EDGE_ALL(r, c)                                                                     \
-  EDGE(r, c, 0, 1)                                                                         \
-  EDGE(r, c, 0, 2)                                                                         \
-  EDGE(r, c, 0, 3)                                                                         \
-  EDGE(r, c, 1, 0)                                                                         \
-  EDGE(r, c, 1, 1) EDGE(r, c, 1, 2) EDGE(r, c, 1, 3) EDGE(r, c, 2, 0) EDGE(r, c, 2, 1)     \
-      EDGE(r, c, 2, 2) EDGE(r, c, 2, 3) EDGE(r, c, 3, 0) EDGE(r, c, 3, 1) EDGE(r, c, 3, 2) \
-          EDGE(r, c, 3, 3)
-        EDGE_ALL(2, 4) EDGE_ALL(3, 3) EDGE_ALL(3, 4) EDGE_ALL(4, 3) EDGE_ALL(4, 4)
+#define EDGE_ALL(r, c)                                                \
+  EDGE(r, c, 0, 1) EDGE(r, c, 0, 2) EDGE(r, c, 0, 3) EDGE(r, c, 1, 0) \
+  EDGE(r, c, 1, 1) EDGE(r, c, 1, 2) EDGE(r, c, 1, 3) EDGE(r, c, 2, 0) \
+  EDGE(r, c, 2, 1) EDGE(r, c, 2, 2) EDGE(r, c, 2, 3) EDGE(r, c, 3, 0) \
+  EDGE(r, c, 3, 1) EDGE(r, c, 3, 2) EDGE(r, c, 3, 3)
+EDGE_ALL(2, 4) EDGE_ALL(3, 3) EDGE_ALL(3, 4) EDGE_ALL(4, 3) EDGE_ALL(4, 4)
 
 #define SMALL_FITS(n) ((n)*4 <= ACCUMULATORS)
 #define SMALL(n)                                                         \
   static void small_##n(const packed_tile *t) {                          \
     if (SMALL_FITS(n)) kernel_body(t, n, 2, 2, 1, EDGE_BOTH, EDGE_BOTH); \
   }
-            SMALL(1) SMALL(2) SMALL(3) SMALL(4)
+SMALL(1) SMALL(2) SMALL(3) SMALL(4)
 
 #define LIST_ENTRY(w, r, c, s) (FITS(w, r, c) ? LIST_NAME(w, r, c, s) : NULL)
-/* clang-format off */
 #define LIST_WIDE(w, r, c) {NULL, LIST_ENTRY(w, r, c, 1), NULL}
 #define LIST_BOTH(w, r, c) {NULL, LIST_ENTRY(w, r, c, 1), LIST_ENTRY(w, r, c, 2)}
 #define LIST_TABLE_ROW(w, r)                                                    \
   {{LIST_ENTRY(w, r, 1, 0), LIST_ENTRY(w, r, 1, 1), LIST_ENTRY(w, r, 1, 2)},    \
    LIST_BOTH(w, r, 2), LIST_BOTH(w, r, 3), LIST_BOTH(w, r, 4),                  \
    LIST_WIDE(w, r, 5), LIST_WIDE(w, r, 6), LIST_WIDE(w, r, 7), LIST_WIDE(w, r, 8)}
-/* clang-format on */
 #define LIST_TABLE(w) \
   { LIST_TABLE_ROW(w, 1), LIST_TABLE_ROW(w, 2), LIST_TABLE_ROW(w, 3), LIST_TABLE_ROW(w, 4) }
 #define KERNEL_ENTRY(r, c, s) (r <= KERNEL_H && c <= KERNEL_W ? kernel_##r##_##c##_##s : NULL)
@@ -364,20 +357,21 @@ KERNEL_COLUMNS(2, 1) KERNEL_COLUMNS(3, 1) KERNEL_COLUMNS(4, 1) KERNEL_COLUMNS(1,
         EDGE_TABLE_ROW(r, c, 1), EDGE_TABLE_ROW(r, c, 2), EDGE_TABLE_ROW(r, c, 3)   \
   }
 
-                const ap_packed_isa ISA_TABLE = {
-                    .name = ISA_NAME,
-                    .accumulators = ACCUMULATORS,
-                    .kernel_h = KERNEL_H,
-                    .kernel_w = KERNEL_W,
-                    .list = {LIST_TABLE(1), LIST_TABLE(2), LIST_TABLE(4), LIST_TABLE(8)},
-                    .kernel = {KERNEL_TABLE(1), KERNEL_TABLE(2)},
-                    .edge = {[1] = {[3] = EDGE_TABLE(2, 4)},
-                             [2] = {[2] = EDGE_TABLE(3, 3), [3] = EDGE_TABLE(3, 4)},
-                             [3] = {[2] = EDGE_TABLE(4, 3), [3] = EDGE_TABLE(4, 4)}},
-                    .small = {SMALL_FITS(1) ? small_1 : NULL, SMALL_FITS(2) ? small_2 : NULL,
-                              SMALL_FITS(3) ? small_3 : NULL, SMALL_FITS(4) ? small_4 : NULL},
-                    .window = window,
-                    .map_row = map_row,
-                    .pixels = pixels,
-                    .nonzero = nonzero,
+    /* clang-format on */
+    const ap_packed_isa ISA_TABLE = {
+        .name = ISA_NAME,
+        .accumulators = ACCUMULATORS,
+        .kernel_h = KERNEL_H,
+        .kernel_w = KERNEL_W,
+        .list = {LIST_TABLE(1), LIST_TABLE(2), LIST_TABLE(4), LIST_TABLE(8)},
+        .kernel = {KERNEL_TABLE(1), KERNEL_TABLE(2)},
+        .edge = {[1] = {[3] = EDGE_TABLE(2, 4)},
+                 [2] = {[2] = EDGE_TABLE(3, 3), [3] = EDGE_TABLE(3, 4)},
+                 [3] = {[2] = EDGE_TABLE(4, 3), [3] = EDGE_TABLE(4, 4)}},
+        .small = {SMALL_FITS(1) ? small_1 : NULL, SMALL_FITS(2) ? small_2 : NULL,
+                  SMALL_FITS(3) ? small_3 : NULL, SMALL_FITS(4) ? small_4 : NULL},
+        .window = window,
+        .map_row = map_row,
+        .pixels = pixels,
+        .nonzero = nonzero,
 };
