@@ -168,8 +168,11 @@ static void files_fit_together(void **state) {
   stored = load_json(in(dir, "summary.json"));
   assert_true(json_equal(stored, summary));
   assert_int_equal(json_integer_value(json_object_get(summary, "episodes")), 40);
-  assert_int_equal(lines_of(in(dir, "episodes.csv"), &comments), 3 + 1 + 40);
-  assert_int_equal(comments, 3); /* the provenance */
+  assert_int_equal(lines_of(in(dir, "episodes.csv"), &comments), 5 + 1 + 40);
+  assert_int_equal(comments, 5); /* the provenance, the configuration and its hash */
+  assert_int_equal(strlen(json_string_value(json_object_get(json_object_get(summary, "provenance"),
+                                                            "configuration_sha256"))),
+                   64);
   best = json_object_get(summary, "best_on_search_split");
   loss = json_number_value(json_object_get(best, "accuracy_loss"));
   assert_int_equal(feasible, loss <= job.max_loss + 1e-9);
