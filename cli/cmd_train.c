@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/progress.h"
 #include "base/provenance.h"
 #include "cli/commands.h"
@@ -29,7 +30,7 @@ static const ap_command_info INFO = {
         "--test"};
 
 typedef struct {
-  const char *net, *data, *out;
+  const char *net, *from, *data, *out;
   double epochs, lr, warmup, momentum, weight_decay, label_smoothing;
   size_t batch, crop;
   bool flip, no_flip, compact, test;
@@ -43,6 +44,7 @@ typedef struct {
   ap_train_options recipe;
   char *checkpoint, *log_path;
   json_t *provenance;
+  json_t *origin; /* of --from: its hash and metadata */
   ap_train_log *log;
   ap_progress *progress;
   ap_error *err; /* of the observer */
@@ -94,6 +96,21 @@ static ap_status probe_output(const char *path, bool force, ap_error *err) {
   return st;
 }
 
+/* Goes on from a trained model: its weights and input normalisation; what it is stays on record. */
+static ap_status load_origin(training *t, ap_error *err) {
+  json_t *metadata = NULL;
+  char hash[AP_SHA256_TEXT];
+  ap_status st = ap_model_load(t->o->from, &t->net, &metadata, err);
+  if (!st) st = ap_network_hash(t->net, hash, err);
+  if (!st) {
+    t->origin = json_pack("{s:s, s:s, s:O?}", "model", t->o->from, "model_sha256", hash, "metadata",
+                          metadata);
+    if (!t->origin) st = ap_fail(err, AP_ERR_MEMORY, "training");
+  }
+  json_decref(metadata);
+  return st;
+}
+
 static ap_status prepare(ap_cli *cli, training *t, ap_error *err) {
   const train_options *o = t->o;
   ap_dataset_info info;
@@ -102,10 +119,14 @@ static ap_status prepare(ap_cli *cli, training *t, ap_error *err) {
   if (!st) st = ap_dataset_open(o->data, &t->data, err);
   if (st) return st;
   info = ap_dataset_describe(t->data, AP_SPLIT_TRAIN);
-  st = ap_network_builtin(o->net, (ap_shape3){info.channels, info.height, info.width}, info.classes,
-                          cli->seed, &t->net, err);
+  if (o->from) {
+    st = load_origin(t, err);
+  } else {
+    st = ap_network_builtin(o->net, (ap_shape3){info.channels, info.height, info.width},
+                            info.classes, cli->seed, &t->net, err);
+    if (!st) ap_dataset_statistics(t->data, t->net->mean, t->net->std);
+  }
   if (st) return st;
-  ap_dataset_statistics(t->data, t->net->mean, t->net->std);
   choose_recipe(cli, o, t->data, &t->recipe);
   t->provenance = ap_provenance(cli->argc, cli->argv);
   t->checkpoint = ap_sprintf("%s.checkpoint", o->out);
@@ -154,6 +175,9 @@ static ap_status finish(ap_cli *cli, const training *t, ap_error *err) {
       metadata ? ap_network_fold(t->net, &folded, err) : ap_fail(err, AP_ERR_MEMORY, "metadata");
   if (!st) st = measure(t, folded, AP_SPLIT_SELECTION, metadata, &selection, err);
   if (!st && t->o->test) st = measure(t, folded, AP_SPLIT_TEST, metadata, &test, err);
+  if (!st && t->origin && json_object_set(metadata, "from", t->origin) != 0) {
+    st = ap_fail(err, AP_ERR_MEMORY, "metadata");
+  }
   if (!st && json_object_set(metadata, "provenance", t->provenance) != 0) {
     st = ap_fail(err, AP_ERR_MEMORY, "metadata");
   }
@@ -183,6 +207,7 @@ static ap_status finish(ap_cli *cli, const training *t, ap_error *err) {
 static void training_release(training *t) {
   ap_train_log_destroy(t->log);
   json_decref(t->provenance);
+  json_decref(t->origin);
   ap_free(t->checkpoint);
   ap_free(t->log_path);
   ap_network_destroy(t->net);
@@ -224,6 +249,8 @@ ap_status ap_cmd_train(ap_cli *cli, int argc, char **argv, ap_error *err) {
   ap_option options[] = {
       {"net", "NAME", "lenet5, resnet8, resnet20, resnet32, resnet56, vgg16, resnet18",
        AP_OPTION_TEXT, &o.net, 0, 0},
+      {"from", "FILE", "go on from this model's weights, in place of --net", AP_OPTION_TEXT,
+       &o.from, 0, 0},
       {"data", "NAME|DIR", "fashion-mnist, mnist, cifar10, or a folder in their formats",
        AP_OPTION_TEXT, &o.data, 0, 0},
       {"out", "FILE", "the model file to write", AP_OPTION_TEXT, &o.out, 0, 0},
@@ -246,7 +273,10 @@ ap_status ap_cmd_train(ap_cli *cli, int argc, char **argv, ap_error *err) {
   bool help = false;
   ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
-  st = ap_cli_require("net", o.net, err);
+  if (!o.from) st = ap_cli_require("net", o.net, err);
+  if (!st && o.from && o.net) {
+    st = ap_fail(err, AP_ERR_ARG, "--from and --net exclude each other");
+  }
   if (!st) st = ap_cli_require("data", o.data, err);
   if (!st) st = ap_cli_require("out", o.out, err);
   if (!st && o.flip && o.no_flip) {
