@@ -14,6 +14,7 @@ if(BUILD_TESTING)
   add_test(NAME lint.layers_test COMMAND "${PROJECT_SOURCE_DIR}/tools/check_layers_test.sh")
   add_test(NAME lint.headers
            COMMAND "${PROJECT_SOURCE_DIR}/tools/check_headers.sh" "${CMAKE_C_COMPILER}" "${AP_CXX}")
-  set_tests_properties(lint.layers lint.layers_test lint.headers PROPERTIES
+  add_test(NAME lint.readme COMMAND "${PROJECT_SOURCE_DIR}/tools/readme_results.sh" --check)
+  set_tests_properties(lint.layers lint.layers_test lint.headers lint.readme PROPERTIES
                        LABELS "unit;lint" TIMEOUT 120)
 endif()

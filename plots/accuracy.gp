@@ -52,9 +52,9 @@ do for [i = 1 : n_networks] {
   set title "{/:Bold " . n . "}, " . data(n) . " crossbars" offset 0, -0.6 textcolor rgb ink
   set xrange [low - 0.12 * span : high + 0.3 * span]
   set yrange [-0.6 : n_methods - 0.4]
-  set format x "%g %%"
-  set xtics auto textcolor rgb ink
-  set xlabel "test accuracy" textcolor rgb ink
+  set format x "%g"
+  set xtics auto font ",8.5" textcolor rgb ink
+  set xlabel "test accuracy, %" textcolor rgb ink
   set grid xtics ytics lc rgb 0xE4E4E4 lw 1 lt 1
   set ytics scale 0 ("" -1)
   do for [k = 1 : n_methods] {

@@ -52,7 +52,9 @@ do for [i = 1 : n_networks] {
   unset xtics
   every = int((last - first) / 24) + 1 # of many layers only some are named
   size = last - first > 16 ? 0.7 : 1.4
-  if (last - first > 8) {
+  longest = 0
+  do for [pair in names] { longest = strlen(name_of(pair)) > longest ? strlen(name_of(pair)) : longest }
+  if (longest * (last - first + 1) > 110) { # names that would touch each other are slanted
     set xtics scale 0 rotate by 40 right font ",8" ("" -1000) textcolor rgb ink
   } else {
     set xtics scale 0 norotate center font ",9.5" ("" -1000) textcolor rgb ink
