@@ -7,6 +7,7 @@ target_compile_options(ap_flags INTERFACE
   $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion
   -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wformat=2
   -ffp-contract=off -fno-math-errno>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Wformat=2>
   $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow,-Wconversion>)
 if(AP_WERROR)
   target_compile_options(ap_flags INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)

@@ -1,0 +1,67 @@
+/* bench/micro/evaluator.c - images per second of the candidate evaluator against the dense path. */
+#include "base/alloc.h"
+#include "bench/benchmark.h"
+#include "bench/micro/micro_impl.h"
+
+enum { IMAGES = 64 };
+
+static ap_status setup(const void *context, const int64_t *point, void **problem, ap_error *err) {
+  ap_micro_pair *pair = ap_calloc(1, sizeof *pair);
+  ap_status st = AP_OK;
+  *problem = NULL;
+  if (!pair) return ap_fail(err, AP_ERR_MEMORY, "problem");
+  st = ap_micro_pair_open(context, point[0], IMAGES, pair, err);
+  if (st) {
+    ap_free(pair);
+    return st;
+  }
+  *problem = pair;
+  return AP_OK;
+}
+
+static void teardown(void *problem) {
+  ap_micro_pair_close(problem);
+  ap_free(problem);
+}
+
+static ap_status verify(void *problem, ap_error *err) { return ap_micro_pair_verify(problem, err); }
+static ap_status dense(void *problem, ap_error *err) { return ap_micro_pair_dense(problem, err); }
+static ap_status sparse(void *problem, ap_error *err) { return ap_micro_pair_sparse(problem, err); }
+
+static void report(void *problem, size_t way, ap_bench_meter *meter) {
+  const ap_micro_pair *pair = problem;
+  double n = (double)pair->n_images, macs = n * (double)ap_network_macs(pair->net);
+  ap_bench_counter(meter, "images", n, AP_BENCH_RATE);
+  ap_bench_counter(meter, "macs_dense_equivalent", macs, AP_BENCH_RATE);
+  ap_bench_counter(meter, "macs_nonzero", macs * pair->macs_kept, AP_BENCH_RATE);
+  if (way > 0) ap_bench_counter(meter, "kept", pair->macs_kept, AP_BENCH_VALUE);
+}
+
+ap_status ap_micro_evaluator(ap_error *err) {
+  static const char *const axes[] = {"sparsity_percent"};
+  static const int64_t points[] = {0, 70, 90};
+  static const ap_bench_way ways[] = {{"dense", dense}, {"evaluator", sparse}};
+  static const struct {
+    const char *name, *network;
+  } nets[] = {{"evaluator/lenet5", "lenet5"},
+              {"evaluator/resnet8", "resnet8"},
+              {"evaluator/resnet20", "resnet20"},
+              {"evaluator/vgg16", "vgg16"}};
+  ap_status st = AP_OK;
+  for (size_t i = 0; i < sizeof nets / sizeof nets[0] && !st; i++) {
+    st = ap_bench_register(&(ap_bench_case){.name = nets[i].name,
+                                            .n_axes = 1,
+                                            .axes = axes,
+                                            .n_points = 3,
+                                            .points = points,
+                                            .n_ways = 2,
+                                            .ways = ways,
+                                            .context = nets[i].network,
+                                            .setup = setup,
+                                            .verify = verify,
+                                            .report = report,
+                                            .teardown = teardown},
+                           err);
+  }
+  return st;
+}

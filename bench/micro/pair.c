@@ -1,0 +1,104 @@
+/* bench/micro/pair.c - one pruned network on both paths. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "bench/micro/micro_impl.h"
+#include "nn/executor_score.h"
+
+static double kept_macs(const ap_network *net, ap_error *err, ap_status *st) {
+  size_t n = ap_network_layers(net, NULL, 0), all = 0, kept = 0;
+  ap_layer_info *layers = ap_calloc(n, sizeof *layers);
+  if (!layers) {
+    *st = ap_fail(err, AP_ERR_MEMORY, "%zu layers", n);
+    return 0;
+  }
+  (void)ap_network_layers(net, layers, n);
+  for (size_t i = 0; i < n; i++) {
+    const float *w = net->nodes[layers[i].node].weight;
+    size_t count = layers[i].k * layers[i].n, non_zero = 0;
+    for (size_t j = 0; j < count; j++) non_zero += w[j] < 0 || w[j] > 0;
+    kept += non_zero * layers[i].positions;
+    all += count * layers[i].positions;
+  }
+  ap_free(layers);
+  return (double)kept / (double)all;
+}
+
+ap_status ap_micro_pair_open(const char *network, int64_t percent, size_t n_images,
+                             ap_micro_pair *out, ap_error *err) {
+  const bool small = strcmp(network, "lenet5") == 0;
+  const ap_shape3 input = small ? (ap_shape3){1, 28, 28} : (ap_shape3){3, 32, 32};
+  const size_t batch = n_images < 128 ? n_images : 128; /* as nn/infer.c takes */
+  const ap_evaluator_options options = {.n_threads = 1};
+  ap_status st = AP_OK;
+  *out = (ap_micro_pair){.n_images = n_images};
+  st = ap_micro_images(input.c, n_images, &out->data, err);
+  if (!st) st = ap_micro_network(network, input, AP_MICRO_CLASSES, &out->net, err);
+  if (!st) st = ap_micro_prune(out->net, percent, err);
+  if (!st) out->macs_kept = kept_macs(out->net, err, &st);
+  if (!st) st = ap_backend_open("cpu", 1, &out->be, err);
+  if (!st) st = ap_executor_create(out->be, out->net, batch, false, &out->ex, err);
+  if (!st) {
+    st = ap_feed_create(out->be, out->net, out->data, AP_SPLIT_TEST, n_images, batch, 8, &out->feed,
+                        err);
+  }
+  if (!st) {
+    st = ap_evaluator_create(out->net, out->data, AP_SPLIT_TEST, n_images, &options, &out->ev, err);
+  }
+  if (!st) {
+    out->levels = ap_calloc(ap_evaluator_layers(out->ev), sizeof *out->levels);
+    out->dense = ap_calloc(n_images * AP_MICRO_CLASSES, sizeof *out->dense);
+    out->sparse = ap_calloc(n_images * AP_MICRO_CLASSES, sizeof *out->sparse);
+    if (!out->levels || !out->dense || !out->sparse) {
+      st = ap_fail(err, AP_ERR_MEMORY, "%zu images", n_images);
+    }
+  }
+  if (st) ap_micro_pair_close(out);
+  return st;
+}
+
+void ap_micro_pair_close(ap_micro_pair *pair) {
+  ap_evaluator_destroy(pair->ev);
+  ap_executor_destroy(pair->ex);
+  ap_feed_destroy(pair->feed);
+  ap_backend_close(pair->be);
+  ap_network_destroy(pair->net);
+  ap_dataset_destroy(pair->data);
+  ap_free(pair->levels);
+  ap_free(pair->dense);
+  ap_free(pair->sparse);
+  memset(pair, 0, sizeof *pair);
+}
+
+ap_status ap_micro_pair_dense(ap_micro_pair *pair, ap_error *err) {
+  const size_t batch = pair->n_images < 128 ? pair->n_images : 128;
+  return ap_executor_score(pair->ex, pair->feed, batch, AP_MICRO_CLASSES, &pair->score, pair->dense,
+                           err);
+}
+
+/* Not ap_evaluator_run: that would find the candidate in its cache. */
+ap_status ap_micro_pair_sparse(ap_micro_pair *pair, ap_error *err) {
+  return ap_evaluator_logits(pair->ev, pair->levels, pair->sparse, err);
+}
+
+ap_status ap_micro_pair_verify(ap_micro_pair *pair, ap_error *err) {
+  const size_t n = pair->n_images * AP_MICRO_CLASSES;
+  double largest = 0;
+  ap_status st = AP_OK;
+  for (size_t i = 0; i < n; i++) pair->dense[i] = pair->sparse[i] = NAN;
+  st = ap_micro_pair_dense(pair, err);
+  if (!st) st = ap_micro_pair_sparse(pair, err);
+  if (st) return st;
+  for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)pair->dense[i]));
+  for (size_t i = 0; i < n; i++) {
+    double difference = fabs((double)pair->sparse[i] - (double)pair->dense[i]);
+    if (!(difference <= 1e-4 * largest)) { /* false for NaN */
+      return ap_fail(err, AP_ERR_INTERNAL, "image %zu, output %zu: %.9g, dense path %.9g",
+                     i / AP_MICRO_CLASSES, i % AP_MICRO_CLASSES, (double)pair->sparse[i],
+                     (double)pair->dense[i]);
+    }
+  }
+  if (!(largest > 0)) return ap_fail(err, AP_ERR_INTERNAL, "all outputs are 0");
+  return AP_OK;
+}

@@ -1,0 +1,148 @@
+/* bench/micro/problem.c - images, networks, pruned networks. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/rng.h"
+#include "bench/micro/micro_impl.h"
+#include "pruners/pruner.h"
+
+enum { TRAIN = 16, VECTOR_ROWS = 9 };
+
+/* One CIFAR-10 file, or the pixels or labels of an IDX pair: a head, then records. */
+static ap_status write_random(const char *dir, const char *name, const uint8_t *head, size_t n_head,
+                              size_t n, size_t n_labels, size_t n_pixels, ap_rng *rng,
+                              ap_error *err) {
+  size_t record = n_labels + n_pixels;
+  char *path = ap_path_join(dir, name);
+  uint8_t *bytes = ap_calloc(n_head + n * record, 1);
+  ap_status st = AP_OK;
+  if (!path || !bytes) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%zu images", n);
+  } else {
+    uint8_t *at = bytes + n_head;
+    memcpy(bytes, head, n_head);
+    for (size_t i = 0; i < n; i++) {
+      for (size_t j = 0; j < n_labels; j++) *at++ = (uint8_t)ap_rng_below(rng, AP_MICRO_CLASSES);
+      for (size_t j = 0; j < n_pixels; j++) *at++ = (uint8_t)ap_rng_below(rng, 256);
+    }
+    st = ap_file_write(path, bytes, n_head + n * record, false, err);
+  }
+  ap_free(bytes);
+  ap_free(path);
+  return st;
+}
+
+static ap_status write_idx(const char *dir, const char *prefix, size_t n, ap_rng *rng,
+                           ap_error *err) {
+  const uint8_t high = (uint8_t)(n >> 8), low = (uint8_t)n;
+  const uint8_t pixels[] = {0, 0, 8, 3, 0, 0, high, low, 0, 0, 0, 28, 0, 0, 0, 28};
+  const uint8_t labels[] = {0, 0, 8, 1, 0, 0, high, low};
+  char name[64];
+  ap_status st = AP_OK;
+  (void)snprintf(name, sizeof name, "%s-images-idx3-ubyte", prefix);
+  st = write_random(dir, name, pixels, sizeof pixels, n, 0, 28 * 28, rng, err);
+  (void)snprintf(name, sizeof name, "%s-labels-idx1-ubyte", prefix);
+  if (!st) st = write_random(dir, name, labels, sizeof labels, n, 1, 0, rng, err);
+  return st;
+}
+
+static void remove_files(const char *dir) {
+  static const char *const names[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                      "t10k-images-idx3-ubyte",  "t10k-labels-idx1-ubyte",
+                                      "data_batch_1.bin",        "test_batch.bin"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    char *path = ap_path_join(dir, names[i]);
+    if (path) (void)unlink(path);
+    ap_free(path);
+  }
+  (void)rmdir(dir);
+}
+
+ap_status ap_micro_images(size_t channels, size_t n, ap_dataset **out, ap_error *err) {
+  const char *tmp = getenv("TMPDIR");
+  char *dir = ap_path_join(tmp && *tmp ? tmp : "/tmp", "autoprune-bench-XXXXXX");
+  ap_status st = AP_OK;
+  ap_rng rng;
+  *out = NULL;
+  if (!dir) return ap_fail(err, AP_ERR_MEMORY, "%zu images", n);
+  if (!mkdtemp(dir)) {
+    st = ap_fail(err, AP_ERR_IO, "%s: %s", dir, strerror(errno));
+    ap_free(dir);
+    return st;
+  }
+  ap_rng_seed(&rng, 1, channels);
+  if (channels == 1) {
+    st = write_idx(dir, "train", TRAIN, &rng, err);
+    if (!st) st = write_idx(dir, "t10k", n, &rng, err);
+  } else {
+    const uint8_t none = 0;
+    st = write_random(dir, "data_batch_1.bin", &none, 0, TRAIN, 1, 3072, &rng, err);
+    if (!st) st = write_random(dir, "test_batch.bin", &none, 0, n, 1, 3072, &rng, err);
+  }
+  if (!st) st = ap_dataset_open(dir, out, err);
+  remove_files(dir);
+  ap_free(dir);
+  return st;
+}
+
+ap_status ap_micro_network(const char *name, ap_shape3 input, size_t classes, ap_network **out,
+                           ap_error *err) {
+  ap_network *net = NULL;
+  ap_status st = ap_network_builtin(name, input, classes, 11, &net, err);
+  *out = NULL;
+  if (!st) {
+    for (size_t c = 0; c < input.c; c++) {
+      net->mean[c] = 0.5F;
+      net->std[c] = 0.3F;
+    }
+    st = ap_network_fold(net, out, err);
+  }
+  ap_network_destroy(net);
+  return st;
+}
+
+static ap_status prune_layer(ap_network *net, const ap_layer_info *layer, size_t percent,
+                             ap_error *err) {
+  const ap_granularity vectors = {AP_GRANULARITY_COLUMN_VECTOR, VECTOR_ROWS, 0};
+  const ap_array_spec spec = ap_array_spec_default();
+  ap_partition partition;
+  float *matrix = ap_calloc(layer->k * layer->n, sizeof *matrix);
+  uint32_t *order = NULL;
+  uint8_t *kept = NULL;
+  ap_status st = ap_partition_init(vectors, &spec, layer->k, layer->n, &partition, err);
+  if (!st) {
+    order = ap_calloc(partition.count, sizeof *order);
+    kept = ap_calloc(partition.count, 1);
+    if (!matrix || !order || !kept) st = ap_fail(err, AP_ERR_MEMORY, "layer %s", layer->name);
+  }
+  if (!st) {
+    ap_layer_get_matrix(net, layer->node, matrix);
+    st = ap_pruner_order(&partition, matrix, order, err);
+  }
+  if (!st) {
+    ap_pruner_keep_first(order, partition.count, partition.count - partition.count * percent / 100,
+                         kept);
+    ap_partition_mask_f32(&partition, kept, matrix);
+    ap_layer_set_matrix(net, layer->node, matrix);
+  }
+  ap_free(matrix);
+  ap_free(order);
+  ap_free(kept);
+  return st;
+}
+
+ap_status ap_micro_prune(ap_network *net, int64_t percent, ap_error *err) {
+  size_t n = ap_network_layers(net, NULL, 0);
+  ap_layer_info *layers = ap_calloc(n, sizeof *layers);
+  ap_status st = AP_OK;
+  if (!layers) return ap_fail(err, AP_ERR_MEMORY, "%zu layers", n);
+  (void)ap_network_layers(net, layers, n);
+  for (size_t i = 1; i < n && !st; i++) st = prune_layer(net, &layers[i], (size_t)percent, err);
+  ap_free(layers);
+  return st;
+}

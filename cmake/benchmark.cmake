@@ -1,0 +1,16 @@
+# Google Benchmark and the C++ compiler for bench/benchmark.cc. AP_BENCH_FOUND: both are there; else
+# one line says what to install and autoprune-bench is not built.
+set(AP_BENCH_FOUND FALSE)
+if(AP_BENCH)
+  include(CheckLanguage)
+  check_language(CXX)
+  find_package(benchmark QUIET)
+  if(NOT benchmark_FOUND)
+    message(STATUS "autoprune-bench is not built: apt-get install libbenchmark-dev")
+  elseif(NOT CMAKE_CXX_COMPILER)
+    message(STATUS "autoprune-bench is not built: no C++ compiler: apt-get install g++")
+  else()
+    enable_language(CXX)
+    set(AP_BENCH_FOUND TRUE)
+  endif()
+endif()
