@@ -1,6 +1,5 @@
 /* bench/micro/problem.c - images, networks, pruned networks. */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
