@@ -1,9 +1,13 @@
 /* ap_output: a file written under a temporary name and renamed when it is complete. */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,6 +48,40 @@ static ap_status resolve(const char *path, bool force, char **out, mode_t *mode,
   return *out ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "%s: path", path);
 }
 
+/* Is `name` a temporary of `base`, BASE.NUMBER.tmp, of a process that is not there any more? */
+static bool is_leftover(const char *name, const char *base) {
+  size_t n = strlen(base);
+  char *end;
+  long process;
+  if (strncmp(name, base, n) != 0 || name[n] != '.') return false;
+  if (!isdigit((unsigned char)name[n + 1])) return false;
+  errno = 0;
+  process = strtol(name + n + 1, &end, 10);
+  if (errno || process <= 0 || strcmp(end, ".tmp") != 0) return false;
+  return kill((pid_t)process, 0) != 0 && errno == ESRCH;
+}
+
+/* Removes what killed processes left of this file. A process of another machine or container has a
+ * number that means nothing here, but holds a lock on what it writes. */
+static void remove_leftovers(const char *path) {
+  const char *slash = strrchr(path, '/');
+  char folder[4096] = ".";
+  const struct dirent *entry;
+  DIR *dir;
+  if (slash && (size_t)(slash - path) + 2 > sizeof folder) return;
+  if (slash) (void)snprintf(folder, sizeof folder, "%.*s/", (int)(slash - path), path);
+  dir = opendir(folder);
+  while (dir && (entry = readdir(dir)) != NULL) {
+    int fd = -1;
+    if (!is_leftover(entry->d_name, slash ? slash + 1 : path)) continue;
+    fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) continue;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    (void)close(fd);
+  }
+  if (dir) (void)closedir(dir);
+}
+
 ap_status ap_output_open(const char *path, bool force, ap_output **out, ap_error *err) {
   ap_output *output;
   mode_t mode;
@@ -62,12 +100,14 @@ ap_status ap_output_open(const char *path, bool force, ap_output **out, ap_error
   }
   /* One of this name was left by a killed process with our number. */
   (void)unlink(output->temporary);
+  remove_leftovers(output->path);
   fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0) {
     st = ap_fail(err, AP_ERR_IO, "%s: cannot create: %s", output->temporary, strerror(errno));
     goto done;
   }
   output->made = true;
+  (void)flock(fd, LOCK_EX | LOCK_NB); /* says to remove_leftovers that somebody is writing */
   if (mode) (void)fchmod(fd, mode);
   output->stream = fdopen(fd, "wb");
   if (!output->stream) {

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "tests/base/testing.h"
@@ -239,6 +241,36 @@ static void test_failing_allocations(void **state) {
   assert_int_equal(failures, 3); /* the record and two names */
 }
 
+/* A killed process leaves its temporary; the next one that writes the file removes it, and neither
+ * a living process's nor other files. */
+static void test_leftovers(void **state) {
+  ap_output *output = NULL;
+  ap_error err;
+  FILE *file;
+  char name[64];
+  pid_t child = fork();
+  (void)state;
+  assert_true(child >= 0);
+  if (child == 0) _exit(0);
+  assert_int_equal(waitpid(child, NULL, 0), child);
+  (void)snprintf(name, sizeof name, "k.%ld.tmp", (long)child);
+  file = fopen(scratch_path(name), "w");
+  assert_non_null(file);
+  assert_int_equal(fclose(file), 0);
+  file = fopen(scratch_path("k.1.tmp"), "w");
+  assert_non_null(file);
+  assert_int_equal(fclose(file), 0);
+  assert_int_equal(ap_output_open(scratch_path("kk"), false, &output, &err), AP_OK);
+  ap_output_abandon(output);
+  assert_true(ap_file_exists(scratch_path(name)));
+  assert_int_equal(ap_output_open(scratch_path("k"), false, &output, &err), AP_OK);
+  assert_false(ap_file_exists(scratch_path(name)));
+  assert_true(ap_file_exists(scratch_path("k.1.tmp")));
+  assert_int_equal(ap_output_commit(output, &err), AP_OK);
+  assert_int_equal(remove(scratch_path("k.1.tmp")), 0);
+  assert_int_equal(remove(scratch_path("k")), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_read),
@@ -248,6 +280,7 @@ int main(void) {
       cmocka_unit_test(test_old_file_lives_until_commit),
       cmocka_unit_test(test_no_overwriting_race),
       cmocka_unit_test(test_stale_temporary),
+      cmocka_unit_test(test_leftovers),
       cmocka_unit_test(test_full_disk),
       cmocka_unit_test(test_links_and_devices),
       cmocka_unit_test(test_folders),
