@@ -138,6 +138,10 @@ static ap_status check(const ap_compare_options *o, const ap_suite **suite, ap_e
     ap_pruner pruner;
     st = ap_pruner_parse(o->pruners[i], &pruner, err);
   }
+  if (!st && o->draw && o->plots && !ap_dir_exists(o->plots)) {
+    st =
+        ap_fail(err, AP_ERR_IO, "%s: no such folder; gnuplot scripts are expected there", o->plots);
+  }
   return st;
 }
 

@@ -53,7 +53,7 @@ static void print_table(const ap_priced *priced) {
 static void print_chip(const ap_tech *tech) {
   ap_chip_table t;
   ap_chip_table_compute(tech, &t);
-  (void)printf("%-12s %5s %12s %12s %14s  %s\n", "component", "level", "count", "power mW",
+  (void)printf("%-20s %5s %8s %10s %12s  %s\n", "component", "level", "count", "power mW",
                "area mm2", "source");
   for (int p = 0; p < AP_PART_COUNT; p++) {
     const ap_component *c = ap_tech_component(tech, (ap_part)p);

@@ -1,0 +1,105 @@
+/* search, map --policy and compare on a small data set: what they write, that a policy is one for
+ * its network, and that a search that was stopped half-way ends with the same policy. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/cli/command.h"
+
+#define SEARCH(out, episodes)                                                                     \
+  "search", "--model", "m.apm", "--data", "images", "--quiet", "--levels", "4", "--max-loss",     \
+      "0.5", "--parallel", "4", "--images", "20", "--searcher", "random", "--episodes", episodes, \
+      "--out", out
+
+static int setup(void **state) {
+  if (command_setup(state)) return -1;
+  command_write_images("images", 1200, 200);
+  command_good(WORDS("train", "--net", "lenet5", "--data", "images", "--batch", "32", "--quiet",
+                     "--epochs", "1", "--out", "m.apm"));
+  return 0;
+}
+
+static json_t *load(const char *path) {
+  json_error_t error;
+  json_t *document = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+  assert_non_null(document);
+  return document;
+}
+
+/* The policy without what differs from run to run. */
+static json_t *load_policy(const char *path) {
+  json_t *policy = load(path);
+  assert_int_equal(json_object_del(policy, "provenance"), 0);
+  return policy;
+}
+
+static void test_search_and_map(void **state) {
+  json_t *summary = command_json(0, WORDS(SEARCH("s", "12"), "--json")), *policy, *mapped, *layers;
+  (void)state;
+  assert_true(json_is_true(json_object_get(summary, "feasible")));
+  assert_int_equal(json_integer_value(json_object_get(summary, "episodes")), 12);
+  policy = load_policy("s/policy.json");
+  assert_int_equal(command_count_files("episodes.csv"), 1);
+  assert_int_equal(command_count_files("summary.json"), 1);
+  mapped = command_json(0, WORDS("map", "--model", "m.apm", "--policy", "s/policy.json", "--json"));
+  /* The mapper finds as many crossbars as the search was rewarded for, and no vector more than the
+   * policy keeps. */
+  assert_true(
+      (double)json_integer_value(json_object_get(json_object_get(mapped, "total"), "crossbars")) ==
+      json_number_value(json_object_get(json_object_get(policy, "search_split"), "crossbars")));
+  layers = json_object_get(mapped, "layers");
+  assert_int_equal(json_array_size(layers), json_array_size(json_object_get(policy, "layers")));
+  for (size_t i = 0; i < json_array_size(layers); i++) {
+    json_int_t kept =
+        json_integer_value(json_object_get(json_array_get(layers, i), "vectors_kept"));
+    assert_true(kept > 0);
+    assert_true(kept <= json_integer_value(json_object_get(
+                            json_array_get(json_object_get(policy, "layers"), i), "vectors_kept")));
+  }
+  json_decref(mapped);
+  json_decref(policy);
+  json_decref(summary);
+  command_bad("exists", WORDS(SEARCH("s", "12")));
+  /* Another array cuts other vectors: the policy does not fit and is refused. */
+  command_bad("conv1", WORDS("map", "--model", "m.apm", "--policy", "s/policy.json", "--set",
+                             "array.ou_rows=25", "--pruner", "column-vector:25"));
+  command_bad("expected one of", WORDS(SEARCH("s2", "12"), "--searcher", "nonsense"));
+  command_bad("unknown backend", WORDS("map", "--model", "m.apm", "--backend", "nonsense"));
+}
+
+static void test_stopped_search(void **state) {
+  const command_how how = {.kill_after = "b/state", .kill_signal = SIGKILL};
+  command_result r;
+  json_t *whole, *resumed;
+  (void)state;
+  command_good(WORDS(SEARCH("a", "400")));
+  r = command_run(&how, WORDS(SEARCH("b", "400")));
+  assert_true(r.status == 128 + SIGKILL || r.status == 0); /* or it was faster than the signal */
+  command_release(&r);
+  if (command_count_files("b/policy.json") == 0) {
+    command_good(WORDS(SEARCH("b", "400"), "--resume"));
+  }
+  whole = load_policy("a/policy.json");
+  resumed = load_policy("b/policy.json");
+  assert_true(json_equal(whole, resumed));
+  assert_int_equal(command_count_files(".tmp"), 0);
+  json_decref(whole);
+  json_decref(resumed);
+}
+
+static void test_bad_comparison(void **state) {
+  (void)state;
+  command_bad("no such folder", WORDS("compare", "--suite", "smoke", "--data", "images", "--out",
+                                      "c", "--plots", "./nowhere"));
+  command_bad("smoke", WORDS("compare", "--suite", "nonsense", "--out", "c"));
+  assert_int_equal(command_count_files(".csv.tmp"), 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_search_and_map),
+      cmocka_unit_test(test_stopped_search),
+      cmocka_unit_test(test_bad_comparison),
+  };
+  return cmocka_run_group_tests(tests, setup, command_teardown);
+}
