@@ -3,6 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <ctime>
 #include <exception>
 #include <memory>
@@ -24,7 +25,10 @@ struct Point {
   void *problem = nullptr;
   bool ready = false;  // set up and verified, or `error` says why not
   ap_error error = {AP_OK, ""};
-  double real = 0, processor = 0;  // seconds of one run of the baseline; 0: not measured yet
+  // Seconds of one run of the baseline, one entry a repetition: all repetitions of one way come
+  // before those of the next. Empty: not measured.
+  std::vector<double> real, processor;
+  int64_t iterations = 0;  // of each of these
 };
 
 std::vector<std::unique_ptr<Point>> points;
@@ -59,6 +63,12 @@ double seconds(clockid_t clock) {
   struct timespec t = {};
   (void)clock_gettime(clock, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t n = values.size();
+  return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
 
 void skip(benchmark::State &state, const ap_error &error) {
@@ -97,11 +107,17 @@ void run_way(benchmark::State &state, Point *p, size_t way) {
   ap_bench_meter meter = {state};
   if (p->c.report) p->c.report(p->problem, way, &meter);
   if (way == 0) {
-    p->real = real;
-    p->processor = processor;
-  } else if (p->real > 0) {  // the filter may have left the baseline out
-    state.counters["speedup"] = p->real / real;
-    state.counters["speedup_cpu"] = p->processor / processor;
+    // Shorter calls were made to find out how many iterations to take.
+    if (static_cast<int64_t>(state.iterations()) != p->iterations) {
+      p->real.clear();
+      p->processor.clear();
+      p->iterations = static_cast<int64_t>(state.iterations());
+    }
+    p->real.push_back(real);
+    p->processor.push_back(processor);
+  } else if (!p->real.empty()) {  // the filter may have left the baseline out
+    state.counters["speedup"] = median(p->real) / real;
+    state.counters["speedup_cpu"] = median(p->processor) / processor;
   }
 }
 

@@ -19,7 +19,8 @@ typedef enum {
   AP_BENCH_VALUE, /* as it is */
   AP_BENCH_RATE   /* things done by one run: shown per second of real time */
 } ap_bench_unit;
-/* "speedup" and "speedup_cpu" are taken. name is copied. */
+/* "speedup" and "speedup_cpu" are taken. name is copied. A value of 0 has no relative deviation: with
+ * repetitions Google Benchmark then writes NaN, which strict readers of JSON refuse. */
 void ap_bench_counter(ap_bench_meter *meter, const char *name, double value, ap_bench_unit unit);
 
 typedef struct {

@@ -72,8 +72,8 @@ static void every_point_and_way(void **state) {
   assert_int_equal(json_array_size(json_object_get(d, "benchmarks")), 4);
   for (size_t i = 0; i < 4; i++) {
     assert_starts(text_of(entry(d, i), "name"), names[i]);
-    assert_true(number(entry(d, i), "way") >= (double)(i % 2) &&
-                number(entry(d, i), "way") <= (double)(i % 2));
+    assert_true(number(entry(d, i), "way") >= (double)(i % 2 + 1) &&
+                number(entry(d, i), "way") <= (double)(i % 2 + 1));
   }
   assert_pair(entry(d, 0), entry(d, 1), "additions");
   assert_pair(entry(d, 2), entry(d, 3), "additions");
@@ -90,6 +90,30 @@ static void no_ratio_without_baseline(void **state) {
   assert_int_equal(json_array_size(json_object_get(d, "benchmarks")), 1);
   assert_true(number(entry(d, 0), "real_time") > 0);
   assert_null(json_object_get(entry(d, 0), "speedup"));
+  json_decref(d);
+}
+
+/* Three repetitions: the ratios of the second way are to the median of the first one's. */
+static void ratio_is_to_the_median(void **state) {
+  int status = -1;
+  json_t *d = run(AP_SAMPLE, "--benchmark_repetitions=3 --benchmark_filter=^sum/n:1000/", &status);
+  double base[3], low, high;
+  (void)state;
+  assert_int_equal(status, 0);
+  for (size_t i = 0; i < 3; i++) base[i] = number(entry(d, i), "real_time");
+  low = fmin(fmin(base[0], base[1]), base[2]);
+  high = fmax(fmax(base[0], base[1]), base[2]);
+  const double middle = base[0] + base[1] + base[2] - low - high;
+  size_t ways = 0;
+  for (size_t i = 0; i < json_array_size(json_object_get(d, "benchmarks")); i++) {
+    const json_t *e = entry(d, i);
+    if (strcmp(text_of(e, "run_type"), "iteration") != 0 || !json_object_get(e, "speedup"))
+      continue;
+    const double ratio = number(e, "speedup") * number(e, "real_time") / middle;
+    assert_true(ratio > 1.0 / 3 && ratio < 3);
+    ways++;
+  }
+  assert_int_equal(ways, 3);
   json_decref(d);
 }
 
@@ -156,6 +180,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_point_and_way),
       cmocka_unit_test(no_ratio_without_baseline),
+      cmocka_unit_test(ratio_is_to_the_median),
       cmocka_unit_test(what_does_not_verify_has_no_time),
       cmocka_unit_test(a_failing_way_fails_alone),
       cmocka_unit_test(unsupported_is_no_failure),
