@@ -106,6 +106,8 @@ static ap_status price_model(const ap_subject *subject, ap_priced *out, ap_error
   if (st) goto done;
   st = ap_model_load(subject->model, &net, NULL, err);
   if (st) goto done;
+  st = ap_network_hash(net, out->model_hash, err);
+  if (st) goto done;
   st = ap_network_fold(net, &out->net, err);
   if (st) goto done;
   if (policy) {
@@ -192,6 +194,8 @@ json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const a
          json_object_set(document, "hardware", hardware) == 0 &&
          ap_cli_set(document, "subject",
                     json_string(subject->model ? subject->model : subject->matrix)) &&
+         ap_cli_set(document, "model_hash",
+                    priced->model_hash[0] ? json_string(priced->model_hash) : json_null()) &&
          ap_cli_set(document, "policy",
                     subject->policy ? json_string(subject->policy) : json_null()) &&
          ap_cli_set(document, "granularity", json_string(priced->granularity)) &&

@@ -89,6 +89,7 @@ typedef struct {
   ap_network *net; /* folded and pruned; NULL for a matrix: names in price lead into it */
   ap_network_price *price;
   char granularity[64];
+  char model_hash[65]; /* of the dense model as loaded; empty for a matrix */
 } ap_priced;
 
 AP_NODISCARD ap_status ap_cli_price(const ap_subject *subject, ap_priced *out, ap_error *err);

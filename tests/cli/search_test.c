@@ -47,6 +47,7 @@ static void test_search_and_map(void **state) {
   assert_true(
       (double)json_integer_value(json_object_get(json_object_get(mapped, "total"), "crossbars")) ==
       json_number_value(json_object_get(json_object_get(policy, "search_split"), "crossbars")));
+  assert_int_equal(strlen(json_string_value(json_object_get(mapped, "model_hash"))), 64);
   layers = json_object_get(mapped, "layers");
   assert_int_equal(json_array_size(layers), json_array_size(json_object_get(policy, "layers")));
   for (size_t i = 0; i < json_array_size(layers); i++) {
