@@ -9,21 +9,28 @@
 #include "base/provenance.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/eval_datapath.h"
 #include "kernels/backend.h"
 #include "nn/infer.h"
 #include "nn/model_file.h"
 
 static const ap_command_info INFO = {
     .name = "eval",
-    .usage = "--model FILE --data NAME|DIR [--split S] [OPTIONS] | --model FILE --describe",
+    .usage =
+        "--model FILE --data NAME|DIR [--split S] [--datapath] [OPTIONS] | --model FILE --describe",
     .summary = "Accuracy and loss of a model on one split of a data set.",
     .details =
         "Batch normalisation is folded into the weights first, as for deployment. Splits: "
-        "train, calibration,\nsearch, selection (default), test.",
+        "train, calibration,\nsearch, selection (default), test. With --datapath every layer is "
+        "mapped to crossbars and its products\nare done bit by bit, as the hardware does: accuracy "
+        "in floats, quantised, and of the hardware.",
     .examples =
         "  autoprune eval --model lenet5_fashion-mnist --data fashion-mnist\n"
         "  autoprune eval --model m.apm --data cifar10 --split test --json\n"
         "  autoprune eval --model m.apm --data mnist --logits logits.npy\n"
+        "  autoprune eval --model lenet5_fashion-mnist --data fashion-mnist --datapath --images "
+        "500\n"
+        "  autoprune eval --model m.apm --data mnist --datapath --sigma 0.1 --samples 10\n"
         "  autoprune eval --model resnet8_fashion-mnist --describe"};
 
 typedef struct {
@@ -167,6 +174,7 @@ done:
 
 ap_status ap_cmd_eval(ap_cli *cli, int argc, char **argv, ap_error *err) {
   eval_options o = {.split = "selection"};
+  ap_datapath_options datapath = ap_datapath_options_default();
   ap_option options[] = {
       {"model", "FILE", "model file, or the name of a shipped one", AP_OPTION_TEXT, &o.model, 0, 0},
       {"data", "NAME|DIR", "fashion-mnist, mnist, cifar10, or a folder in their formats",
@@ -179,6 +187,7 @@ ap_status ap_cmd_eval(ap_cli *cli, int argc, char **argv, ap_error *err) {
        &o.logits, 0, 0},
       {"describe", NULL, "print the structure and how it was trained, evaluate nothing",
        AP_OPTION_FLAG, &o.describe, 0, 0},
+      AP_DATAPATH_OPTIONS(&datapath),
       {.name = NULL}};
   ap_network *net = NULL;
   json_t *metadata = NULL;
@@ -190,8 +199,18 @@ ap_status ap_cmd_eval(ap_cli *cli, int argc, char **argv, ap_error *err) {
   if (!st && o.logits && !cli->force && ap_file_exists(o.logits)) {
     st = ap_fail(err, AP_ERR_ARG, "%s exists (use --force to overwrite it)", o.logits);
   }
+  if (!st) st = ap_datapath_options_check(&datapath, err);
   if (!st) st = ap_model_load(o.model, &net, &metadata, err);
-  if (!st) st = o.describe ? describe(cli, net, metadata, err) : evaluate(cli, &o, net, err);
+  if (st) goto done;
+  if (o.describe) {
+    st = describe(cli, net, metadata, err);
+  } else if (datapath.wanted) {
+    const ap_datapath_subject subject = {net, o.model, o.data, o.split, o.logits, o.images};
+    st = ap_cli_eval_datapath(cli, &subject, &datapath, err);
+  } else {
+    st = evaluate(cli, &o, net, err);
+  }
+done:
   json_decref(metadata);
   ap_network_destroy(net);
   return st;

@@ -68,6 +68,10 @@ static void test_bad_options(void **state) {
   command_bad("--net is needed", WORDS("train"));
   command_bad("--data is needed", WORDS("train", "--net", "lenet5"));
   command_bad("--model is needed", WORDS("eval"));
+  command_bad("--sigma goes with --datapath",
+              WORDS("eval", "--model", "m", "--data", "d", "--sigma", "0.1"));
+  command_bad("together at most 1", WORDS("eval", "--model", "m", "--data", "d", "--datapath",
+                                          "--stuck-low", "0.6", "--stuck-high", "0.5"));
   command_bad("--model or --matrix", WORDS("map"));
   command_bad("--model or --matrix", WORDS("cost", "--model", "a", "--matrix", "b"));
   command_bad("--matrix is needed", WORDS("simulate"));

@@ -62,6 +62,22 @@ static void test_train_and_use(void **state) {
   assert_int_equal(logits.dims[0], 200);
   assert_int_equal(logits.dims[1], 10);
   ap_npy_release(&logits);
+  document = command_json(0, WORDS("eval", "--model", "m.apm", "--data", "images", "--split",
+                                   "test", "--images", "20", "--datapath", "--json"));
+  assert_int_equal(json_integer_value(json_object_get(document, "images")), 20);
+  assert_int_equal(json_integer_value(json_object_get(document, "equal_images")), 20);
+  assert_true(
+      json_number_value(json_object_get(document, "accuracy")) ==
+      json_number_value(json_object_get(json_object_get(document, "quantised"), "accuracy")));
+  assert_true(json_number_value(json_object_get(document, "accuracy")) > 0.9);
+  json_decref(document);
+  document = command_json(
+      0, WORDS("eval", "--model", "m.apm", "--data", "images", "--split", "test", "--images", "8",
+               "--datapath", "--stuck-high", "0.5", "--samples", "2", "--json"));
+  assert_int_equal(json_array_size(json_object_get(document, "devices")), 2);
+  assert_int_equal(json_array_size(json_object_get(document, "interval_95")), 2);
+  assert_int_equal(json_integer_value(json_object_get(document, "equal_images")), 0);
+  json_decref(document);
   document = command_json(0, WORDS("map", "--model", "m.apm", "--json"));
   /* 25x20, 500x50, 800x500, 500x10 at 4 bitlines a weight on 128 x 128 */
   assert_int_equal(

@@ -1,0 +1,63 @@
+/* cli/eval_datapath.h - `eval --datapath`: a model in floats, quantised, and on its crossbars. */
+#ifndef AP_CLI_EVAL_DATAPATH_H
+#define AP_CLI_EVAL_DATAPATH_H
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+#include "cli/options.h"
+#include "nn/network.h"
+AP_EXTERN_C_BEGIN
+
+typedef struct {
+  bool wanted; /* --datapath */
+  const char *hw, *policy, *pruner;
+  ap_text_list overrides;
+  double sigma, stuck_low, stuck_high, read_noise;
+  size_t samples, calibration; /* device samples; images that ranges are taken from */
+  double coverage;
+} ap_datapath_options;
+ap_datapath_options ap_datapath_options_default(void);
+/* ARG when one of them is given without --datapath, or shares sum to more than 1. */
+AP_NODISCARD ap_status ap_datapath_options_check(const ap_datapath_options *o, ap_error *err);
+
+/* clang-format off */
+#define AP_DATAPATH_OPTIONS(o)                                                                     \
+  {"datapath", NULL, "also multiply as the mapped crossbars do, bit by bit",                       \
+   AP_OPTION_FLAG, &(o)->wanted, 0, 0},                                                            \
+  {"hw", "PRESET|FILE", "hardware: ou (default), isaac, sre, or an .ini file",                     \
+   AP_OPTION_TEXT, &(o)->hw, 0, 0},                                                                \
+  {"set", "SECTION.KEY=V", "change one value of the hardware; may be repeated",                    \
+   AP_OPTION_LIST, &(o)->overrides, 0, 0},                                                         \
+  {"policy", "FILE", "prune the model by this policy first",                                       \
+   AP_OPTION_TEXT, &(o)->policy, 0, 0},                                                            \
+  {"pruner", "NAME", "vectors dropped when zero (default: the policy's, or column-vector)",        \
+   AP_OPTION_TEXT, &(o)->pruner, 0, 0},                                                            \
+  {"sigma", "S", "log-normal variation of the cells (default 0)",                                  \
+   AP_OPTION_NUMBER, &(o)->sigma, 0, 2},                                                           \
+  {"stuck-low", "P", "share of cells that read as 0 (default 0)",                                  \
+   AP_OPTION_NUMBER, &(o)->stuck_low, 0, 1},                                                       \
+  {"stuck-high", "P", "share of cells that read as the largest level (default 0)",                 \
+   AP_OPTION_NUMBER, &(o)->stuck_high, 0, 1},                                                      \
+  {"read-noise", "N", "standard deviation of a bitline's sum, in cell levels (default 0)",         \
+   AP_OPTION_NUMBER, &(o)->read_noise, 0, 1e6},                                                    \
+  {"samples", "K", "devices drawn from --seed (default 1)",                                        \
+   AP_OPTION_SIZE, &(o)->samples, 1, 10000},                                                       \
+  {"calibration", "N", "calibration images for the layers' input ranges (default 256)",            \
+   AP_OPTION_SIZE, &(o)->calibration, 1, 1e9},                                                     \
+  {"coverage", "C", "share of a layer's inputs inside its range (default 1: all)",                 \
+   AP_OPTION_NUMBER, &(o)->coverage, 0.500001, 1}
+/* clang-format on */
+
+typedef struct {
+  const ap_network *net; /* not folded */
+  const char *model, *data, *split, *logits;
+  size_t images; /* 0: the whole split */
+} ap_datapath_subject;
+
+/* Prints the table or the JSON document. --logits keeps the outputs of the first device. */
+AP_NODISCARD ap_status ap_cli_eval_datapath(const ap_cli *cli, const ap_datapath_subject *subject,
+                                            const ap_datapath_options *o, ap_error *err);
+
+AP_EXTERN_C_END
+#endif
