@@ -33,12 +33,12 @@ typedef struct {
 } ap_compare_options;
 ap_compare_options ap_compare_defaults(void);
 
-/* Writes out/table.csv, out/table.md, out/episodes.csv, out/layers.csv, out/figures (png and svg).
- * *table (may be NULL): the rows as JSON, a new reference. */
+/* Writes table.csv, table.md, episodes.csv, layers.csv and the figures (png and svg) into the folder
+ * options->out. *table (may be NULL): the rows as JSON, a new reference. */
 AP_NODISCARD ap_status ap_compare_run(const ap_compare_options *options, const json_t *provenance,
                                       json_t **table, ap_error *err);
 
-/* Draws all figures of a finished comparison from its CSV files alone. IO/UNSUPPORTED when gnuplot
+/* Draws all figures of a finished comparison, beside and from its CSV files alone. IO/UNSUPPORTED when gnuplot
  * is missing or fails (with its message). */
 AP_NODISCARD ap_status ap_compare_plot(const char *results, const char *plots, ap_error *err);
 

@@ -87,16 +87,15 @@ static ap_status run_gnuplot(const char *settings, const char *script, ap_error 
   return st;
 }
 
-static ap_status draw(const char *results, const char *folder, const char *plots,
-                      const char *figure, const char *form, ap_error *err) {
-  char *from = quoted(results), *to = quoted(folder);
+static ap_status draw(const char *results, const char *plots, const char *figure, const char *form,
+                      ap_error *err) {
+  char *place = quoted(results);
   char *settings =
-      from && to ? ap_sprintf("results='%s'; out='%s'; term='%s'", from, to, form) : NULL;
+      place ? ap_sprintf("results='%s'; out='%s'; term='%s'", place, place, form) : NULL;
   char *script = ap_sprintf("%s/%s.gp", plots, figure);
   ap_status st = settings && script ? run_gnuplot(settings, script, err)
                                     : ap_fail(err, AP_ERR_MEMORY, "figure %s", figure);
-  ap_free(from);
-  ap_free(to);
+  ap_free(place);
   ap_free(settings);
   ap_free(script);
   return st;
@@ -104,24 +103,22 @@ static ap_status draw(const char *results, const char *folder, const char *plots
 
 ap_status ap_compare_plot(const char *results, const char *plots, ap_error *err) {
   char *found = plots ? ap_strdup(plots) : find_plots();
-  char *folder = ap_path_join(results, "figures"), *table = ap_path_join(results, "table.csv");
+  char *table = ap_path_join(results, "table.csv");
   ap_status st = AP_OK;
   if (!found) {
     st = ap_fail(err, AP_ERR_IO, "no folder of gnuplot scripts found: name it with --plots DIR");
-  } else if (!folder || !table) {
+  } else if (!table) {
     st = ap_fail(err, AP_ERR_MEMORY, "figures");
   } else if (!ap_file_exists(table)) {
     st = ap_fail(err, AP_ERR_IO, "%s: no such file: a folder that 'compare' wrote is expected",
                  table);
   }
-  if (!st) st = ap_dir_create(folder, err);
   for (size_t i = 0; i < sizeof figures / sizeof figures[0] && !st; i++) {
     for (size_t j = 0; j < sizeof forms / sizeof forms[0] && !st; j++) {
-      st = draw(results, folder, found, figures[i], forms[j], err);
+      st = draw(results, found, figures[i], forms[j], err);
     }
   }
   ap_free(found);
-  ap_free(folder);
   ap_free(table);
   return st;
 }

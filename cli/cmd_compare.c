@@ -14,7 +14,7 @@ static const ap_command_info INFO = {
         "Pruning methods side by side: same networks, fine-tuning, mapper, hardware model "
         "and loss limit.",
     .details =
-        "Writes DIR/table.csv, table.md, episodes.csv, layers.csv and figures/ (PNG and SVG). "
+        "Writes DIR/table.csv, table.md, episodes.csv, layers.csv and the figures (PNG and SVG). "
         "Finished cells are\nkept in DIR/cells and never computed twice, so an interrupted "
         "comparison goes on when the same\ncommand is run again. A method that found nothing "
         "within the limit is marked as such in the table.",

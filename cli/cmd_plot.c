@@ -10,7 +10,7 @@ static const ap_command_info INFO = {
     .usage = "--results DIR [OPTIONS]",
     .summary = "Draws all figures of a finished comparison again, from its CSV files alone.",
     .details =
-        "Needs gnuplot (apt-get install gnuplot-nox). Figures go to DIR/figures, as PNG and "
+        "Needs gnuplot (apt-get install gnuplot-nox). Figures go to DIR, as PNG and "
         "SVG.",
     .examples =
         "  autoprune plot --results out/quick\n"
@@ -33,8 +33,8 @@ ap_status ap_cmd_plot(ap_cli *cli, int argc, char **argv, ap_error *err) {
   if (!st) st = ap_compare_plot(results, plots, err);
   if (st) return st;
   if (cli->json) {
-    return ap_cli_print_json(json_pack("{s:s+}", "figures", results, "/figures"), err);
+    return ap_cli_print_json(json_pack("{s:s}", "figures", results), err);
   }
-  (void)printf("figures are in %s/figures\n", results);
+  (void)printf("figures are in %s\n", results);
   return AP_OK;
 }
