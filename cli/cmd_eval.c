@@ -111,7 +111,12 @@ static json_t *score_json(const ap_cli *cli, const eval_options *o, const ap_net
       ap_cli_set(document, "data_hash", json_string(ap_dataset_hash(data))) &&
       ap_cli_set(document, "backend", json_string(backend)) &&
       ap_cli_set(document, "seconds", json_real(seconds)) &&
-      ap_cli_set(document, "provenance", ap_provenance(cli->argc, cli->argv))) {
+      ap_cli_set(document, "provenance",
+                 ap_cli_provenance(
+                     cli, json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "model_sha256", hash,
+                                    "data_sha256", ap_dataset_hash(data), "split",
+                                    ap_split_name(split), "images", (json_int_t)score->images,
+                                    "backend", cli->backend, "seed", (json_int_t)cli->seed)))) {
     return document;
   }
   json_decref(document);

@@ -168,7 +168,8 @@ static json_t *matrix_json(const int64_t *values, size_t count, size_t n) {
   return rows;
 }
 
-static json_t *simulation_json(const ap_cli *cli, const simulation *s, const ap_tech *tech) {
+static json_t *simulation_json(const ap_cli *cli, const simulate_options *o, const simulation *s,
+                               const ap_tech *tech) {
   json_t *document = json_object();
   char hash[65] = "";
   if (document && ap_tech_hash(tech, hash, NULL) == AP_OK &&
@@ -179,7 +180,12 @@ static json_t *simulation_json(const ap_cli *cli, const simulation *s, const ap_
       ap_cli_set(document, "saturated", json_integer((json_int_t)s->stats.saturated)) &&
       ap_cli_set(document, "hardware",
                  json_pack("{s:s,s:s}", "name", ap_tech_name(tech), "hash", hash)) &&
-      ap_cli_set(document, "provenance", ap_provenance(cli->argc, cli->argv))) {
+      ap_cli_set(
+          document, "provenance",
+          ap_cli_provenance(
+              cli, json_pack("{s:o, s:o, s:s, s:s}", "matrix_sha256", ap_cli_file_hash(o->matrix),
+                             "input_sha256", ap_cli_file_hash(o->input), "hardware_sha256", hash,
+                             "pruner", o->pruner ? o->pruner : "column-vector")))) {
     return document;
   }
   json_decref(document);
@@ -232,7 +238,7 @@ ap_status ap_cmd_simulate(ap_cli *cli, int argc, char **argv, ap_error *err) {
   if (!st) st = simulation_run(&o, ap_tech_array(tech), &s, err);
   if (!st) {
     if (cli->json) {
-      st = ap_cli_print_json(simulation_json(cli, &s, tech), err);
+      st = ap_cli_print_json(simulation_json(cli, &o, &s, tech), err);
     } else {
       print_summary(&s, ap_tech_array(tech));
     }

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include "base/provenance.h"
 #include "nn/model_file.h"
 #include "pruners/policy.h"
@@ -165,6 +167,41 @@ void ap_cli_priced_release(ap_priced *priced) {
   memset(priced, 0, sizeof *priced);
 }
 
+#define HASHED_FILE_LIMIT ((size_t)1 << 34)
+
+json_t *ap_cli_file_hash(const char *path) {
+  char *bytes = NULL, text[AP_SHA256_TEXT];
+  size_t size = 0;
+  if (!path || ap_file_read(path, HASHED_FILE_LIMIT, &bytes, &size, NULL)) return json_null();
+  ap_sha256(bytes, size, text);
+  ap_free(bytes);
+  return json_string(text);
+}
+
+json_t *ap_cli_provenance(const ap_cli *cli, json_t *configuration) {
+  json_t *provenance = configuration ? ap_provenance(cli->argc, cli->argv) : NULL;
+  char hash[AP_SHA256_TEXT];
+  if (provenance && ap_config_hash(configuration, hash, NULL) == AP_OK &&
+      json_object_set(provenance, "configuration", configuration) == 0 &&
+      ap_cli_set(provenance, "configuration_sha256", json_string(hash))) {
+    json_decref(configuration);
+    return provenance;
+  }
+  json_decref(configuration);
+  json_decref(provenance);
+  return NULL;
+}
+
+/* What a map or a price depends on. */
+static json_t *priced_configuration(const ap_subject *subject, const ap_priced *priced,
+                                    const char *hardware_hash) {
+  return json_pack("{s:o, s:o, s:o, s:s, s:s, s:I}", "model_sha256",
+                   priced->model_hash[0] ? json_string(priced->model_hash) : json_null(),
+                   "matrix_sha256", ap_cli_file_hash(subject->matrix), "policy_sha256",
+                   ap_cli_file_hash(subject->policy), "hardware_sha256", hardware_hash,
+                   "granularity", priced->granularity, "positions", (json_int_t)subject->positions);
+}
+
 static json_t *ratio(uint64_t dense, uint64_t kept) {
   return kept > 0 ? json_real((double)dense / (double)kept) : json_null();
 }
@@ -200,7 +237,8 @@ json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const a
                     subject->policy ? json_string(subject->policy) : json_null()) &&
          ap_cli_set(document, "granularity", json_string(priced->granularity)) &&
          ap_cli_set(document, "mapping_checked", json_boolean(!subject->quick)) &&
-         ap_cli_set(document, "provenance", ap_provenance(cli->argc, cli->argv));
+         ap_cli_set(document, "provenance",
+                    ap_cli_provenance(cli, priced_configuration(subject, priced, hash)));
   json_decref(compression);
   json_decref(hardware);
   if (good) return document;

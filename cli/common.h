@@ -92,6 +92,12 @@ typedef struct {
   char model_hash[65]; /* of the dense model as loaded; empty for a matrix */
 } ap_priced;
 
+/* The program's provenance with the configuration of this result (a new reference, taken over; what the
+ * result depends on) and its SHA-256. NULL out of memory. */
+json_t *ap_cli_provenance(const ap_cli *cli, json_t *configuration);
+/* SHA-256 of a file's bytes as JSON text; null for NULL or a file that cannot be read. */
+json_t *ap_cli_file_hash(const char *path);
+
 AP_NODISCARD ap_status ap_cli_price(const ap_subject *subject, ap_priced *out, ap_error *err);
 void ap_cli_priced_release(ap_priced *priced);
 /* {"layers", "total", "compression", "subject", "granularity", "hardware", "provenance"}. NULL out

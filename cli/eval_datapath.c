@@ -232,6 +232,22 @@ static json_t *hardware_json(const ap_datapath_options *o, const evaluation *e) 
   return NULL;
 }
 
+/* What the result depends on. */
+static json_t *configuration_of(const ap_cli *cli, const ap_datapath_options *o,
+                                const evaluation *e, const char *model_hash) {
+  json_t *configuration =
+      json_pack("{s:s, s:s, s:s, s:I, s:o, s:I, s:f, s:I, s:I}", "model_sha256", model_hash,
+                "data_sha256", ap_dataset_hash(e->data), "split", ap_split_name(e->split), "images",
+                (json_int_t)e->images, "policy_sha256", ap_cli_file_hash(o->policy),
+                "calibration_images", (json_int_t)o->calibration, "coverage", o->coverage,
+                "samples", (json_int_t)o->samples, "seed", (json_int_t)cli->seed);
+  if (configuration && ap_cli_set(configuration, "hardware", hardware_json(o, e))) {
+    return configuration;
+  }
+  json_decref(configuration);
+  return NULL;
+}
+
 static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
                            const ap_datapath_options *o, const evaluation *e) {
   json_t *doc = json_object();
@@ -269,7 +285,7 @@ static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
       ap_cli_set(doc, "seed", json_integer((json_int_t)cli->seed)) &&
       ap_cli_set(doc, "seconds", json_real(e->seconds)) &&
       ap_cli_set(doc, "cpu_seconds", json_real(e->cpu_seconds)) &&
-      ap_cli_set(doc, "provenance", ap_provenance(cli->argc, cli->argv))) {
+      ap_cli_set(doc, "provenance", ap_cli_provenance(cli, configuration_of(cli, o, e, hash)))) {
     return doc;
   }
   json_decref(doc);
