@@ -96,6 +96,43 @@ static void test_train_and_use(void **state) {
       WORDS("eval", "--model", "m.apm", "--data", "images", "--logits", "logits.npy", "--force"));
 }
 
+/* --from goes on from a model's weights (0 epochs: they stay), and keeps where they came from. */
+static void test_train_from(void **state) {
+  char *first = model_hash("m.apm"), *second;
+  json_t *document;
+  (void)state;
+  document = command_json(0, WORDS("train", "--from", "m.apm", "--data", "images", "--epochs", "0",
+                                   "--out", "n.apm", "--json", "--quiet"));
+  assert_string_equal(
+      json_string_value(json_object_get(json_object_get(document, "from"), "model_sha256")), first);
+  json_decref(document);
+  second = model_hash("n.apm");
+  assert_string_equal(first, second);
+  command_bad("exclude", WORDS("train", "--from", "m.apm", "--net", "lenet5", "--data", "images",
+                               "--out", "o.apm"));
+  command_bad("nowhere.apm",
+              WORDS("train", "--from", "nowhere.apm", "--data", "images", "--out", "o.apm"));
+  free(first);
+  free(second);
+}
+
+/* Equal questions have equal configurations, others do not. */
+static void test_configuration_hash(void **state) {
+  char *hashes[3];
+  const char *const splits[3] = {"test", "test", "selection"};
+  (void)state;
+  for (size_t i = 0; i < 3; i++) {
+    json_t *document = command_json(
+        0, WORDS("eval", "--model", "m.apm", "--data", "images", "--split", splits[i], "--json"));
+    hashes[i] = strdup(json_string_value(
+        json_object_get(json_object_get(document, "provenance"), "configuration_sha256")));
+    json_decref(document);
+  }
+  assert_string_equal(hashes[0], hashes[1]);
+  assert_string_not_equal(hashes[0], hashes[2]);
+  for (size_t i = 0; i < 3; i++) free(hashes[i]);
+}
+
 static void test_damaged_model(void **state) {
   FILE *file = fopen("m.apm", "rb");
   char *bytes = calloc(1, 1 << 22);
@@ -177,8 +214,12 @@ static void test_resume(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_train_and_use), cmocka_unit_test(test_damaged_model),
-      cmocka_unit_test(test_refusals),      cmocka_unit_test(test_full_disk),
+      cmocka_unit_test(test_train_and_use),
+      cmocka_unit_test(test_train_from),
+      cmocka_unit_test(test_configuration_hash),
+      cmocka_unit_test(test_damaged_model),
+      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_full_disk),
       cmocka_unit_test(test_resume),
   };
   return cmocka_run_group_tests(tests, setup, command_teardown);
