@@ -192,7 +192,7 @@ static void test_cifar_damage(void **state) {
   ap_dataset_destroy(open_scratch());
   for (size_t cut = 0; cut < 3 * RECORD; cut += cut < 3 || cut % RECORD > RECORD - 3 ? 1 : 1021) {
     if (cut && cut % RECORD == 0) continue;
-    char place[32];
+    char place[64];
     scratch_write("data_batch_2.bin", buffer, cut);
     (void)snprintf(place, sizeof place, "byte %zu: file ends", cut);
     refused(AP_ERR_FORMAT, "data_batch_2.bin", place);
@@ -220,7 +220,7 @@ static void test_idx_damage(void **state) {
     ap_dataset_destroy(open_scratch());
     size = f % 2 ? idx_labels(buffer, (uint32_t)n) : idx_images(buffer, (uint32_t)n, 3, 2);
     for (size_t cut = 0; cut < size; cut++) {
-      char place[32];
+      char place[64];
       scratch_write(names[f], buffer, cut);
       (void)snprintf(place, sizeof place, "byte %zu: ", cut);
       refused(AP_ERR_FORMAT, names[f], place);
