@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +14,17 @@
 #include "pruners/recover.h"
 
 #define SCHEMA "autoprune-cell-1"
+
+json_t *ap_cell_find(const json_t *cells, const char *network, const char *method) {
+  for (size_t i = 0; i < json_array_size(cells); i++) {
+    json_t *cell = json_array_get(cells, i);
+    if (strcmp(json_string_value(json_object_get(cell, "network")), network) == 0 &&
+        strcmp(json_string_value(json_object_get(cell, "method")), method) == 0) {
+      return cell;
+    }
+  }
+  return NULL;
+}
 
 static bool searches(const ap_suite_method *m) {
   return m->searcher && strcmp(m->searcher, "uniform") != 0;
@@ -218,22 +228,18 @@ static bool stored(const char *path, const json_t *config, json_t **result) {
 ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools, const json_t *provenance,
                       json_t **result, ap_error *err) {
   json_t *config = NULL;
-  char hash[AP_SHA256_TEXT], *path = NULL, *state_path = NULL;
+  char hash[AP_SHA256_TEXT], *stem = NULL, *path = NULL, *state_path = NULL;
   ap_status st = configuration(cell, &config, err);
   *result = NULL;
   if (!st) st = ap_config_hash(config, hash, err);
   if (st) goto done;
-  path = ap_sprintf("%s/%s-%s-%.12s.json", cell->folder, cell->network->network, cell->method->name,
-                    hash);
-  state_path = ap_sprintf("%s/%s-%s-%.12s.state", cell->folder, cell->network->network,
-                          cell->method->name, hash);
+  stem = ap_sprintf("%s-%s-%.12s", cell->network->network, cell->method->name, hash);
+  for (char *c = stem; c && *c; c++) *c = *c == '/' || *c == ':' ? '_' : *c;
+  if (stem) path = ap_sprintf("%s/%s.json", cell->folder, stem);
+  if (stem) state_path = ap_sprintf("%s/%s.state", cell->folder, stem);
   if (!path || !state_path) {
     st = ap_fail(err, AP_ERR_MEMORY, "paths");
     goto done;
-  }
-  for (char *c = path + strlen(cell->folder) + 1; *c; c++) *c = *c == '/' || *c == ':' ? '_' : *c;
-  for (char *c = state_path + strlen(cell->folder) + 1; *c; c++) {
-    *c = *c == '/' || *c == ':' ? '_' : *c;
   }
   if (stored(path, config, result)) goto done;
   st = compute(cell, tools, config, hash, state_path, provenance, result, err);
@@ -246,6 +252,7 @@ ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools, const json_t *p
   }
 done:
   json_decref(config);
+  ap_free(stem);
   ap_free(path);
   ap_free(state_path);
   return st;

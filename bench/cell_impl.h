@@ -36,6 +36,9 @@ typedef struct {
 AP_NODISCARD ap_status ap_cell_tools_open(const ap_cell *cell, ap_cell_tools *tools, ap_error *err);
 void ap_cell_tools_close(ap_cell_tools *tools);
 
+/* The result of a method on a network in an array of results; NULL where it is not there. */
+json_t *ap_cell_find(const json_t *cells, const char *network, const char *method);
+
 /* The stored result, or a new one: {"config", "hash", "network", "method", ..., "layers": [...],
  * "tunings": [...], "episodes": [...]}. tools: opened for the cell's pruner when they are needed
  * (closed and opened again for another one). *result is a new reference. */

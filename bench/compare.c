@@ -1,12 +1,10 @@
 #include "bench/compare.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/progress.h"
 #include "bench/cell_impl.h"
 #include "bench/suite_impl.h"
 #include "bench/table_impl.h"
@@ -31,18 +29,6 @@ typedef struct {
   json_t *cells; /* results so far */
 } run;
 
-static json_t *find_cell(const run *r, const char *network, const char *method) {
-  size_t i;
-  json_t *cell;
-  json_array_foreach(r->cells, i, cell) {
-    if (strcmp(json_string_value(json_object_get(cell, "network")), network) == 0 &&
-        strcmp(json_string_value(json_object_get(cell, "method")), method) == 0) {
-      return cell;
-    }
-  }
-  return NULL;
-}
-
 /* How much one-shot accuracy a searcher may give away: what the uniform method of the same pruner
  * gave away at the policy whose recovery met the limit. The limit itself where that is not known. */
 static double search_limit(const run *r, const ap_suite_network *network,
@@ -53,7 +39,7 @@ static double search_limit(const run *r, const ap_suite_network *network,
     const json_t *cell, *loss;
     if (!m->searcher || strcmp(m->searcher, "uniform") != 0) continue;
     if (strcmp(m->pruner, method->pruner) != 0) continue;
-    cell = find_cell(r, network->network, m->name);
+    cell = ap_cell_find(r->cells, network->network, m->name);
     loss = json_object_get(cell, "oneshot_loss_search");
     if (json_is_number(loss) && json_number_value(loss) > limit) limit = json_number_value(loss);
   }
@@ -70,7 +56,7 @@ static ap_status one_cell(run *r, const ap_suite_network *network, const ap_suit
                   .max_loss = r->options->max_loss,
                   .search_limit = search_limit(r, network, method),
                   .seed = r->options->seed,
-                  .dense = find_cell(r, network->network, "dense"),
+                  .dense = ap_cell_find(r->cells, network->network, "dense"),
                   .folder = r->folder,
                   .quiet = r->options->quiet};
   json_t *result = NULL;

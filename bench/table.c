@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/csv.h"
 #include "base/file.h"
+#include "bench/cell_impl.h"
 #include "bench/csv_head.h"
 #include "bench/table_impl.h"
 
@@ -19,17 +20,6 @@ static double at(const json_t *object, const char *path) {
     path += n + (path[n] == '.');
   }
   return json_is_number(object) ? json_number_value(object) : (double)NAN;
-}
-
-static const json_t *find(const json_t *cells, const char *network, const char *method) {
-  for (size_t i = 0; i < json_array_size(cells); i++) {
-    const json_t *cell = json_array_get(cells, i);
-    if (strcmp(json_string_value(json_object_get(cell, "network")), network) == 0 &&
-        strcmp(json_string_value(json_object_get(cell, "method")), method) == 0) {
-      return cell;
-    }
-  }
-  return NULL;
 }
 
 static const char *text(const json_t *cell, const char *member) {
@@ -98,8 +88,8 @@ ap_status ap_table_rows(const json_t *cells, json_t **rows, ap_error *err) {
   if (!*rows) return ap_fail(err, AP_ERR_MEMORY, "table");
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *cell = json_array_get(cells, i);
-    const json_t *dense = find(cells, text(cell, "network"), "dense");
-    const json_t *pim = find(cells, text(cell, "network"), "pim-prune");
+    const json_t *dense = ap_cell_find(cells, text(cell, "network"), "dense");
+    const json_t *pim = ap_cell_find(cells, text(cell, "network"), "pim-prune");
     json_t *row = json_object();
     if (!row || fill_row(row, cell, dense, pim) || json_array_append_new(*rows, row)) {
       json_decref(*rows);
