@@ -118,6 +118,55 @@ static ap_status build(ap_mapping *m, const int32_t *w, const uint8_t *kept,
   return AP_OK;
 }
 
+/* Every weight that the kept vectors (and live rows) do not hold must be 0. */
+static ap_status check_kept(const ap_partition *p, const int32_t *w, const uint8_t *kept,
+                            const uint8_t *live_rows, ap_error *err) {
+  ap_status st = AP_OK;
+  size_t size = p->k * p->n;
+  int32_t *masked = ap_calloc(size, sizeof *masked);
+  if (!masked) return ap_fail(err, AP_ERR_MEMORY, "weights of a mapping");
+  memcpy(masked, w, size * sizeof *masked);
+  ap_partition_mask_i32(p, kept, masked);
+  for (size_t i = 0; i < size && !st; i++) {
+    if (masked[i] != w[i] || (w[i] && live_rows && !live_rows[i / p->n])) {
+      st = ap_fail(err, AP_ERR_ARG, "weight [%zu, %zu] is %d, but no kept vector holds it",
+                   i / p->n, i % p->n, (int)w[i]);
+    }
+  }
+  ap_free(masked);
+  return st;
+}
+
+static ap_status init(ap_mapping *m, ap_granularity granularity, const int32_t *w, size_t k,
+                      size_t n, ap_error *err) {
+  ap_status st = ap_packing_init(&m->spec, granularity, k, n, &m->packing, err);
+  if (st) return st;
+  if (k > UINT32_MAX || n > UINT32_MAX) {
+    return ap_fail(err, AP_ERR_ARG, "weight matrix of %zu x %zu, sides go up to 2^32-1", k, n);
+  }
+  return check_weights(&m->spec, w, k, n, err);
+}
+
+ap_status ap_mapping_create_kept(const ap_array_spec *spec, ap_granularity granularity,
+                                 const int32_t *w, const uint8_t *kept, const uint8_t *live_rows,
+                                 size_t k, size_t n, ap_mapping **out, ap_error *err) {
+  ap_status st = AP_OK;
+  ap_mapping *m = ap_calloc(1, sizeof *m);
+  *out = NULL;
+  if (!m) return ap_fail(err, AP_ERR_MEMORY, "mapping");
+  m->spec = *spec;
+  if (granularity.kind != AP_GRANULARITY_FILTER) live_rows = NULL;
+  st = init(m, granularity, w, k, n, err);
+  if (!st) st = check_kept(&m->packing.partition, w, kept, live_rows, err);
+  if (!st) st = build(m, w, kept, live_rows, err);
+  if (!st) {
+    *out = m;
+    m = NULL;
+  }
+  ap_mapping_destroy(m);
+  return st;
+}
+
 ap_status ap_mapping_create(const ap_array_spec *spec, ap_granularity granularity, const int32_t *w,
                             size_t k, size_t n, ap_mapping **out, ap_error *err) {
   ap_status st = AP_OK;
@@ -126,12 +175,7 @@ ap_status ap_mapping_create(const ap_array_spec *spec, ap_granularity granularit
   *out = NULL;
   if (!m) return ap_fail(err, AP_ERR_MEMORY, "mapping");
   m->spec = *spec;
-  if ((st = ap_packing_init(&m->spec, granularity, k, n, &m->packing, err))) goto done;
-  if (k > UINT32_MAX || n > UINT32_MAX) {
-    st = ap_fail(err, AP_ERR_ARG, "weight matrix of %zu x %zu, sides go up to 2^32-1", k, n);
-    goto done;
-  }
-  if ((st = check_weights(spec, w, k, n, err))) goto done;
+  if ((st = init(m, granularity, w, k, n, err))) goto done;
   kept = ap_calloc(m->packing.partition.count, 1);
   if (!kept) {
     st = ap_fail(err, AP_ERR_MEMORY, "vectors of a mapping");

@@ -64,6 +64,14 @@ typedef struct ap_mapping ap_mapping; /* opaque, immutable: safe from any thread
 AP_NODISCARD ap_status ap_mapping_create(const ap_array_spec *spec, ap_granularity granularity,
                                          const int32_t *w, size_t k, size_t n, ap_mapping **out,
                                          ap_error *err);
+/* The same where it is known which vectors are kept, as by a pruner: a kept vector has its cells even
+ * if all its integers are 0 (small weights that were rounded).
+ *   kept       one byte per vector; every non-zero weight must be held by them (ARG with the place)
+ *   live_rows  K bytes, only for the filter granularity (else ignored): rows that are stored */
+AP_NODISCARD ap_status ap_mapping_create_kept(const ap_array_spec *spec, ap_granularity granularity,
+                                              const int32_t *w, const uint8_t *kept,
+                                              const uint8_t *live_rows, size_t k, size_t n,
+                                              ap_mapping **out, ap_error *err);
 void ap_mapping_destroy(ap_mapping *mapping); /* NULL is allowed */
 
 const ap_array_spec *ap_mapping_spec(const ap_mapping *mapping);

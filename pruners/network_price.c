@@ -5,19 +5,60 @@
 #include "base/alloc.h"
 #include "pruners/quantised_layer.h"
 
-/* The columns of one group out of K x N integers. */
-static void take_columns(const int32_t *q, size_t k, size_t n, size_t first, size_t count,
-                         int32_t *out) {
-  for (size_t i = 0; i < k; i++) memcpy(out + i * count, q + i * n + first, count * sizeof *out);
+/* One matrix that is stored by itself: a layer, or one group of a grouped convolution. */
+typedef struct {
+  size_t k, n;
+  int32_t *q;    /* k x n quantised weights */
+  uint8_t *kept; /* vectors with a weight that is not 0 before quantisation */
+  uint8_t *live; /* k: rows with such a weight */
+  uint64_t positions;
+} stored_matrix;
+
+static void release(stored_matrix *m) {
+  ap_free(m->q);
+  ap_free(m->kept);
+  ap_free(m->live);
+}
+
+/* Columns first .. first+width-1 of a layer's K x N matrix. What is trivial is decided by the weights
+ * as they are, not by their rounded values: counts then agree with the policy that pruned them. */
+static ap_status take_columns(const ap_array_spec *spec, ap_granularity granularity,
+                              const ap_layer_info *info, const float *matrix, const int32_t *q,
+                              size_t first, size_t width, stored_matrix *out, ap_error *err) {
+  ap_partition partition;
+  float *part = NULL;
+  ap_status st = ap_partition_init(granularity, spec, info->k, width, &partition, err);
+  *out = (stored_matrix){.k = info->k, .n = width, .positions = info->positions};
+  if (st) return st;
+  part = ap_calloc(info->k * width, sizeof *part);
+  out->q = ap_calloc(info->k * width, sizeof *out->q);
+  out->kept = ap_calloc(partition.count, 1);
+  out->live = ap_calloc(info->k, 1);
+  if (!part || !out->q || !out->kept || !out->live) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%zu x %zu weights", info->k, width);
+  } else {
+    for (size_t i = 0; i < info->k; i++) {
+      memcpy(part + i * width, matrix + i * info->n + first, width * sizeof *part);
+      memcpy(out->q + i * width, q + i * info->n + first, width * sizeof *out->q);
+      for (size_t j = 0; j < width && !out->live[i]; j++) out->live[i] = part[i * width + j] != 0;
+    }
+    ap_partition_kept_f32(&partition, part, out->kept);
+  }
+  ap_free(part);
+  return st;
 }
 
 static ap_status check_mapping(const ap_array_spec *spec, ap_granularity granularity,
-                               const int32_t *q, size_t k, size_t n, uint64_t positions,
-                               const ap_map_summary *counted, ap_error *err) {
+                               const stored_matrix *m, const ap_map_summary *counted,
+                               ap_error *err) {
   ap_mapping *mapping = NULL;
   int32_t *back = NULL;
   ap_map_summary summary;
-  ap_status st = ap_mapping_create(spec, granularity, q, k, n, &mapping, err);
+  const int32_t *q = m->q;
+  size_t k = m->k, n = m->n;
+  uint64_t positions = m->positions;
+  ap_status st =
+      ap_mapping_create_kept(spec, granularity, q, m->kept, m->live, k, n, &mapping, err);
   if (st) return st;
   back = ap_calloc(k * n, sizeof *back);
   if (!back) {
@@ -45,54 +86,28 @@ done:
   return st;
 }
 
-/* Counts of a matrix of integers: which vectors are non-trivial, what they occupy and do. */
-static ap_status count_matrix(const ap_array_spec *spec, ap_granularity granularity,
-                              const int32_t *q, size_t k, size_t n, uint64_t positions,
-                              ap_map_summary *map, ap_events *events, ap_needs *needs,
-                              ap_error *err) {
-  ap_partition partition;
-  uint8_t *kept = NULL, *live = NULL;
-  ap_status st = ap_partition_init(granularity, spec, k, n, &partition, err);
-  if (st) return st;
-  kept = ap_calloc(partition.count, 1);
-  live = ap_calloc(k, 1);
-  if (!kept || !live) {
-    st = ap_fail(err, AP_ERR_MEMORY, "%zu vectors", partition.count);
-  } else {
-    ap_partition_kept(&partition, q, kept);
-    for (size_t i = 0; i < k; i++) {
-      for (size_t j = 0; j < n && !live[i]; j++) live[i] = q[i * n + j] != 0;
-    }
-    st = ap_map_count(spec, granularity, kept,
-                      granularity.kind == AP_GRANULARITY_FILTER ? live : NULL, k, n, positions, map,
-                      events, needs, err);
-  }
-  ap_free(kept);
-  ap_free(live);
-  return st;
-}
-
 /* groups: how many equal sets of columns have inputs (and so a matrix) of their own. */
-static ap_status price_integers(const ap_tech *tech, ap_granularity granularity, bool check,
-                                const int32_t *q, size_t groups, ap_layer_price *out,
-                                ap_error *err) {
+static ap_status price_groups(const ap_tech *tech, ap_granularity granularity, bool check,
+                              const float *matrix, const int32_t *q, size_t groups,
+                              ap_layer_price *out, ap_error *err) {
   const ap_array_spec *spec = ap_tech_array(tech);
-  size_t k = out->info.k, n = out->info.n, width = n / groups;
-  int32_t *part = ap_calloc(k * width, sizeof *part);
+  size_t width = out->info.n / groups;
   ap_status st = AP_OK;
-  if (!part) return ap_fail(err, AP_ERR_MEMORY, "%zu x %zu weights", k, width);
   for (size_t g = 0; g < groups && !st; g++) {
+    stored_matrix part;
     ap_map_summary map;
     ap_events events;
     ap_needs needs;
     ap_cost cost;
-    take_columns(q, k, n, g * width, width, part);
-    st = count_matrix(spec, granularity, part, k, width, out->info.positions, &map, &events, &needs,
-                      err);
-    if (!st) st = ap_cost_layer(tech, &events, &needs, &cost, err);
-    if (!st && check) {
-      st = check_mapping(spec, granularity, part, k, width, out->info.positions, &map, err);
+    st = take_columns(spec, granularity, &out->info, matrix, q, g * width, width, &part, err);
+    if (!st) {
+      st = ap_map_count(spec, granularity, part.kept,
+                        granularity.kind == AP_GRANULARITY_FILTER ? part.live : NULL, part.k,
+                        part.n, part.positions, &map, &events, &needs, err);
     }
+    if (!st) st = ap_cost_layer(tech, &events, &needs, &cost, err);
+    if (!st && check) st = check_mapping(spec, granularity, &part, &map, err);
+    release(&part);
     if (st) break;
     if (g == 0) {
       out->map = map;
@@ -102,8 +117,7 @@ static ap_status price_integers(const ap_tech *tech, ap_granularity granularity,
     ap_events_add(&out->events, &events);
     ap_cost_add(&out->cost, &cost);
   }
-  if (!st && groups > 1) out->map.n = n;
-  ap_free(part);
+  if (!st && groups > 1) out->map.n = out->info.n;
   return st;
 }
 
@@ -119,7 +133,7 @@ static ap_status price_layer(const ap_tech *tech, ap_granularity granularity, bo
     st = ap_quantise_columns(matrix, out->info.k, out->info.n, ap_tech_array(tech)->weight_bits, q,
                              scale, err);
   }
-  if (!st) st = price_integers(tech, granularity, check, q, groups, out, err);
+  if (!st) st = price_groups(tech, granularity, check, matrix, q, groups, out, err);
   ap_free(q);
   ap_free(scale);
   return st ? ap_fail_context(err, st, "%s", out->info.name) : AP_OK;

@@ -1,6 +1,7 @@
 /* pruners/network_price.h - a whole network on the hardware: every layer's matrix quantised, its
  * non-trivial vectors packed, counted and priced. The last word on a pruned network: it looks at
- * the weights, not at the policy. */
+ * the weights, not at the policy. Trivial is a vector whose weights are all 0 as given; weights that
+ * only round to 0 keep their cells. */
 #ifndef AP_PRUNERS_NETWORK_PRICE_H
 #define AP_PRUNERS_NETWORK_PRICE_H
 #include <jansson.h>

@@ -292,6 +292,40 @@ static void one_matrix_by_hand(void **state) {
   ap_tech_close(tech);
 }
 
+/* Trivial is what is 0 in the network: weights that quantisation rounds to 0 keep their vector's
+ * cells, so that counts agree with the mask. Two vectors in column 0 (the lower one is tiny beside
+ * the upper), none in column 1; an explicit mask must hold all that is not 0. */
+static void rounding_removes_no_vector(void **state) {
+  const float w[8] = {1, 0, 0, 0, 1e-6F, 0, 0, 0};
+  const int32_t q[8] = {127, 0, 0, 0, 0, 0, 0, 0};
+  const uint8_t kept[4] = {1, 0, 1, 0}, too_few[4] = {0, 0, 1, 0};
+  static const char *const pruners[] = {"column-vector", "row-vector:1", "unstructured"};
+  ap_tech *tech = hardware("4", "8", "2", "4");
+  ap_mapping *mapping = NULL;
+  ap_map_summary summary;
+  ap_granularity columns = {AP_GRANULARITY_COLUMN_VECTOR, 0, 0};
+  (void)state;
+  for (size_t i = 0; i < 3; i++) {
+    ap_network_price *price = NULL;
+    ap_pruner pruner;
+    must(ap_pruner_parse(pruners[i], &pruner, &failure));
+    must(ap_matrix_price_create("w", w, 4, 2, 1, tech, pruner.granularity, true, &price, &failure));
+    assert_int_equal(price->map.vectors_kept, 2);
+    ap_network_price_destroy(price);
+  }
+  must(ap_mapping_create_kept(ap_tech_array(tech), columns, q, kept, NULL, 4, 2, &mapping,
+                              &failure));
+  must(ap_mapping_summary(mapping, 1, &summary, &failure));
+  assert_int_equal(summary.vectors_kept, 2);
+  ap_mapping_destroy(mapping);
+  assert_int_equal(ap_mapping_create_kept(ap_tech_array(tech), columns, q, too_few, NULL, 4, 2,
+                                          &mapping, &failure),
+                   AP_ERR_ARG);
+  assert_non_null(strstr(failure.text, "[0, 0] is 127"));
+  assert_null(mapping);
+  ap_tech_close(tech);
+}
+
 /* A depthwise layer is one small matrix a channel; the total is the sum of the layers. */
 static void groups_are_mapped_apart(void **state) {
   ap_network *net = NULL;
@@ -327,6 +361,7 @@ int main(void) {
                                      cmocka_unit_test(policies_travel),
                                      cmocka_unit_test(bad_policies_are_refused),
                                      cmocka_unit_test(one_matrix_by_hand),
+                                     cmocka_unit_test(rounding_removes_no_vector),
                                      cmocka_unit_test(groups_are_mapped_apart)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
