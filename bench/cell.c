@@ -10,10 +10,12 @@
 #include "bench/bisect_impl.h"
 #include "bench/cell_impl.h"
 #include "bench/family_impl.h"
+#include "bench/laws_impl.h"
+#include "nn/model_file.h"
 #include "pruners/network_price.h"
 #include "pruners/recover.h"
 
-#define SCHEMA "autoprune-cell-1"
+#define SCHEMA "autoprune-cell-2"
 
 json_t *ap_cell_find(const json_t *cells, const char *network, const char *method) {
   for (size_t i = 0; i < json_array_size(cells); i++) {
@@ -85,13 +87,29 @@ static ap_status configuration(const ap_cell *cell, json_t **out, ap_error *err)
   return *out ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "configuration");
 }
 
+/* The final network stands beside its numbers, for whoever wants to look further: simulate it, export
+ * it, study its devices. */
+static ap_status keep_network(const ap_cell *cell, const ap_network *deployed, const json_t *result,
+                              ap_error *err) {
+  json_t *metadata =
+      json_pack("{s:s, s:s, s:O, s:O, s:O, s:O}", "method", cell->method->name, "pruner",
+                cell->method->pruner, "configuration", json_object_get(result, "config"),
+                "accuracy_selection", json_object_get(result, "accuracy_selection"),
+                "accuracy_test", json_object_get(result, "accuracy_test"), "provenance",
+                json_object_get(result, "provenance"));
+  ap_status st = metadata ? ap_model_save(cell->network_path, deployed, metadata, false, true, err)
+                          : ap_fail(err, AP_ERR_MEMORY, "metadata");
+  json_decref(metadata);
+  return st;
+}
+
 /* What the deployed network is on the hardware and on the splits. */
 static ap_status describe(const ap_cell *cell, const ap_network *deployed, json_t *result,
                           ap_error *err) {
   ap_pruner pruner;
   ap_network_price *price = NULL;
   ap_score selection, test;
-  json_t *numbers = NULL;
+  json_t *numbers = NULL, *laws = NULL;
   double seconds = ap_seconds();
   ap_status st = ap_pruner_parse(cell->method->pruner, &pruner, err);
   if (!st) {
@@ -99,18 +117,23 @@ static ap_status describe(const ap_cell *cell, const ap_network *deployed, json_
                                  &price, err);
   }
   seconds = ap_seconds() - seconds;
+  if (!st) {
+    st = ap_law_prices(deployed, ap_workbench_tech(cell->bench), pruner.granularity, &laws, err);
+  }
   if (!st) st = ap_workbench_score(cell->bench, deployed, AP_SPLIT_SELECTION, &selection, err);
   if (!st) st = ap_workbench_score(cell->bench, deployed, AP_SPLIT_TEST, &test, err);
   if (st) goto done;
   numbers =
-      json_pack("{s:f, s:f, s:f, s:f, s:o}", "accuracy_selection", selection.accuracy,
+      json_pack("{s:f, s:f, s:f, s:f, s:O, s:o}", "accuracy_selection", selection.accuracy,
                 "loss_selection", selection.loss, "accuracy_test", test.accuracy, "mapping_seconds",
-                seconds, "hardware", ap_network_price_to_json(price, true));
+                seconds, "laws", laws, "hardware", ap_network_price_to_json(price, true));
   if (!numbers || json_object_update(result, numbers)) {
     st = ap_fail(err, AP_ERR_MEMORY, "result");
   }
+  if (!st) st = keep_network(cell, deployed, result, err);
 done:
   json_decref(numbers);
+  json_decref(laws);
   ap_network_price_destroy(price);
   return st;
 }
@@ -228,7 +251,8 @@ static bool stored(const char *path, const json_t *config, json_t **result) {
 ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools, const json_t *provenance,
                       json_t **result, ap_error *err) {
   json_t *config = NULL;
-  char hash[AP_SHA256_TEXT], *stem = NULL, *path = NULL, *state_path = NULL;
+  char hash[AP_SHA256_TEXT], *stem = NULL, *path = NULL, *state_path = NULL, *network_path = NULL;
+  ap_cell own;
   ap_status st = configuration(cell, &config, err);
   *result = NULL;
   if (!st) st = ap_config_hash(config, hash, err);
@@ -237,12 +261,15 @@ ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools, const json_t *p
   for (char *c = stem; c && *c; c++) *c = *c == '/' || *c == ':' ? '_' : *c;
   if (stem) path = ap_sprintf("%s/%s.json", cell->folder, stem);
   if (stem) state_path = ap_sprintf("%s/%s.state", cell->folder, stem);
-  if (!path || !state_path) {
+  if (stem) network_path = ap_sprintf("%s/%s.apm", cell->folder, stem);
+  if (!path || !state_path || !network_path) {
     st = ap_fail(err, AP_ERR_MEMORY, "paths");
     goto done;
   }
-  if (stored(path, config, result)) goto done;
-  st = compute(cell, tools, config, hash, state_path, provenance, result, err);
+  own = *cell;
+  own.network_path = network_path;
+  if (ap_file_exists(network_path) && stored(path, config, result)) goto done;
+  st = compute(&own, tools, config, hash, state_path, provenance, result, err);
   if (!st) st = ap_json_save(path, *result, true, err);
   if (!st) (void)remove(state_path);
   if (st) {
@@ -255,5 +282,6 @@ done:
   ap_free(stem);
   ap_free(path);
   ap_free(state_path);
+  ap_free(network_path);
   return st;
 }

@@ -22,8 +22,9 @@ typedef struct {
   double
       search_limit; /* one-shot loss that a searcher may spend; NAN for methods that do not search */
   uint64_t seed;
-  const json_t *dense; /* the dense method's result, NULL while that is computed */
-  const char *folder;  /* of the cells' files */
+  const json_t *dense;      /* the dense method's result, NULL while that is computed */
+  const char *folder;       /* of the cells' files */
+  const char *network_path; /* where the final network is kept: set by ap_cell_get */
   bool quiet;
 } ap_cell;
 
@@ -39,7 +40,8 @@ void ap_cell_tools_close(ap_cell_tools *tools);
 /* The result of a method on a network in an array of results; NULL where it is not there. */
 json_t *ap_cell_find(const json_t *cells, const char *network, const char *method);
 
-/* The stored result, or a new one: {"config", "hash", "network", "method", ..., "layers": [...],
+/* The stored result, or a new one, with its final network (folded, quantised) in the .apm file of the
+ * same name: {"config", "hash", "network", "method", ..., "layers": [...],
  * "tunings": [...], "episodes": [...]}. tools: opened for the cell's pruner when they are needed
  * (closed and opened again for another one). *result is a new reference. */
 AP_NODISCARD ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools,

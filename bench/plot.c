@@ -13,8 +13,25 @@
 
 extern char **environ;
 
-static const char *const figures[] = {"compression", "area_efficiency", "energy_efficiency",
-                                      "accuracy",    "episodes",        "layers"};
+/* Every figure and the one file that it is drawn from; what a folder does not have is left out. */
+static const struct {
+  const char *name, *file;
+} figures[] = {
+    {"compression", "table.csv"},
+    {"area_efficiency", "table.csv"},
+    {"energy_efficiency", "table.csv"},
+    {"accuracy", "table.csv"},
+    {"episodes", "episodes.csv"},
+    {"layers", "layers.csv"},
+    {"area_breakdown", "breakdown.csv"},
+    {"energy_breakdown", "breakdown.csv"},
+    {"laws", "laws.csv"},
+    {"sizes", "sizes.csv"},
+    {"index", "index.csv"},
+    {"control", "control.csv"},
+    {"converter", "converter.csv"},
+    {"devices", "devices.csv"},
+};
 static const char *const forms[] = {"png", "svg"};
 
 /* The folder `plots` beside the program's source tree, its installation, or the current folder. */
@@ -101,24 +118,38 @@ static ap_status draw(const char *results, const char *plots, const char *figure
   return st;
 }
 
+/* One figure in all forms, if its file is there. */
+static ap_status draw_figure(const char *results, const char *plots, size_t i, size_t *drawn,
+                             ap_error *err) {
+  char *file = ap_path_join(results, figures[i].file);
+  ap_status st = file ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "figures");
+  if (!st && ap_file_exists(file)) {
+    for (size_t j = 0; j < sizeof forms / sizeof forms[0] && !st; j++) {
+      st = draw(results, plots, figures[i].name, forms[j], err);
+    }
+    ++*drawn;
+  }
+  ap_free(file);
+  return st;
+}
+
 ap_status ap_compare_plot(const char *results, const char *plots, ap_error *err) {
   char *found = plots ? ap_strdup(plots) : find_plots();
-  char *table = ap_path_join(results, "table.csv");
+  size_t drawn = 0;
   ap_status st = AP_OK;
   if (!found) {
     st = ap_fail(err, AP_ERR_IO, "no folder of gnuplot scripts found: name it with --plots DIR");
-  } else if (!table) {
-    st = ap_fail(err, AP_ERR_MEMORY, "figures");
-  } else if (!ap_file_exists(table)) {
-    st = ap_fail(err, AP_ERR_IO, "%s: no such file: a folder that 'compare' wrote is expected",
-                 table);
   }
   for (size_t i = 0; i < sizeof figures / sizeof figures[0] && !st; i++) {
-    for (size_t j = 0; j < sizeof forms / sizeof forms[0] && !st; j++) {
-      st = draw(results, found, figures[i], forms[j], err);
-    }
+    st = draw_figure(results, found, i, &drawn, err);
+  }
+  if (!st && drawn == 0) {
+    st =
+        ap_fail(err, AP_ERR_IO,
+                "%s: no table.csv or other table here: a folder that 'compare' or 'study' wrote is "
+                "expected",
+                results);
   }
   ap_free(found);
-  ap_free(table);
   return st;
 }

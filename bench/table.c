@@ -1,31 +1,11 @@
-#include <math.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/csv.h"
 #include "base/file.h"
 #include "bench/cell_impl.h"
+#include "bench/cell_read_impl.h"
 #include "bench/csv_head.h"
+#include "bench/hardware_tables_impl.h"
 #include "bench/table_impl.h"
-
-/* A number at a path such as "hardware.total.crossbars"; NAN where there is none. */
-static double at(const json_t *object, const char *path) {
-  while (object && *path) {
-    char part[64];
-    size_t n = strcspn(path, ".");
-    if (n >= sizeof part) return NAN;
-    memcpy(part, path, n);
-    part[n] = 0;
-    object = json_object_get(object, part);
-    path += n + (path[n] == '.');
-  }
-  return json_is_number(object) ? json_number_value(object) : (double)NAN;
-}
-
-static const char *text(const json_t *cell, const char *member) {
-  const char *value = json_string_value(json_object_get(cell, member));
-  return value ? value : "";
-}
 
 static int set_number(json_t *row, const char *name, double value) {
   return json_object_set_new(row, name, isfinite(value) ? json_real(value) : json_null());
@@ -168,6 +148,16 @@ static void write_layers(ap_csv *csv, const json_t *cells, const json_t *rows) {
   }
 }
 
+static void write_breakdown(ap_csv *csv, const json_t *cells, const json_t *rows) {
+  (void)rows;
+  ap_write_breakdown(csv, cells);
+}
+
+static void write_laws(ap_csv *csv, const json_t *cells, const json_t *rows) {
+  (void)rows;
+  ap_write_laws(csv, cells);
+}
+
 static ap_status write_csv(const char *dir, const char *name, writer *write, const json_t *cells,
                            const json_t *rows, const json_t *provenance, ap_error *err) {
   char *path = ap_path_join(dir, name);
@@ -223,8 +213,8 @@ static void markdown_network(FILE *f, const json_t *rows, const json_t *first) {
   }
 }
 
-static ap_status write_markdown(const char *dir, const json_t *rows, const json_t *provenance,
-                                ap_error *err) {
+static ap_status write_markdown(const char *dir, const json_t *cells, const json_t *rows,
+                                const json_t *provenance, ap_error *err) {
   char *path = ap_path_join(dir, "table.md");
   ap_output *output = NULL;
   ap_status st = path ? ap_output_open(path, true, &output, err)
@@ -238,7 +228,9 @@ static ap_status write_markdown(const char *dir, const json_t *rows, const json_
                   text(provenance, "command"), text(provenance, "commit"));
     for (size_t i = 0; i < json_array_size(rows); i++) {
       const json_t *row = json_array_get(rows, i);
-      if (strcmp(text(row, "method"), "dense") == 0) markdown_network(f, rows, row);
+      if (strcmp(text(row, "method"), "dense") != 0) continue;
+      markdown_network(f, rows, row);
+      ap_markdown_laws(f, cells, text(row, "network"));
     }
     st = ap_output_commit(output, err);
   }
@@ -287,7 +279,9 @@ ap_status ap_table_write(const char *dir, const json_t *cells, const json_t *row
   if (!st) st = write_csv(dir, "table.csv", write_table, cells, rows, whole, err);
   if (!st) st = write_csv(dir, "episodes.csv", write_episodes, cells, rows, whole, err);
   if (!st) st = write_csv(dir, "layers.csv", write_layers, cells, rows, whole, err);
-  if (!st) st = write_markdown(dir, rows, provenance, err);
+  if (!st) st = write_csv(dir, "breakdown.csv", write_breakdown, cells, rows, whole, err);
+  if (!st) st = write_csv(dir, "laws.csv", write_laws, cells, rows, whole, err);
+  if (!st) st = write_markdown(dir, cells, rows, provenance, err);
   json_decref(whole);
   return st;
 }

@@ -9,7 +9,8 @@
  * dense and the pim-prune row of the same network. cells: array of results of ap_cell_get. */
 AP_NODISCARD ap_status ap_table_rows(const json_t *cells, json_t **rows, ap_error *err);
 
-/* dir/table.csv, dir/table.md, dir/episodes.csv, dir/layers.csv; each begins with the provenance. */
+/* dir/table.csv, table.md, episodes.csv, layers.csv, breakdown.csv, laws.csv; each begins with the
+ * provenance. */
 AP_NODISCARD ap_status ap_table_write(const char *dir, const json_t *cells, const json_t *rows,
                                       const json_t *provenance, ap_error *err);
 #endif

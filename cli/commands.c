@@ -22,6 +22,7 @@ const ap_command ap_commands[] = {
     {"cost", "area, energy and latency of a model or matrix, or of the chip", ap_cmd_cost},
     {"simulate", "run one matrix through the data path, bit by bit", ap_cmd_simulate},
     {"compare", "pruning methods side by side: table and figures", ap_cmd_compare},
+    {"study", "area, energy, index tables and accuracy over the hardware's settings", ap_cmd_study},
     {"plot", "draw the figures of a finished comparison again", ap_cmd_plot},
     {NULL, NULL, NULL},
 };

@@ -17,6 +17,7 @@ AP_NODISCARD ap_command_run ap_cmd_map;
 AP_NODISCARD ap_command_run ap_cmd_cost;
 AP_NODISCARD ap_command_run ap_cmd_simulate;
 AP_NODISCARD ap_command_run ap_cmd_compare;
+AP_NODISCARD ap_command_run ap_cmd_study;
 AP_NODISCARD ap_command_run ap_cmd_plot;
 
 typedef struct {

@@ -1,0 +1,122 @@
+/* The negative control. Single zeros scattered at random save nothing when a whole array is read at
+ * once without an index; removed rows and columns do. With operation units the saving follows the
+ * vectors that are kept, and scattered zeros save only where a whole vector happens to be zero. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "bench/study_impl.h"
+
+typedef enum { SCATTERED, ROWS_AND_COLUMNS, VECTORS } zeros_kind;
+
+static const struct {
+  const char *name;
+  zeros_kind zeros;
+  bool whole;              /* whole-array reads */
+  const char *granularity; /* how the mapper looks for what is not there */
+} cases[] = {{"array:scattered", SCATTERED, true, "filter"},
+             {"array:rows+columns", ROWS_AND_COLUMNS, true, "filter"},
+             {"ou:scattered", SCATTERED, false, "unstructured"},
+             {"ou:column-vectors", VECTORS, false, "column-vector"}};
+
+/* Zeroes about `share` of a K x N matrix. Rows and columns: the same share of both, together `share`. */
+static void zero(ap_rng *rng, zeros_kind kind, double share, size_t h, size_t k, size_t n,
+                 uint8_t *gone, float *w) {
+  double side = 1 - sqrt(1 - share);
+  size_t bands = (k + h - 1) / h;
+  size_t lines = kind == ROWS_AND_COLUMNS ? k + n : kind == VECTORS ? bands * n : k * n;
+  double each = kind == ROWS_AND_COLUMNS ? side : share;
+  for (size_t i = 0; i < lines; i++) gone[i] = ap_rng_uniform(rng) < each;
+  for (size_t i = 0; i < k; i++) {
+    for (size_t j = 0; j < n; j++) {
+      bool dead = kind == ROWS_AND_COLUMNS ? gone[i] || gone[k + j]
+                  : kind == VECTORS        ? gone[i / h * n + j]
+                                           : gone[i * n + j];
+      if (dead) w[i * n + j] = 0;
+    }
+  }
+}
+
+static ap_status zero_network(const ap_study *study, const ap_tech *tech, zeros_kind kind,
+                              double share, ap_network **out, ap_error *err) {
+  size_t n_layers = ap_network_layers(study->net, NULL, 0);
+  ap_layer_info *layers = ap_calloc(n_layers, sizeof *layers);
+  ap_network *copy = NULL;
+  ap_status st = layers ? ap_network_copy(study->net, &copy, err)
+                        : ap_fail(err, AP_ERR_MEMORY, "%zu layers", n_layers);
+  *out = NULL;
+  if (!st) (void)ap_network_layers(copy, layers, n_layers);
+  for (size_t l = 0; l < n_layers && !st; l++) {
+    size_t k = layers[l].k, n = layers[l].n;
+    float *matrix = ap_calloc(k * n, sizeof *matrix);
+    uint8_t *gone = ap_calloc(k * n + k + n, 1);
+    ap_rng rng;
+    if (!matrix || !gone) {
+      st = ap_fail(err, AP_ERR_MEMORY, "%s", layers[l].name);
+    } else {
+      ap_rng_seed(&rng, study->options->seed, l);
+      for (size_t i = 0; i < k * n; i++) matrix[i] = (float)(1 + ap_rng_below(&rng, 100));
+      zero(&rng, kind, share, ap_tech_array(tech)->ou_rows, k, n, gone, matrix);
+      ap_layer_set_matrix(copy, layers[l].node, matrix);
+    }
+    ap_free(matrix);
+    ap_free(gone);
+  }
+  ap_free(layers);
+  if (st) {
+    ap_network_destroy(copy);
+    return st;
+  }
+  *out = copy;
+  return AP_OK;
+}
+
+static ap_status one_case(const ap_study *study, size_t c, const ap_tech *tech, json_t *rows,
+                          ap_error *err) {
+  static const double shares[] = {0, 0.25, 0.5, 0.75, 0.9, 0.95};
+  ap_granularity granularity;
+  double area = 0, energy = 0, latency = 0, crossbars = 0;
+  ap_status st = ap_granularity_parse(cases[c].granularity, &granularity, err);
+  for (size_t i = 0; i < sizeof shares / sizeof shares[0] && !st; i++) {
+    ap_network *net = NULL;
+    ap_network_price *p = NULL;
+    st = zero_network(study, tech, cases[c].zeros, shares[i], &net, err);
+    if (!st) st = ap_network_price_create(net, tech, granularity, false, &p, err);
+    if (!st) {
+      if (i == 0) { /* nothing is zero: what all others are compared with */
+        area = p->cost.total_area_mm2;
+        energy = p->cost.total_energy_uj;
+        latency = p->cost.total_latency_us;
+        crossbars = (double)p->map.crossbars;
+      }
+      st = ap_study_row(
+          rows,
+          json_pack("{s:s, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "network",
+                    study->label, "case", cases[c].name, "reads", cases[c].whole ? "array" : "ou",
+                    "zeros", shares[i], "keep_weights",
+                    (double)p->map.weights_kept / (double)p->map.weights, "crossbars",
+                    (json_int_t)p->map.crossbars, "area_mm2", p->cost.total_area_mm2, "energy_uj",
+                    p->cost.total_energy_uj, "latency_us", p->cost.total_latency_us,
+                    "relative_area", p->cost.total_area_mm2 / area, "relative_energy",
+                    p->cost.total_energy_uj / energy, "relative_latency",
+                    p->cost.total_latency_us / latency, "relative_crossbars",
+                    (double)p->map.crossbars / crossbars),
+          err);
+    }
+    ap_network_price_destroy(p);
+    ap_network_destroy(net);
+  }
+  return st;
+}
+
+ap_status ap_study_control(const ap_study *study, json_t *rows, ap_error *err) {
+  const ap_array_spec *a = ap_tech_array(study->options->tech);
+  ap_tech *whole = NULL;
+  ap_status st = ap_study_resize(study->options->tech, 0, 0, a->rows, a->cols, &whole, err);
+  for (size_t c = 0; c < sizeof cases / sizeof cases[0] && !st; c++) {
+    st = one_case(study, c, cases[c].whole ? whole : study->options->tech, rows, err);
+  }
+  ap_tech_close(whole);
+  return st;
+}

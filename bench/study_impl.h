@@ -1,0 +1,36 @@
+/* bench/study_impl.h - inside the room: the single studies. Each appends rows, objects whose members are
+ * the columns in order, for one model. */
+#ifndef AP_BENCH_STUDY_IMPL_H
+#define AP_BENCH_STUDY_IMPL_H
+#include <jansson.h>
+
+#include "base/threads.h"
+#include "bench/study.h"
+#include "pruners/network_price.h"
+#include "pruners/pruner.h"
+
+typedef struct {
+  const ap_study_options *options;
+  const char *label;
+  const ap_network *net; /* folded */
+  ap_pool *pool;
+  const char *points;     /* folder of the kept points */
+  const char *model_hash; /* of the folded network */
+} ap_study;
+
+typedef ap_status ap_study_body(const ap_study *study, json_t *rows, ap_error *err);
+ap_study_body ap_study_sizes, ap_study_index, ap_study_control, ap_study_converter,
+    ap_study_devices;
+
+/* A copy of the network in which each layer keeps its best vectors (pruners/pruner.h), as many as hold
+ * at most `keep` of its weights, and at least one. Grouped convolutions stay whole. */
+AP_NODISCARD ap_status ap_study_prune(const ap_network *net, const ap_array_spec *array,
+                                      const ap_pruner *pruner, double keep, ap_network **out,
+                                      ap_error *err);
+/* The technology with other sizes; 0 leaves a size as it is. */
+AP_NODISCARD ap_status ap_study_resize(const ap_tech *tech, size_t rows, size_t cols,
+                                       size_t ou_rows, size_t ou_cols, ap_tech **out,
+                                       ap_error *err);
+/* Appends a row; takes it over; MEMORY for NULL. */
+AP_NODISCARD ap_status ap_study_row(json_t *rows, json_t *row, ap_error *err);
+#endif
