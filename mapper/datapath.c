@@ -2,14 +2,12 @@
  * of inputs. */
 #include "mapper/datapath.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "mapper/datapath_impl.h"
 
 #define BATCH 1024 /* inputs whose masks are held at a time */
-#define MAX_SIGMA 2.0
 
 /* Range of all inputs; signed when any is negative. */
 static ap_status check_inputs(ap_datapath_run_state *r, const int32_t *x, size_t count,
@@ -26,21 +24,6 @@ static ap_status check_inputs(ap_datapath_run_state *r, const int32_t *x, size_t
     return ap_fail(err, AP_ERR_ARG, "input [%zu, %zu] is %d, %u-bit %s inputs go from %d to %d",
                    i / r->k, i % r->k, (int)x[i], r->spec->activation_bits,
                    r->is_signed ? "signed" : "unsigned", (int)lo, (int)hi);
-  }
-  return AP_OK;
-}
-
-static ap_status check_device(const ap_device *d, ap_error *err) {
-  if (!(d->sigma >= 0 && d->sigma <= MAX_SIGMA)) {
-    return ap_fail(err, AP_ERR_ARG, "sigma is %g, expected 0 to %g", d->sigma, MAX_SIGMA);
-  }
-  if (!(d->stuck_low >= 0 && d->stuck_high >= 0 && d->stuck_low + d->stuck_high <= 1)) {
-    return ap_fail(err, AP_ERR_ARG,
-                   "shares of stuck cells are %g and %g, expected 0 or more, together at most 1",
-                   d->stuck_low, d->stuck_high);
-  }
-  if (!(d->read_noise >= 0 && isfinite(d->read_noise))) {
-    return ap_fail(err, AP_ERR_ARG, "read noise is %g, expected 0 or more", d->read_noise);
   }
   return AP_OK;
 }
@@ -62,20 +45,25 @@ static void drive(ap_datapath_run_state *r, const ap_ou *ou) {
   }
 }
 
-static bool ideal_cells(const ap_device *d) {
-  return d->sigma == 0 && d->stuck_low == 0 && d->stuck_high == 0;
-}
-
 static void read_ou(ap_datapath_run_state *r, const ap_ou *ou) {
-  bool few_rows = ou->n_rows <= AP_TABLE_MAX_ROWS;
+  bool varied = r->cells->levels != NULL, noisy = r->device->read_noise > 0;
   /* a table pays when it is read about as often as it has entries */
-  bool many_reads = r->count * r->spec->activation_bits >= (size_t)1 << ou->n_rows;
-  if (r->device->read_noise > 0 || (!ideal_cells(r->device) && !few_rows)) {
-    ap_datapath_read_noisy(r, ou);
-  } else if (few_rows && (many_reads || !ideal_cells(r->device))) {
+  bool tabulated = ou->n_rows <= AP_TABLE_MAX_ROWS && !noisy &&
+                   r->count * r->spec->activation_bits >= (size_t)1 << ou->n_rows;
+  if (!varied && !noisy && !tabulated) {
+    ap_datapath_read_planes(r, ou);
+    return;
+  }
+  if (varied) {
+    r->levels = r->cells->levels + r->cells->first[ou->index];
+  } else {
+    ap_device_levels(r->mapping, r->device, ou, r->written);
+    r->levels = r->written;
+  }
+  if (tabulated) {
     ap_datapath_read_table(r, ou);
   } else {
-    ap_datapath_read_planes(r, ou);
+    ap_datapath_read_cells(r, ou);
   }
 }
 
@@ -100,13 +88,13 @@ static ap_status allocate(ap_datapath_run_state *r, size_t count, ap_error *err)
   r->masks = ap_calloc(reads * r->words, sizeof *r->masks);
   r->driven = ap_calloc(reads, sizeof *r->driven);
   r->planes = ap_calloc(a->ou_cols * a->cell_bits * r->words, sizeof *r->planes);
-  r->levels = ap_calloc(a->ou_cols * a->ou_rows, sizeof *r->levels);
+  r->written = ap_calloc(a->ou_cols * a->ou_rows, sizeof *r->written);
   r->sums = ap_calloc(entries, sizeof *r->sums);
   r->table = ap_calloc(entries * a->ou_cols, sizeof *r->table);
   r->saturated = ap_calloc(entries, sizeof *r->saturated);
   r->totals = ap_calloc(a->ou_cols, sizeof *r->totals);
   r->columns = ap_calloc(a->ou_cols, sizeof *r->columns);
-  if (!r->masks || !r->driven || !r->planes || !r->levels || !r->sums || !r->table ||
+  if (!r->masks || !r->driven || !r->planes || !r->written || !r->sums || !r->table ||
       !r->saturated || !r->totals || !r->columns) {
     return ap_fail(err, AP_ERR_MEMORY, "data path of a mapping");
   }
@@ -117,7 +105,7 @@ static void release(ap_datapath_run_state *r) {
   ap_free(r->masks);
   ap_free(r->driven);
   ap_free(r->planes);
-  ap_free(r->levels);
+  ap_free(r->written);
   ap_free(r->sums);
   ap_free(r->table);
   ap_free(r->saturated);
@@ -125,23 +113,26 @@ static void release(ap_datapath_run_state *r) {
   ap_free(r->columns);
 }
 
-ap_status ap_datapath_run_device(const ap_mapping *mapping, const ap_device *device,
-                                 const int32_t *x, size_t count, int64_t *y,
-                                 ap_datapath_stats *stats, ap_error *err) {
+ap_status ap_datapath_run_cells(const ap_device_cells *cells, uint64_t first_input,
+                                const int32_t *x, size_t count, int64_t *y,
+                                ap_datapath_stats *stats, ap_error *err) {
+  const ap_mapping *mapping = cells->mapping;
   ap_status st = AP_OK;
-  ap_datapath_run_state r = {
-      .mapping = mapping, .spec = ap_mapping_spec(mapping), .device = device};
+  ap_datapath_run_state r = {.mapping = mapping,
+                             .spec = ap_mapping_spec(mapping),
+                             .device = &cells->device,
+                             .cells = cells};
   r.k = ap_mapping_k(mapping);
   r.n = ap_mapping_n(mapping);
   r.slices = ap_array_slices(r.spec);
   r.words = (r.spec->ou_rows + 63) / 64;
   r.adc_max = ((uint64_t)1 << ap_array_adc_bits(r.spec)) - 1;
   if (stats) memset(stats, 0, sizeof *stats);
-  if ((st = check_device(device, err)) || (st = check_inputs(&r, x, count, err))) return st;
+  if ((st = check_inputs(&r, x, count, err))) return st;
   if ((st = allocate(&r, count, err))) goto done;
   for (size_t first = 0; first < count; first += BATCH) {
     r.count = count - first < BATCH ? count - first : BATCH;
-    r.first_input = device->first_input + first;
+    r.first_input = first_input + first;
     r.x = x + first * r.k;
     r.y = y + first * r.n;
     run_batch(&r);
@@ -149,6 +140,16 @@ ap_status ap_datapath_run_device(const ap_mapping *mapping, const ap_device *dev
   if (stats) *stats = r.stats;
 done:
   release(&r);
+  return st;
+}
+
+ap_status ap_datapath_run_device(const ap_mapping *mapping, const ap_device *device,
+                                 const int32_t *x, size_t count, int64_t *y,
+                                 ap_datapath_stats *stats, ap_error *err) {
+  ap_device_cells *cells = NULL;
+  ap_status st = ap_device_cells_create(mapping, device, &cells, err);
+  if (!st) st = ap_datapath_run_cells(cells, device->first_input, x, count, y, stats, err);
+  ap_device_cells_destroy(cells);
   return st;
 }
 

@@ -42,6 +42,21 @@ AP_NODISCARD ap_status ap_datapath_run_device(const ap_mapping *mapping, const a
                                               const int32_t *x, size_t count, int64_t *y,
                                               ap_datapath_stats *stats, ap_error *err);
 
+/* The cells of one device sample on one mapping, drawn once and read by many runs. */
+typedef struct ap_device_cells ap_device_cells; /* opaque, immutable: safe from any thread */
+
+/* mapping: kept until destroy. device: copied; first_input is not read. Takes 4 bytes a cell that holds a
+ * weight; a device with ideal cells takes none. Errors: ARG for a device out of range, MEMORY. */
+AP_NODISCARD ap_status ap_device_cells_create(const ap_mapping *mapping, const ap_device *device,
+                                              ap_device_cells **out, ap_error *err);
+void ap_device_cells_destroy(ap_device_cells *cells); /* NULL is allowed */
+
+/* ap_datapath_run_device's result without drawing the cells anew. first_input: number of x[0] in the
+ * whole run. */
+AP_NODISCARD ap_status ap_datapath_run_cells(const ap_device_cells *cells, uint64_t first_input,
+                                             const int32_t *x, size_t count, int64_t *y,
+                                             ap_datapath_stats *stats, ap_error *err);
+
 /* The oracle: the direct integer product of x (count x K) and w (K x N). */
 void ap_integer_product(const int32_t *x, const int32_t *w, size_t count, size_t k, size_t n,
                         int64_t *y);

@@ -1,14 +1,15 @@
 /* mapper/datapath_impl.h - inside the room: one run of the data path. For each OU the wordline masks
  * of a batch of inputs are laid out, then one of three readers adds what its bitlines give:
- *   table   few rows: every possible mask's result, once (ideal or varied cells, no read noise)
+ *   table   few rows and many reads: every possible mask's result, once (no read noise)
  *   planes  ideal cells as bit planes: sums are population counts
- *   noisy   cell by cell, with noise at each read */
+ *   cells   cell by cell, with noise at each read where there is some */
 #ifndef AP_MAPPER_DATAPATH_IMPL_H
 #define AP_MAPPER_DATAPATH_IMPL_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/rng.h"
 #include "mapper/datapath.h"
 
 #define AP_TABLE_MAX_ROWS 10
@@ -17,7 +18,8 @@ typedef struct {
   const ap_mapping *mapping;
   const ap_array_spec *spec;
   const ap_device *device;
-  size_t k, n, slices, words; /* words: 64-bit words a mask of one OU's wordlines takes */
+  const ap_device_cells *cells; /* drawn levels; without varied cells, the written ones are read */
+  size_t k, n, slices, words;   /* words: 64-bit words a mask of one OU's wordlines takes */
   bool is_signed;
   uint64_t adc_max;
   const int32_t *x; /* of the batch */
@@ -27,7 +29,8 @@ typedef struct {
   uint64_t *masks;     /* [input][bit][word]: which wordlines of the OU row are driven */
   uint32_t *driven;    /* [input][bit]: how many */
   uint64_t *planes;    /* [bitline][cell bit][word] of one OU */
-  double *levels;      /* [bitline][wordline] of one OU: what the cells are, not what was written */
+  const float *levels; /* [bitline][wordline] of one OU: what the cells are, not what was written */
+  float *written;      /* room for one OU's levels where they were not drawn */
   double *sums;        /* [mask] of one bitline */
   int64_t *table;      /* [mask][column] of one OU */
   uint16_t *saturated; /* [mask]: bitlines of the OU that saturate */
@@ -36,10 +39,20 @@ typedef struct {
   ap_datapath_stats stats;
 } ap_datapath_run_state;
 
-/* Levels of one OU's cells, with the device's faults. */
-void ap_datapath_levels(ap_datapath_run_state *run, const ap_ou *ou);
+struct ap_device_cells {
+  const ap_mapping *mapping;
+  ap_device device;
+  float *levels; /* of all OUs, one after the other; NULL for ideal cells */
+  size_t *first; /* OU -> its first level */
+};
+
+/* Random numbers of a device: cells of OU `index` (input 0), or the noise of input number i - 1 there. */
+void ap_datapath_seed(const ap_device *device, ap_rng *rng, size_t index, uint64_t input);
+/* Draws the levels of one OU's cells, with the device's faults. */
+void ap_device_levels(const ap_mapping *mapping, const ap_device *device, const ap_ou *ou,
+                      float *levels);
 void ap_datapath_read_table(ap_datapath_run_state *run, const ap_ou *ou);
 void ap_datapath_read_planes(ap_datapath_run_state *run, const ap_ou *ou);
-void ap_datapath_read_noisy(ap_datapath_run_state *run, const ap_ou *ou);
+void ap_datapath_read_cells(ap_datapath_run_state *run, const ap_ou *ou);
 
 #endif

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "mapper/datapath_impl.h"
 #include "mapper/encode_impl.h"
 
@@ -18,34 +17,6 @@ static uint64_t convert(ap_datapath_run_state *r, double sum, bool *saturated) {
   *saturated = code > (double)r->adc_max;
   if (*saturated) return r->adc_max;
   return code > 0 ? (uint64_t)code : 0;
-}
-
-/* Stream of a device's random numbers: cells of OU `index`, or the noise of one input there. */
-static void seed(const ap_datapath_run_state *r, ap_rng *rng, size_t index, uint64_t input) {
-  ap_rng_seed(rng, r->device->seed ^ (input * 0x9e3779b97f4a7c15U), index);
-}
-
-void ap_datapath_levels(ap_datapath_run_state *r, const ap_ou *ou) {
-  const ap_device *d = r->device;
-  bool random = d->sigma > 0 || d->stuck_low > 0 || d->stuck_high > 0;
-  double max = (double)ap_cell_max(r->spec);
-  ap_rng rng;
-  seed(r, &rng, ou->index, 0);
-  for (size_t j = 0; j < ou->n_cols; j++) {
-    for (size_t i = 0; i < ou->n_rows; i++) {
-      double level = (double)ap_mapping_cell(r->mapping, ou, i, j);
-      if (random) { /* as many draws for every cell, whatever it holds */
-        double fate = ap_rng_uniform(&rng), theta = d->sigma * ap_rng_normal(&rng);
-        level *= exp(theta);
-        if (fate < d->stuck_low) {
-          level = 0;
-        } else if (fate < d->stuck_low + d->stuck_high) {
-          level = max;
-        }
-      }
-      r->levels[j * ou->n_rows + i] = level;
-    }
-  }
 }
 
 /* Column of each bitline within this OU; *n_columns different ones, listed in r->columns. */
@@ -65,12 +36,13 @@ static void tabulate(ap_datapath_run_state *r, const ap_ou *ou, size_t j, size_t
   int64_t weight = ap_slice_weight(r->spec, r->slices, slice);
   int64_t offset = slice == 0 ? ap_weight_offset(r->spec) : 0;
   int64_t max = (int64_t)ap_cell_max(r->spec);
-  const double *levels = r->levels + j * ou->n_rows;
+  const float *levels = r->levels + j * ou->n_rows;
   size_t c = column_in_ou(r, column, n_columns);
   r->sums[0] = 0;
   for (size_t i = 0; i < ou->n_rows; i++) {
     size_t half = (size_t)1 << i;
-    for (size_t mask = 0; mask < half; mask++) r->sums[half + mask] = r->sums[mask] + levels[i];
+    for (size_t mask = 0; mask < half; mask++)
+      r->sums[half + mask] = r->sums[mask] + (double)levels[i];
   }
   for (size_t mask = 0; mask < entries; mask++) {
     int64_t driven = __builtin_popcountll(mask);
@@ -87,7 +59,6 @@ void ap_datapath_read_table(ap_datapath_run_state *r, const ap_ou *ou) {
   size_t entries = (size_t)1 << ou->n_rows;
   memset(r->table, 0, entries * width * sizeof *r->table);
   memset(r->saturated, 0, entries * sizeof *r->saturated);
-  ap_datapath_levels(r, ou);
   for (size_t j = 0; j < ou->n_cols; j++) tabulate(r, ou, j, &n_columns);
   for (size_t v = 0; v < r->count; v++) {
     const uint64_t *masks = r->masks + v * bits; /* one word a mask: few rows */
@@ -169,22 +140,21 @@ void ap_datapath_read_planes(ap_datapath_run_state *r, const ap_ou *ou) {
 }
 
 static double driven_levels(const ap_datapath_run_state *r, const uint64_t *mask,
-                            const double *levels) {
+                            const float *levels) {
   double sum = 0;
   for (size_t word = 0; word < r->words; word++) {
     for (uint64_t left = mask[word]; left; left &= left - 1) {
-      sum += levels[64 * word + (size_t)__builtin_ctzll(left)];
+      sum += (double)levels[64 * word + (size_t)__builtin_ctzll(left)];
     }
   }
   return sum;
 }
 
-void ap_datapath_read_noisy(ap_datapath_run_state *r, const ap_ou *ou) {
+void ap_datapath_read_cells(ap_datapath_run_state *r, const ap_ou *ou) {
   size_t bits = r->spec->activation_bits;
-  ap_datapath_levels(r, ou);
   for (size_t v = 0; v < r->count; v++) {
     ap_rng rng;
-    seed(r, &rng, ou->index, r->first_input + v + 1);
+    ap_datapath_seed(r->device, &rng, ou->index, r->first_input + v + 1);
     for (size_t j = 0; j < ou->n_cols; j++) {
       size_t column = 0, slice = 0;
       bool flip = ap_mapping_bitline(r->mapping, ou, j, &column, &slice);

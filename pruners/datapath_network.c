@@ -82,8 +82,7 @@ done:
 
 typedef struct {
   const ap_datapath_network *hw;
-  ap_device device;         /* without seed and first input */
-  uint64_t *seeds;          /* of every mapping */
+  ap_device_cells **cells;  /* of every mapping */
   ap_datapath_stats *stats; /* of every worker */
 } hardware_run;
 
@@ -93,13 +92,27 @@ static ap_status hardware_product(void *context, size_t layer, size_t group, con
   const hardware_run *run = context;
   size_t mapping = run->hw->first[layer] + group;
   ap_datapath_stats *sum = &run->stats[worker], stats = {0};
-  ap_device device = run->device;
-  ap_status st = AP_OK;
-  device.seed = run->seeds[mapping];
-  device.first_input = first_input;
-  st = ap_datapath_run_device(run->hw->mappings[mapping], &device, x, rows, y, &stats, err);
+  ap_status st = ap_datapath_run_cells(run->cells[mapping], first_input, x, rows, y, &stats, err);
   sum->conversions += stats.conversions;
   sum->saturated += stats.saturated;
+  return st;
+}
+
+/* Every sample, layer and group has cells of its own. */
+static ap_status draw_cells(hardware_run *run, const ap_device *device, uint64_t sample,
+                            ap_error *err) {
+  size_t n = count_mappings(run->hw);
+  ap_device own = {0};
+  ap_status st = AP_OK;
+  ap_rng rng;
+  if (device) own = *device;
+  ap_rng_seed(&rng, own.seed, sample);
+  run->cells = ap_calloc(n, sizeof *run->cells);
+  if (!run->cells) return ap_fail(err, AP_ERR_MEMORY, "%zu mappings", n);
+  for (size_t m = 0; m < n && !st; m++) {
+    own.seed = ap_rng_u64(&rng);
+    st = ap_device_cells_create(run->hw->mappings[m], &own, &run->cells[m], err);
+  }
   return st;
 }
 
@@ -110,17 +123,10 @@ ap_status ap_datapath_network_run(const ap_datapath_network *hw, const ap_device
   size_t threads = ap_pool_threads(pool);
   hardware_run run = {.hw = hw};
   const ap_integer_how how = {.product = hardware_product, .context = &run};
-  ap_status st = AP_OK;
-  ap_rng rng;
-  if (device) run.device = *device;
-  run.seeds = ap_calloc(count_mappings(hw), sizeof *run.seeds);
+  ap_status st = draw_cells(&run, device, sample, err);
   run.stats = ap_calloc(threads, sizeof *run.stats);
-  if (!run.seeds || !run.stats) {
-    st = ap_fail(err, AP_ERR_MEMORY, "%zu mappings", count_mappings(hw));
-    goto done;
-  }
-  ap_rng_seed(&rng, run.device.seed, sample);
-  for (size_t m = 0; m < count_mappings(hw); m++) run.seeds[m] = ap_rng_u64(&rng);
+  if (!st && !run.stats) st = ap_fail(err, AP_ERR_MEMORY, "%zu threads", threads);
+  if (st) goto done;
   st = ap_integer_forward(hw->in, &how, data, split, n_images, pool, score, logits, err);
   if (!st && stats) {
     *stats = (ap_datapath_stats){0};
@@ -130,7 +136,10 @@ ap_status ap_datapath_network_run(const ap_datapath_network *hw, const ap_device
     }
   }
 done:
-  ap_free(run.seeds);
+  for (size_t m = 0; run.cells && m < count_mappings(hw); m++) {
+    ap_device_cells_destroy(run.cells[m]);
+  }
+  ap_free(run.cells);
   ap_free(run.stats);
   return st;
 }

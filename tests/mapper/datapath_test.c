@@ -251,6 +251,44 @@ static void devices_are_reproducible(void **state) {
   ap_mapping_destroy(p.mapping);
 }
 
+/* Cells drawn once serve any number of runs: a large one (tables), small ones (cell by cell), taller OUs. */
+static void drawn_cells_serve_many_runs(void **state) {
+  static problem p;
+  static int64_t expected[COUNT * N], y[COUNT * N];
+  static const size_t units[] = {9, 40};
+  const ap_device devices[] = {{.sigma = 0.2, .seed = 1},
+                               {.stuck_low = 0.1, .stuck_high = 0.02, .seed = 3},
+                               {.sigma = 0.1, .read_noise = 0.5, .seed = 1},
+                               {.read_noise = 0.5, .seed = 2},
+                               {.sigma = 0}};
+  (void)state;
+  for (size_t u = 0; u < 2; u++) {
+    ap_array_spec spec = ap_array_spec_default();
+    spec.ou_rows = units[u];
+    make(&p, spec, "column-vector", false, 33);
+    for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
+      ap_device_cells *cells = NULL;
+      ap_datapath_stats one, sum = {0, 0}, all;
+      assert_int_equal(
+          ap_datapath_run_device(p.mapping, &devices[i], p.x, COUNT, expected, &all, NULL), AP_OK);
+      assert_int_equal(ap_device_cells_create(p.mapping, &devices[i], &cells, NULL), AP_OK);
+      for (size_t first = 0; first < COUNT; first += 7) {
+        size_t n = COUNT - first < 7 ? COUNT - first : 7;
+        assert_int_equal(
+            ap_datapath_run_cells(cells, first, p.x + first * K, n, y + first * N, &one, NULL),
+            AP_OK);
+        sum.conversions += one.conversions;
+        sum.saturated += one.saturated;
+      }
+      assert_memory_equal(y, expected, sizeof y);
+      assert_int_equal(sum.conversions, all.conversions);
+      assert_int_equal(sum.saturated, all.saturated);
+      ap_device_cells_destroy(cells);
+    }
+    ap_mapping_destroy(p.mapping);
+  }
+}
+
 static void bad_devices(void **state) {
   static problem p;
   int64_t y[N];
@@ -273,6 +311,7 @@ int main(void) {
                                      cmocka_unit_test(stuck_cells),
                                      cmocka_unit_test(worse_devices_err_more),
                                      cmocka_unit_test(devices_are_reproducible),
+                                     cmocka_unit_test(drawn_cells_serve_many_runs),
                                      cmocka_unit_test(bad_devices)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
