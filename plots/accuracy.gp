@@ -49,7 +49,7 @@ do for [i = 1 : n_networks] {
   set rmargin at screen left_share + i * panel_share - 34.0 / width
   set tmargin at screen 1 - 96.0 / height
   set bmargin at screen 1 - (96.0 + 36 * n_methods) / height
-  set title "{/:Bold " . n . "}, " . data(n) . " crossbars" offset 0, -0.6 textcolor rgb ink
+  set title "{/:Bold " . plain(n) . "}, " . data(n) . " crossbars" offset 0, -0.6 textcolor rgb ink
   set xrange [low - 0.12 * span : high + 0.3 * span]
   set yrange [-0.6 : n_methods - 0.4]
   set format x "%g"

@@ -9,7 +9,7 @@ if (!empty) {
   hue(i) = word("0x0072B2 0xD55E00 0x009E73 0xCC79A7 0xE69F00 0x56B4E9 0x404040", (i - 1) % 7 + 1) + 0
   spot(i) = int(word("7 5 9 13 11 6 4", (i - 1) % 7 + 1))
   here(n) = strcol("network") eq n ? column(x_of) : NaN
-  value(n, c) = strcol("network") eq n ? 100 * column(c) : NaN
+  amount(n, c) = strcol("network") eq n ? 100 * column(c) : NaN
   images = 0
   see_images(k) = (images = k > images ? k : images, 0)
   stats path using (see_images(column("images"))) nooutput

@@ -53,8 +53,8 @@ do for [r = 1 : 2] {
     set rmargin at screen left_share + i * panel_share - 26.0 / width
     set tmargin at screen top_of(r)
     set bmargin at screen top_of(r) - tall
-    set title (r == 1 ? "{/:Bold " . n . "}, " . data(n) . ": over the dense network" : \
-        n . ": over PIM-Prune-like") offset 0, -0.6 textcolor rgb ink
+    set title (r == 1 ? "{/:Bold " . plain(n) . "}, " . data(n) . ": over the dense network" : \
+        plain(n) . ": over PIM-Prune-like") offset 0, -0.6 textcolor rgb ink
     set xrange [0 : far * 1.22]
     set yrange [-0.6 : n_methods - 0.4]
     set format x "%g×"

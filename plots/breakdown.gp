@@ -69,7 +69,7 @@ set multiplot
 do for [i = 1 : n_networks] {
   set lmargin at screen left_share + (i - 1) * panel_share + 0.006
   set rmargin at screen left_share + i * panel_share - 26.0 / width
-  set title "{/:Bold " . word(networks, i) . "}" offset 0, -0.6 textcolor rgb ink
+  set title "{/:Bold " . plain(word(networks, i)) . "}" offset 0, -0.6 textcolor rgb ink
   unset ytics
   if (i == 1) {
     set ytics scale 0 ("" -1)

@@ -32,6 +32,9 @@ display(m) = m eq "dense" ? "dense" : \
 mark(m) = m eq "filter" ? 9 : m eq "pim-prune" ? 5 : m eq "row-vector" ? 11 : \
           m eq "column-vector" ? 13 : m eq "random" ? 6 : m eq "auto-prune" ? 7 : 2
 is_no(text) = text eq "0" || text eq "false"
+# A name as it is, where gnuplot would read an underscore as a subscript.
+plain(s) = strstrt(s, "_") > 0 ? substr(s, 1, strstrt(s, "_") - 1) . "\\_" . \
+           plain(substr(s, strstrt(s, "_") + 1, strlen(s))) : s
 ink = 0x303030
 pale = 0xB8B8B8
 

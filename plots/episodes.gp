@@ -46,7 +46,7 @@ do for [r = 1 : 2] {
     set xtics auto textcolor rgb ink
     set ytics auto textcolor rgb ink
     if (r == 1) {
-      set title "{/:Bold " . n . "}" offset 0, -0.6 textcolor rgb ink
+      set title "{/:Bold " . plain(n) . "}" offset 0, -0.6 textcolor rgb ink
       unset xlabel
       set format x ""
       set format y "%g"

@@ -8,7 +8,7 @@ figure_height(n, m) = 700
 load system("dirname '" . home . "'") . "/common.gp"
 if (empty) { exit }
 here(n, m) = strcol("network") eq n && strcol("shape") eq m ? column("length") : NaN
-value(n, m, c) = strcol("network") eq n && strcol("shape") eq m ? 100 * column(c) : NaN
+amount(n, m, c) = strcol("network") eq n && strcol("shape") eq m ? 100 * column(c) : NaN
 side(m) = m eq "row-vector" ? "row-vectors, 1 × length" : "column-vectors, length × 1"
 left_share = 84.0 / width
 panel_share = (1 - left_share - 10.0 / width) / n_networks
@@ -34,7 +34,7 @@ do for [r = 1 : 2] {
     set xtics (1, 2, 4, 8, 16, 32, 64) textcolor rgb ink
     set ytics auto textcolor rgb ink
     if (r == 1) {
-      set title "{/:Bold " . n . "}" offset 0, -0.6 textcolor rgb ink
+      set title "{/:Bold " . plain(n) . "}" offset 0, -0.6 textcolor rgb ink
       unset xlabel
     } else {
       unset title
@@ -55,13 +55,13 @@ do for [r = 1 : 2] {
       unset key
     }
     if (r == 1) {
-      plot for [m in methods] path using (here(n, m)):(value(n, m, "index_of_stored_bits")) \
+      plot for [m in methods] path using (here(n, m)):(amount(n, m, "index_of_stored_bits")) \
           with linespoints pt mark(m) ps 1.1 lw 2 lc rgb color(m) title side(m)
     } else {
-      plot for [m in methods] path using (here(n, m)):(value(n, m, "index_of_area")) \
+      plot for [m in methods] path using (here(n, m)):(amount(n, m, "index_of_area")) \
                with linespoints pt mark(m) ps 1.1 lw 2 lc rgb color(m) \
                title (m eq word(methods, 1) ? "of area" : ""), \
-           for [m in methods] path using (here(n, m)):(value(n, m, "index_of_energy")) \
+           for [m in methods] path using (here(n, m)):(amount(n, m, "index_of_energy")) \
                with linespoints pt mark(m) ps 1.1 lw 2 dt 2 lc rgb color(m) \
                title (m eq word(methods, 1) ? "of energy" : "")
     }

@@ -17,7 +17,7 @@ n_laws = words(laws)
 spread(m) = n_drawn > 1 ? 0.6 * ((place(drawn, m) - 1.0) / (n_drawn - 1) - 0.5) : 0
 here(n, m) = strcol("network") eq n && strcol("method") eq m ? \
              place(laws, strcol("law")) + spread(m) : NaN
-value(n, m, c) = strcol("network") eq n && strcol("method") eq m ? column(c) : NaN
+amount(n, m, c) = strcol("network") eq n && strcol("method") eq m ? column(c) : NaN
 
 left_share = 84.0 / width
 panel_share = (1 - left_share - 10.0 / width) / n_networks
@@ -42,7 +42,7 @@ do for [r = 1 : 2] {
     set xtics scale 0 ("" -1) textcolor rgb ink
     do for [k = 1 : n_laws] { set xtics add (word(laws, k) k) }
     set ytics auto textcolor rgb ink
-    if (r == 1) { set title "{/:Bold " . n . "}" offset 0, -0.6 textcolor rgb ink } else { unset title }
+    if (r == 1) { set title "{/:Bold " . plain(n) . "}" offset 0, -0.6 textcolor rgb ink } else { unset title }
     if (i == 1) {
       set ylabel (r == 1 ? "area efficiency" : "energy efficiency") textcolor rgb ink
     } else {
@@ -59,7 +59,7 @@ do for [r = 1 : 2] {
       set arrow from k + 0.5, graph 0 to k + 0.5, graph 1 nohead lw 1 lc rgb 0xE4E4E4 back
     }
     set arrow from graph 0, first 1 to graph 1, first 1 nohead lw 1.5 lc rgb pale back
-    plot for [m in drawn] path using (here(n, m)):(value(n, m, c)) with points pt mark(m) ps 1.3 \
+    plot for [m in drawn] path using (here(n, m)):(amount(n, m, c)) with points pt mark(m) ps 1.3 \
         lw 2 lc rgb color(m) title display(m)
     unset label 1
     unset label 2

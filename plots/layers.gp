@@ -43,7 +43,7 @@ do for [i = 1 : n_networks] {
   set rmargin at screen 1 - 20.0 / width
   set tmargin at screen 1 - (134.0 + 350 * (i - 1)) / height
   set bmargin at screen 1 - (134.0 + 350 * (i - 1) + 236) / height
-  set title "{/:Bold " . n . "}" offset 0, -0.6 textcolor rgb ink
+  set title "{/:Bold " . plain(n) . "}" offset 0, -0.6 textcolor rgb ink
   set xrange [first - 0.6 : last + 0.6]
   set yrange [0 : 105]
   set format y "%g %%"

@@ -4,9 +4,10 @@ figure = "sizes"
 file = "sizes.csv"
 who = "method"
 figure_width(n) = 1060
-figure_height(n, m) = 130 + 2 * 250 * n + 40
+figure_height(n, m) = 100 + 2 * 250 * n
 load system("dirname '" . home . "'") . "/common.gp"
 if (empty) { exit }
+set datafile missing NaN # rows of other methods lie between: the lines go on
 shade(m) = m eq "unstructured" ? 0xCC79A7 : color(m)
 form(m) = m eq "unstructured" ? 6 : m eq "dense" ? 2 : mark(m)
 label_of(m) = m eq "unstructured" ? "single weights" : m eq "row-vector" ? "row-vectors" : \
@@ -14,13 +15,14 @@ label_of(m) = m eq "unstructured" ? "single weights" : m eq "row-vector" ? "row-
 # Sizes of each axis in the order of the file.
 crossbars = ""
 units = ""
-see_size(a, c, u) = (a eq "crossbar" ? (crossbars = holds(crossbars, c) ? crossbars : crossbars . " " . c, 0) \
-                                     : (units = holds(units, u) ? units : units . " " . u, 0))
+grow(list, item) = holds(list, item) ? list : list . " " . item
+see_size(a, c, u) = (crossbars = a eq "crossbar" ? grow(crossbars, c) : crossbars, \
+                     units = a eq "ou" ? grow(units, u) : units, 0)
 stats path using (see_size(strcol("axis"), strcol("crossbar"), strcol("ou"))) nooutput
 sizes(a) = a eq "crossbar" ? crossbars : units
 here(n, m, a) = strcol("network") eq n && strcol("method") eq m && strcol("axis") eq a ? \
                 place(sizes(a), strcol(a)) : NaN
-value(n, m, a, c) = strcol("network") eq n && strcol("method") eq m && strcol("axis") eq a ? \
+amount(n, m, a, c) = strcol("network") eq n && strcol("method") eq m && strcol("axis") eq a ? \
                     column(c) : NaN
 set label 1 "{/:Bold=14 The size of crossbars and of operation units}" \
     at screen 0.5, screen 1 - 22.0 / height center textcolor rgb ink
@@ -30,11 +32,31 @@ set label 2 "every method keeps " . sprintf("%.3g", 100 * real("0" . note("keep"
 set label 3 small_print at screen 0.995, screen 9.0 / height right font ",7.5" textcolor rgb 0x808080
 set grid ytics lc rgb 0xE4E4E4 lw 1 lt 1
 set multiplot
+# The key, over the whole width.
+set lmargin at screen 0.06
+set rmargin at screen 0.97
+set tmargin at screen 1 - 52.0 / height
+set bmargin at screen 1 - 84.0 / height
+unset border
+unset tics
+unset grid
+set xrange [0 : 1]
+set yrange [0 : 1]
+set key inside center top horizontal samplen 2 width 1 font ",9.5" textcolor rgb ink
+plot for [m in methods] NaN with linespoints pt form(m) ps 1.1 lw 2 lc rgb shade(m) title label_of(m)
+unset key
+unset label 1
+unset label 2
+unset label 3
+set border 3 lw 1 lc rgb ink
+set grid ytics lc rgb 0xE4E4E4 lw 1 lt 1
+set tics nomirror textcolor rgb ink
+set offsets 0, 0, graph 0.06, 0
 do for [i = 1 : n_networks] {
   n = word(networks, i)
   do for [q = 1 : 2] {
     c = q == 1 ? "crossbars_compression" : "energy_uj"
-    top = 124.0 + 500 * (i - 1) + 250 * (q - 1)
+    top = 116.0 + 500 * (i - 1) + 250 * (q - 1)
     do for [s = 1 : 2] {
       a = s == 1 ? "crossbar" : "ou"
       count = words(sizes(a))
@@ -44,31 +66,22 @@ do for [i = 1 : n_networks] {
       set tmargin at screen 1 - top / height
       set bmargin at screen 1 - (top + 180) / height
       set xrange [0.6 : count + 0.4]
-      set xtics scale 0 ("" -1) textcolor rgb ink
+      set yrange [0 : *]
+      set xtics scale 0 nomirror ("" -1) textcolor rgb ink
       do for [k = 1 : count] { set xtics add (word(sizes(a), k) k) }
       set xlabel (q == 2 ? (a eq "ou" ? "operation unit" : "crossbar") : "") offset 0, 0.4 \
           textcolor rgb ink
-      set title (q == 1 ? "{/:Bold " . n . "}: " . (a eq "ou" ? "operation unit" : "crossbar") : "") \
+      set title (q == 1 ? "{/:Bold " . plain(n) . "}: " . (a eq "ou" ? "operation unit" : "crossbar") : "") \
           offset 0, -0.6 textcolor rgb ink
-      if (q == 1) { set yrange [0 : *]; unset logscale y; set format y "%g×" } \
-      else { set yrange [* : *]; set logscale y; set format y "%g" }
-      set ytics auto textcolor rgb ink
+      set format y (q == 1 ? "%g×" : "%g")
+      set ytics auto nomirror textcolor rgb ink
       if (s == 1) {
         set ylabel (q == 1 ? "compression of crossbars" : "energy, µJ an inference") textcolor rgb ink
       } else {
         unset ylabel
       }
-      if (i == 1 && q == 1 && s == 1) {
-        set key at screen 0.5, screen 1 - 57.0 / height center top horizontal samplen 2 width 1 \
-            textcolor rgb ink
-      } else {
-        unset key
-      }
-      plot for [m in methods] path using (here(n, m, a)):(value(n, m, a, c)) with linespoints \
-          pt form(m) ps 1.1 lw 2 lc rgb shade(m) title label_of(m)
-      unset label 1
-      unset label 2
-      unset label 3
+      plot for [m in methods] path using (here(n, m, a)):(amount(n, m, a, c)) with linespoints \
+          pt form(m) ps 1.1 lw 2 lc rgb shade(m) notitle
     }
   }
 }
