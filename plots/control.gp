@@ -18,7 +18,7 @@ here(n, m) = strcol("network") eq n && strcol("case") eq m ? 100 * column("zeros
 amount(n, m, c) = strcol("network") eq n && strcol("case") eq m ? 100 * column(c) : NaN
 set label 1 "{/:Bold=14 Negative control: which zeros the hardware can use}" \
     at screen 0.5, screen 1 - 22.0 / height center textcolor rgb ink
-set label 2 "layers of the network's shapes, zeros drawn at random; everything relative to no zeros at all" \
+set label 2 "layers of the network's shapes, zeros drawn at random; everything relative to no zeros at all; for latency, layers use freed crossbars for copies of themselves" \
     at screen 0.5, screen 1 - 44.0 / height center font ",9.5" textcolor rgb 0x606060
 set label 3 small_print at screen 0.995, screen 9.0 / height right font ",7.5" textcolor rgb 0x808080
 set grid ytics lc rgb 0xE4E4E4 lw 1 lt 1
@@ -51,7 +51,7 @@ set ytics 25 nomirror textcolor rgb ink
 do for [i = 1 : n_networks] {
   n = word(networks, i)
   do for [q = 1 : 3] {
-    c = word("relative_area relative_latency relative_energy", q)
+    c = word("relative_area relative_latency_with_copies relative_energy", q)
     set lmargin at screen (84.0 + 326 * (q - 1)) / width
     set rmargin at screen (84.0 + 326 * (q - 1) + 290) / width
     set tmargin at screen 1 - (124.0 + 270 * (i - 1)) / height

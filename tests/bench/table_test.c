@@ -231,6 +231,54 @@ static void heads_are_one_line_each(void **state) {
   json_decref(p);
 }
 
+static void add_laws(json_t *cell, double area, double energy) {
+  json_t *laws =
+      json_pack("[{s:s, s:f, s:f}, {s:s, s:f, s:f}]", "law", "isaac", "area_mm2", area, "energy_uj",
+                energy, "law", "sre", "area_mm2", area / 2, "energy_uj", 10 - energy);
+  json_t *parts =
+      json_pack("{s:{s:f, s:f}, s:{s:f, s:f}, s:{s:f, s:f}}", "adc", "area_mm2", 0.75 * area,
+                "energy_uj", 0.5 * energy, "array", "area_mm2", 0.25 * area, "energy_uj",
+                0.5 * energy, "link", "area_mm2", 0.0, "energy_uj", 0.0);
+  assert_int_equal(json_object_set_new(cell, "laws", laws), 0);
+  assert_int_equal(json_object_set_new(json_object_get(json_object_get(cell, "hardware"), "total"),
+                                       "components", parts),
+                   0);
+}
+
+/* Under isaac: dense 10 and 6, pim-prune 5 and 4, auto-prune 2.5 and 1.5. The second law halves areas and
+ * turns the order of the energies round. */
+static void laws_and_breakdown(void **state) {
+  json_t *cells = full_cells(), *rows, *provenance = some_provenance();
+  char *text, *lines[32] = {NULL};
+  size_t n, heads;
+  (void)state;
+  add_laws(json_array_get(cells, 0), 10, 6);
+  add_laws(json_array_get(cells, 1), 5, 4);
+  add_laws(json_array_get(cells, 2), 2.5, 1.5);
+  rows = rows_of(cells);
+  must(ap_table_write(scratch, cells, rows, provenance, &failure));
+  text = slurp(scratch_path("laws.csv"));
+  n = read_lines(text, lines, 32, &heads);
+  assert_int_equal(n, 1 + 6);
+  assert_string_equal(lines[5], "net,auto-prune,isaac,2.5,1.5,4,4,2,2.6666666666666665");
+  assert_int_equal(strncmp(lines[6], "net,auto-prune,sre,1.25,8.5,4,0.470588", 38), 0);
+  free(text);
+  text = slurp(scratch_path("breakdown.csv"));
+  n = read_lines(text, lines, 32, &heads);
+  assert_int_equal(n, 1 + 6); /* parts without a price are left out */
+  assert_string_equal(lines[5], "net,auto-prune,adc,1.875,0.75,0.75,0.5,0.1875,0.125");
+  free(text);
+  text = slurp(scratch_path("table.md"));
+  assert_non_null(strstr(text, "| auto-prune | 4.00x / 4.00x | 4.00x / 0.47x |"));
+  assert_non_null(strstr(text,
+                         "(it depends on the law): isaac: auto-prune, pim-prune, dense; sre: "
+                         "dense, pim-prune, auto-prune."));
+  free(text);
+  json_decref(rows);
+  json_decref(cells);
+  json_decref(provenance);
+}
+
 static void unwritable_folder(void **state) {
   json_t *cells = full_cells(), *rows = rows_of(cells), *provenance = some_provenance();
   (void)state;
@@ -244,8 +292,8 @@ static void unwritable_folder(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(ratios_by_hand), cmocka_unit_test(gaps_stay_empty),
-      cmocka_unit_test(files_read_back), cmocka_unit_test(heads_are_one_line_each),
-      cmocka_unit_test(unwritable_folder)};
+      cmocka_unit_test(ratios_by_hand),     cmocka_unit_test(gaps_stay_empty),
+      cmocka_unit_test(files_read_back),    cmocka_unit_test(heads_are_one_line_each),
+      cmocka_unit_test(laws_and_breakdown), cmocka_unit_test(unwritable_folder)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

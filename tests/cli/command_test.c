@@ -10,7 +10,7 @@
 #include "base/npy.h"
 
 static const char *const commands[] = {"data", "train",    "eval",    "search", "map",
-                                       "cost", "simulate", "compare", "plot"};
+                                       "cost", "simulate", "compare", "study", "plot"};
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
 static void save_f32(const char *path, size_t rows, size_t cols, const float *values) {
@@ -77,6 +77,8 @@ static void test_bad_options(void **state) {
   command_bad("--matrix is needed", WORDS("simulate"));
   command_bad("--input is needed", WORDS("simulate", "--matrix", "w.npy"));
   command_bad("--out is needed", WORDS("compare"));
+  command_bad("--model is needed", WORDS("study"));
+  command_bad("--out is needed", WORDS("study", "--model", "m"));
   command_bad("--results is needed", WORDS("plot"));
   command_bad("no such folder", WORDS("plot", "--results", "nowhere"));
   command_bad("--max-loss -0.1", WORDS("search", "--max-loss", "-0.1"));

@@ -9,7 +9,8 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 
 draw() { # folder: all figures; fails where gnuplot says "error" or draws nothing
-  for figure in compression area_efficiency energy_efficiency accuracy episodes layers; do
+  for figure in compression area_efficiency energy_efficiency accuracy episodes layers \
+    area_breakdown energy_breakdown laws sizes index control converter devices; do
     for form in png svg; do
       gnuplot -e "results='$1'; out='$1/figures'; term='$form'" "$plots/$figure.gp" 2> log || {
         echo "$1: $figure.gp ($form) failed:"
@@ -62,6 +63,57 @@ table dense filter pim-prune row-vector column-vector random auto-prune > full/t
     done
   done
 } > full/layers.csv
+{
+  echo "network,method,component,area_mm2,energy_uj,area_share,energy_share,area_of_dense,energy_of_dense"
+  for network in lenet5 resnet8; do
+    for method in dense filter pim-prune row-vector column-vector random auto-prune; do
+      for part in array dac adc edram bus index_buffer sigmoid; do
+        echo "$network,$method,$part,0.1,0.2,0.14,0.14,0.07,0.09"
+      done
+    done
+  done
+} > full/breakdown.csv
+{
+  echo "network,method,law,area_mm2,energy_uj,area_efficiency,energy_efficiency,area_efficiency_vs_pim,energy_efficiency_vs_pim"
+  for network in lenet5 resnet8; do
+    for method in dense pim-prune column-vector; do
+      for law in isaac sre linear; do echo "$network,$method,$law,1,2,1.5,2.5,1.1,1.2"; done
+    done
+  done
+} > full/laws.csv
+{
+  echo "# keep: 0.3"
+  echo "network,axis,crossbar,ou,method,crossbars_compression,energy_uj"
+  for network in my_net other; do
+    for size in 32x32 64x64; do
+      for method in dense pim-prune unstructured; do
+        echo "$network,crossbar,$size,9x8,$method,1.5,20"
+        echo "$network,ou,128x128,$size,$method,2.5,10"
+      done
+    done
+  done
+} > full/sizes.csv
+{
+  echo "network,shape,length,index_of_stored_bits,index_of_area,index_of_energy"
+  for shape in column-vector row-vector; do
+    for length in 1 4 16; do echo "my_net,$shape,$length,0.$length,0.1,0.01"; done
+  done
+} > full/index.csv
+{
+  echo "network,case,zeros,relative_area,relative_latency_with_copies,relative_energy"
+  for case in array:scattered array:rows+columns ou:scattered ou:column-vectors; do
+    for zeros in 0 0.5 0.9; do echo "my_net,$case,$zeros,0.9,0.8,0.7"; done
+  done
+} > full/control.csv
+{
+  echo "# split: test"
+  echo "network,adc_bits,accuracy,quantised_accuracy,images"
+  for bits in 3 4 5; do echo "my_net,$bits,0.$((bits + 4)),0.9,250"; done
+} > full/converter.csv
+{
+  echo "network,sigma,accuracy_low,accuracy_high,accuracy,quantised_accuracy,images"
+  for sigma in 0 0.1 0.2; do echo "my_net,$sigma,0.5,0.7,0.6,0.9,250"; done
+} > full/devices.csv
 draw full
 # what is drawn is what the tables say
 for text in "AUTO-PRUNE (DDPG)" "7.50×" "paper: up to 3.3×" "at most 2 points" "128x128" "commit 0123456789ab"; do
@@ -72,9 +124,16 @@ for text in "AUTO-PRUNE (DDPG)" "7.50×" "paper: up to 3.3×" "at most 2 points"
 done
 grep -q -F "resnet8" full/figures/episodes.svg
 grep -q -F "conv3" full/figures/layers.svg
+grep -q -F "index tables" full/figures/area_breakdown.svg
+grep -q -F "keeps 30 %" full/figures/sizes.svg
+grep -q -F "my_net" full/figures/sizes.svg
+grep -q -F "250 images of the test split" full/figures/converter.svg
 
 # one network, no PIM-Prune, a method of the user's own, no search at all, values that are missing
 table dense column-vector:4 auto-prune | grep -v resnet8 | sed 's/,1\.3,/,,/g' > gaps/table.csv
 head -n 1 full/episodes.csv > gaps/episodes.csv
 grep -E "^network|^lenet5,(dense|auto)" full/layers.csv > gaps/layers.csv
+for file in breakdown laws sizes index control converter devices; do
+  grep -v "^#" full/$file.csv | head -n 1 > gaps/$file.csv
+done
 draw gaps
