@@ -123,7 +123,7 @@ static void index_tables(void **state) {
 }
 
 /* Whole arrays, no index: 90 % scattered zeros change nothing; removed rows and columns save area. OUs:
- * the saving follows the vectors. */
+ * the saving follows the vectors, above a floor of what inputs and outputs cost in so small a network. */
 static void negative_control(void **state) {
   static const char *const only[] = {"control"};
   ap_study_options o = small_options();
@@ -148,7 +148,8 @@ static void negative_control(void **state) {
       checked++;
     } else if (is(r, "case", "ou:column-vectors") && zeros >= 0.75) {
       double left = 1 - zeros, energy = number(r, "relative_energy");
-      if (!(energy > left / 2 && energy < 2 * left)) fail_msg("energy %g, left %g", energy, left);
+      if (!(energy > left / 2 && energy < 2 * left + 0.1))
+        fail_msg("energy %g, left %g", energy, left);
       assert_true(number(r, "relative_latency") < 1);
       checked++;
     }
