@@ -53,12 +53,29 @@ ap_level_db_options ap_level_db_defaults(void) {
       .keep_min = 0.02};
 }
 
-/* Numbers of one kept set. Grouped convolutions occupy one matrix a group. */
+/* Numbers of one kept set. A grouped convolution is kept whole, one matrix a group: the same numbers each
+ * time, on shared crossbars. */
 static ap_status count_kept(const ap_level_db *db, const layer_db *l, const uint8_t *kept,
                             ap_map_summary *map, ap_events *events, ap_needs *needs,
                             ap_error *err) {
-  return ap_map_count(ap_tech_array(db->tech), l->partition.granularity, kept, NULL, l->info.k,
-                      l->info.n / l->info.groups, l->info.positions, map, events, needs, err);
+  const ap_array_spec *array = ap_tech_array(db->tech);
+  ap_granularity granularity = l->partition.granularity;
+  size_t groups = l->info.groups, width = l->info.n / groups;
+  ap_status st = ap_map_count(array, granularity, kept, NULL, l->info.k, width, l->info.positions,
+                              map, events, needs, err);
+  ap_map_summary one;
+  ap_events same;
+  ap_needs own;
+  if (st || groups == 1) return st;
+  one = *map;
+  same = *events;
+  own = *needs;
+  for (size_t g = 1; g < groups; g++) {
+    ap_map_summary_add(map, &one);
+    ap_events_add(events, &same);
+    ap_needs_add(needs, &own);
+  }
+  return ap_map_join_groups(array, granularity, groups, l->info.k, width, map, events, needs, err);
 }
 
 static ap_status fill_level(const ap_level_db *db, const layer_db *l, size_t m, uint8_t *kept,
@@ -72,14 +89,6 @@ static ap_status fill_level(const ap_level_db *db, const layer_db *l, size_t m, 
   if (st) return st;
   out->n_kept = m;
   out->keep = (double)m / (double)l->partition.count;
-  if (l->info.groups > 1) { /* kept whole, one matrix a group: the same numbers each time */
-    ap_map_summary one = out->map;
-    ap_cost cost = out->cost;
-    for (size_t g = 1; g < l->info.groups; g++) {
-      ap_map_summary_add(&out->map, &one);
-      ap_cost_add(&out->cost, &cost);
-    }
-  }
   return AP_OK;
 }
 
@@ -91,9 +100,11 @@ static uint64_t unit_cost(const ap_level_db *db, const ap_map_summary *map) {
 static ap_status cost_of(const ap_level_db *db, const layer_db *l, size_t m, uint8_t *kept,
                          uint64_t *cost, ap_error *err) {
   ap_map_summary map;
+  ap_events events;
+  ap_needs needs;
   ap_status st;
   ap_pruner_keep_first(l->order, l->partition.count, m, kept);
-  st = count_kept(db, l, kept, &map, NULL, NULL, err);
+  st = count_kept(db, l, kept, &map, &events, &needs, err);
   *cost = st ? 0 : unit_cost(db, &map);
   return st;
 }

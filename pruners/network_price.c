@@ -86,39 +86,49 @@ done:
   return st;
 }
 
+/* One group's counts, added to the layer's. */
+static ap_status add_group(const ap_array_spec *spec, ap_granularity granularity, bool check,
+                           const stored_matrix *part, bool first, ap_layer_price *out,
+                           ap_needs *needs, ap_error *err) {
+  ap_map_summary map;
+  ap_events events;
+  ap_needs own;
+  ap_status st = ap_map_count(spec, granularity, part->kept,
+                              granularity.kind == AP_GRANULARITY_FILTER ? part->live : NULL,
+                              part->k, part->n, part->positions, &map, &events, &own, err);
+  if (!st && check) st = check_mapping(spec, granularity, part, &map, err);
+  if (st) return st;
+  if (first) {
+    out->map = map;
+    out->events = events;
+    *needs = own;
+  } else {
+    ap_map_summary_add(&out->map, &map);
+    ap_events_add(&out->events, &events);
+    ap_needs_add(needs, &own);
+  }
+  return AP_OK;
+}
+
 /* groups: how many equal sets of columns have inputs (and so a matrix) of their own. */
 static ap_status price_groups(const ap_tech *tech, ap_granularity granularity, bool check,
                               const float *matrix, const int32_t *q, size_t groups,
                               ap_layer_price *out, ap_error *err) {
   const ap_array_spec *spec = ap_tech_array(tech);
   size_t width = out->info.n / groups;
+  ap_needs needs;
   ap_status st = AP_OK;
   for (size_t g = 0; g < groups && !st; g++) {
     stored_matrix part;
-    ap_map_summary map;
-    ap_events events;
-    ap_needs needs;
-    ap_cost cost;
     st = take_columns(spec, granularity, &out->info, matrix, q, g * width, width, &part, err);
-    if (!st) {
-      st = ap_map_count(spec, granularity, part.kept,
-                        granularity.kind == AP_GRANULARITY_FILTER ? part.live : NULL, part.k,
-                        part.n, part.positions, &map, &events, &needs, err);
-    }
-    if (!st) st = ap_cost_layer(tech, &events, &needs, &cost, err);
-    if (!st && check) st = check_mapping(spec, granularity, &part, &map, err);
+    if (!st) st = add_group(spec, granularity, check, &part, g == 0, out, &needs, err);
     release(&part);
-    if (st) break;
-    if (g == 0) {
-      out->map = map;
-    } else {
-      ap_map_summary_add(&out->map, &map);
-    }
-    ap_events_add(&out->events, &events);
-    ap_cost_add(&out->cost, &cost);
   }
-  if (!st && groups > 1) out->map.n = out->info.n;
-  return st;
+  if (st) return st;
+  out->map.n = out->info.n;
+  st = ap_map_join_groups(spec, granularity, groups, out->info.k, width, &out->map, &out->events,
+                          &needs, err);
+  return st ? st : ap_cost_layer(tech, &out->events, &needs, &out->cost, err);
 }
 
 static ap_status price_layer(const ap_tech *tech, ap_granularity granularity, bool check,

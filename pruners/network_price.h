@@ -30,7 +30,8 @@ typedef struct {
   ap_cost cost;
 } ap_network_price;
 
-/* net: folded (nn/network.h). A grouped convolution is mapped group by group. With check_mapping
+/* net: folded (nn/network.h). A grouped convolution is mapped group by group,
+ * on crossbars that its groups share. With check_mapping
  * the full mapping of every layer is built, multiplied out again and compared with the quantised
  * matrix (INTERNAL if they differ), and its counts with the quick ones; otherwise only counts are
  * made. Errors: ARG, FORMAT (NaN weights, naming the layer), MEMORY. */

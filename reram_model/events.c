@@ -24,3 +24,10 @@ void ap_events_add(ap_events *sum, const ap_events *one) {
   add(&sum->pool_inputs, one->pool_inputs);
   add(&sum->cycles, one->cycles);
 }
+
+void ap_needs_add(ap_needs *sum, const ap_needs *one) {
+  add(&sum->crossbars, one->crossbars);
+  add(&sum->index_bits, one->index_bits);
+  add(&sum->cells_written, one->cells_written);
+  sum->input_sums |= one->input_sums;
+}

@@ -43,5 +43,9 @@ typedef struct {
 /* *sum += *one, field by field; cycles add up too (layers one after the other). Saturates. */
 void ap_events_add(ap_events *sum, const ap_events *one);
 
+/* *sum += *one: crossbars, index bits and cells add up; the sum needs input sums where one does, and keeps
+ * its own replication. */
+void ap_needs_add(ap_needs *sum, const ap_needs *one);
+
 AP_EXTERN_C_END
 #endif

@@ -229,11 +229,47 @@ static void negative_control(void **state) {
   assert_true(packed.e.adc_conversions * 9 < dense.e.adc_conversions);
 }
 
+/* 512 groups of 9 x 1 (a depthwise 3 x 3 layer), 10 positions of 8 bits: one OU of 9 x 4 cells each; 224
+ * places a crossbar: 3 crossbars, the fullest reads 224 OUs. In place: 14 x 32 whole groups a crossbar:
+ * 2, the fuller reads 448. Groups of 200 x 40 (160 bitlines) do not fit one crossbar: 2 * 2 each, which
+ * work in parallel. */
+static void groups_share_crossbars(void **state) {
+  ap_array_spec spec = ap_array_spec_default();
+  static const struct {
+    const char *name;
+    size_t groups, k, n;
+    uint64_t crossbars, dense, cycles;
+  } cases[] = {
+      {"column-vector", 512, 9, 1, 3, 2, 224 * 80}, {"column-vector", 100, 9, 1, 1, 1, 100 * 80},
+      {"dense", 512, 9, 1, 2, 2, 448 * 80},         {"dense", 1, 9, 1, 1, 1, 80},
+      {"dense", 3, 200, 40, 12, 12, 15 * 16 * 80},  {"column-vector", 3, 200, 40, 7, 12, 224 * 80}};
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    counted one = count(&spec, cases[i].name, NULL, cases[i].k, cases[i].n, 10), all = one;
+    ap_granularity g;
+    for (size_t j = 1; j < cases[i].groups; j++) {
+      ap_map_summary_add(&all.s, &one.s);
+      ap_events_add(&all.e, &one.e);
+      ap_needs_add(&all.n, &one.n);
+    }
+    assert_int_equal(ap_granularity_parse(cases[i].name, &g, NULL), AP_OK);
+    assert_int_equal(ap_map_join_groups(&spec, g, cases[i].groups, cases[i].k, cases[i].n, &all.s,
+                                        &all.e, &all.n, NULL),
+                     AP_OK);
+    if (all.s.crossbars != cases[i].crossbars || all.s.crossbars_dense != cases[i].dense ||
+        all.e.cycles != cases[i].cycles || all.n.crossbars != cases[i].crossbars) {
+      fail_msg("case %zu: %d crossbars, %d dense, %d cycles", i, (int)all.s.crossbars,
+               (int)all.s.crossbars_dense, (int)all.e.cycles);
+    }
+    assert_int_equal(all.e.ou_reads, cases[i].groups * one.e.ou_reads);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(column_vectors_by_hand), cmocka_unit_test(row_vectors_by_hand),
       cmocka_unit_test(separate_slices),        cmocka_unit_test(dense_floorplan),
       cmocka_unit_test(isaac_conversions),      cmocka_unit_test(monotone),
-      cmocka_unit_test(negative_control)};
+      cmocka_unit_test(negative_control),       cmocka_unit_test(groups_share_crossbars)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

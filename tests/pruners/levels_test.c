@@ -326,7 +326,8 @@ static void rounding_removes_no_vector(void **state) {
   ap_tech_close(tech);
 }
 
-/* A depthwise layer is one small matrix a channel; the total is the sum of the layers. */
+/* A depthwise layer is one small matrix a channel, all on shared crossbars; the total is the sum of the
+ * layers. */
 static void groups_are_mapped_apart(void **state) {
   ap_network *net = NULL;
   ap_tech *tech = hardware("128", "128", "9", "8");
@@ -343,8 +344,12 @@ static void groups_are_mapped_apart(void **state) {
   randomise(net, 9);
   must(ap_pruner_parse("column-vector", &pruner, &failure));
   must(ap_network_price_create(net, tech, pruner.granularity, true, &price, &failure));
-  assert_int_equal(price->layers[0].map.crossbars_dense, 4); /* 9 x 1 four times */
-  assert_int_equal(price->layers[1].map.crossbars_dense, 2); /* 2 x 3 twice */
+  assert_int_equal(price->layers[0].map.crossbars_dense, 1); /* 9 x 1 four times */
+  assert_int_equal(price->layers[0].map.ous, 4);
+  assert_int_equal(price->layers[0].map.crossbars, 1);
+  assert_int_equal(price->layers[0].events.cycles, 4 * 8 * price->layers[0].info.positions);
+  assert_int_equal(price->layers[1].map.crossbars_dense, 1); /* 2 x 3 twice */
+  assert_int_equal(price->layers[1].map.n, 6);
   assert_int_equal(price->layers[0].map.weights, 36);
   for (size_t l = 0; l < price->n_layers; l++) energy += price->layers[l].cost.total_energy_uj;
   assert_true(fabs(energy - price->cost.total_energy_uj) < 1e-12 * energy);
