@@ -79,15 +79,21 @@ typedef struct {
 } reference;
 
 /* Latency when every layer uses the crossbars that it no longer needs for copies of itself, which share
- * its positions (needs.replication in reram_model/events.h). */
-static double with_copies(const ap_network_price *p, const reference *ref) {
-  double sum = 0;
-  for (size_t i = 0; i < p->n_layers; i++) {
-    uint64_t now = p->layers[i].map.crossbars;
-    uint64_t copies = now > 0 && ref->layers[i] > now ? ref->layers[i] / now : 1;
-    sum += p->layers[i].cost.total_latency_us / (double)copies;
+ * its positions (replication in reram_model/events.h). */
+static ap_status with_copies(const ap_tech *tech, const ap_network_price *p, const reference *ref,
+                             double *latency_us, ap_error *err) {
+  ap_status st = AP_OK;
+  *latency_us = 0;
+  for (size_t i = 0; i < p->n_layers && !st; i++) {
+    ap_needs needs = p->layers[i].needs;
+    ap_cost cost;
+    if (needs.crossbars > 0 && ref->layers[i] > needs.crossbars) {
+      needs.replication = (uint32_t)(ref->layers[i] / needs.crossbars);
+    }
+    st = ap_cost_layer(tech, &p->layers[i].events, &needs, &cost, err);
+    *latency_us += cost.total_latency_us;
   }
-  return sum;
+  return st;
 }
 
 static ap_status set_reference(const ap_network_price *p, reference *ref, ap_error *err) {
@@ -102,7 +108,7 @@ static ap_status set_reference(const ap_network_price *p, reference *ref, ap_err
 }
 
 static json_t *row_of(const ap_study *study, size_t c, double zeros, const ap_network_price *p,
-                      const reference *ref) {
+                      double copies_us, const reference *ref) {
   const ap_cost *cost = &p->cost;
   return json_pack(
       "{s:s, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "network",
@@ -112,8 +118,7 @@ static json_t *row_of(const ap_study *study, size_t c, double zeros, const ap_ne
       cost->total_energy_uj, "latency_us", cost->total_latency_us, "relative_area",
       cost->total_area_mm2 / ref->area, "relative_energy", cost->total_energy_uj / ref->energy,
       "relative_latency", cost->total_latency_us / ref->latency, "relative_latency_with_copies",
-      with_copies(p, ref) / ref->latency, "relative_crossbars",
-      (double)p->map.crossbars / ref->crossbars);
+      copies_us / ref->latency, "relative_crossbars", (double)p->map.crossbars / ref->crossbars);
 }
 
 static ap_status one_case(const ap_study *study, size_t c, const ap_tech *tech, json_t *rows,
@@ -121,6 +126,7 @@ static ap_status one_case(const ap_study *study, size_t c, const ap_tech *tech, 
   static const double shares[] = {0, 0.25, 0.5, 0.75, 0.9, 0.95}; /* the first is the reference */
   ap_granularity granularity;
   reference ref = {0};
+  double copies_us = 0;
   ap_status st = ap_granularity_parse(cases[c].granularity, &granularity, err);
   for (size_t i = 0; i < sizeof shares / sizeof shares[0] && !st; i++) {
     ap_network *net = NULL;
@@ -128,7 +134,8 @@ static ap_status one_case(const ap_study *study, size_t c, const ap_tech *tech, 
     st = zero_network(study, tech, cases[c].zeros, shares[i], &net, err);
     if (!st) st = ap_network_price_create(net, tech, granularity, false, &p, err);
     if (!st && i == 0) st = set_reference(p, &ref, err);
-    if (!st) st = ap_study_row(rows, row_of(study, c, shares[i], p, &ref), err);
+    if (!st) st = with_copies(tech, p, &ref, &copies_us, err);
+    if (!st) st = ap_study_row(rows, row_of(study, c, shares[i], p, copies_us, &ref), err);
     ap_network_price_destroy(p);
     ap_network_destroy(net);
   }

@@ -16,6 +16,7 @@ static const ap_command_info INFO = {
         "  autoprune cost --model lenet5_fashion-mnist\n"
         "  autoprune cost --model m.apm --policy out/policy.json --hw ou --json\n"
         "  autoprune cost --model m.apm --set model.adc_law=sre\n"
+        "  autoprune cost --model m.apm --replicate 4\n"
         "  autoprune cost --hw isaac --chip"};
 
 static void print_components(const ap_cost *cost) {
@@ -44,6 +45,10 @@ static void print_table(const ap_priced *priced) {
                (unsigned long long)price->map.crossbars, price->cost.total_area_mm2,
                price->cost.total_energy_uj, price->cost.total_latency_us);
   print_components(&price->cost);
+  (void)printf(
+      "\nPower: average %.6g mW, pipelined %.6g mW (an inference every %.6g us), peak %.6g mW.\n",
+      price->cost.average_power_mw, price->cost.pipelined_power_mw, price->cost.interval_us,
+      price->cost.peak_power_mw);
   (void)printf(
       "\nHardware %s, %s. Energy and latency are of one inference, layers one after the "
       "other.\n",
@@ -106,6 +111,8 @@ ap_status ap_cmd_cost(ap_cli *cli, int argc, char **argv, ap_error *err) {
   bool chip = false, help = false;
   ap_option options[] = {
       AP_SUBJECT_OPTIONS(&subject),
+      {"replicate", "R", "copies of every layer that share its positions (default 1)",
+       AP_OPTION_SIZE, &subject.copies, 1, 1e6},
       {"chip", NULL, "the chip's table of components", AP_OPTION_FLAG, &chip, 0, 0},
       {.name = NULL}};
   ap_priced priced;

@@ -156,6 +156,9 @@ ap_status ap_cli_price(const ap_subject *subject, ap_priced *out, ap_error *err)
   }
   st = ap_cli_open_tech(subject->hw, &subject->overrides, &out->tech, err);
   if (!st) st = subject->model ? price_model(subject, out, err) : price_matrix(subject, out, err);
+  if (!st && subject->copies > 1) {
+    st = ap_network_price_replicate(out->price, out->tech, (uint32_t)subject->copies, err);
+  }
   if (st) ap_cli_priced_release(out);
   return st;
 }
@@ -195,11 +198,12 @@ json_t *ap_cli_provenance(const ap_cli *cli, json_t *configuration) {
 /* What a map or a price depends on. */
 static json_t *priced_configuration(const ap_subject *subject, const ap_priced *priced,
                                     const char *hardware_hash) {
-  return json_pack("{s:o, s:o, s:o, s:s, s:s, s:I}", "model_sha256",
+  return json_pack("{s:o, s:o, s:o, s:s, s:s, s:I, s:I}", "model_sha256",
                    priced->model_hash[0] ? json_string(priced->model_hash) : json_null(),
                    "matrix_sha256", ap_cli_file_hash(subject->matrix), "policy_sha256",
                    ap_cli_file_hash(subject->policy), "hardware_sha256", hardware_hash,
-                   "granularity", priced->granularity, "positions", (json_int_t)subject->positions);
+                   "granularity", priced->granularity, "positions", (json_int_t)subject->positions,
+                   "replication", (json_int_t)(subject->copies ? subject->copies : 1));
 }
 
 static json_t *ratio(uint64_t dense, uint64_t kept) {
@@ -223,7 +227,9 @@ json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const a
               ap_cli_set(hardware, "configuration", ap_tech_to_json(priced->tech));
   if (good && with_cost) {
     const ap_cost *cost = &priced->price->cost;
-    good = ap_cli_set(document, "area_mm2", json_real(cost->total_area_mm2)) &&
+    good = ap_cli_set(document, "replication",
+                      json_integer((json_int_t)(subject->copies ? subject->copies : 1))) &&
+           ap_cli_set(document, "area_mm2", json_real(cost->total_area_mm2)) &&
            ap_cli_set(document, "energy_uj", json_real(cost->total_energy_uj)) &&
            ap_cli_set(document, "latency_us", json_real(cost->total_latency_us));
   }

@@ -35,6 +35,7 @@ typedef struct {
   const char *model, *policy, *matrix, *hw, *pruner;
   ap_text_list overrides;
   size_t positions; /* input positions of the matrix, default 1 */
+  size_t copies;    /* of every layer, for `cost`; 0 stands for 1 */
   bool quick;       /* count only: do not build the mapping and multiply it out */
 } ap_subject;
 #define AP_SUBJECT_OPTIONS(s)                                                                      \

@@ -99,6 +99,7 @@ ap_status ap_pack_report(const ap_packing *p, const ap_pack_counts *c, const ap_
     needs->index_bits = s.index_bits;
     needs->cells_written = c->cells;
     needs->input_sums = ap_array_needs_input_sum(p->spec);
+    needs->positions = positions;
     needs->replication = 1;
   }
   return AP_OK;

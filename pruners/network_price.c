@@ -89,7 +89,7 @@ done:
 /* One group's counts, added to the layer's. */
 static ap_status add_group(const ap_array_spec *spec, ap_granularity granularity, bool check,
                            const stored_matrix *part, bool first, ap_layer_price *out,
-                           ap_needs *needs, ap_error *err) {
+                           ap_error *err) {
   ap_map_summary map;
   ap_events events;
   ap_needs own;
@@ -101,11 +101,11 @@ static ap_status add_group(const ap_array_spec *spec, ap_granularity granularity
   if (first) {
     out->map = map;
     out->events = events;
-    *needs = own;
+    out->needs = own;
   } else {
     ap_map_summary_add(&out->map, &map);
     ap_events_add(&out->events, &events);
-    ap_needs_add(needs, &own);
+    ap_needs_add(&out->needs, &own);
   }
   return AP_OK;
 }
@@ -116,19 +116,18 @@ static ap_status price_groups(const ap_tech *tech, ap_granularity granularity, b
                               ap_layer_price *out, ap_error *err) {
   const ap_array_spec *spec = ap_tech_array(tech);
   size_t width = out->info.n / groups;
-  ap_needs needs;
   ap_status st = AP_OK;
   for (size_t g = 0; g < groups && !st; g++) {
     stored_matrix part;
     st = take_columns(spec, granularity, &out->info, matrix, q, g * width, width, &part, err);
-    if (!st) st = add_group(spec, granularity, check, &part, g == 0, out, &needs, err);
+    if (!st) st = add_group(spec, granularity, check, &part, g == 0, out, err);
     release(&part);
   }
   if (st) return st;
   out->map.n = out->info.n;
   st = ap_map_join_groups(spec, granularity, groups, out->info.k, width, &out->map, &out->events,
-                          &needs, err);
-  return st ? st : ap_cost_layer(tech, &out->events, &needs, &out->cost, err);
+                          &out->needs, err);
+  return st ? st : ap_cost_layer(tech, &out->events, &out->needs, &out->cost, err);
 }
 
 static ap_status price_layer(const ap_tech *tech, ap_granularity granularity, bool check,
@@ -150,6 +149,8 @@ static ap_status price_layer(const ap_tech *tech, ap_granularity granularity, bo
 }
 
 static void add_up(ap_network_price *price) {
+  memset(&price->events, 0, sizeof price->events);
+  memset(&price->cost, 0, sizeof price->cost);
   for (size_t i = 0; i < price->n_layers; i++) {
     if (i == 0) {
       price->map = price->layers[0].map;
@@ -238,6 +239,18 @@ ap_status ap_matrix_price_create(const char *name, const float *matrix, size_t k
     p = NULL;
   }
   ap_network_price_destroy(p);
+  return st;
+}
+
+ap_status ap_network_price_replicate(ap_network_price *price, const ap_tech *tech, uint32_t copies,
+                                     ap_error *err) {
+  ap_status st = AP_OK;
+  for (size_t i = 0; i < price->n_layers && !st; i++) {
+    ap_layer_price *layer = &price->layers[i];
+    layer->needs.replication = copies;
+    st = ap_cost_layer(tech, &layer->events, &layer->needs, &layer->cost, err);
+  }
+  if (!st) add_up(price);
   return st;
 }
 

@@ -19,6 +19,7 @@ typedef struct {
   ap_layer_info info; /* info.name is owned by the network: valid as long as it is */
   ap_map_summary map;
   ap_events events;
+  ap_needs needs; /* replication 1, until ap_network_price_replicate */
   ap_cost cost;
 } ap_layer_price;
 
@@ -38,6 +39,10 @@ typedef struct {
 AP_NODISCARD ap_status ap_network_price_create(const ap_network *net, const ap_tech *tech,
                                                ap_granularity granularity, bool check_mapping,
                                                ap_network_price **out, ap_error *err);
+/* Prices every layer again with `copies` >= 1 of itself that share its positions: area grows, latency
+ * falls where positions can be shared; counts and events stay those of one copy. ARG for 0. */
+AP_NODISCARD ap_status ap_network_price_replicate(ap_network_price *price, const ap_tech *tech,
+                                                  uint32_t copies, ap_error *err);
 void ap_network_price_destroy(ap_network_price *price);
 
 /* {"layers": [{"name", "K", "N", ...}, ...], "total": {...}}: the members of ap_map_summary_to_json and,

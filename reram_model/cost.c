@@ -114,6 +114,15 @@ static double peak_power(const ap_tech *tech, double adc_energy, double cycle_ns
   return (double)needs->crossbars * (double)needs->replication * read_pj / cycle_ns;
 }
 
+/* Reads of the busiest copy: copies share whole positions, a layer of one position gains nothing. */
+static uint64_t busiest_share(const ap_events *events, const ap_needs *needs) {
+  uint64_t positions = needs->positions ? needs->positions : 1;
+  uint64_t each = positions / needs->replication + (positions % needs->replication != 0);
+  return needs->replication == 1
+             ? events->cycles
+             : (uint64_t)((double)events->cycles / (double)positions * (double)each + 0.5);
+}
+
 ap_status ap_cost_layer(const ap_tech *tech, const ap_events *events, const ap_needs *needs,
                         ap_cost *out, ap_error *err) {
   ap_status st = AP_OK;
@@ -138,7 +147,7 @@ ap_status ap_cost_layer(const ap_tech *tech, const ap_events *events, const ap_n
   cycle_ns =
       (double)array->ou_cols / (ap_tech_adcs_per_crossbar(tech) * ap_tech_adc_rate_gsps(tech));
   if (cycle_ns < ap_tech_array_cycle_ns(tech)) cycle_ns = ap_tech_array_cycle_ns(tech);
-  share = events->cycles / needs->replication + (events->cycles % needs->replication != 0);
+  share = busiest_share(events, needs);
   reads = (double)share;
   out->latency_us[AP_PART_ARRAY] = reads * ap_tech_array_cycle_ns(tech) / NS_PER_US;
   out->latency_us[AP_PART_ADC] = reads * (cycle_ns - ap_tech_array_cycle_ns(tech)) / NS_PER_US;

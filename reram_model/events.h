@@ -37,14 +37,15 @@ typedef struct {
   uint64_t index_bits;    /* of one copy */
   uint64_t cells_written; /* once, when the weights are programmed; of one copy */
   uint32_t input_sums;    /* 1 when the encoding needs the sum of the inputs, else 0 */
-  uint32_t replication;   /* copies of the layer that share its positions; >= 1 */
+  uint64_t positions; /* input positions of an inference, which copies can share; 0 stands for 1 */
+  uint32_t replication; /* copies of the layer; >= 1. The busiest takes ceil(positions / copies) */
 } ap_needs;
 
 /* *sum += *one, field by field; cycles add up too (layers one after the other). Saturates. */
 void ap_events_add(ap_events *sum, const ap_events *one);
 
 /* *sum += *one: crossbars, index bits and cells add up; the sum needs input sums where one does, and keeps
- * its own replication. */
+ * its own positions and replication. */
 void ap_needs_add(ap_needs *sum, const ap_needs *one);
 
 AP_EXTERN_C_END

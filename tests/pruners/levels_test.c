@@ -285,6 +285,16 @@ static void one_matrix_by_hand(void **state) {
   assert_int_equal(price->map.crossbars_dense, 2);
   assert_int_equal(price->events.ou_reads, 3 * 5 * 8); /* OUs x positions x input bits */
   assert_true(price->cost.total_energy_uj == price->layers[0].cost.total_energy_uj);
+  { /* 5 positions over 3 copies: 2 for the busiest of them; counts are those of one copy */
+    double area = price->cost.total_area_mm2, latency = price->cost.total_latency_us;
+    uint64_t reads = price->events.ou_reads;
+    double energy = price->cost.total_energy_uj;
+    must(ap_network_price_replicate(price, tech, 3, &failure));
+    assert_true(fabs(price->cost.total_area_mm2 - 3 * area) < 1e-12 * area);
+    assert_true(fabs(price->cost.total_latency_us - latency * 2 / 5) < 1e-12 * latency);
+    assert_true(price->cost.total_energy_uj == energy && price->events.ou_reads == reads);
+    assert_int_equal(ap_network_price_replicate(price, tech, 0, &failure), AP_ERR_ARG);
+  }
   ap_network_price_destroy(price);
   assert_int_equal(
       ap_matrix_price_create("w", w, 0, 3, 5, tech, pruner.granularity, true, &price, &failure),

@@ -168,6 +168,9 @@ static void scaling(void **state) {
   n.crossbars = 5;
   n.index_bits = 100;
   n.replication = 2;
+  n.positions = 1; /* one position cannot be shared */
+  assert_true(price(tech, &e, &n).total_latency_us == one.total_latency_us);
+  n.positions = e.cycles;
   half = ceil((double)e.cycles / 2);
   two = price(tech, &e, &n);
   near(two.total_area_mm2, 2 * one.total_area_mm2, 1e-12);
