@@ -56,7 +56,7 @@ static void read_ou(ap_datapath_run_state *r, const ap_ou *ou) {
   }
   if (varied) {
     r->levels = r->cells->levels + r->cells->first[ou->index];
-  } else {
+  } else if (!tabulated) {
     ap_device_levels(r->mapping, r->device, ou, r->written);
     r->levels = r->written;
   }
@@ -92,11 +92,15 @@ static ap_status allocate(ap_datapath_run_state *r, size_t count, ap_error *err)
   r->sums = ap_calloc(entries, sizeof *r->sums);
   r->table = ap_calloc(entries * a->ou_cols, sizeof *r->table);
   r->saturated = ap_calloc(entries, sizeof *r->saturated);
-  r->totals = ap_calloc(a->ou_cols, sizeof *r->totals);
+  r->codes = ap_calloc(entries, sizeof *r->codes);
+  r->bits_set = ap_calloc(entries, sizeof *r->bits_set);
   r->columns = ap_calloc(a->ou_cols, sizeof *r->columns);
   if (!r->masks || !r->driven || !r->planes || !r->written || !r->sums || !r->table ||
-      !r->saturated || !r->totals || !r->columns) {
+      !r->saturated || !r->codes || !r->bits_set || !r->columns) {
     return ap_fail(err, AP_ERR_MEMORY, "data path of a mapping");
+  }
+  for (size_t mask = 1; mask < entries; mask++) {
+    r->bits_set[mask] = r->bits_set[mask / 2] + (int32_t)(mask % 2);
   }
   return AP_OK;
 }
@@ -109,7 +113,8 @@ static void release(ap_datapath_run_state *r) {
   ap_free(r->sums);
   ap_free(r->table);
   ap_free(r->saturated);
-  ap_free(r->totals);
+  ap_free(r->codes);
+  ap_free(r->bits_set);
   ap_free(r->columns);
 }
 

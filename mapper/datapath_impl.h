@@ -31,10 +31,11 @@ typedef struct {
   uint64_t *planes;    /* [bitline][cell bit][word] of one OU */
   const float *levels; /* [bitline][wordline] of one OU: what the cells are, not what was written */
   float *written;      /* room for one OU's levels where they were not drawn */
-  double *sums;        /* [mask] of one bitline */
-  int64_t *table;      /* [mask][column] of one OU */
+  double *sums;        /* [mask] of one bitline: what varied cells add up to */
+  int32_t *codes;      /* [mask] of one bitline: what the converter reads */
+  int64_t *table;      /* [column of the OU][mask] */
+  int32_t *bits_set;   /* [mask]: driven wordlines */
   uint16_t *saturated; /* [mask]: bitlines of the OU that saturate */
-  int64_t *totals;     /* [column] */
   size_t *columns;     /* [column of the OU]: its number n */
   ap_datapath_stats stats;
 } ap_datapath_run_state;

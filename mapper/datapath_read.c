@@ -25,54 +25,81 @@ static size_t column_in_ou(ap_datapath_run_state *r, size_t column, size_t *n_co
     if (r->columns[c - 1] == column) return c - 1;
   }
   r->columns[*n_columns] = column;
-  r->totals[*n_columns] = 0;
   return (*n_columns)++;
 }
 
-/* Adds one bitline's results for every mask to the table (table row: ou_cols entries). */
-static void tabulate(ap_datapath_run_state *r, const ap_ou *ou, size_t j, size_t *n_columns) {
-  size_t column = 0, slice = 0, entries = (size_t)1 << ou->n_rows, width = r->spec->ou_cols;
-  bool flip = ap_mapping_bitline(r->mapping, ou, j, &column, &slice);
-  int64_t weight = ap_slice_weight(r->spec, r->slices, slice);
-  int64_t offset = slice == 0 ? ap_weight_offset(r->spec) : 0;
-  int64_t max = (int64_t)ap_cell_max(r->spec);
-  const float *levels = r->levels + j * ou->n_rows;
-  size_t c = column_in_ou(r, column, n_columns);
-  r->sums[0] = 0;
+/* What the converter reads of one bitline for every mask of driven wordlines, into r->codes; counts the
+ * masks that saturate. The sums of all masks follow from those with one wordline less. */
+static void convert_written(ap_datapath_run_state *r, const ap_ou *ou, size_t j) {
+  size_t entries = (size_t)1 << ou->n_rows;
+  int32_t most = r->adc_max < INT32_MAX ? (int32_t)r->adc_max : INT32_MAX;
+  r->codes[0] = 0;
   for (size_t i = 0; i < ou->n_rows; i++) {
     size_t half = (size_t)1 << i;
-    for (size_t mask = 0; mask < half; mask++)
-      r->sums[half + mask] = r->sums[mask] + (double)levels[i];
+    int32_t cell = (int32_t)ap_mapping_cell(r->mapping, ou, i, j);
+    for (size_t mask = 0; mask < half; mask++) r->codes[half + mask] = r->codes[mask] + cell;
   }
+  if (r->codes[entries - 1] <= most) return; /* all wordlines driven: the largest sum */
   for (size_t mask = 0; mask < entries; mask++) {
-    int64_t driven = __builtin_popcountll(mask);
-    bool saturated = false;
-    int64_t code = (int64_t)convert(r, r->sums[mask], &saturated);
-    r->saturated[mask] = (uint16_t)(r->saturated[mask] + saturated);
-    if (flip) code = max * driven - code;
-    r->table[mask * width + c] += weight * code - offset * driven;
+    if (r->codes[mask] <= most) continue;
+    r->codes[mask] = most;
+    r->saturated[mask]++;
   }
 }
 
-void ap_datapath_read_table(ap_datapath_run_state *r, const ap_ou *ou) {
-  size_t bits = r->spec->activation_bits, width = r->spec->ou_cols, n_columns = 0;
+static void convert_varied(ap_datapath_run_state *r, const ap_ou *ou, size_t j) {
   size_t entries = (size_t)1 << ou->n_rows;
-  memset(r->table, 0, entries * width * sizeof *r->table);
+  const float *levels = r->levels + j * ou->n_rows;
+  double most = (double)r->adc_max;
+  r->sums[0] = 0;
+  for (size_t i = 0; i < ou->n_rows; i++) {
+    size_t half = (size_t)1 << i;
+    for (size_t mask = 0; mask < half; mask++) {
+      r->sums[half + mask] = r->sums[mask] + (double)levels[i];
+    }
+  }
+  for (size_t mask = 0; mask < entries; mask++) { /* sums are not negative: truncation is floor */
+    bool saturated = r->sums[mask] >= most + 0.5;
+    r->codes[mask] = (int32_t)(saturated ? most : r->sums[mask] + 0.5);
+    r->saturated[mask] = (uint16_t)(r->saturated[mask] + saturated);
+  }
+}
+
+/* Adds one bitline's results for every mask to the table of its column. */
+static void tabulate(ap_datapath_run_state *r, const ap_ou *ou, size_t j, size_t *n_columns) {
+  size_t column = 0, slice = 0, entries = (size_t)1 << ou->n_rows, known = *n_columns;
+  bool flip = ap_mapping_bitline(r->mapping, ou, j, &column, &slice);
+  int64_t weight = ap_slice_weight(r->spec, r->slices, slice);
+  int64_t offset = slice == 0 ? ap_weight_offset(r->spec) : 0;
+  int64_t max = (int64_t)ap_cell_max(r->spec), drive = -offset;
+  int64_t *table = r->table + column_in_ou(r, column, n_columns) * entries;
+  if (*n_columns > known) memset(table, 0, entries * sizeof *table);
+  if (r->cells->levels) {
+    convert_varied(r, ou, j);
+  } else {
+    convert_written(r, ou, j);
+  }
+  if (flip) { /* max for each driven wordline, less the code */
+    drive += weight * max;
+    weight = -weight;
+  }
+  for (size_t mask = 0; mask < entries; mask++) table[mask] += weight * r->codes[mask];
+  for (size_t mask = 0; drive && mask < entries; mask++) table[mask] += drive * r->bits_set[mask];
+}
+
+void ap_datapath_read_table(ap_datapath_run_state *r, const ap_ou *ou) {
+  size_t bits = r->spec->activation_bits, n_columns = 0, entries = (size_t)1 << ou->n_rows;
   memset(r->saturated, 0, entries * sizeof *r->saturated);
   for (size_t j = 0; j < ou->n_cols; j++) tabulate(r, ou, j, &n_columns);
   for (size_t v = 0; v < r->count; v++) {
-    const uint64_t *masks = r->masks + v * bits; /* one word a mask: few rows */
-    if (r->words != 1) masks = r->masks + v * bits * r->words;
-    for (size_t t = 0; t < bits; t++) {
-      uint64_t mask = masks[t * r->words];
-      int64_t factor = bit_weight(r, t);
-      const int64_t *row = r->table + mask * width;
-      r->stats.saturated += r->saturated[mask];
-      for (size_t c = 0; c < n_columns; c++) r->totals[c] += factor * row[c];
-    }
+    const uint64_t *masks = r->masks + v * bits * r->words; /* few rows: the first word of each */
+    int64_t *y = r->y + v * r->n;
+    for (size_t t = 0; t < bits; t++) r->stats.saturated += r->saturated[masks[t * r->words]];
     for (size_t c = 0; c < n_columns; c++) {
-      r->y[v * r->n + r->columns[c]] += r->totals[c];
-      r->totals[c] = 0;
+      const int64_t *table = r->table + c * entries;
+      int64_t total = 0;
+      for (size_t t = 0; t < bits; t++) total += bit_weight(r, t) * table[masks[t * r->words]];
+      y[r->columns[c]] += total;
     }
   }
   r->stats.conversions += (uint64_t)r->count * bits * ou->n_cols;
