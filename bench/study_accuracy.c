@@ -171,6 +171,11 @@ ap_status ap_study_converter(const ap_study *study, json_t *rows, ap_error *err)
     (void)snprintf(text, sizeof text, "%u", bits);
     st = ap_tech_clone(study->options->tech, &tech, err);
     if (!st) st = ap_tech_override(tech, "array.adc_bits", text, err);
+    if (st == AP_ERR_ARG) { /* a width that the converter's law does not cover is left out */
+      ap_tech_close(tech);
+      st = AP_OK;
+      continue;
+    }
     if (!st) st = add_row(study, tech, &p, true, rows, err);
     ap_tech_close(tech);
     ap_progress_set(progress, bits, study->label);

@@ -56,11 +56,13 @@ static json_t *row_of(const ap_study *study, const char *axis, const ap_tech *te
       dense->cost.total_energy_uj / p->cost.total_energy_uj);
 }
 
+/* Sizes that the technology does not cover (its converter law at their exact width) are left out. */
 static ap_status one_size(const ap_study *study, const char *axis, size_t rows, size_t cols,
                           size_t ou_rows, size_t ou_cols, json_t *out, ap_error *err) {
   ap_tech *tech = NULL;
   totals dense;
   ap_status st = ap_study_resize(study->options->tech, rows, cols, ou_rows, ou_cols, &tech, err);
+  if (st == AP_ERR_ARG) return AP_OK;
   for (size_t m = 0; m < sizeof methods / sizeof methods[0] && !st; m++) {
     totals t;
     st = price(study, tech, methods[m].pruner, &t, err);
