@@ -143,12 +143,17 @@ static ap_status one_case(const ap_study *study, size_t c, const ap_tech *tech, 
   return st;
 }
 
+/* Whole-array reads need a wide converter: where the technology's law does not cover it, their cases are
+ * left out. */
 ap_status ap_study_control(const ap_study *study, json_t *rows, ap_error *err) {
-  const ap_array_spec *a = ap_tech_array(study->options->tech);
+  const ap_tech *own = study->options->tech;
+  const ap_array_spec *a = ap_tech_array(own);
   ap_tech *whole = NULL;
-  ap_status st = ap_study_resize(study->options->tech, 0, 0, a->rows, a->cols, &whole, err);
+  ap_status st = ap_study_resize(own, 0, 0, a->rows, a->cols, &whole, err);
+  if (st == AP_ERR_ARG) st = AP_OK;
   for (size_t c = 0; c < sizeof cases / sizeof cases[0] && !st; c++) {
-    st = one_case(study, c, cases[c].whole ? whole : study->options->tech, rows, err);
+    const ap_tech *tech = cases[c].whole ? whole : own;
+    if (tech) st = one_case(study, c, tech, rows, err);
   }
   ap_tech_close(whole);
   return st;
