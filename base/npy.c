@@ -1,9 +1,14 @@
 #include "base/npy.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -217,21 +222,29 @@ static void copy_from_fortran(const ap_npy *a, const char *from) {
   }
 }
 
+/* Header and shape of a whole file; the data begins at r->end. */
+static ap_status read_shape_of_file(header_reader *r, size_t size, size_t *n_bytes, ap_error *err) {
+  size_t present;
+  ap_status st = read_preamble(r, size, err);
+  *n_bytes = 0;
+  if (!st) st = read_header(r, err);
+  if (st) return st;
+  present = size - r->end;
+  if (!count_elements(r->array, n_bytes) || *n_bytes != present) {
+    return ap_fail(err, AP_ERR_FORMAT, "%s: byte %zu: %zu bytes of data, the shape asks for %s%zu",
+                   r->name, r->end, present, *n_bytes ? "" : "more than 2^64, or ", *n_bytes);
+  }
+  return AP_OK;
+}
+
 ap_status ap_npy_parse(const char *bytes, size_t size, const char *name, ap_npy *out,
                        ap_error *err) {
   header_reader r = {.name = name, .bytes = bytes, .array = out};
-  size_t n_bytes = 0, present;
+  size_t n_bytes = 0;
   ap_status st;
   memset(out, 0, sizeof *out);
-  st = read_preamble(&r, size, err);
-  if (!st) st = read_header(&r, err);
+  st = read_shape_of_file(&r, size, &n_bytes, err);
   if (st) goto failed;
-  present = size - r.end;
-  if (!count_elements(out, &n_bytes) || n_bytes != present) {
-    st = ap_fail(err, AP_ERR_FORMAT, "%s: byte %zu: %zu bytes of data, the shape asks for %s%zu",
-                 name, r.end, present, n_bytes ? "" : "more than 2^64, or ", n_bytes);
-    goto failed;
-  }
   out->data = ap_calloc(out->count, ap_npy_item_size(out->type));
   if (!out->data) {
     st = ap_fail(err, AP_ERR_MEMORY, "%s: %zu bytes of data", name, n_bytes);
@@ -307,6 +320,51 @@ ap_status ap_npy_save(const char *path, ap_npy_type type, const size_t *dims, si
   (void)fwrite(text, 1, padded, stream);
   if (n_bytes > 0) (void)fwrite(data, 1, n_bytes, stream);
   return ap_output_commit(output, err);
+}
+
+static ap_status map_file(const char *path, ap_npy_map *out, ap_error *err) {
+  ap_status st = AP_OK;
+  struct stat info;
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0 || fstat(file, &info)) {
+    st = ap_fail(err, AP_ERR_IO, "%s: %s", path, strerror(errno));
+  } else if (!S_ISREG(info.st_mode) || info.st_size <= 0) {
+    st = ap_fail(err, AP_ERR_FORMAT, "%s: byte 0: not a .npy file (\\x93NUMPY expected)", path);
+  } else {
+    out->map_bytes = (size_t)info.st_size;
+    out->map = mmap(NULL, out->map_bytes, PROT_READ, MAP_PRIVATE, file, 0);
+    if (out->map == MAP_FAILED) {
+      out->map = NULL;
+      st = ap_fail(err, AP_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+  }
+  if (file >= 0) (void)close(file);
+  return st;
+}
+
+ap_status ap_npy_map_open(const char *path, ap_npy_map *out, ap_error *err) {
+  header_reader r = {.name = path, .array = &out->shape};
+  size_t n_bytes = 0;
+  ap_status st;
+  memset(out, 0, sizeof *out);
+  st = map_file(path, out, err);
+  r.bytes = out->map;
+  if (!st) st = read_shape_of_file(&r, out->map_bytes, &n_bytes, err);
+  if (!st && r.fortran && out->shape.n_dims > 1) {
+    st = ap_fail(err, AP_ERR_UNSUPPORTED, "%s: in Fortran order, expected C order", path);
+  }
+  if (st) {
+    ap_npy_unmap(out);
+    return st;
+  }
+  out->data = r.bytes + r.end;
+  return AP_OK;
+}
+
+void ap_npy_unmap(ap_npy_map *map) {
+  if (!map) return;
+  if (map->map) (void)munmap(map->map, map->map_bytes);
+  memset(map, 0, sizeof *map);
 }
 
 void ap_npy_release(ap_npy *array) {

@@ -39,6 +39,19 @@ AP_NODISCARD ap_status ap_npy_save(const char *path, ap_npy_type type, const siz
 void ap_npy_release(ap_npy *array);
 size_t ap_npy_item_size(ap_npy_type type);
 bool ap_npy_is_integer(ap_npy_type type);
+/* A file's array where it lies: mapped into memory and read-only, so that only what is read takes
+ * memory. The file must not shrink meanwhile. */
+typedef struct {
+  ap_npy shape;     /* type, dims, count; its data is NULL */
+  const void *data; /* count elements, row-major; valid until ap_npy_unmap */
+  void *map;
+  size_t map_bytes;
+} ap_npy_map;
+
+/* Errors: as ap_npy_load; UNSUPPORTED for Fortran order of more than one dimension. */
+AP_NODISCARD ap_status ap_npy_map_open(const char *path, ap_npy_map *out, ap_error *err);
+void ap_npy_unmap(ap_npy_map *map); /* NULL and a zeroed map are allowed */
+
 double ap_npy_get(const ap_npy *array, size_t index); /* element as double */
 
 AP_EXTERN_C_END

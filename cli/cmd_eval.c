@@ -93,6 +93,13 @@ static ap_status describe(const ap_cli *cli, const ap_network *net, const json_t
   return AP_OK;
 }
 
+/* Largest resident set of this process so far. */
+static double peak_memory_mib(void) {
+  struct rusage usage;
+  if (getrusage(RUSAGE_SELF, &usage)) return 0;
+  return (double)usage.ru_maxrss / 1024; /* KiB on Linux */
+}
+
 static json_t *score_json(const ap_cli *cli, const eval_options *o, const ap_network *net,
                           const ap_dataset *data, ap_split split, const ap_score *score,
                           const char *backend, double seconds) {
@@ -111,6 +118,7 @@ static json_t *score_json(const ap_cli *cli, const eval_options *o, const ap_net
       ap_cli_set(document, "data_hash", json_string(ap_dataset_hash(data))) &&
       ap_cli_set(document, "backend", json_string(backend)) &&
       ap_cli_set(document, "seconds", json_real(seconds)) &&
+      ap_cli_set(document, "peak_memory_mib", json_real(peak_memory_mib())) &&
       ap_cli_set(document, "provenance",
                  ap_cli_provenance(
                      cli, json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "model_sha256", hash,

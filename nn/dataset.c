@@ -16,8 +16,9 @@
 
 struct ap_dataset {
   char *name;
-  size_t c, h, w;
-  uint8_t *pixels; /* all images, one split behind the other */
+  size_t c, h, w, classes;
+  uint8_t *pixels;   /* all images that are not mapped, one split behind the other */
+  ap_npy_map mapped; /* the test images, where they stay in their file */
   int32_t *labels;
   size_t first[AP_SPLIT_COUNT], count[AP_SPLIT_COUNT];
   float mean[4], std[4];
@@ -45,6 +46,7 @@ ap_status ap_split_parse(const char *name, ap_split *out, ap_error *err) {
 
 static size_t share(size_t n, size_t full, size_t divisor) {
   size_t part = n / divisor;
+  if (n == 0) return 0;
   if (n >= FULL_SPLITS_FROM) return full;
   return part ? part : 1;
 }
@@ -67,12 +69,22 @@ static void lay_out(ap_dataset *data, size_t n_train, size_t n_test) {
   }
 }
 
-static ap_status fill(ap_dataset *data, const ap_raw_images *train, const ap_raw_images *test,
+static const uint8_t *pixels_of(const ap_raw_images *raw) {
+  return raw->pixels ? raw->pixels : raw->mapped.data;
+}
+
+static int32_t label_of(const ap_raw_images *raw, size_t i) {
+  return raw->wide_labels ? raw->wide_labels[i] : (int32_t)raw->labels[i];
+}
+
+/* Training images are copied in their shuffled order; test images that are mapped stay where they are. */
+static ap_status fill(ap_dataset *data, const ap_raw_images *train, ap_raw_images *test,
                       ap_error *err) {
-  size_t total = train->n + test->n, bytes = train->c * train->h * train->w;
+  size_t total = train->n + test->n, bytes = data->c * data->h * data->w;
+  size_t copied = test->pixels ? total : train->n;
   ap_rng rng;
-  uint32_t *order = ap_calloc(train->n, sizeof *order);
-  data->pixels = ap_calloc(total, bytes);
+  uint32_t *order = ap_calloc(train->n + 1, sizeof *order);
+  data->pixels = ap_calloc(copied + 1, bytes);
   data->labels = ap_calloc(total, sizeof *data->labels);
   if (!order || !data->pixels || !data->labels) {
     ap_free(order);
@@ -82,11 +94,16 @@ static ap_status fill(ap_dataset *data, const ap_raw_images *train, const ap_raw
   ap_rng_seed(&rng, SPLIT_SEED, 0);
   ap_rng_shuffle(&rng, order, train->n);
   for (size_t i = 0; i < train->n; i++) {
-    memcpy(data->pixels + i * bytes, train->pixels + order[i] * bytes, bytes);
-    data->labels[i] = train->labels[order[i]];
+    memcpy(data->pixels + i * bytes, pixels_of(train) + order[i] * bytes, bytes);
+    data->labels[i] = label_of(train, order[i]);
   }
-  memcpy(data->pixels + train->n * bytes, test->pixels, test->n * bytes);
-  for (size_t i = 0; i < test->n; i++) data->labels[train->n + i] = test->labels[i];
+  for (size_t i = 0; i < test->n; i++) data->labels[train->n + i] = label_of(test, i);
+  if (test->pixels) {
+    memcpy(data->pixels + train->n * bytes, test->pixels, test->n * bytes);
+  } else {
+    data->mapped = test->mapped;
+    memset(&test->mapped, 0, sizeof test->mapped);
+  }
   ap_free(order);
   return AP_OK;
 }
@@ -100,7 +117,7 @@ static void measure(ap_dataset *data) {
     double sum = 0.0, squares = 0.0, values = (double)n * (double)plane;
     data->mean[c] = 0.0f;
     data->std[c] = 1.0f;
-    if (c >= data->c) continue;
+    if (c >= data->c || n == 0) continue;
     for (size_t i = 0; i < n; i++) {
       const uint8_t *image = from + (i * data->c + c) * plane;
       for (size_t j = 0; j < plane; j++) histogram[image[j]]++;
@@ -115,13 +132,15 @@ static void measure(ap_dataset *data) {
 
 static ap_status identify(ap_dataset *data, ap_error *err) {
   size_t total = data->first[AP_SPLIT_TEST] + data->count[AP_SPLIT_TEST];
+  size_t image = data->c * data->h * data->w;
   ap_hash *hash = NULL;
   ap_status st = ap_hash_create(&hash, err);
   if (st) return st;
   const uint64_t sizes[] = {data->first[AP_SPLIT_TEST], data->count[AP_SPLIT_TEST], data->c,
                             data->h, data->w};
   ap_hash_add(hash, sizes, sizeof sizes);
-  ap_hash_add(hash, data->pixels, total * data->c * data->h * data->w);
+  ap_hash_add(hash, data->pixels, data->first[AP_SPLIT_TEST] * image);
+  ap_hash_add(hash, ap_dataset_pixels(data, AP_SPLIT_TEST), data->count[AP_SPLIT_TEST] * image);
   ap_hash_add(hash, data->labels, total * sizeof *data->labels);
   ap_hash_text(hash, data->hash);
   ap_hash_destroy(hash);
@@ -130,15 +149,16 @@ static ap_status identify(ap_dataset *data, ap_error *err) {
 
 static ap_status read_folder(const char *dir, ap_raw_images *train, ap_raw_images *test,
                              ap_error *err) {
-  bool idx = ap_idx_present(dir), cifar = ap_cifar_present(dir);
-  if (idx && cifar)
-    return ap_fail(err, AP_ERR_FORMAT, "%s: holds both IDX and CIFAR files, expected one form",
-                   dir);
+  bool idx = ap_idx_present(dir), cifar = ap_cifar_present(dir), npy = ap_npy_images_present(dir);
+  if (idx + cifar + npy > 1)
+    return ap_fail(err, AP_ERR_FORMAT, "%s: holds %s files, expected one form", dir,
+                   npy ? "test_images.npy and other data" : "both IDX and CIFAR");
+  if (npy) return ap_npy_images_read(dir, train, test, err);
   if (idx) return ap_idx_read(dir, train, test, err);
   if (cifar) return ap_cifar_read(dir, train, test, err);
   return ap_fail(err, AP_ERR_IO,
                  "%s: no training files, expected train-images-idx3-ubyte or data_batch*.bin "
-                 "(plain, .gz or .xz)",
+                 "(plain, .gz or .xz), or test_images.npy and test_labels.npy",
                  dir);
 }
 
@@ -150,7 +170,8 @@ ap_status ap_dataset_open(const char *name, ap_dataset **out, ap_error *err) {
   ap_status st = ap_dataset_find(name, &dir, err);
   if (!st) st = read_folder(dir, &train, &test, err);
   if (st) goto done;
-  if (train.n < 4) {
+  if (train.n < 4 &&
+      !(train.n == 0 && test.classes > 0)) { /* .npy folders may have no training images */
     st = ap_fail(err, AP_ERR_FORMAT, "%s: %zu training images, expected at least 4", dir, train.n);
     goto done;
   }
@@ -160,9 +181,10 @@ ap_status ap_dataset_open(const char *name, ap_dataset **out, ap_error *err) {
     st = ap_fail(err, AP_ERR_MEMORY, "data set record");
     goto done;
   }
-  data->c = train.c;
-  data->h = train.h;
-  data->w = train.w;
+  data->c = test.c;
+  data->h = test.h;
+  data->w = test.w;
+  data->classes = test.classes ? test.classes : AP_DATASET_CLASSES;
   lay_out(data, train.n, test.n);
   st = fill(data, &train, &test, err);
   if (st) goto done;
@@ -184,6 +206,7 @@ void ap_dataset_destroy(ap_dataset *data) {
   ap_free(data->name);
   ap_free(data->pixels);
   ap_free(data->labels);
+  ap_npy_unmap(&data->mapped);
   ap_free(data);
 }
 
@@ -194,12 +217,13 @@ ap_dataset_info ap_dataset_describe(const ap_dataset *data, ap_split split) {
                            .channels = data->c,
                            .height = data->h,
                            .width = data->w,
-                           .classes = AP_DATASET_CLASSES};
+                           .classes = data->classes};
 }
 
 const char *ap_dataset_hash(const ap_dataset *data) { return data->hash; }
 
 const uint8_t *ap_dataset_pixels(const ap_dataset *data, ap_split split) {
+  if (split == AP_SPLIT_TEST && data->mapped.map) return data->mapped.data;
   return data->pixels + data->first[split] * data->c * data->h * data->w;
 }
 

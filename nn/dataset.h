@@ -1,7 +1,9 @@
 /* nn/dataset.h - labelled images in memory, and the fixed splits that every experiment uses.
  *
- * Formats: IDX (mnist, fashion-mnist; plain, .gz or .xz) and the CIFAR-10 binary form (records of
- * 1 label byte + 3072 pixel bytes; plain or .xz). Read-only after loading: safe from any thread. */
+ * Formats: IDX (mnist, fashion-mnist; plain, .gz or .xz), the CIFAR-10 binary form (records of
+ * 1 label byte + 3072 pixel bytes; plain or .xz), and .npy arrays of any size and number of classes
+ * (docs/DATA.md), whose test images stay in their file and are read as they are needed. Read-only after
+ * loading: safe from any thread. */
 #ifndef AP_NN_DATASET_H
 #define AP_NN_DATASET_H
 #include <stddef.h>
@@ -25,10 +27,11 @@ typedef struct ap_dataset ap_dataset;
 
 /* name: "fashion-mnist", "mnist", "cifar10" (searched in $AUTOPRUNE_DATA, the user's cache and the
  * system's data folders; the error lists the places and how to get the data), or a directory with
- * files of one of the two formats. Splits are drawn with a seed fixed in the code, so that they are
+ * files of one of the formats. Splits are drawn with a seed fixed in the code, so that they are
  * the same for everyone: the training images are shuffled once, the first are calibration, search
  * and selection, the rest is train; the test split keeps the files' order. With fewer than 12,000
- * training images the three splits take 1/60, 1/24 and 1/24 of them, at least 1 each.
+ * training images the three splits take 1/60, 1/24 and 1/24 of them, at least 1 each; a folder of .npy
+ * arrays may have none, then all splits but test are empty.
  * Errors: IO; FORMAT with file, byte offset and expectation (magic, counts that disagree, label out
  * of range, truncated or trailing bytes); MEMORY. */
 AP_NODISCARD ap_status ap_dataset_open(const char *name, ap_dataset **out, ap_error *err);

@@ -11,6 +11,8 @@
 void ap_raw_images_release(ap_raw_images *raw) {
   ap_free(raw->pixels);
   ap_free(raw->labels);
+  ap_free(raw->wide_labels);
+  ap_npy_unmap(&raw->mapped);
   memset(raw, 0, sizeof *raw);
 }
 

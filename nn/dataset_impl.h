@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/npy.h"
 #include "base/status.h"
 AP_EXTERN_C_BEGIN
 
@@ -12,11 +13,14 @@ AP_EXTERN_C_BEGIN
 #define AP_DATASET_MAX_SIDE 1024
 #define AP_DATASET_FILE_BYTES ((size_t)1 << 30) /* most that one unpacked file may have */
 
-/* Images in file order; both blocks are owned. */
+/* Images in file order; all is owned. */
 typedef struct {
   size_t n, c, h, w;
-  uint8_t *pixels; /* [n, c, h, w] */
-  uint8_t *labels;
+  uint8_t *pixels; /* [n, c, h, w]; NULL where they are mapped */
+  uint8_t *labels; /* of the ten-class formats; or wide_labels */
+  int32_t *wide_labels;
+  size_t classes;    /* 0: AP_DATASET_CLASSES */
+  ap_npy_map mapped; /* [n, c, h, w] in a file */
 } ap_raw_images;
 void ap_raw_images_release(ap_raw_images *raw);
 
@@ -40,12 +44,15 @@ AP_NODISCARD ap_status ap_read_unpacked(const char *path, size_t max_bytes, char
 /* Does the folder hold training files of the format? false for a folder that cannot be read. */
 bool ap_idx_present(const char *dir);
 bool ap_cifar_present(const char *dir);
+bool ap_npy_images_present(const char *dir); /* test images are enough */
 
 /* Reads train and test images of a folder. On error nothing is owned. */
 AP_NODISCARD ap_status ap_idx_read(const char *dir, ap_raw_images *train, ap_raw_images *test,
                                    ap_error *err);
 AP_NODISCARD ap_status ap_cifar_read(const char *dir, ap_raw_images *train, ap_raw_images *test,
                                      ap_error *err);
+AP_NODISCARD ap_status ap_npy_images_read(const char *dir, ap_raw_images *train,
+                                          ap_raw_images *test, ap_error *err);
 
 AP_EXTERN_C_END
 #endif

@@ -52,7 +52,8 @@ static ap_status upload(ap_backend *be, const void *data, size_t bytes, ap_buffe
 }
 
 static ap_status check_fit(const ap_network *net, const ap_dataset *data, ap_split split,
-                           const ap_dataset_info *info, size_t n_images, ap_error *err) {
+                           const ap_dataset_info *info, size_t first, size_t n_images,
+                           ap_error *err) {
   ap_shape3 in = net->nodes[0].shape;
   if (in.c != info->channels || in.h != info->height || in.w != info->width || in.c > 4) {
     return ap_fail(err, AP_ERR_ARG, "network %s takes images of %zux%zux%zu, %s has %zux%zux%zu",
@@ -63,34 +64,39 @@ static ap_status check_fit(const ap_network *net, const ap_dataset *data, ap_spl
     return ap_fail(err, AP_ERR_ARG, "network %s knows %zu classes, %s has %zu", net->name,
                    net->classes, ap_dataset_name(data), info->classes);
   }
-  if (n_images > info->n_images || info->n_images > INT32_MAX) {
-    return ap_fail(err, AP_ERR_ARG, "%zu images wanted, the %s split of %s has %zu", n_images,
-                   ap_split_name(split), ap_dataset_name(data), info->n_images);
+  if (info->n_images == 0) {
+    return ap_fail(err, AP_ERR_ARG, "the %s split of %s has no images", ap_split_name(split),
+                   ap_dataset_name(data));
+  }
+  if (first > info->n_images || n_images > info->n_images - first || info->n_images > INT32_MAX) {
+    return ap_fail(err, AP_ERR_ARG, "%zu images wanted, the %s split of %s has %zu",
+                   first + n_images, ap_split_name(split), ap_dataset_name(data), info->n_images);
   }
   return AP_OK;
 }
 
 ap_status ap_feed_create(ap_backend *be, const ap_network *net, const ap_dataset *data,
-                         ap_split split, size_t n_images, size_t batch, size_t n_slots,
-                         ap_feed **out, ap_error *err) {
+                         ap_split split, size_t first, size_t n_images, size_t batch,
+                         size_t n_slots, ap_feed **out, ap_error *err) {
   ap_dataset_info info = ap_dataset_describe(data, split);
   size_t image = info.channels * info.height * info.width;
   ap_feed *feed = NULL;
-  ap_status st = check_fit(net, data, split, &info, n_images, err);
+  ap_status st = check_fit(net, data, split, &info, first, n_images, err);
   *out = NULL;
   if (st) return st;
   feed = ap_calloc(1, sizeof *feed);
   if (!feed) return ap_fail(err, AP_ERR_MEMORY, "image feed");
   feed->be = be;
-  feed->all_labels = ap_dataset_labels(data, split);
+  feed->all_labels = ap_dataset_labels(data, split) + first;
   feed->classes = net->classes;
   feed->stride = (batch + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN;
   feed->n_slots = n_slots;
-  feed->shape = (ap_image_shape){.n_source = n_images ? n_images : info.n_images,
+  feed->shape = (ap_image_shape){.n_source = n_images ? n_images : info.n_images - first,
                                  .c = info.channels,
                                  .h = info.height,
                                  .w = info.width};
-  st = upload(be, ap_dataset_pixels(data, split), feed->shape.n_source * image, &feed->pixels, err);
+  st = upload(be, ap_dataset_pixels(data, split) + first * image, feed->shape.n_source * image,
+              &feed->pixels, err);
   if (!st) st = upload(be, net->mean, info.channels * sizeof(float), &feed->mean, err);
   if (!st) st = upload(be, net->std, info.channels * sizeof(float), &feed->std, err);
   if (!st) st = column_init(feed, &feed->picks, sizeof(ap_image_pick), err);

@@ -16,12 +16,12 @@ AP_EXTERN_C_BEGIN
 
 typedef struct ap_feed ap_feed;
 
-/* Takes the first n_images (0: all) of a split, normalised as net wants it. labels are read until
+/* Takes n_images (0: all behind `first`) of a split from image `first` on, normalised as net wants it. labels are read until
  * destroy. Errors: ARG when images and the network's input or classes do not fit, or n_images is
  * more than the split has; MEMORY; DEVICE. */
 AP_NODISCARD ap_status ap_feed_create(ap_backend *be, const ap_network *net, const ap_dataset *data,
-                                      ap_split split, size_t n_images, size_t batch, size_t n_slots,
-                                      ap_feed **out, ap_error *err);
+                                      ap_split split, size_t first, size_t n_images, size_t batch,
+                                      size_t n_slots, ap_feed **out, ap_error *err);
 void ap_feed_destroy(ap_feed *feed); /* NULL is allowed */
 size_t ap_feed_images(const ap_feed *feed);
 size_t ap_feed_slots(const ap_feed *feed);

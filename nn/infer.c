@@ -7,6 +7,8 @@
 
 #define INFER_BATCH 128 /* images: enough to fill a device, little enough for 4 GB */
 #define INFER_SLOTS 8   /* batches between two waits */
+#define ACTIVATION_BYTES ((size_t)512 << 20) /* of a batch, all nodes kept: bounds large images */
+#define PIXEL_BYTES ((size_t)256 << 20)      /* of a window of a split */
 
 /* Images first .. first+n-1 as one slot's batch. */
 static void pick_plain(ap_feed *feed, size_t slot, size_t first, size_t n) {
@@ -54,17 +56,59 @@ ap_status ap_executor_score(ap_executor *ex, ap_feed *feed, size_t batch, size_t
   return AP_OK;
 }
 
+/* Images a batch: fewer where the activations of one image are large. */
+static size_t batch_for(const ap_network *net) {
+  size_t floats = 0, batch;
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    ap_shape3 s = net->nodes[i].shape;
+    floats += s.c * s.h * s.w;
+  }
+  batch = ACTIVATION_BYTES / sizeof(float) / (floats ? floats : 1);
+  return batch > INFER_BATCH ? INFER_BATCH : batch ? batch : 1;
+}
+
+/* Images that are on the backend at a time: the pixels of a large split do not fit at once. */
+static size_t window_for(const ap_network *net) {
+  ap_shape3 s = net->nodes[0].shape;
+  size_t images = PIXEL_BYTES / (s.c * s.h * s.w);
+  return images < INFER_BATCH ? INFER_BATCH : images;
+}
+
+static ap_status infer_window(ap_backend *be, ap_executor *ex, const ap_network *net,
+                              const ap_dataset *data, ap_split split, size_t first, size_t n,
+                              ap_score *score, float *logits, ap_error *err) {
+  ap_feed *feed = NULL;
+  size_t batch = batch_for(net);
+  ap_status st = ap_feed_create(be, net, data, split, first, n, batch, INFER_SLOTS, &feed, err);
+  if (!st) st = ap_executor_score(ex, feed, batch, net->classes, score, logits, err);
+  ap_feed_destroy(feed);
+  return st;
+}
+
 ap_status ap_infer(ap_backend *be, const ap_network *net, const ap_dataset *data, ap_split split,
                    size_t n_images, ap_score *score, float *logits, ap_error *err) {
   ap_executor *ex = NULL;
-  ap_feed *feed = NULL;
-  ap_status st =
-      ap_feed_create(be, net, data, split, n_images, INFER_BATCH, INFER_SLOTS, &feed, err);
-  if (!st) st = ap_executor_create(be, net, INFER_BATCH, false, &ex, err);
-  if (!st) st = ap_executor_score(ex, feed, INFER_BATCH, net->classes, score, logits, err);
+  size_t all = ap_dataset_describe(data, split).n_images, window = window_for(net), first = 0;
+  size_t n = n_images ? n_images : all;
+  ap_score sum = {0}, part;
+  ap_status st = ap_executor_create(be, net, batch_for(net), false, &ex, err);
+  do {
+    size_t count = n - first < window ? n - first : window;
+    if (!st) {
+      st = infer_window(be, ex, net, data, split, first, count, &part,
+                        logits ? logits + first * net->classes : NULL, err);
+    }
+    if (st) break;
+    sum.correct += part.correct;
+    sum.loss += first == 0 && count == n ? part.loss : part.loss * (double)count / (double)n;
+    first += count;
+  } while (first < n);
   ap_executor_destroy(ex);
-  ap_feed_destroy(feed);
-  return st;
+  if (st) return st;
+  sum.images = n;
+  sum.accuracy = (double)sum.correct / (double)n;
+  *score = sum;
+  return AP_OK;
 }
 
 ap_status ap_infer_node_input(ap_backend *be, const ap_network *net, const ap_dataset *data,
@@ -82,7 +126,7 @@ ap_status ap_infer_node_input(ap_backend *be, const ap_network *net, const ap_da
   source = net->nodes[node].inputs[0];
   shape = net->nodes[source].shape;
   floats = shape.c * shape.h * shape.w;
-  st = ap_feed_create(be, net, data, split, n_images, INFER_BATCH, 1, &feed, err);
+  st = ap_feed_create(be, net, data, split, 0, n_images, INFER_BATCH, 1, &feed, err);
   if (!st) st = ap_executor_create(be, net, INFER_BATCH, false, &ex, err);
   for (size_t first = 0; !st && first < ap_feed_images(feed); first += INFER_BATCH) {
     size_t n = smaller(INFER_BATCH, ap_feed_images(feed) - first);

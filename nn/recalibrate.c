@@ -56,7 +56,7 @@ ap_status ap_recalibrate(ap_backend *be, ap_network *net, const ap_dataset *data
   for (size_t i = 0; i < all; i++) order[i] = (uint32_t)i;
   ap_rng_seed(&rng, DRAW_SEED, 0);
   ap_rng_shuffle(&rng, order, all);
-  st = ap_feed_create(be, net, data, AP_SPLIT_TRAIN, 0, BATCH, 1, &feed, err);
+  st = ap_feed_create(be, net, data, AP_SPLIT_TRAIN, 0, 0, BATCH, 1, &feed, err);
   if (!st) st = ap_executor_create(be, net, BATCH, true, &ex, err);
   if (!st) st = average(ex, feed, order, n_images, err);
   if (!st) st = ap_executor_store(ex, net, err);

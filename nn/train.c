@@ -219,9 +219,10 @@ static ap_status prepare(run *r, ap_backend *be, const ap_network *net, const ap
     return ap_fail(err, AP_ERR_ARG, "%s: no images to train on", ap_dataset_name(data));
   r->length = ap_train_measure(o, images);
   r->classes = net->classes;
-  st = ap_feed_create(be, net, data, AP_SPLIT_TRAIN, 0, o->batch, SLOTS, &r->feed, err);
+  st = ap_feed_create(be, net, data, AP_SPLIT_TRAIN, 0, 0, o->batch, SLOTS, &r->feed, err);
   if (!st && o->selection_every > 0) {
-    st = ap_feed_create(be, net, data, AP_SPLIT_SELECTION, 0, o->batch, SLOTS, &r->selection, err);
+    st = ap_feed_create(be, net, data, AP_SPLIT_SELECTION, 0, 0, o->batch, SLOTS, &r->selection,
+                        err);
   }
   if (!st) st = ap_executor_create(be, net, o->batch, true, &r->ex, err);
   if (!st && masks) st = ap_executor_set_masks(r->ex, masks, err);

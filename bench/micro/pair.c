@@ -40,7 +40,7 @@ ap_status ap_micro_pair_open(const char *network, int64_t percent, size_t n_imag
   if (!st) st = ap_backend_open("cpu", 1, &out->be, err);
   if (!st) st = ap_executor_create(out->be, out->net, batch, false, &out->ex, err);
   if (!st) {
-    st = ap_feed_create(out->be, out->net, out->data, AP_SPLIT_TEST, n_images, batch, 8, &out->feed,
+    st = ap_feed_create(out->be, out->net, out->data, AP_SPLIT_TEST, 0, n_images, batch, 8, &out->feed,
                         err);
   }
   if (!st) {
