@@ -58,38 +58,46 @@ set label 2 "dense network = 100 %; every method at its heaviest pruning that lo
 set label 3 small_print at screen 0.995, screen 9.0 / height right font ",7.5" \
     textcolor rgb 0x808080
 set style fill solid 1.0 noborder
+set multiplot
+# The key, over the whole width.
+set lmargin at screen 0.06
+set rmargin at screen 0.97
+set tmargin at screen 1 - 52.0 / height
+set bmargin at screen 1 - 92.0 / height
+unset border
+unset tics
+set xrange [0 : 1]
+set yrange [0 : 1]
+set key inside center top horizontal samplen 1 width 1 font ",9.5" textcolor rgb ink
+plot for [g in seen] NaN with boxes lc rgb group_color(g) title group_name(g)
+unset key
+unset label 1
+unset label 2
+unset label 3
+set border 3 lw 1 lc rgb ink
 set yrange [-0.6 : n_methods - 0.4]
 set xrange [0 : far * 1.16]
 set format x "%g %%"
-set xtics auto textcolor rgb ink
+set xtics auto nomirror textcolor rgb ink
 set grid xtics lc rgb 0xE4E4E4 lw 1 lt 1
 set tmargin at screen 1 - 138.0 / height
 set bmargin at screen 1 - (138.0 + 34.0 * n_methods) / height
-set multiplot
 do for [i = 1 : n_networks] {
   set lmargin at screen left_share + (i - 1) * panel_share + 0.006
   set rmargin at screen left_share + i * panel_share - 26.0 / width
   set title "{/:Bold " . plain(word(networks, i)) . "}" offset 0, -0.6 textcolor rgb ink
   unset ytics
   if (i == 1) {
-    set ytics scale 0 ("" -1)
+    set ytics scale 0 nomirror ("" -1)
     do for [k = 1 : n_methods] {
       m = word(methods, k)
       set ytics add ((m eq "auto-prune" ? "{/:Bold " . display(m) . "}" : display(m)) n_methods - k)
     }
-    set key at screen 0.5, screen 1 - 56.0 / height center top horizontal samplen 1 width 1 \
-        maxrows 2 font ",9.5" textcolor rgb ink
-  } else {
-    unset key
   }
-  plot $bars using (0):2:3:4:($2 - 0.36):($2 + 0.36):($1 == i ? $5 : NaN) \
+  plot $bars using (0):($1 == i ? $2 : NaN):3:4:($2 - 0.36):($2 + 0.36):($1 == i ? $5 : 0) \
            with boxxyerror lc rgb variable notitle, \
        $bars using ($1 == -i ? $3 : NaN):2:(sprintf(" %.1f %%", $3)) with labels left font ",9.5" \
-           textcolor rgb ink notitle, \
-       for [g in seen] NaN with boxes lc rgb group_color(g) title group_name(g)
-  unset label 1
-  unset label 2
-  unset label 3
+           textcolor rgb ink notitle
 }
 unset multiplot
 unset output
