@@ -17,6 +17,7 @@ static const ap_command_info INFO = {
         "  autoprune cost --model m.apm --policy out/policy.json --hw ou --json\n"
         "  autoprune cost --model m.apm --set model.adc_law=sre\n"
         "  autoprune cost --model m.apm --replicate 4\n"
+        "  autoprune cost --model m.apm --keep 0.3 --pruner exec:./mine.py\n"
         "  autoprune cost --hw isaac --chip"};
 
 static void print_components(const ap_cost *cost) {
@@ -107,7 +108,7 @@ static ap_status run_chip(const ap_cli *cli, const ap_subject *subject, ap_error
 }
 
 ap_status ap_cmd_cost(ap_cli *cli, int argc, char **argv, ap_error *err) {
-  ap_subject subject = {.positions = 1};
+  ap_subject subject = AP_SUBJECT_DEFAULTS;
   bool chip = false, help = false;
   ap_option options[] = {
       AP_SUBJECT_OPTIONS(&subject),
@@ -119,7 +120,7 @@ ap_status ap_cmd_cost(ap_cli *cli, int argc, char **argv, ap_error *err) {
   ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
   if (chip) return run_chip(cli, &subject, err);
-  st = ap_cli_price(&subject, &priced, err);
+  st = ap_cli_price(&subject, cli->seed, &priced, err);
   if (st) return st;
   if (cli->json) {
     st = ap_cli_print_json(ap_cli_priced_json(cli, &subject, &priced, true), err);

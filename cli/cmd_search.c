@@ -23,11 +23,13 @@ static const ap_command_info INFO = {
     .examples =
         "  autoprune search --model lenet5_fashion-mnist --data fashion-mnist --out out/s1\n"
         "  autoprune search --model m.apm --data cifar10 --searcher random --episodes 400 \\\n"
-        "      --max-loss 0.02 --hw ou --set array.ou_rows=16 --seed 7 --out out/s2"};
+        "      --max-loss 0.02 --hw ou --set array.ou_rows=16 --seed 7 --out out/s2\n"
+        "  autoprune search --model m.apm --data cifar10 --pruner ./mine.so --out out/s3"};
 
 typedef struct {
   const char *model, *data, *out, *hw, *pruner, *snap;
   ap_text_list overrides;
+  double plugin_timeout;
   bool no_repair;
 } search_options;
 
@@ -69,7 +71,8 @@ static ap_status run_search(ap_cli *cli, const search_options *o, const ap_searc
 }
 
 ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
-  search_options o = {.pruner = "column-vector", .snap = "crossbar"};
+  search_options o = {
+      .pruner = "column-vector", .snap = "crossbar", .plugin_timeout = AP_PLUGIN_TIME_LIMIT};
   ap_search_job job = ap_search_job_defaults();
   ap_option options[] = {
       {"model", "FILE", "model file, or the name of a shipped one", AP_OPTION_TEXT, &o.model, 0, 0},
@@ -79,8 +82,9 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"searcher", "NAME", "ddpg (default), ddpg-paper, random, ...", AP_OPTION_TEXT, &job.searcher,
        0, 0},
       {"reward", "NAME", "constrained (default), amc, accuracy", AP_OPTION_TEXT, &job.reward, 0, 0},
-      {"pruner", "NAME", "what is removed (default column-vector)", AP_OPTION_TEXT, &o.pruner, 0,
-       0},
+      {"pruner", "NAME", "what is removed (default column-vector), or a plug-in", AP_OPTION_TEXT,
+       &o.pruner, 0, 0},
+      AP_CLI_PLUGIN_TIMEOUT(&o.plugin_timeout),
       {"snap", "NAME", "levels fit whole: crossbar (default), ou, none", AP_OPTION_TEXT, &o.snap, 0,
        0},
       {"levels", "N", "levels of a layer at most", AP_OPTION_SIZE, &job.levels.max_levels, 2, 4096},
@@ -110,9 +114,7 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
   st = ap_cli_require("model", o.model, err);
   if (!st) st = ap_cli_require("data", o.data, err);
   if (!st) st = ap_cli_require("out", o.out, err);
-  if (!st && ap_pruner_parse(o.pruner, &job.levels.pruner, err)) {
-    st = ap_fail_context(err, AP_ERR_ARG, "--pruner");
-  }
+  if (!st) st = ap_cli_pruner(o.pruner, o.plugin_timeout, cli->seed, &job.levels.pruner, err);
   if (!st && ap_snap_parse(o.snap, &job.levels.snap, err)) {
     st = ap_fail_context(err, AP_ERR_ARG, "--snap");
   }
