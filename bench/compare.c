@@ -154,7 +154,7 @@ static bool name_taken(const run *r, size_t n_extras, const char *name) {
   return false;
 }
 
-/* A row is named by the pruner's label, or in full where that is taken. A plug-in that crashes when
+/* A row is named by the pruner's label, with some of a plug-in's hash where that is taken. A plug-in that crashes when
  * it is loaded has failed; one that is none is refused. */
 static ap_status open_extra(run *r, size_t index, ap_error *err) {
   const char *text = r->options->pruners[index];
@@ -168,11 +168,13 @@ static ap_status open_extra(run *r, size_t index, ap_error *err) {
     if (err) *err = why;
     return st;
   }
-  if (name_taken(r, index, label)) label = e->pruner.name;
-  if (e->pruner.plugin.kind != AP_PLUGIN_NONE && name_taken(r, index, label)) {
-    return ap_fail(err, AP_ERR_ARG, "pruner '%.200s' is given twice", text);
-  }
   (void)snprintf(e->name, sizeof e->name, "%s", label);
+  if (e->pruner.plugin.kind != AP_PLUGIN_NONE && name_taken(r, index, e->name)) {
+    (void)snprintf(e->name, sizeof e->name, "%s-%.8s", label, e->pruner.plugin.sha256);
+    if (name_taken(r, index, e->name)) {
+      return ap_fail(err, AP_ERR_ARG, "pruner '%.200s' is given twice", text);
+    }
+  }
   for (char *c = e->name; *c; c++) { /* the figures take names for words */
     if (*c == ' ' || *c == '\t' || *c == '"' || *c == '\'') *c = '_';
   }

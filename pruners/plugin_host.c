@@ -97,9 +97,9 @@ static void make_label(ap_plugin *p, size_t file_word) {
   for (size_t i = file_word + 1; i < p->n_words; i++) {
     if (!ap_plugin_word(p, i)[0]) continue;
     used = strlen(p->label);
-    (void)snprintf(p->label + used, sizeof p->label - used, ",%s", ap_plugin_word(p, i));
+    (void)snprintf(p->label + used, sizeof p->label - used, "+%s", ap_plugin_word(p, i));
   }
-  for (char *c = p->label; *c; c++) *c = isspace((unsigned char)*c) ? ',' : *c;
+  for (char *c = p->label; *c; c++) *c = isspace((unsigned char)*c) || *c == ',' ? '+' : *c;
 }
 
 /* ---- what it is made of ---- */

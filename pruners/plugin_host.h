@@ -24,7 +24,7 @@ typedef struct {
   size_t n_words;
   char words[AP_PLUGIN_TEXT]; /* each ended by 0. Library: file, arguments. Program: its argv */
   char label[64];             /* for tables: file name without folder and ending, arguments after
-                                 commas; no blanks */
+                                 "+"; no blanks, no commas */
   char sha256[65];            /* of the library, or of all files among the program's words */
   double time_limit;          /* seconds for one layer */
   uint64_t seed;              /* handed on to it */

@@ -280,14 +280,14 @@ static void names_hashes_and_arguments(void **state) {
   assert_string_equal(p.plugin.sha256, hash);
   (void)snprintf(text, sizeof text, "row-vector:3@%s alpha=1 beta", at("l1.so"));
   must(ap_pruner_parse(text, &q, &failure));
-  assert_string_equal(ap_pruner_label(&q), "l1,alpha=1,beta");
+  assert_string_equal(ap_pruner_label(&q), "l1+alpha=1+beta");
   assert_true(q.granularity.kind == AP_GRANULARITY_ROW_VECTOR && q.granularity.w == 3);
   assert_string_equal(q.plugin.sha256, hash);
   write_program("p.sh", "#!/bin/sh\n");
   (void)snprintf(text, sizeof text, "exec:sh %s 'one word' two", at("p.sh"));
   must(ap_pruner_parse(text, &q, &failure));
   assert_int_equal(q.plugin.n_words, 4);
-  assert_string_equal(ap_pruner_label(&q), "p,one,word,two");
+  assert_string_equal(ap_pruner_label(&q), "p+one+word+two");
 }
 
 static void a_changed_file_is_noticed(void **state) {
