@@ -43,7 +43,8 @@ BEGIN {
   sees["agent"] = "base reram_model mapper kernels nn pruners"
   sees["examples"] = "pruners" # plugin.h: checked below
   sees["bench"] = "base reram_model mapper kernels nn pruners agent"
-  sees["cli"] = "base reram_model mapper kernels nn pruners agent bench"
+  sees["history"] = "base"
+  sees["cli"] = "base reram_model mapper kernels nn pruners agent bench history"
 }
 function bad(what) {
   printf "%s:%d: %s\n", name, FNR, what
