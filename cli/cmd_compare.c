@@ -6,6 +6,7 @@
 #include "bench/compare.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/record.h"
 
 static const ap_command_info INFO = {
     .name = "compare",
@@ -52,6 +53,7 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"pruner", "NAME", "one more pruner, or a plug-in, to compare; may be repeated",
        AP_OPTION_LIST, &pruners, 0, 0},
       AP_CLI_PLUGIN_TIMEOUT(&o.plugin_time_limit),
+      AP_CLI_RECORD(cli),
       {"train", NULL, "train the dense networks anew, do not use the shipped ones", AP_OPTION_FLAG,
        &o.train, 0, 0},
       {"no-plots", NULL, "draw no figures", AP_OPTION_FLAG, &no_plots, 0, 0},
@@ -63,6 +65,7 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
   st = ap_cli_require("out", o.out, err);
+  if (!st) st = ap_cli_record_ready(cli, err);
   if (st) return st;
   provenance = ap_provenance(cli->argc, cli->argv);
   if (!provenance) return ap_fail(err, AP_ERR_MEMORY, "provenance");
@@ -78,6 +81,7 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
     ap_error inner = *err;
     (void)ap_fail(err, st, "%s; run the same command again to go on", inner.text);
   }
+  if (!st) st = ap_cli_record_table(cli, o.suite, o.max_loss, table, provenance, err);
   for (size_t i = 0; i < json_array_size(table); i++) {
     const char *failed = json_string_value(json_object_get(json_array_get(table, i), "failed"));
     if (failed && failed[0]) cli->answer_no = true;

@@ -51,8 +51,8 @@ AP_NODISCARD ap_status ap_history_configuration(ap_history *history, const char 
 /* The machine of the newest run. ARG when there is none. ap_free it. */
 AP_NODISCARD ap_status ap_history_newest_machine(ap_history *history, char **machine,
                                                  ap_error *err);
-/* A commit that was recorded on a machine: by the beginning of its name, or "last": the newest one
- * that is not `other` (may be NULL). *found false: there is none; ARG: the beginning fits several. */
+/* A commit that was recorded on a machine: by the beginning of its name, or "last": the one
+ * recorded last, or last before `other` (may be NULL). *found false: there is none; ARG: the beginning fits several. */
 AP_NODISCARD ap_status ap_history_find_commit(ap_history *history, const char *text,
                                               const char *machine, const char *other,
                                               char commit[AP_HISTORY_COMMIT], bool *found,

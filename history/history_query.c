@@ -159,8 +159,9 @@ ap_status ap_history_find_commit(ap_history *h, const char *text, const char *ma
   size_t n;
   ap_status st = collect(h,
                          "SELECT commit_id FROM run WHERE machine = ?1 AND substr(commit_id, 1, "
-                         "length(?2)) = ?2 AND commit_id != ?3 GROUP BY commit_id ORDER BY max(id) "
-                         "DESC",
+                         "length(?2)) = ?2 AND commit_id != ?3 GROUP BY commit_id HAVING ?2 != '' "
+                         "OR ?3 = '' OR max(id) < (SELECT max(id) FROM run WHERE machine = ?1 AND "
+                         "commit_id = ?3) ORDER BY max(id) DESC",
                          3, texts, take_commit, &rows, err);
   if (st) return st;
   n = json_array_size(rows);
