@@ -116,7 +116,8 @@ static ap_status describe(const ap_cell *cell, const ap_network *deployed, json_
                                          cell->pruner->granularity, true, &price, err);
   seconds = ap_seconds() - seconds;
   if (!st) {
-    st = ap_law_prices(deployed, ap_workbench_tech(cell->bench), pruner.granularity, &laws, err);
+    st = ap_law_prices(deployed, ap_workbench_tech(cell->bench), cell->pruner->granularity, &laws,
+                       err);
   }
   if (!st) st = ap_workbench_score(cell->bench, deployed, AP_SPLIT_SELECTION, &selection, err);
   if (!st) st = ap_workbench_score(cell->bench, deployed, AP_SPLIT_TEST, &test, err);

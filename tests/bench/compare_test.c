@@ -224,7 +224,7 @@ static void plugins_are_rows(void **state) {
   assert_non_null(strstr(text, "- crash failed: plug-in crash, layer conv1"));
   free(text);
 
-  find_cells("lenet5-mine-*", &cells);
+  find_cells("lenet5-mine-*.json", &cells);
   assert_int_equal(cells.gl_pathc, 1);
   cell = load_json(cells.gl_pathv[0]);
   assert_string_equal(json_string_value(json_object_get(
@@ -240,7 +240,7 @@ static void plugins_are_rows(void **state) {
   build("examples/l1.c", "-g -DOTHER=1", "mine.so"); /* another file: another cell */
   must(compare(&o, &again));
   assert_true(number(row_of(again, "mine"), "seconds") != 12345);
-  find_cells("lenet5-mine-*", &cells);
+  find_cells("lenet5-mine-*.json", &cells);
   assert_int_equal(cells.gl_pathc, 2);
   globfree(&cells);
   json_decref(table);
