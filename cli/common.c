@@ -116,7 +116,7 @@ static ap_status load_folded(const ap_subject *subject, ap_priced *out, ap_error
 static ap_status price_model(const ap_subject *subject, uint64_t seed, ap_priced *out,
                              ap_error *err) {
   ap_policy *policy = NULL;
-  ap_pruner pruner;
+  ap_pruner pruner = {.name = ""};
   ap_status st = AP_OK;
   if (subject->policy) st = ap_policy_load(subject->policy, &policy, err);
   if (!st) st = pruner_of(subject, seed, policy, out, &pruner, err);
@@ -138,7 +138,7 @@ static ap_status price_matrix(const ap_subject *subject, uint64_t seed, ap_price
                               ap_error *err) {
   ap_npy npy = {0};
   float *matrix = NULL;
-  ap_pruner pruner;
+  ap_pruner pruner = {.name = ""};
   ap_status st = pruner_of(subject, seed, NULL, out, &pruner, err);
   if (!st) st = ap_cli_load_matrix(subject->matrix, &npy, err);
   if (st) return st;

@@ -146,7 +146,7 @@ ap_status ap_cli_record_priced(const ap_cli *cli, const ap_subject *subject, con
 }
 
 static bool put_row(json_t *record, const char *suite, double max_loss, uint64_t seed,
-                    const json_t *row) {
+                    json_t *row) {
   static const char *const asked[] = {"network",  "data",     "method", "pruner",
                                       "searcher", "crossbar", "ou"};
   static const char *const left_out[] = {"seconds", "feasible"};
@@ -165,7 +165,7 @@ static bool put_row(json_t *record, const char *suite, double max_loss, uint64_t
   }
   if (good) series = ap_history_record_series(record, name, configuration);
   good = good && series;
-  json_object_foreach((json_t *)(uintptr_t)row, key, value) {
+  json_object_foreach(row, key, value) {
     bool skip = !json_is_number(value);
     for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++) {
       skip = skip || strcmp(key, left_out[i]) == 0;
@@ -188,7 +188,7 @@ ap_status ap_cli_record_table(const ap_cli *cli, const char *suite, double max_l
     return AP_OK;
   }
   for (size_t i = 0; good && i < json_array_size(table); i++) {
-    const json_t *row = json_array_get(table, i);
+    json_t *row = json_array_get(table, i);
     const char *failed = json_string_value(json_object_get(row, "failed"));
     if (!failed || !failed[0]) good = put_row(record, suite, max_loss, cli->seed, row);
   }

@@ -226,9 +226,10 @@ ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) 
   uint8_t *kept = NULL;
   const float *bias = db->net->nodes[l->info.node].bias;
   ap_plugin_answer answer = {0};
-  bool plugin = db->options.pruner.plugin.kind != AP_PLUGIN_NONE && l->info.groups == 1;
+  bool whole = l->info.groups > 1; /* no choice to make */
+  bool plugin = db->options.pruner.plugin.kind != AP_PLUGIN_NONE && !whole;
   ap_status st = AP_OK;
-  if (l->info.groups > 1) granularity = (ap_granularity){.kind = AP_GRANULARITY_DENSE};
+  if (whole) granularity = (ap_granularity){.kind = AP_GRANULARITY_DENSE};
   st = ap_partition_init(granularity, ap_tech_array(db->tech), l->info.k,
                          l->info.n / l->info.groups, &l->partition, err);
   if (st) goto done;
@@ -247,7 +248,7 @@ ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) 
     st = ask_plugin(db, l, index, counts, &answer, err);
     l->order = answer.order;
     answer.order = NULL;
-  } else if (l->info.groups == 1) {
+  } else if (!whole) {
     st = ap_pruner_order(&l->partition, l->dense, l->order, err);
   }
   if (!st && l->order) st = order_levels(db, l, &answer, kept, counts, err);
