@@ -200,6 +200,41 @@ static void check_failure(int evil, ap_status expected, const char *says) {
   ap_level_db_destroy(db);
 }
 
+/* Inputs, seed and arguments arrive: rows are ranked by their inputs, turned round by a negative
+ * argument; without inputs there is nothing to read. */
+static void inputs_seed_and_arguments_arrive(void **state) {
+  const double squares[5] = {3, 1, 4, 2, 5};
+  const uint32_t falling[5] = {4, 2, 0, 3, 1};
+  float weights[5] = {1, 1, 1, 1, 1};
+  ap_layer_info info = {.name = "x", .k = 5, .n = 1, .groups = 1};
+  ap_granularity single = {.kind = AP_GRANULARITY_UNSTRUCTURED};
+  ap_partition partition;
+  ap_plugin_question q = {.partition = &partition,
+                          .weights = weights,
+                          .info = &info,
+                          .n_layers = 1,
+                          .input_mean_square = squares,
+                          .max_levels = 4};
+  ap_plugin_answer answer;
+  ap_pruner p;
+  char text[600];
+  (void)state;
+  build(AP_SOURCE "/tests/pruners/plugins/evil.c", "-DEVIL=15", "inputs.so");
+  must(ap_partition_init(single, ap_tech_array(tech), 5, 1, &partition, &failure));
+  for (int sign = 0; sign < 2; sign++) {
+    (void)snprintf(text, sizeof text, "%s %s", at("inputs.so"), sign ? "-0.5" : "0.5");
+    must(ap_pruner_parse(text, &p, &failure));
+    p.plugin.seed = 7;
+    must(ap_plugin_ask(&p.plugin, &q, &answer, &failure));
+    for (size_t i = 0; i < 5; i++) {
+      assert_int_equal(answer.order[i], falling[sign ? 4 - i : i]);
+    }
+    ap_plugin_answer_release(&answer);
+  }
+  q.input_mean_square = NULL;
+  assert_int_equal(ap_plugin_ask(&p.plugin, &q, &answer, &failure), AP_ERR_PLUGIN);
+}
+
 static void evil_scores(void **state) {
   static const struct {
     int evil;
@@ -492,6 +527,7 @@ int main(void) {
                                      cmocka_unit_test(masks_and_levels_of_ones_own),
                                      cmocka_unit_test(policies_do_without_the_plugin),
                                      cmocka_unit_test(damaged_kept_sets_are_refused),
+                                     cmocka_unit_test(inputs_seed_and_arguments_arrive),
                                      cmocka_unit_test(evil_scores),
                                      cmocka_unit_test(evil_masks_and_levels),
                                      cmocka_unit_test(what_is_no_plugin_is_refused),

@@ -38,6 +38,11 @@ static int score(const ap_plugin_layer *l, double *scores) {
   (void)raise(SIGFPE);
 #elif EVIL == 13 /* forgets a value */
   memset(&scores[1], 0xff, sizeof *scores);
+#elif EVIL == 15 /* not evil: what the inputs, the seed and the arguments say */
+  for (size_t i = 0; i < l->n_vectors; i++) {
+    scores[i] =
+        l->input_mean_square[l->vectors[i].k0] * (double)l->seed * strtod(l->arguments, NULL);
+  }
 #elif EVIL == 14 /* the stack ends */
   volatile char big[1 << 16];
   big[0] = (char)l->index;
