@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/csv.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/common.h"
@@ -15,11 +17,13 @@
 #include "history/google_benchmark.h"
 #include "history/judge.h"
 #include "history/record.h"
+#include "history/trend.h"
 
 static const ap_command_info INFO = {
     .name = "history",
     .usage =
-        "list | show [COMMIT] | compare A B | check | explain TEXT | import FILE.json  [OPTIONS]",
+        "list | show [COMMIT] | compare A B | check | explain TEXT | export | import FILE.json "
+        "[OPTIONS]",
     .summary = "Results over commits: what moved, and is it more than noise?",
     .details =
         "Results come in by --record of map, cost, eval, search and compare, and by import (Google "
@@ -38,7 +42,7 @@ static const ap_command_info INFO = {
     .max_positional = 3};
 
 typedef struct {
-  const char *file, *machine, *commit, *against, *series, *metric, *rerun;
+  const char *file, *machine, *commit, *against, *series, *metric, *rerun, *out;
   size_t limit, reruns;
   ap_judge_options judge;
   bool all, strict;
@@ -263,13 +267,66 @@ static ap_status import(ap_cli *cli, const history_options *o, ap_history *h, co
   return st;
 }
 
+static void write_trend(FILE *file, const json_t *rows, const char *machine) {
+  static const char *const columns[] = {"panel",  "series", "metric", "kind", "unit", "place",
+                                        "commit", "n",      "value",  "low",  "high", "verdict"};
+  ap_csv csv = {file, 0};
+  const char *series = "", *metric = "";
+  size_t panel = 0;
+  ap_csv_comment(&csv, "machine", machine);
+  for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) ap_csv_text(&csv, columns[i]);
+  ap_csv_end_row(&csv);
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    const json_t *row = json_array_get(rows, i);
+    const char *own = json_string_value(json_object_get(row, "series"));
+    const char *own_metric = json_string_value(json_object_get(row, "metric"));
+    panel += strcmp(series, own) != 0 || strcmp(metric, own_metric) != 0;
+    series = own;
+    metric = own_metric;
+    ap_csv_size(&csv, panel);
+    for (size_t c = 1; c < sizeof columns / sizeof columns[0]; c++) {
+      const json_t *value = json_object_get(row, columns[c]);
+      if (json_is_string(value)) {
+        ap_csv_text(&csv, json_string_value(value));
+      } else {
+        ap_csv_number(&csv, json_number_value(value));
+      }
+    }
+    ap_csv_end_row(&csv);
+  }
+}
+
+static ap_status export(ap_cli *cli, const history_options *o, ap_history *h, const char *machine,
+                        ap_error *err) {
+  ap_trend_options options = {
+      .series = o->series, .metric = o->metric, .limit = o->limit, .judge = o->judge};
+  json_t *rows = NULL;
+  ap_output *output = NULL;
+  ap_status st = ap_cli_require("out", o->out, err);
+  if (!st) st = ap_history_trend(h, machine, &options, &rows, err);
+  if (!st) st = ap_output_open(o->out, cli->force, &output, err);
+  if (!st) {
+    write_trend(ap_output_stream(output), rows, machine);
+    st = ap_output_commit(output, err);
+  }
+  if (!st && cli->json) {
+    st = ap_cli_print_json(
+        json_pack("{s:s, s:s, s:O}", "file", o->out, "machine", machine, "rows", rows), err);
+  } else if (!st) {
+    (void)printf("%s: %zu rows of %s\n", o->out, json_array_size(rows), machine);
+  }
+  json_decref(rows);
+  return st;
+}
+
 static const struct {
   const char *name;
   subcommand *run;
   bool makes_file, needs_machine;
 } subcommands[] = {{"list", list, false, false},      {"show", show, false, true},
                    {"compare", compare, false, true}, {"check", check, false, true},
-                   {"explain", explain, false, true}, {"import", import, true, false}};
+                   {"explain", explain, false, true}, {"export", export, false, true},
+                   {"import", import, true, false}};
 
 static ap_status run_named(ap_cli *cli, const history_options *o, ap_error *err) {
   for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
@@ -285,7 +342,7 @@ static ap_status run_named(ap_cli *cli, const history_options *o, ap_error *err)
     return st;
   }
   return ap_fail(err, AP_ERR_ARG,
-                 "\"%.40s\": list, show, compare, check, explain or import is expected",
+                 "\"%.40s\": list, show, compare, check, explain, export or import is expected",
                  cli->positional[0]);
 }
 
@@ -300,8 +357,9 @@ ap_status ap_cmd_history(ap_cli *cli, int argc, char **argv, ap_error *err) {
        AP_OPTION_TEXT, &o.commit, 0, 0},
       {"against", "COMMIT", "check: compare with (default last: the one recorded before)",
        AP_OPTION_TEXT, &o.against, 0, 0},
-      {"series", "PATTERN", "explain: of which series (* and ?)", AP_OPTION_TEXT, &o.series, 0, 0},
-      {"metric", "PATTERN", "explain: which metrics", AP_OPTION_TEXT, &o.metric, 0, 0},
+      {"series", "PATTERN", "explain, export: of which series (* and ?)", AP_OPTION_TEXT, &o.series,
+       0, 0},
+      {"metric", "PATTERN", "explain, export: which metrics", AP_OPTION_TEXT, &o.metric, 0, 0},
       {"rerun", "COMMAND", "check: run this while timings are ambiguous; it records more",
        AP_OPTION_TEXT, &o.rerun, 0, 0},
       {"reruns", "N", "check: at most so often (default 3)", AP_OPTION_SIZE, &o.reruns, 1, 100},
@@ -314,7 +372,9 @@ ap_status ap_cmd_history(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"strict", NULL, "check: ambiguous and vanished ones are failures, too", AP_OPTION_FLAG,
        &o.strict, 0, 0},
       {"all", NULL, "also what did not move", AP_OPTION_FLAG, &o.all, 0, 0},
-      {"limit", "N", "list: newest runs (default 20)", AP_OPTION_SIZE, &o.limit, 1, 1e9},
+      {"limit", "N", "list: newest runs (default 20); export: newest commits", AP_OPTION_SIZE,
+       &o.limit, 1, 1e9},
+      {"out", "FILE.csv", "export: the metrics over commits", AP_OPTION_TEXT, &o.out, 0, 0},
       {.name = NULL}};
   bool help = false;
   ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);

@@ -154,7 +154,7 @@ static bool put_row(json_t *record, const char *suite, double max_loss, uint64_t
       json_pack("{s:s, s:f, s:I}", "suite", suite, "max_loss", max_loss, "seed", (json_int_t)seed);
   char *name = ap_sprintf("compare %s %s %s %s max_loss=%g seed=%llu", suite,
                           json_string_value(json_object_get(row, "network")),
-                          json_string_value(json_object_get(row, "data")),
+                          ap_cli_file_name(json_string_value(json_object_get(row, "data"))),
                           json_string_value(json_object_get(row, "method")), max_loss,
                           (unsigned long long)seed);
   json_t *series = NULL, *value;

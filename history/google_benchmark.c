@@ -16,14 +16,15 @@ static const char *text_of(const json_t *object, const char *member) {
   return json_string_value(json_object_get(object, member));
 }
 
-static ap_status seconds_of(const json_t *entry, const char *where, double *out, ap_error *err) {
+static ap_status seconds_of(const json_t *entry, const char *member, const char *where, double *out,
+                            ap_error *err) {
   static const struct {
     const char *unit;
     double seconds;
   } units[] = {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}};
   const char *unit;
   double value = 0;
-  ap_status st = ap_json_number(entry, "real_time", 0, 1e300, where, &value, err);
+  ap_status st = ap_json_number(entry, member, 0, 1e300, where, &value, err);
   if (!st) st = ap_json_string(entry, "time_unit", where, &unit, err);
   for (size_t i = 0; !st && i < sizeof units / sizeof units[0]; i++) {
     if (strcmp(unit, units[i].unit) != 0) continue;
@@ -35,31 +36,35 @@ static ap_status seconds_of(const json_t *entry, const char *where, double *out,
                       where, unit);
 }
 
-/* The series of this name, with its one metric; made where it is not there. */
-static json_t *find_values(json_t *record, json_t *index, const char *name,
-                           const json_t *configuration) {
-  json_t *values = json_object_get(index, name), *series;
+/* The metrics of the series of this name; made where it is not there. */
+static json_t *find_metrics(json_t *record, json_t *index, const char *name,
+                            const json_t *configuration) {
+  json_t *metrics = json_object_get(index, name), *series;
   char *full;
-  if (values) return values;
+  if (metrics) return metrics;
   full = ap_sprintf("bench %s", name);
   series = full ? ap_history_record_series(record, full, configuration) : NULL;
   ap_free(full);
-  values = json_array();
-  if (!series || !values ||
-      json_array_append_new(json_object_get(series, "metrics"),
-                            json_pack("{s:s, s:s, s:s, s:O}", "name", "real_time", "kind", "time",
-                                      "unit", "s", "values", values)) ||
-      json_object_set_new(index, name, values)) {
-    return NULL;
+  metrics = json_object_get(series, "metrics");
+  return metrics && json_object_set(index, name, metrics) == 0 ? metrics : NULL;
+}
+
+/* One more repetition of a metric. False out of memory. */
+static bool add_repetition(json_t *metrics, const char *name, double seconds) {
+  for (size_t i = 0; i < json_array_size(metrics); i++) {
+    json_t *metric = json_array_get(metrics, i);
+    if (strcmp(text_of(metric, "name"), name) != 0) continue;
+    return json_array_append_new(json_object_get(metric, "values"), json_real(seconds)) == 0;
   }
-  return values;
+  return json_array_append_new(metrics, json_pack("{s:s, s:s, s:s, s:[f]}", "name", name, "kind",
+                                                  "time", "unit", "s", "values", seconds)) == 0;
 }
 
 static ap_status take_entry(const json_t *entry, const char *where, json_t *record, json_t *index,
                             const json_t *configuration, ap_error *err) {
   const char *type = text_of(entry, "run_type"), *name = text_of(entry, "run_name");
-  double seconds = 0;
-  json_t *values;
+  double seconds = 0, processor = 0;
+  json_t *metrics;
   ap_status st;
   if (!name) name = text_of(entry, "name"); /* old versions have only that */
   if (!json_is_object(entry) || !name || !name[0]) {
@@ -70,10 +75,14 @@ static ap_status take_entry(const json_t *entry, const char *where, json_t *reco
       json_is_true(json_object_get(entry, "skipped")) || json_object_get(entry, "error_message")) {
     return AP_OK;
   }
-  st = seconds_of(entry, where, &seconds, err);
+  st = seconds_of(entry, "real_time", where, &seconds, err);
+  if (!st && json_object_get(entry, "cpu_time")) {
+    st = seconds_of(entry, "cpu_time", where, &processor, err);
+  }
   if (st) return st;
-  values = find_values(record, index, name, configuration);
-  if (!values || json_array_append_new(values, json_real(seconds))) {
+  metrics = find_metrics(record, index, name, configuration);
+  if (!metrics || !add_repetition(metrics, "real_time", seconds) ||
+      (processor > 0 && !add_repetition(metrics, "cpu_time", processor))) {
     return ap_fail(err, AP_ERR_MEMORY, "record");
   }
   return AP_OK;

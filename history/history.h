@@ -35,6 +35,9 @@ AP_NODISCARD ap_status ap_history_add_note(ap_history *history, const char *comm
  * "series"}]. *rows is a new reference, here and below. */
 AP_NODISCARD ap_status ap_history_runs(ap_history *history, size_t limit, json_t **rows,
                                        ap_error *err);
+/* Names of the commits recorded on a machine, the `limit` newest, oldest first. */
+AP_NODISCARD ap_status ap_history_commits(ap_history *history, const char *machine, size_t limit,
+                                          json_t **rows, ap_error *err);
 /* What is known of a commit on a machine, by series and metric: [{"series", "metric", "kind", "unit",
  * "configuration" (hash), "run", "values": [...]}]. Of a model metric the newest value; of timings
  * the repetitions of all runs that have the newest configuration. */

@@ -151,6 +151,18 @@ static int take_commit(json_t *rows, sqlite3_stmt *s) {
   return json_array_append_new(rows, json_string(column(s, 0)));
 }
 
+ap_status ap_history_commits(ap_history *h, const char *machine, size_t limit, json_t **rows,
+                             ap_error *err) {
+  char text[32];
+  const char *texts[] = {machine, text};
+  (void)snprintf(text, sizeof text, "%zu", limit < 1000000000 ? limit : 1000000000);
+  return collect(h,
+                 "SELECT commit_id FROM (SELECT commit_id, max(id) AS last FROM run WHERE machine "
+                 "= ?1 GROUP BY commit_id ORDER BY last DESC LIMIT CAST(?2 AS INTEGER)) ORDER BY "
+                 "last",
+                 2, texts, take_commit, rows, err);
+}
+
 ap_status ap_history_find_commit(ap_history *h, const char *text, const char *machine,
                                  const char *other, char commit[AP_HISTORY_COMMIT], bool *found,
                                  ap_error *err) {

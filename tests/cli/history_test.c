@@ -197,10 +197,35 @@ static void seeded_results_repeat(void **state) {
   free(third);
 }
 
+static void export_writes_csv_once(void **state) {
+  char text[400] = "";
+  FILE *f;
+  (void)state;
+  import("c1", 5, 9);
+  import("c2", 6, 9);
+  command_good(WORDS("history", "export", "--out", "t.csv", "--file", "h.sqlite"));
+  f = fopen("t.csv", "r");
+  assert_non_null(f);
+  assert_non_null(fgets(text, sizeof text, f));
+  assert_string_equal(text, "# machine: h, 2 processors\n");
+  assert_non_null(fgets(text, sizeof text, f));
+  assert_string_equal(text,
+                      "panel,series,metric,kind,unit,place,commit,n,value,low,high,verdict\n");
+  assert_non_null(fgets(text, sizeof text, f));
+  assert_non_null(fgets(text, sizeof text, f));
+  assert_int_equal(strncmp(text, "1,bench b,real_time,time,s,1,c2,9,0.006024", 42), 0);
+  assert_non_null(strstr(text, ",slower\n"));
+  assert_null(fgets(text, sizeof text, f));
+  (void)fclose(f);
+  command_bad("t.csv", WORDS("history", "export", "--out", "t.csv", "--file", "h.sqlite"));
+  command_bad("--out is needed", WORDS("history", "export", "--file", "h.sqlite"));
+  command_good(WORDS("history", "export", "--out", "t.csv", "--file", "h.sqlite", "--force"));
+}
+
 static void bad_wishes_are_one_line(void **state) {
   (void)state;
   command_bad("no such file", WORDS("history", "list", "--file", "h.sqlite"));
-  command_bad("list, show, compare, check, explain or import", WORDS("history", "burn"));
+  command_bad("list, show, compare, check, explain, export or import", WORDS("history", "burn"));
   command_bad("a word is missing", WORDS("history"));
   import("c1", 5, 9);
   command_bad("commit zz is not recorded",
@@ -226,6 +251,7 @@ int main(void) {
       cmocka_unit_test_setup(ambiguous_timings_are_measured_again, fresh),
       cmocka_unit_test_setup(moved_metrics_are_explained, fresh),
       cmocka_unit_test_setup(seeded_results_repeat, fresh),
+      cmocka_unit_test_setup(export_writes_csv_once, fresh),
       cmocka_unit_test_setup(bad_wishes_are_one_line, fresh)};
   return cmocka_run_group_tests(tests, command_setup, command_teardown);
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "history/trend.h"
 #include "tests/history/history_testing.h"
 
 static ap_history *h;
@@ -60,7 +61,7 @@ static void timings(void **state) {
   measured("slow", 1, 2.4, 0.02, 9, 3);
   measured("fast", 1, 1.6, 0.02, 12, 4);
   measured("few", 1, 2.4, 0.02, 8, 5);    /* too few to tell */
-  measured("noisy", 1, 2.3, 0.6, 9, 16);   /* a large difference in a lot of noise */
+  measured("noisy", 1, 2.3, 0.6, 9, 16);  /* a large difference in a lot of noise */
   measured("bit", 1, 2.04, 0.001, 20, 7); /* certain, but small */
   expect("base", "same", AP_VERDICT_EQUAL, AP_VERDICT_SAME, false);
   expect("base", "slow", AP_VERDICT_EQUAL, AP_VERDICT_SLOWER, true);
@@ -164,6 +165,44 @@ static void many_rows_make_no_alarms(void **state) {
   assert_true(alarms == 0);
 }
 
+/* Quartiles by hand: of 1 2 3 4 5: 2, 3, 4. Rows by series, metric, commit; patterns; the limit. */
+static void trends_have_bands_and_verdicts(void **state) {
+  const double values[] = {4, 1, 5, 2, 3};
+  ap_trend_options options = {.limit = 10, .judge = ap_judge_defaults()};
+  json_t *rows = NULL, *list, *record, *series;
+  (void)state;
+  measured("c1", 1, 2, 0.01, 9, 1);
+  measured("c2", 1, 3, 0.01, 9, 2);
+  record = record_of("c3");
+  put_model(record, "cost lenet5", "area_mm2", 2);
+  series = ap_history_record_series(record, "bench b", NULL);
+  list = json_array();
+  for (size_t i = 0; i < 5; i++) (void)json_array_append_new(list, json_real(values[i]));
+  (void)json_array_append_new(json_object_get(series, "metrics"),
+                              json_pack("{s:s, s:s, s:s, s:o}", "name", "real_time", "kind", "time",
+                                        "unit", "s", "values", list));
+  add_record(h, record);
+  must(ap_history_trend(h, MACHINE, &options, &rows, &failure));
+  assert_int_equal(json_array_size(rows), 6); /* bench a: 2, bench b: 1, cost: 3 */
+  assert_string_equal(json_string_value(json_object_get(json_array_get(rows, 1), "verdict")),
+                      "slower");
+  assert_true(json_number_value(json_object_get(json_array_get(rows, 2), "low")) == 2);
+  assert_true(json_number_value(json_object_get(json_array_get(rows, 2), "value")) == 3);
+  assert_true(json_number_value(json_object_get(json_array_get(rows, 2), "high")) == 4);
+  assert_string_equal(json_string_value(json_object_get(json_array_get(rows, 4), "verdict")),
+                      "equal");
+  assert_string_equal(json_string_value(json_object_get(json_array_get(rows, 5), "verdict")),
+                      "moved");
+  assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, 5), "place")), 2);
+  json_decref(rows);
+  options.metric = "@(area_mm2|other)";
+  options.limit = 2;
+  must(ap_history_trend(h, MACHINE, &options, &rows, &failure));
+  assert_int_equal(json_array_size(rows), 2);
+  assert_string_equal(json_string_value(json_object_get(json_array_get(rows, 0), "commit")), "c2");
+  json_decref(rows);
+}
+
 static void bad_options_are_refused(void **state) {
   ap_judge_options o = ap_judge_defaults();
   ap_report *r = NULL;
@@ -183,6 +222,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(what_comes_and_goes, fresh, done),
       cmocka_unit_test_setup_teardown(a_changed_configuration_is_named, fresh, done),
       cmocka_unit_test_setup_teardown(many_rows_make_no_alarms, fresh, done),
+      cmocka_unit_test_setup_teardown(trends_have_bands_and_verdicts, fresh, done),
       cmocka_unit_test_setup_teardown(bad_options_are_refused, fresh, done)};
   return cmocka_run_group_tests(tests, history_setup, history_teardown);
 }
