@@ -82,8 +82,8 @@ static double p_by_counting(size_t n, size_t m, double u) {
     }
     if (ones != n) continue;
     all++;
-    low += (double)(sum - n * (n + 1) / 2) <= u;
-    high += (double)(sum - n * (n + 1) / 2) >= u;
+    low += ((double)sum - 0.5 * (double)(n * (n + 1))) <= u;
+    high += ((double)sum - 0.5 * (double)(n * (n + 1))) >= u;
   }
   return fmin(1, 2 * (double)(low < high ? low : high) / (double)all);
 }
