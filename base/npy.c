@@ -95,6 +95,10 @@ static ap_status read_type(header_reader *r, ap_error *err) {
   size_t start = r->at;
   if (!take_text(r, text, sizeof text)) return bad(r, "a short quoted type such as '<f4'", err);
   if (text[0] == '=') text[0] = '<'; /* "native", where it was written: little endian assumed */
+  if (strcmp(text, "|b1") == 0) { /* Booleans are bytes of 0 and 1. */
+    r->array->type = AP_NPY_U8;
+    return AP_OK;
+  }
   for (size_t i = 0; i < N_TYPES; i++) {
     /* The byte order mark of single bytes means nothing. */
     if (strcmp(text + 1, types[i].descr + 1) == 0 &&
@@ -105,7 +109,7 @@ static ap_status read_type(header_reader *r, ap_error *err) {
   }
   return ap_fail(err, AP_ERR_FORMAT,
                  "%s: byte %zu of the .npy header: element type '%s', expected little endian f4 f8 "
-                 "i1 u1 i2 u2 i4 u4 or i8",
+                 "i1 u1 i2 u2 i4 u4 i8 or b1",
                  r->name, start, text);
 }
 

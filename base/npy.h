@@ -1,4 +1,5 @@
-/* base/npy.h - NumPy .npy files (format versions 1.0 to 3.0), C order, little endian. */
+/* base/npy.h - NumPy .npy files (format versions 1.0 to 3.0), C order, little endian. Booleans are
+ * read as bytes. */
 #ifndef AP_BASE_NPY_H
 #define AP_BASE_NPY_H
 #include <stdbool.h>

@@ -47,7 +47,7 @@ ap_status ap_fail_context(ap_error *err, ap_status code, const char *format, ...
 }
 
 const char *ap_status_name(ap_status code) {
-  static const char *const names[] = {"OK",          "ARG",    "MEMORY",      "IO",      "FORMAT",
-                                      "UNSUPPORTED", "DEVICE", "INTERRUPTED", "INTERNAL"};
+  static const char *const names[] = {"OK",          "ARG",    "MEMORY",      "IO",       "FORMAT",
+                                      "UNSUPPORTED", "DEVICE", "INTERRUPTED", "INTERNAL", "PLUGIN"};
   return (unsigned)code < sizeof names / sizeof names[0] ? names[code] : "UNKNOWN";
 }

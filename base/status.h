@@ -31,7 +31,8 @@ typedef enum {
   AP_ERR_UNSUPPORTED, /* valid, but not offered by this build or device */
   AP_ERR_DEVICE,      /* an accelerator reported a fault */
   AP_ERR_INTERRUPTED, /* stopped by the user; the state on disk can be resumed */
-  AP_ERR_INTERNAL     /* an invariant of ours does not hold */
+  AP_ERR_INTERNAL,    /* an invariant of ours does not hold */
+  AP_ERR_PLUGIN       /* a user's plug-in crashed, hung or gave a wrong answer */
 } ap_status;
 
 typedef struct {

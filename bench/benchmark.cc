@@ -175,6 +175,11 @@ int ap_bench_main(int argc, char **argv) {
   benchmark::AddCustomContext("autoprune_version", ap_build_version());
   benchmark::AddCustomContext("autoprune_commit", ap_build_commit());
   benchmark::AddCustomContext("autoprune_compiler", ap_build_compiler());
+  json_t *provenance = ap_provenance(argc, argv); /* the processor, as other results name it */
+  if (const char *cpu = json_string_value(json_object_get(provenance, "cpu"))) {
+    benchmark::AddCustomContext("autoprune_cpu", cpu);
+  }
+  json_decref(provenance);
   const size_t n = benchmark::RunSpecifiedBenchmarks();
   close_current();
   benchmark::Shutdown();

@@ -37,8 +37,8 @@ ap_status ap_cell_tools_open(const ap_cell *cell, ap_cell_tools *tools, ap_error
   ap_status st = AP_OK;
   if (tools->ev && strcmp(tools->pruner, cell->method->pruner) == 0) return AP_OK;
   ap_cell_tools_close(tools);
-  st = ap_pruner_parse(cell->method->pruner, &options.pruner, err);
-  if (!st) st = ap_workbench_levels(cell->bench, &options, true, &tools->db, err);
+  options.pruner = *cell->pruner;
+  st = ap_workbench_levels(cell->bench, &options, true, &tools->db, err);
   if (!st) {
     st = ap_workbench_evaluator(cell->bench, tools->db, AP_SPLIT_SEARCH, 0, cell->quiet, &tools->ev,
                                 err);
@@ -79,8 +79,10 @@ static ap_status configuration(const ap_cell *cell, json_t **out, ap_error *err)
       recipe.warmup_epochs, "momentum", recipe.momentum, "weight_decay", recipe.weight_decay,
       "label_smoothing", recipe.label_smoothing, "crop", (json_int_t)recipe.crop, "flip",
       (int)recipe.flip);
-  if (*out && searches(cell->method) &&
-      json_object_set_new(*out, "search_limit", json_real(cell->search_limit))) {
+  if (*out && ((searches(cell->method) &&
+                json_object_set_new(*out, "search_limit", json_real(cell->search_limit))) ||
+               (cell->pruner->plugin.kind != AP_PLUGIN_NONE &&
+                json_object_set_new(*out, "plugin", ap_plugin_to_json(&cell->pruner->plugin))))) {
     json_decref(*out);
     *out = NULL;
   }
@@ -106,19 +108,16 @@ static ap_status keep_network(const ap_cell *cell, const ap_network *deployed, c
 /* What the deployed network is on the hardware and on the splits. */
 static ap_status describe(const ap_cell *cell, const ap_network *deployed, json_t *result,
                           ap_error *err) {
-  ap_pruner pruner;
   ap_network_price *price = NULL;
   ap_score selection, test;
   json_t *numbers = NULL, *laws = NULL;
   double seconds = ap_seconds();
-  ap_status st = ap_pruner_parse(cell->method->pruner, &pruner, err);
-  if (!st) {
-    st = ap_network_price_create(deployed, ap_workbench_tech(cell->bench), pruner.granularity, true,
-                                 &price, err);
-  }
+  ap_status st = ap_network_price_create(deployed, ap_workbench_tech(cell->bench),
+                                         cell->pruner->granularity, true, &price, err);
   seconds = ap_seconds() - seconds;
   if (!st) {
-    st = ap_law_prices(deployed, ap_workbench_tech(cell->bench), pruner.granularity, &laws, err);
+    st = ap_law_prices(deployed, ap_workbench_tech(cell->bench), cell->pruner->granularity, &laws,
+                       err);
   }
   if (!st) st = ap_workbench_score(cell->bench, deployed, AP_SPLIT_SELECTION, &selection, err);
   if (!st) st = ap_workbench_score(cell->bench, deployed, AP_SPLIT_TEST, &test, err);
@@ -258,7 +257,7 @@ ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools, const json_t *p
   if (!st) st = ap_config_hash(config, hash, err);
   if (st) goto done;
   stem = ap_sprintf("%s-%s-%.12s", cell->network->network, cell->method->name, hash);
-  for (char *c = stem; c && *c; c++) *c = *c == '/' || *c == ':' ? '_' : *c;
+  for (char *c = stem; c && *c; c++) *c = strchr("/:@ '\"\t*?\\", *c) ? '_' : *c;
   if (stem) path = ap_sprintf("%s/%s.json", cell->folder, stem);
   if (stem) state_path = ap_sprintf("%s/%s.state", cell->folder, stem);
   if (stem) network_path = ap_sprintf("%s/%s.apm", cell->folder, stem);
@@ -275,7 +274,9 @@ ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools, const json_t *p
   if (st) {
     json_decref(*result);
     *result = NULL;
-    st = ap_fail_context(err, st, "%s, %s", cell->network->network, cell->method->name);
+    if (st != AP_ERR_PLUGIN) { /* which names itself */
+      st = ap_fail_context(err, st, "%s, %s", cell->network->network, cell->method->name);
+    }
   }
 done:
   json_decref(config);

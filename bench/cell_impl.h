@@ -17,6 +17,7 @@ typedef struct {
   const ap_suite *suite;
   const ap_suite_network *network;
   const ap_suite_method *method;
+  const ap_pruner *pruner; /* the method's */
   ap_workbench *bench;
   double max_loss;
   double
@@ -30,7 +31,7 @@ typedef struct {
 
 /* The level database and evaluator of a pruner: shared by the methods that use the same one. */
 typedef struct {
-  char pruner[64];
+  char pruner[AP_PRUNER_NAME];
   ap_level_db *db;
   ap_evaluator *ev; /* on the search split */
 } ap_cell_tools;

@@ -17,16 +17,25 @@ ap_compare_options ap_compare_defaults(void) {
                               .max_loss = 0.01,
                               .seed = 1,
                               .backend = "cpu",
+                              .plugin_time_limit = AP_PLUGIN_TIME_LIMIT,
                               .draw = true};
 }
+
+/* A pruner that was asked for beside the suite's. */
+typedef struct {
+  ap_pruner pruner;
+  char name[AP_PRUNER_NAME]; /* of its row */
+  char failed[512];          /* why it can make no row at all; else empty */
+} extra_pruner;
 
 /* What all cells of one run share. */
 typedef struct {
   const ap_compare_options *options;
   const ap_suite *suite;
   const json_t *provenance;
-  char *folder;  /* of the cells */
-  json_t *cells; /* results so far */
+  extra_pruner *extras; /* options->n_pruners of them */
+  char *folder;         /* of the cells */
+  json_t *cells;        /* results so far */
 } run;
 
 /* How much one-shot accuracy a searcher may give away: what the uniform method of the same pruner
@@ -46,12 +55,24 @@ static double search_limit(const run *r, const ap_suite_network *network,
   return limit;
 }
 
+/* A row that says why there are no numbers. */
+static json_t *failed_cell(const run *r, const ap_suite_network *network,
+                           const ap_suite_method *method, const char *reason) {
+  return json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:s, s:f, s:I}}", "network", network->network,
+                   "data", network->data, "method", method->name, "failed", reason, "config",
+                   "pruner", method->pruner, "searcher",
+                   method->searcher ? method->searcher : "none", "max_loss", r->options->max_loss,
+                   "seed", (json_int_t)r->options->seed);
+}
+
 static ap_status one_cell(run *r, const ap_suite_network *network, const ap_suite_method *method,
-                          ap_workbench *bench, ap_cell_tools *tools, ap_error *err) {
+                          const ap_pruner *pruner, const char *failed, ap_workbench *bench,
+                          ap_cell_tools *tools, ap_error *err) {
   const ap_array_spec *array = ap_tech_array(ap_workbench_tech(bench));
   ap_cell cell = {.suite = r->suite,
                   .network = network,
                   .method = method,
+                  .pruner = pruner,
                   .bench = bench,
                   .max_loss = r->options->max_loss,
                   .search_limit = search_limit(r, network, method),
@@ -61,7 +82,14 @@ static ap_status one_cell(run *r, const ap_suite_network *network, const ap_suit
                   .quiet = r->options->quiet};
   json_t *result = NULL;
   char crossbar[48], ou[48];
-  ap_status st = ap_cell_get(&cell, tools, r->provenance, &result, err);
+  ap_error why = {0};
+  ap_status st = AP_ERR_PLUGIN;
+  if (!failed[0]) st = ap_cell_get(&cell, tools, r->provenance, &result, &why);
+  if (st == AP_ERR_PLUGIN) { /* the others go on without it */
+    result = failed_cell(r, network, method, failed[0] ? failed : why.text);
+    st = result ? AP_OK : ap_fail(&why, AP_ERR_MEMORY, "results");
+  }
+  if (st && err) *err = why;
   if (st) return st;
   (void)snprintf(crossbar, sizeof crossbar, "%zux%zu", array->rows, array->cols);
   (void)snprintf(ou, sizeof ou, "%zux%zu", array->ou_rows, array->ou_cols);
@@ -99,11 +127,14 @@ static ap_status one_network(run *r, const ap_suite_network *entry, ap_error *er
   if (!st) st = open_hardware(network, &tech, err);
   if (!st) st = ap_workbench_open(net, data, tech, o->backend, o->n_threads, &bench, err);
   for (size_t i = 0; i < r->suite->n_methods && !st; i++) {
-    st = one_cell(r, network, &r->suite->methods[i], bench, &tools, err);
+    ap_pruner pruner;
+    st = ap_pruner_parse(r->suite->methods[i].pruner, &pruner, err);
+    if (!st) st = one_cell(r, network, &r->suite->methods[i], &pruner, "", bench, &tools, err);
   }
   for (size_t i = 0; i < o->n_pruners && !st; i++) {
-    ap_suite_method extra = {o->pruners[i], o->pruners[i], "uniform"};
-    st = one_cell(r, network, &extra, bench, &tools, err);
+    const extra_pruner *e = &r->extras[i];
+    ap_suite_method extra = {e->name, e->pruner.name, "uniform"};
+    st = one_cell(r, network, &extra, &e->pruner, e->failed, bench, &tools, err);
   }
   ap_cell_tools_close(&tools);
   ap_workbench_close(bench);
@@ -113,17 +144,58 @@ static ap_status one_network(run *r, const ap_suite_network *entry, ap_error *er
   return st;
 }
 
+static bool name_taken(const run *r, size_t n_extras, const char *name) {
+  for (size_t i = 0; i < r->suite->n_methods; i++) {
+    if (strcmp(r->suite->methods[i].name, name) == 0) return true;
+  }
+  for (size_t i = 0; i < n_extras; i++) {
+    if (strcmp(r->extras[i].name, name) == 0) return true;
+  }
+  return false;
+}
+
+/* A row is named by the pruner's label, with some of a plug-in's hash where that is taken. A plug-in that crashes when
+ * it is loaded has failed; one that is none is refused. */
+static ap_status open_extra(run *r, size_t index, ap_error *err) {
+  const char *text = r->options->pruners[index];
+  extra_pruner *e = &r->extras[index];
+  ap_error why = {0};
+  ap_status st = ap_pruner_parse(text, &e->pruner, &why);
+  const char *label = ap_pruner_label(&e->pruner);
+  if (st == AP_ERR_PLUGIN) {
+    (void)snprintf(e->failed, sizeof e->failed, "%s", why.text);
+  } else if (st) {
+    if (err) *err = why;
+    return st;
+  }
+  (void)snprintf(e->name, sizeof e->name, "%s", label);
+  if (e->pruner.plugin.kind != AP_PLUGIN_NONE && name_taken(r, index, e->name)) {
+    (void)snprintf(e->name, sizeof e->name, "%s-%.8s", label, e->pruner.plugin.sha256);
+    if (name_taken(r, index, e->name)) {
+      return ap_fail(err, AP_ERR_ARG, "pruner '%.200s' is given twice", text);
+    }
+  }
+  for (char *c = e->name; *c; c++) { /* the figures take names for words */
+    if (*c == ' ' || *c == '\t' || *c == '"' || *c == '\'') *c = '_';
+  }
+  e->pruner.plugin.time_limit = r->options->plugin_time_limit;
+  e->pruner.plugin.seed = r->options->seed;
+  return AP_OK;
+}
+
 /* Bad names are better refused now than after an hour. */
-static ap_status check(const ap_compare_options *o, const ap_suite **suite, ap_error *err) {
-  ap_status st = ap_suite_find(o->suite, suite, err);
+static ap_status check(run *r, ap_error *err) {
+  const ap_compare_options *o = r->options;
+  ap_status st = ap_suite_find(o->suite, &r->suite, err);
   if (!st && !(o->max_loss >= 0 && o->max_loss < 1)) {
     st = ap_fail(err, AP_ERR_ARG, "accuracy-loss limit %g: a fraction in 0..1 is expected",
                  o->max_loss);
   }
-  for (size_t i = 0; i < o->n_pruners && !st; i++) {
-    ap_pruner pruner;
-    st = ap_pruner_parse(o->pruners[i], &pruner, err);
+  if (!st) {
+    r->extras = ap_calloc(o->n_pruners, sizeof *r->extras);
+    if (!r->extras) st = ap_fail(err, AP_ERR_MEMORY, "pruners");
   }
+  for (size_t i = 0; i < o->n_pruners && !st; i++) st = open_extra(r, i, err);
   if (!st && o->draw && o->plots && !ap_dir_exists(o->plots)) {
     st =
         ap_fail(err, AP_ERR_IO, "%s: no such folder; gnuplot scripts are expected there", o->plots);
@@ -135,9 +207,12 @@ ap_status ap_compare_run(const ap_compare_options *options, const json_t *proven
                          json_t **table, ap_error *err) {
   run r = {.options = options, .provenance = provenance};
   json_t *rows = NULL;
-  ap_status st = check(options, &r.suite, err);
+  ap_status st = check(&r, err);
   if (table) *table = NULL;
-  if (st) return st;
+  if (st) {
+    ap_free(r.extras);
+    return st;
+  }
   r.folder = ap_path_join(options->out, "cells");
   r.cells = json_array();
   if (!r.folder || !r.cells) st = ap_fail(err, AP_ERR_MEMORY, "comparison");
@@ -154,6 +229,7 @@ ap_status ap_compare_run(const ap_compare_options *options, const json_t *proven
   }
   json_decref(rows);
   json_decref(r.cells);
+  ap_free(r.extras);
   ap_free(r.folder);
   return st;
 }

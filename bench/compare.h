@@ -28,13 +28,17 @@ typedef struct {
   const char *plots;          /* folder of the gnuplot scripts; NULL: found beside the program */
   const char *const *pruners; /* extra pruners to compare (uniform), n_pruners of them */
   size_t n_pruners;
-  bool train; /* train the dense networks anew instead of using the shipped ones */
-  bool draw;  /* draw the figures */
+  double plugin_time_limit; /* seconds that a plug-in may take for a layer */
+  bool train;               /* train the dense networks anew instead of using the shipped ones */
+  bool draw;                /* draw the figures */
   bool quiet;
 } ap_compare_options;
 ap_compare_options ap_compare_defaults(void);
 
-/* Writes table.csv, table.md, episodes.csv, layers.csv and the figures (png and svg) into the folder
+/* A plug-in among the pruners that crashes, hangs or answers wrongly is a row without numbers, with
+ * the reason as "failed"; it is asked again in the next run. The others are finished.
+ *
+ * Writes table.csv, table.md, episodes.csv, layers.csv and the figures (png and svg) into the folder
  * options->out. *table (may be NULL): the rows as JSON, a new reference. */
 AP_NODISCARD ap_status ap_compare_run(const ap_compare_options *options, const json_t *provenance,
                                       json_t **table, ap_error *err);

@@ -151,7 +151,12 @@ static ap_status full_provenance(run *r, const ap_search_options *o, const json_
       job->levels.keep_min, "repair", (int)job->repair, "max_loss", job->max_loss, "budget",
       o->budget, "episodes", (json_int_t)o->episodes, "parallel", (json_int_t)o->parallel, "images",
       (json_int_t)job->images, "seed", (json_int_t)job->seed);
-  if (!config) return ap_fail(err, AP_ERR_MEMORY, "configuration");
+  if (!config ||
+      (job->levels.pruner.plugin.kind != AP_PLUGIN_NONE &&
+       json_object_set_new(config, "plugin", ap_plugin_to_json(&job->levels.pruner.plugin)))) {
+    json_decref(config);
+    return ap_fail(err, AP_ERR_MEMORY, "configuration");
+  }
   st = ap_config_hash(config, hash, err);
   r->provenance = json_deep_copy(provenance);
   if (!st && (!r->provenance || json_object_set(r->provenance, "configuration", config) ||

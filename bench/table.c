@@ -18,6 +18,7 @@ static int fill_row(json_t *row, const json_t *cell, const json_t *dense, const 
   double area = at(cell, "hardware.total.area_mm2"), energy = at(cell, "hardware.total.energy_uj");
   double selection = at(cell, "accuracy_selection"), reference = at(dense, "accuracy_selection");
   double loss = reference - selection;
+  bool failed = text(cell, "failed")[0] != '\0';
   bool feasible = loss <= at(config, "max_loss") + 1e-9;
   const char *searcher = text(config, "searcher");
   const struct {
@@ -58,8 +59,9 @@ static int fill_row(json_t *row, const json_t *cell, const json_t *dense, const 
             json_object_set_new(row, "crossbar", json_string(text(cell, "crossbar"))) ||
             json_object_set_new(row, "ou", json_string(text(cell, "ou")));
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && !bad; i++) {
-    bad = set_number(row, numbers[i].name, numbers[i].value);
+    bad = set_number(row, numbers[i].name, failed ? (double)NAN : numbers[i].value);
   }
+  if (!bad) bad = json_object_set_new(row, "failed", json_string(text(cell, "failed")));
   return bad;
 }
 
@@ -174,12 +176,25 @@ static ap_status write_csv(const char *dir, const char *name, writer *write, con
   return st;
 }
 
+#define N_MARKDOWN_NUMBERS 12 /* columns of a table between method and verdict */
+
 /* "1.23" or a dash. */
 static void cell_text(FILE *f, double value, int digits, const char *unit) {
   if (isfinite(value)) {
     (void)fprintf(f, " | %.*f%s", digits, value, unit);
   } else {
     (void)fputs(" | -", f);
+  }
+}
+
+/* Why there are rows without numbers. */
+static void markdown_failures(FILE *f, const json_t *rows, const char *network) {
+  const char *before = "\n";
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    const json_t *r = json_array_get(rows, i);
+    if (strcmp(text(r, "network"), network) != 0 || !text(r, "failed")[0]) continue;
+    (void)fprintf(f, "%s- %s failed: %s\n", before, text(r, "method"), text(r, "failed"));
+    before = "";
   }
 }
 
@@ -197,6 +212,11 @@ static void markdown_network(FILE *f, const json_t *rows, const json_t *first) {
     const json_t *r = json_array_get(rows, i);
     if (strcmp(text(r, "network"), network) != 0) continue;
     (void)fprintf(f, "| %s", text(r, "method"));
+    if (text(r, "failed")[0]) {
+      for (int k = 0; k < N_MARKDOWN_NUMBERS; k++) (void)fputs(" | -", f);
+      (void)fprintf(f, " | FAILED |\n");
+      continue;
+    }
     cell_text(f, 100 * at(r, "accuracy_test"), 2, " %");
     cell_text(f, 100 * at(r, "accuracy_selection"), 2, " %");
     cell_text(f, 100 * at(r, "accuracy_loss"), 2, "");
@@ -211,6 +231,7 @@ static void markdown_network(FILE *f, const json_t *rows, const json_t *first) {
     cell_text(f, at(r, "compression_vs_pim"), 2, "x");
     (void)fprintf(f, " | %s |\n", at(r, "feasible") > 0 ? "yes" : "no");
   }
+  markdown_failures(f, rows, network);
 }
 
 static ap_status write_markdown(const char *dir, const json_t *cells, const json_t *rows,
@@ -251,7 +272,7 @@ static json_t *whole_provenance(const json_t *cells, const json_t *provenance) {
         list, name,
         json_pack("{s:s, s:s}", "configuration_sha256", text(cell, "hash"), "commit",
                   text(json_object_get(cell, "provenance"), "commit")));
-    if (!bad) {
+    if (!bad && !text(cell, "failed")[0]) {
       bad = json_object_set_new(
           inputs, text(cell, "network"),
           json_pack("{s:s, s:s, s:s, s:I, s:f}", "model_sha256", text(config, "model_sha256"),

@@ -6,6 +6,7 @@
 #include "bench/compare.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/record.h"
 
 static const ap_command_info INFO = {
     .name = "compare",
@@ -17,10 +18,13 @@ static const ap_command_info INFO = {
         "Writes DIR/table.csv, table.md, episodes.csv, layers.csv and the figures (PNG and SVG). "
         "Finished cells are\nkept in DIR/cells and never computed twice, so an interrupted "
         "comparison goes on when the same\ncommand is run again. A method that found nothing "
-        "within the limit is marked as such in the table.",
+        "within the limit is marked as such in the table.\nA plug-in (--pruner ./mine.so, --pruner "
+        "exec:./mine.py) that crashes, hangs or answers wrongly is a\nrow that says why; the exit "
+        "status is then 1.",
     .examples =
         "  autoprune compare --suite quick --out out/quick\n"
         "  autoprune compare --suite quick --pruner column-vector:4 --out out/mine\n"
+        "  autoprune compare --suite quick --pruner ./mine.so --pruner exec:./mine.py --out out/p\n"
         "  autoprune compare --suite quick --max-loss 0.02 --no-plots --json --out out/2"};
 
 static ap_status print_file(const char *dir, const char *name, ap_error *err) {
@@ -46,8 +50,10 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
       {"max-loss", "L", "accuracy that may be lost, absolute (default 0.01)", AP_OPTION_NUMBER,
        &o.max_loss, 0, 1},
-      {"pruner", "NAME", "one more pruner to compare; may be repeated", AP_OPTION_LIST, &pruners, 0,
-       0},
+      {"pruner", "NAME", "one more pruner, or a plug-in, to compare; may be repeated",
+       AP_OPTION_LIST, &pruners, 0, 0},
+      AP_CLI_PLUGIN_TIMEOUT(&o.plugin_time_limit),
+      AP_CLI_RECORD(cli),
       {"train", NULL, "train the dense networks anew, do not use the shipped ones", AP_OPTION_FLAG,
        &o.train, 0, 0},
       {"no-plots", NULL, "draw no figures", AP_OPTION_FLAG, &no_plots, 0, 0},
@@ -59,6 +65,7 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
   st = ap_cli_require("out", o.out, err);
+  if (!st) st = ap_cli_record_ready(cli, err);
   if (st) return st;
   provenance = ap_provenance(cli->argc, cli->argv);
   if (!provenance) return ap_fail(err, AP_ERR_MEMORY, "provenance");
@@ -73,6 +80,11 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   if (st == AP_ERR_INTERRUPTED) {
     ap_error inner = *err;
     (void)ap_fail(err, st, "%s; run the same command again to go on", inner.text);
+  }
+  if (!st) st = ap_cli_record_table(cli, o.suite, o.max_loss, table, provenance, err);
+  for (size_t i = 0; i < json_array_size(table); i++) {
+    const char *failed = json_string_value(json_object_get(json_array_get(table, i), "failed"));
+    if (failed && failed[0]) cli->answer_no = true;
   }
   if (!st) {
     st =

@@ -3,6 +3,7 @@
 #include "base/provenance.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/record.h"
 
 static const ap_command_info INFO = {
     .name = "cost",
@@ -17,6 +18,7 @@ static const ap_command_info INFO = {
         "  autoprune cost --model m.apm --policy out/policy.json --hw ou --json\n"
         "  autoprune cost --model m.apm --set model.adc_law=sre\n"
         "  autoprune cost --model m.apm --replicate 4\n"
+        "  autoprune cost --model m.apm --keep 0.3 --pruner exec:./mine.py\n"
         "  autoprune cost --hw isaac --chip"};
 
 static void print_components(const ap_cost *cost) {
@@ -107,25 +109,32 @@ static ap_status run_chip(const ap_cli *cli, const ap_subject *subject, ap_error
 }
 
 ap_status ap_cmd_cost(ap_cli *cli, int argc, char **argv, ap_error *err) {
-  ap_subject subject = {.positions = 1};
+  ap_subject subject = AP_SUBJECT_DEFAULTS;
   bool chip = false, help = false;
   ap_option options[] = {
       AP_SUBJECT_OPTIONS(&subject),
       {"replicate", "R", "copies of every layer that share its positions (default 1)",
        AP_OPTION_SIZE, &subject.copies, 1, 1e6},
+      AP_CLI_RECORD(cli),
       {"chip", NULL, "the chip's table of components", AP_OPTION_FLAG, &chip, 0, 0},
       {.name = NULL}};
   ap_priced priced;
+  json_t *document;
   ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
   if (chip) return run_chip(cli, &subject, err);
-  st = ap_cli_price(&subject, &priced, err);
+  st = ap_cli_record_ready(cli, err);
+  if (!st) st = ap_cli_price(&subject, cli->seed, &priced, err);
   if (st) return st;
-  if (cli->json) {
-    st = ap_cli_print_json(ap_cli_priced_json(cli, &subject, &priced, true), err);
-  } else {
+  document = ap_cli_priced_json(cli, &subject, &priced, true);
+  if (!document) st = ap_fail(err, AP_ERR_MEMORY, "result document");
+  if (!st) st = ap_cli_record_priced(cli, &subject, document, err);
+  if (!st && cli->json) {
+    st = ap_cli_print_json(json_incref(document), err);
+  } else if (!st) {
     print_table(&priced);
   }
+  json_decref(document);
   ap_cli_priced_release(&priced);
   return st;
 }

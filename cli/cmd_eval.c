@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/eval_datapath.h"
+#include "cli/record.h"
 #include "kernels/backend.h"
 #include "nn/infer.h"
 #include "nn/model_file.h"
@@ -132,12 +133,28 @@ static json_t *score_json(const ap_cli *cli, const eval_options *o, const ap_net
   return NULL;
 }
 
+static ap_status record(const ap_cli *cli, const eval_options *o, const json_t *document,
+                        ap_error *err) {
+  static const ap_cli_metric metrics[] = {{"accuracy", "accuracy", "", false},
+                                          {"loss", "loss", "", false},
+                                          {"correct", "correct", "", false},
+                                          {"images", "images", "", false},
+                                          {"seconds", "seconds", "s", true}};
+  if (!cli->record) return AP_OK;
+  return ap_cli_record_document(
+      cli,
+      ap_sprintf("eval %s %s split=%s images=%zu backend=%s", ap_cli_file_name(o->model),
+                 ap_cli_file_name(o->data), o->split, o->images, cli->backend),
+      document, metrics, sizeof metrics / sizeof metrics[0], err);
+}
+
 static ap_status evaluate(const ap_cli *cli, const eval_options *o, const ap_network *net,
                           ap_error *err) {
   ap_backend *be = NULL;
   ap_dataset *data = NULL;
   ap_network *folded = NULL;
   float *logits = NULL;
+  json_t *document = NULL;
   ap_score score = {0};
   ap_split split = AP_SPLIT_SELECTION;
   size_t images;
@@ -169,16 +186,18 @@ static ap_status evaluate(const ap_cli *cli, const eval_options *o, const ap_net
     st = ap_npy_save(o->logits, AP_NPY_F32, dims, 2, logits, cli->force, err);
     if (st) goto done;
   }
-  if (cli->json) {
-    st = ap_cli_print_json(
-        score_json(cli, o, net, data, split, &score, ap_backend_describe(be), ap_seconds() - start),
-        err);
-  } else {
+  document =
+      score_json(cli, o, net, data, split, &score, ap_backend_describe(be), ap_seconds() - start);
+  st = document ? record(cli, o, document, err) : ap_fail(err, AP_ERR_MEMORY, "result document");
+  if (!st && cli->json) {
+    st = ap_cli_print_json(json_incref(document), err);
+  } else if (!st) {
     (void)printf("%s on %s, %s split: accuracy %.2f %% (%zu of %zu images), loss %.4f\n", o->model,
                  ap_dataset_name(data), ap_split_name(split), 100 * score.accuracy, score.correct,
                  score.images, score.loss);
   }
 done:
+  json_decref(document);
   ap_free(logits);
   ap_network_destroy(folded);
   ap_dataset_destroy(data);
@@ -202,6 +221,7 @@ ap_status ap_cmd_eval(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"describe", NULL, "print the structure and how it was trained, evaluate nothing",
        AP_OPTION_FLAG, &o.describe, 0, 0},
       AP_DATAPATH_OPTIONS(&datapath),
+      AP_CLI_RECORD(cli),
       {.name = NULL}};
   ap_network *net = NULL;
   json_t *metadata = NULL;
@@ -214,6 +234,7 @@ ap_status ap_cmd_eval(ap_cli *cli, int argc, char **argv, ap_error *err) {
     st = ap_fail(err, AP_ERR_ARG, "%s exists (use --force to overwrite it)", o.logits);
   }
   if (!st) st = ap_datapath_options_check(&datapath, err);
+  if (!st) st = ap_cli_record_ready(cli, err);
   if (!st) st = ap_model_load(o.model, &net, &metadata, err);
   if (st) goto done;
   if (o.describe) {

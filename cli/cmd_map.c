@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/record.h"
 
 static const ap_command_info INFO = {
     .name = "map",
@@ -18,7 +19,8 @@ static const ap_command_info INFO = {
         "  autoprune map --model lenet5_fashion-mnist\n"
         "  autoprune map --model m.apm --policy out/policy.json --json\n"
         "  autoprune map --matrix w.npy --set array.ou_rows=16 --set array.ou_cols=16\n"
-        "  autoprune map --model m.apm --hw sre --pruner row-vector:8"};
+        "  autoprune map --model m.apm --hw sre --pruner row-vector:8\n"
+        "  autoprune map --model m.apm --keep 0.3 --pruner ./mine.so"};
 
 static void print_row(const char *name, const ap_map_summary *m, bool total) {
   char k[24] = "", n[24] = "";
@@ -58,19 +60,25 @@ static void print_table(const ap_priced *priced) {
 }
 
 ap_status ap_cmd_map(ap_cli *cli, int argc, char **argv, ap_error *err) {
-  ap_subject subject = {.positions = 1};
-  ap_option options[] = {AP_SUBJECT_OPTIONS(&subject), {.name = NULL}};
+  ap_subject subject = AP_SUBJECT_DEFAULTS;
+  ap_option options[] = {AP_SUBJECT_OPTIONS(&subject), AP_CLI_RECORD(cli), {.name = NULL}};
   ap_priced priced;
+  json_t *document;
   bool help = false;
   ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
-  st = ap_cli_price(&subject, &priced, err);
+  st = ap_cli_record_ready(cli, err);
+  if (!st) st = ap_cli_price(&subject, cli->seed, &priced, err);
   if (st) return st;
-  if (cli->json) {
-    st = ap_cli_print_json(ap_cli_priced_json(cli, &subject, &priced, false), err);
-  } else {
+  document = ap_cli_priced_json(cli, &subject, &priced, false);
+  if (!document) st = ap_fail(err, AP_ERR_MEMORY, "result document");
+  if (!st) st = ap_cli_record_priced(cli, &subject, document, err);
+  if (!st && cli->json) {
+    st = ap_cli_print_json(json_incref(document), err);
+  } else if (!st) {
     print_table(&priced);
   }
+  json_decref(document);
   ap_cli_priced_release(&priced);
   return st;
 }

@@ -1,11 +1,15 @@
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/alloc.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/provenance.h"
 #include "bench/search_job.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/record.h"
 #include "nn/dataset.h"
 #include "nn/model_file.h"
 
@@ -23,13 +27,63 @@ static const ap_command_info INFO = {
     .examples =
         "  autoprune search --model lenet5_fashion-mnist --data fashion-mnist --out out/s1\n"
         "  autoprune search --model m.apm --data cifar10 --searcher random --episodes 400 \\\n"
-        "      --max-loss 0.02 --hw ou --set array.ou_rows=16 --seed 7 --out out/s2"};
+        "      --max-loss 0.02 --hw ou --set array.ou_rows=16 --seed 7 --out out/s2\n"
+        "  autoprune search --model m.apm --data cifar10 --pruner ./mine.so --out out/s3"};
 
 typedef struct {
   const char *model, *data, *out, *hw, *pruner, *snap;
   ap_text_list overrides;
+  double plugin_timeout;
   bool no_repair;
 } search_options;
+
+/* A number made of the policy's kept vectors: equal policies, equal numbers. */
+static ap_status add_fingerprint(const char *out, json_t *summary, ap_error *err) {
+  char *path = ap_path_join(out, "policy.json"), hash[65] = "";
+  json_t *policy = NULL;
+  ap_status st = path ? ap_json_load(path, &policy, err) : ap_fail(err, AP_ERR_MEMORY, "policy");
+  if (!st) st = ap_config_hash(json_object_get(policy, "layers"), hash, err);
+  hash[12] = '\0'; /* 48 bits: a double holds them exactly */
+  if (!st && !ap_cli_set(summary, "policy_fingerprint",
+                         json_integer((json_int_t)strtoull(hash, NULL, 16)))) {
+    st = ap_fail(err, AP_ERR_MEMORY, "policy");
+  }
+  json_decref(policy);
+  ap_free(path);
+  return st;
+}
+
+static ap_status record(const ap_cli *cli, const search_options *o, const ap_search_job *job,
+                        json_t *summary, ap_error *err) {
+  static const ap_cli_metric metrics[] = {
+      {"best_on_search_split.reward", "reward", "", false},
+      {"best_on_search_split.accuracy", "accuracy", "", false},
+      {"best_on_search_split.accuracy_loss", "accuracy_loss", "", false},
+      {"best_on_search_split.compression", "compression", "", false},
+      {"best_on_search_split.crossbars", "crossbars", "", false},
+      {"dense_accuracy_search", "dense_accuracy", "", false},
+      {"feasible", "feasible", "", false},
+      {"episodes", "episodes", "", false},
+      {"policy_fingerprint", "policy_fingerprint", "", false}};
+  char *overrides;
+  ap_status st;
+  if (!cli->record) return AP_OK;
+  st = add_fingerprint(o->out, summary, err);
+  if (st) return st;
+  overrides = ap_cli_overrides_text(&o->overrides);
+  st = ap_cli_record_document(
+      cli,
+      overrides ? ap_sprintf("search %s %s searcher=%s reward=%s pruner=%s hw=%s%s max_loss=%g "
+                             "episodes=%zu budget=%g images=%zu seed=%llu",
+                             ap_cli_file_name(o->model), ap_cli_file_name(o->data), job->searcher,
+                             job->reward, o->pruner, o->hw ? ap_cli_file_name(o->hw) : "ou",
+                             overrides, job->max_loss, job->episodes, job->budget, job->images,
+                             (unsigned long long)job->seed)
+                : NULL,
+      summary, metrics, sizeof metrics / sizeof metrics[0], err);
+  ap_free(overrides);
+  return st;
+}
 
 static ap_status run_search(ap_cli *cli, const search_options *o, const ap_search_job *job,
                             ap_error *err) {
@@ -49,6 +103,7 @@ static ap_status run_search(ap_cli *cli, const search_options *o, const ap_searc
     ap_error inner = *err;
     (void)ap_fail(err, st, "%s; the same command with --resume goes on", inner.text);
   }
+  if (!st) st = record(cli, o, job, summary, err);
   if (!st) {
     cli->answer_no = !feasible;
     if (cli->json) {
@@ -69,7 +124,8 @@ static ap_status run_search(ap_cli *cli, const search_options *o, const ap_searc
 }
 
 ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
-  search_options o = {.pruner = "column-vector", .snap = "crossbar"};
+  search_options o = {
+      .pruner = "column-vector", .snap = "crossbar", .plugin_timeout = AP_PLUGIN_TIME_LIMIT};
   ap_search_job job = ap_search_job_defaults();
   ap_option options[] = {
       {"model", "FILE", "model file, or the name of a shipped one", AP_OPTION_TEXT, &o.model, 0, 0},
@@ -79,8 +135,9 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"searcher", "NAME", "ddpg (default), ddpg-paper, random, ...", AP_OPTION_TEXT, &job.searcher,
        0, 0},
       {"reward", "NAME", "constrained (default), amc, accuracy", AP_OPTION_TEXT, &job.reward, 0, 0},
-      {"pruner", "NAME", "what is removed (default column-vector)", AP_OPTION_TEXT, &o.pruner, 0,
-       0},
+      {"pruner", "NAME", "what is removed (default column-vector), or a plug-in", AP_OPTION_TEXT,
+       &o.pruner, 0, 0},
+      AP_CLI_PLUGIN_TIMEOUT(&o.plugin_timeout),
       {"snap", "NAME", "levels fit whole: crossbar (default), ou, none", AP_OPTION_TEXT, &o.snap, 0,
        0},
       {"levels", "N", "levels of a layer at most", AP_OPTION_SIZE, &job.levels.max_levels, 2, 4096},
@@ -102,6 +159,7 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
        &o.hw, 0, 0},
       {"set", "SECTION.KEY=V", "change one value of the hardware; may be repeated", AP_OPTION_LIST,
        &o.overrides, 0, 0},
+      AP_CLI_RECORD(cli),
       {"resume", NULL, "go on with an interrupted search", AP_OPTION_FLAG, &job.resume, 0, 0},
       {.name = NULL}};
   bool help = false;
@@ -110,9 +168,8 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
   st = ap_cli_require("model", o.model, err);
   if (!st) st = ap_cli_require("data", o.data, err);
   if (!st) st = ap_cli_require("out", o.out, err);
-  if (!st && ap_pruner_parse(o.pruner, &job.levels.pruner, err)) {
-    st = ap_fail_context(err, AP_ERR_ARG, "--pruner");
-  }
+  if (!st) st = ap_cli_record_ready(cli, err);
+  if (!st) st = ap_cli_pruner(o.pruner, o.plugin_timeout, cli->seed, &job.levels.pruner, err);
   if (!st && ap_snap_parse(o.snap, &job.levels.snap, err)) {
     st = ap_fail_context(err, AP_ERR_ARG, "--snap");
   }

@@ -24,6 +24,7 @@ const ap_command ap_commands[] = {
     {"compare", "pruning methods side by side: table and figures", ap_cmd_compare},
     {"study", "area, energy, index tables and accuracy over the hardware's settings", ap_cmd_study},
     {"plot", "draw the figures of a finished comparison again", ap_cmd_plot},
+    {"history", "results over commits: list, compare, check, explain, import", ap_cmd_history},
     {NULL, NULL, NULL},
 };
 
@@ -36,17 +37,18 @@ static void print_help(FILE *out) {
   for (const ap_command *c = ap_commands; c->name; c++) {
     (void)fprintf(out, "  %-10s %s\n", c->name, c->summary);
   }
-  (void)fprintf(out,
-                "\nautoprune COMMAND --help has the options and examples of a command.\n"
-                "autoprune --version prints version, commit and compiler.\n\n"
-                "Exit status: 0 done; 1 done, but the answer is \"no\" (limit not met, outputs "
-                "differ);\n2 bad usage or bad input, with one line that says what; 130 "
-                "interrupted.\n\n"
-                "Examples:\n"
-                "  autoprune data check fashion-mnist\n"
-                "  autoprune eval --model lenet5_fashion-mnist --data fashion-mnist\n"
-                "  autoprune map --model lenet5_fashion-mnist\n"
-                "  autoprune compare --suite quick --out out/quick\n");
+  (void)fprintf(
+      out,
+      "\nautoprune COMMAND --help has the options and examples of a command.\n"
+      "autoprune --version prints version, commit and compiler.\n\n"
+      "Exit status: 0 done; 1 done, but the answer is \"no\" (limit not met, outputs "
+      "differ,\nregression);\n2 bad usage or bad input, with one line that says what; 130 "
+      "interrupted.\n\n"
+      "Examples:\n"
+      "  autoprune data check fashion-mnist\n"
+      "  autoprune eval --model lenet5_fashion-mnist --data fashion-mnist\n"
+      "  autoprune map --model lenet5_fashion-mnist\n"
+      "  autoprune compare --suite quick --out out/quick\n");
 }
 
 static int fail(const char *command, const ap_error *err) {

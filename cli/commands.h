@@ -19,6 +19,7 @@ AP_NODISCARD ap_command_run ap_cmd_simulate;
 AP_NODISCARD ap_command_run ap_cmd_compare;
 AP_NODISCARD ap_command_run ap_cmd_study;
 AP_NODISCARD ap_command_run ap_cmd_plot;
+AP_NODISCARD ap_command_run ap_cmd_history;
 
 typedef struct {
   const char *name, *summary;

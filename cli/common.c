@@ -84,50 +84,62 @@ ap_status ap_cli_load_matrix(const char *path, ap_npy *out, ap_error *err) {
   return st;
 }
 
-static ap_status granularity_of(const ap_subject *subject, const ap_policy *policy, ap_priced *out,
-                                ap_granularity *granularity, ap_error *err) {
-  ap_pruner pruner;
-  ap_status st = ap_pruner_parse(subject->pruner ? subject->pruner : "column-vector", &pruner, err);
+ap_status ap_cli_pruner(const char *text, double time_limit, uint64_t seed, ap_pruner *out,
+                        ap_error *err) {
+  ap_status st = ap_pruner_parse(text, out, err);
   if (st) return ap_fail_context(err, st, "--pruner");
-  if (policy && !subject->pruner) pruner = policy->pruner;
-  *granularity = pruner.granularity;
-  ap_granularity_print(pruner.granularity, out->granularity);
+  out->plugin.time_limit = time_limit;
+  out->plugin.seed = seed;
   return AP_OK;
 }
 
-static ap_status price_model(const ap_subject *subject, ap_priced *out, ap_error *err) {
-  ap_status st = AP_OK;
+/* The pruner of --pruner, or the policy's. */
+static ap_status pruner_of(const ap_subject *subject, uint64_t seed, const ap_policy *policy,
+                           ap_priced *out, ap_pruner *pruner, ap_error *err) {
+  ap_status st = ap_cli_pruner(subject->pruner ? subject->pruner : "column-vector",
+                               subject->plugin_timeout, seed, pruner, err);
+  if (st) return st;
+  if (policy && !subject->pruner) *pruner = policy->pruner;
+  ap_granularity_print(pruner->granularity, out->granularity);
+  return AP_OK;
+}
+
+static ap_status load_folded(const ap_subject *subject, ap_priced *out, ap_error *err) {
   ap_network *net = NULL;
-  ap_policy *policy = NULL;
-  ap_granularity granularity;
-  if (subject->policy) {
-    st = ap_policy_load(subject->policy, &policy, err);
-    if (st) goto done;
-  }
-  st = granularity_of(subject, policy, out, &granularity, err);
-  if (st) goto done;
-  st = ap_model_load(subject->model, &net, NULL, err);
-  if (st) goto done;
-  st = ap_network_hash(net, out->model_hash, err);
-  if (st) goto done;
-  st = ap_network_fold(net, &out->net, err);
-  if (st) goto done;
-  if (policy) {
-    st = ap_policy_apply(policy, ap_tech_array(out->tech), out->net, err);
-    if (st) goto done;
-  }
-  st = ap_network_price_create(out->net, out->tech, granularity, !subject->quick, &out->price, err);
-done:
-  ap_policy_destroy(policy);
+  ap_status st = ap_model_load(subject->model, &net, NULL, err);
+  if (!st) st = ap_network_hash(net, out->model_hash, err);
+  if (!st) st = ap_network_fold(net, &out->net, err);
   ap_network_destroy(net);
   return st;
 }
 
-static ap_status price_matrix(const ap_subject *subject, ap_priced *out, ap_error *err) {
+static ap_status price_model(const ap_subject *subject, uint64_t seed, ap_priced *out,
+                             ap_error *err) {
+  ap_policy *policy = NULL;
+  ap_pruner pruner = {.name = ""};
+  ap_status st = AP_OK;
+  if (subject->policy) st = ap_policy_load(subject->policy, &policy, err);
+  if (!st) st = pruner_of(subject, seed, policy, out, &pruner, err);
+  if (!st) st = load_folded(subject, out, err);
+  if (!st && subject->keep > 0) {
+    out->plugin = pruner.plugin;
+    st = ap_policy_uniform(out->net, out->tech, &pruner, subject->keep, &policy, err);
+  }
+  if (!st && policy) st = ap_policy_apply(policy, ap_tech_array(out->tech), out->net, err);
+  if (!st) {
+    st = ap_network_price_create(out->net, out->tech, pruner.granularity, !subject->quick,
+                                 &out->price, err);
+  }
+  ap_policy_destroy(policy);
+  return st;
+}
+
+static ap_status price_matrix(const ap_subject *subject, uint64_t seed, ap_priced *out,
+                              ap_error *err) {
   ap_npy npy = {0};
   float *matrix = NULL;
-  ap_granularity granularity;
-  ap_status st = granularity_of(subject, NULL, out, &granularity, err);
+  ap_pruner pruner = {.name = ""};
+  ap_status st = pruner_of(subject, seed, NULL, out, &pruner, err);
   if (!st) st = ap_cli_load_matrix(subject->matrix, &npy, err);
   if (st) return st;
   matrix = ap_calloc(npy.count, sizeof *matrix);
@@ -137,7 +149,7 @@ static ap_status price_matrix(const ap_subject *subject, ap_priced *out, ap_erro
   }
   for (size_t i = 0; i < npy.count; i++) matrix[i] = (float)ap_npy_get(&npy, i);
   st = ap_matrix_price_create("matrix", matrix, npy.dims[0], npy.dims[1], subject->positions,
-                              out->tech, granularity, !subject->quick, &out->price, err);
+                              out->tech, pruner.granularity, !subject->quick, &out->price, err);
   if (st) (void)ap_fail_context(err, st, "%s", subject->matrix);
 done:
   ap_free(matrix);
@@ -145,7 +157,7 @@ done:
   return st;
 }
 
-ap_status ap_cli_price(const ap_subject *subject, ap_priced *out, ap_error *err) {
+ap_status ap_cli_price(const ap_subject *subject, uint64_t seed, ap_priced *out, ap_error *err) {
   ap_status st = AP_OK;
   memset(out, 0, sizeof *out);
   if (!subject->model == !subject->matrix) {
@@ -154,8 +166,14 @@ ap_status ap_cli_price(const ap_subject *subject, ap_priced *out, ap_error *err)
   if (subject->matrix && subject->policy) {
     return ap_fail(err, AP_ERR_ARG, "--policy goes with --model, not with --matrix");
   }
+  if (subject->keep > 0 && (subject->matrix || subject->policy)) {
+    return ap_fail(err, AP_ERR_ARG, "--keep goes with --model, without --policy");
+  }
   st = ap_cli_open_tech(subject->hw, &subject->overrides, &out->tech, err);
-  if (!st) st = subject->model ? price_model(subject, out, err) : price_matrix(subject, out, err);
+  if (!st) {
+    st = subject->model ? price_model(subject, seed, out, err)
+                        : price_matrix(subject, seed, out, err);
+  }
   if (!st && subject->copies > 1) {
     st = ap_network_price_replicate(out->price, out->tech, (uint32_t)subject->copies, err);
   }
@@ -196,14 +214,26 @@ json_t *ap_cli_provenance(const ap_cli *cli, json_t *configuration) {
 }
 
 /* What a map or a price depends on. */
-static json_t *priced_configuration(const ap_subject *subject, const ap_priced *priced,
-                                    const char *hardware_hash) {
-  return json_pack("{s:o, s:o, s:o, s:s, s:s, s:I, s:I}", "model_sha256",
-                   priced->model_hash[0] ? json_string(priced->model_hash) : json_null(),
-                   "matrix_sha256", ap_cli_file_hash(subject->matrix), "policy_sha256",
-                   ap_cli_file_hash(subject->policy), "hardware_sha256", hardware_hash,
-                   "granularity", priced->granularity, "positions", (json_int_t)subject->positions,
-                   "replication", (json_int_t)(subject->copies ? subject->copies : 1));
+static json_t *priced_configuration(const ap_cli *cli, const ap_subject *subject,
+                                    const ap_priced *priced, const char *hardware_hash) {
+  json_t *configuration =
+      json_pack("{s:o, s:o, s:o, s:s, s:s, s:I, s:I}", "model_sha256",
+                priced->model_hash[0] ? json_string(priced->model_hash) : json_null(),
+                "matrix_sha256", ap_cli_file_hash(subject->matrix), "policy_sha256",
+                ap_cli_file_hash(subject->policy), "hardware_sha256", hardware_hash, "granularity",
+                priced->granularity, "positions", (json_int_t)subject->positions, "replication",
+                (json_int_t)(subject->copies ? subject->copies : 1));
+  bool good = configuration != NULL;
+  if (good && subject->keep > 0) {
+    good = ap_cli_set(configuration, "keep", json_real(subject->keep));
+    if (good && priced->plugin.kind != AP_PLUGIN_NONE) {
+      good = ap_cli_set(configuration, "plugin", ap_plugin_to_json(&priced->plugin)) &&
+             ap_cli_set(configuration, "seed", json_integer((json_int_t)cli->seed));
+    }
+  }
+  if (good) return configuration;
+  json_decref(configuration);
+  return NULL;
 }
 
 static json_t *ratio(uint64_t dense, uint64_t kept) {
@@ -242,9 +272,10 @@ json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const a
          ap_cli_set(document, "policy",
                     subject->policy ? json_string(subject->policy) : json_null()) &&
          ap_cli_set(document, "granularity", json_string(priced->granularity)) &&
+         ap_cli_set(document, "keep", subject->keep > 0 ? json_real(subject->keep) : json_null()) &&
          ap_cli_set(document, "mapping_checked", json_boolean(!subject->quick)) &&
          ap_cli_set(document, "provenance",
-                    ap_cli_provenance(cli, priced_configuration(subject, priced, hash)));
+                    ap_cli_provenance(cli, priced_configuration(cli, subject, priced, hash)));
   json_decref(compression);
   json_decref(hardware);
   if (good) return document;

@@ -9,6 +9,7 @@
 #include "cli/options.h"
 #include "nn/network.h"
 #include "pruners/network_price.h"
+#include "pruners/pruner.h"
 #include "reram_model/tech.h"
 AP_EXTERN_C_BEGIN
 
@@ -30,14 +31,28 @@ AP_NODISCARD ap_status ap_cli_open_tech(const char *hw, const ap_text_list *over
  * name. End with ap_npy_release. */
 AP_NODISCARD ap_status ap_cli_load_matrix(const char *path, ap_npy *out, ap_error *err);
 
+/* The option that bounds a plug-in's time. */
+#define AP_CLI_PLUGIN_TIMEOUT(target)                                                \
+  {                                                                                  \
+    "plugin-timeout", "SECONDS", "that a plug-in may take for a layer (default 60)", \
+        AP_OPTION_NUMBER, (target), 0.001, 1e6                                       \
+  }
+/* --pruner with time limit and seed put in. Its error begins with "--pruner". */
+AP_NODISCARD ap_status ap_cli_pruner(const char *text, double time_limit, uint64_t seed,
+                                     ap_pruner *out, ap_error *err);
+
 /* What `map` and `cost` look at: --model [--policy] or --matrix [--positions], on --hw. */
 typedef struct {
   const char *model, *policy, *matrix, *hw, *pruner;
   ap_text_list overrides;
-  size_t positions; /* input positions of the matrix, default 1 */
-  size_t copies;    /* of every layer, for `cost`; 0 stands for 1 */
-  bool quick;       /* count only: do not build the mapping and multiply it out */
+  size_t positions;      /* input positions of the matrix, default 1 */
+  size_t copies;         /* of every layer, for `cost`; 0 stands for 1 */
+  double keep;           /* prune to this fraction of each layer's vectors first; 0: as it is */
+  double plugin_timeout; /* seconds that a plug-in may take for a layer */
+  bool quick;            /* count only: do not build the mapping and multiply it out */
 } ap_subject;
+#define AP_SUBJECT_DEFAULTS \
+  { .positions = 1, .plugin_timeout = AP_PLUGIN_TIME_LIMIT }
 #define AP_SUBJECT_OPTIONS(s)                                                                      \
   {                                                                                                \
       "model", "FILE", "model file, or the name of a shipped one", AP_OPTION_TEXT, &(s)->model,    \
@@ -72,6 +87,14 @@ typedef struct {
        &(s)->overrides,                                                                            \
        0,                                                                                          \
        0},                                                                                         \
+      {"keep",                                                                                     \
+       "F",                                                                                        \
+       "prune each layer to this fraction of its vectors first",                                   \
+       AP_OPTION_NUMBER,                                                                           \
+       &(s)->keep,                                                                                 \
+       1e-9,                                                                                       \
+       1},                                                                                         \
+      AP_CLI_PLUGIN_TIMEOUT(&(s)->plugin_timeout),                                                 \
       {"pruner",                                                                                   \
        "NAME",                                                                                     \
        "vectors that are dropped when zero (default: the policy's, or "                            \
@@ -90,6 +113,7 @@ typedef struct {
   ap_network *net; /* folded and pruned; NULL for a matrix: names in price lead into it */
   ap_network_price *price;
   char granularity[64];
+  ap_plugin plugin;    /* that pruned it (--keep), or kind NONE */
   char model_hash[65]; /* of the dense model as loaded; empty for a matrix */
 } ap_priced;
 
@@ -99,7 +123,9 @@ json_t *ap_cli_provenance(const ap_cli *cli, json_t *configuration);
 /* SHA-256 of a file's bytes as JSON text; null for NULL or a file that cannot be read. */
 json_t *ap_cli_file_hash(const char *path);
 
-AP_NODISCARD ap_status ap_cli_price(const ap_subject *subject, ap_priced *out, ap_error *err);
+/* seed: for a plug-in. */
+AP_NODISCARD ap_status ap_cli_price(const ap_subject *subject, uint64_t seed, ap_priced *out,
+                                    ap_error *err);
 void ap_cli_priced_release(ap_priced *priced);
 /* {"layers", "total", "compression", "subject", "granularity", "hardware", "provenance"}. NULL out
  * of memory. */

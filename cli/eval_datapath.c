@@ -11,6 +11,7 @@
 #include "base/provenance.h"
 #include "base/threads.h"
 #include "cli/common.h"
+#include "cli/record.h"
 #include "nn/infer.h"
 #include "pruners/datapath_network.h"
 #include "pruners/policy.h"
@@ -327,9 +328,38 @@ static void print_table(const ap_datapath_subject *s, const ap_datapath_options 
                e->seconds > 0 ? runs / e->seconds : 0.0, e->cpu_seconds / runs);
 }
 
+static ap_status record(const ap_cli *cli, const ap_datapath_subject *s,
+                        const ap_datapath_options *o, const evaluation *e, const json_t *document,
+                        ap_error *err) {
+  static const ap_cli_metric metrics[] = {{"accuracy", "accuracy", "", false},
+                                          {"loss", "loss", "", false},
+                                          {"float.accuracy", "float_accuracy", "", false},
+                                          {"quantised.accuracy", "quantised_accuracy", "", false},
+                                          {"equal_images", "equal_images", "", false},
+                                          {"seconds", "seconds", "s", true}};
+  char *overrides;
+  ap_status st;
+  if (!cli->record) return AP_OK;
+  overrides = ap_cli_overrides_text(&o->overrides);
+  st = ap_cli_record_document(
+      cli,
+      overrides
+          ? ap_sprintf("eval-datapath %s %s split=%s images=%zu hw=%s%s %s policy=%s sigma=%g "
+                       "stuck=%g,%g noise=%g samples=%zu seed=%llu",
+                       ap_cli_file_name(s->model), ap_cli_file_name(s->data), s->split, e->images,
+                       o->hw ? ap_cli_file_name(o->hw) : "ou", overrides, e->granularity_name,
+                       o->policy ? ap_cli_file_name(o->policy) : "none", o->sigma, o->stuck_low,
+                       o->stuck_high, o->read_noise, o->samples, (unsigned long long)cli->seed)
+          : NULL,
+      document, metrics, sizeof metrics / sizeof metrics[0], err);
+  ap_free(overrides);
+  return st;
+}
+
 ap_status ap_cli_eval_datapath(const ap_cli *cli, const ap_datapath_subject *subject,
                                const ap_datapath_options *o, ap_error *err) {
   evaluation e;
+  json_t *document = NULL;
   ap_status st = AP_OK;
   memset(&e, 0, sizeof e);
   st = prepare(subject, o, &e, err);
@@ -340,11 +370,17 @@ ap_status ap_cli_eval_datapath(const ap_cli *cli, const ap_datapath_subject *sub
                                 e.quantised_logits, err);
   }
   if (!st) st = run_devices(cli, subject, o, &e, err);
+  if (!st && (cli->json || cli->record)) {
+    document = document_of(cli, subject, o, &e);
+    st = document ? record(cli, subject, o, &e, document, err)
+                  : ap_fail(err, AP_ERR_MEMORY, "result document");
+  }
   if (!st && cli->json) {
-    st = ap_cli_print_json(document_of(cli, subject, o, &e), err);
+    st = ap_cli_print_json(json_incref(document), err);
   } else if (!st) {
     print_table(subject, o, &e);
   }
+  json_decref(document);
   release(&e);
   return st;
 }

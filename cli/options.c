@@ -40,8 +40,12 @@ static void build_table(const ap_option *own, ap_cli *cli, option_table *table) 
 static void print_options(const ap_option *options, size_t n, FILE *out) {
   for (size_t i = 0; i < n; i++) {
     char left[64];
-    (void)snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].argument ? " " : "",
-                   options[i].argument ? options[i].argument : "");
+    bool maybe = options[i].kind == AP_OPTION_MAYBE;
+    (void)snprintf(left, sizeof left, "--%s%s%s%s", options[i].name,
+                   maybe                 ? "[="
+                   : options[i].argument ? " "
+                                         : "",
+                   options[i].argument ? options[i].argument : "", maybe ? "]" : "");
     (void)fprintf(out, "  %-*s %s\n", HELP_COLUMN, left, options[i].help);
   }
 }
@@ -136,6 +140,9 @@ static ap_status store(const ap_option *o, const char *text, ap_error *err) {
       if (!text[0]) return ap_fail(err, AP_ERR_ARG, "--%s: the value is empty", o->name);
       *(const char **)o->target = text;
       break;
+    case AP_OPTION_MAYBE:
+      *(const char **)o->target = text ? text : "";
+      break;
     case AP_OPTION_SIZE:
       st = parse_whole(o, text, &whole, err);
       if (st) return st;
@@ -212,7 +219,9 @@ ap_status ap_cli_parse(const ap_command_info *info, const ap_option *options, in
   build_table(options, cli, &table);
   for (size_t i = 0; i < table.n; i++) {
     longs[i].name = table.all[i].name;
-    longs[i].has_arg = table.all[i].kind == AP_OPTION_FLAG ? no_argument : required_argument;
+    longs[i].has_arg = table.all[i].kind == AP_OPTION_FLAG    ? no_argument
+                       : table.all[i].kind == AP_OPTION_MAYBE ? optional_argument
+                                                              : required_argument;
     longs[i].val = 1;
   }
   longs[table.n] = (struct option){"help", no_argument, NULL, 'h'};

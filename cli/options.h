@@ -15,6 +15,7 @@ AP_EXTERN_C_BEGIN
 typedef enum {
   AP_OPTION_FLAG,   /* target: bool, set to true */
   AP_OPTION_TEXT,   /* const char *, not empty */
+  AP_OPTION_MAYBE,  /* const char *; --name alone gives "", --name=TEXT the text */
   AP_OPTION_SIZE,   /* size_t within lo..hi */
   AP_OPTION_NUMBER, /* double within lo..hi, finite */
   AP_OPTION_SEED,   /* uint64_t */
@@ -44,7 +45,8 @@ typedef struct {
   size_t threads;      /* --threads, default 0: all processors */
   const char *backend; /* --backend, default "cpu" */
   bool json, quiet, force;
-  bool answer_no; /* set by a command that is done, but whose answer is "no": exit status 1 */
+  const char *record; /* --record of the commands that have it; "": the default file; NULL: no */
+  bool answer_no;     /* set by a command that is done, but whose answer is "no": exit status 1 */
   const char *positional[4];
   size_t n_positional;
 } ap_cli;

@@ -1,34 +1,15 @@
 #include "pruners/level_db.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/progress.h"
+#include "base/provenance.h"
+#include "pruners/level_db_impl.h"
 #include "pruners/quantised_layer.h"
 #include "pruners/repair.h"
-
-typedef struct {
-  ap_layer_info info; /* of the database's own network */
-  ap_partition partition;
-  float *dense, *bias; /* K x N, N */
-  uint32_t *order;     /* vectors, most important first */
-  size_t n_levels;
-  ap_keep_level *levels;
-} layer_db;
-
-struct ap_level_db {
-  ap_network *net;
-  const ap_tech *tech;
-  ap_pool *pool;
-  const ap_moments *moments;
-  ap_level_db_options options;
-  size_t n_layers;
-  layer_db *layers;
-  char hash[AP_SHA256_TEXT];
-};
 
 static const char *const snap_names[] = {"crossbar", "ou", "none"};
 
@@ -53,146 +34,20 @@ ap_level_db_options ap_level_db_defaults(void) {
       .keep_min = 0.02};
 }
 
-/* Numbers of one kept set. A grouped convolution is kept whole, one matrix a group: the same numbers each
- * time, on shared crossbars. */
-static ap_status count_kept(const ap_level_db *db, const layer_db *l, const uint8_t *kept,
-                            ap_map_summary *map, ap_events *events, ap_needs *needs,
-                            ap_error *err) {
-  const ap_array_spec *array = ap_tech_array(db->tech);
-  ap_granularity granularity = l->partition.granularity;
-  size_t groups = l->info.groups, width = l->info.n / groups;
-  ap_status st = ap_map_count(array, granularity, kept, NULL, l->info.k, width, l->info.positions,
-                              map, events, needs, err);
-  ap_map_summary one;
-  ap_events same;
-  ap_needs own;
-  if (st || groups == 1) return st;
-  one = *map;
-  same = *events;
-  own = *needs;
-  for (size_t g = 1; g < groups; g++) {
-    ap_map_summary_add(map, &one);
-    ap_events_add(events, &same);
-    ap_needs_add(needs, &own);
-  }
-  return ap_map_join_groups(array, granularity, groups, l->info.k, width, map, events, needs, err);
-}
-
-static ap_status fill_level(const ap_level_db *db, const layer_db *l, size_t m, uint8_t *kept,
-                            ap_keep_level *out, ap_error *err) {
-  ap_events events;
-  ap_needs needs;
+static ap_status add_plugin(const ap_plugin *plugin, ap_hash *hash, ap_error *err) {
+  char text[AP_SHA256_TEXT], seed[24];
+  json_t *plugin_json;
   ap_status st;
-  ap_pruner_keep_first(l->order, l->partition.count, m, kept);
-  st = count_kept(db, l, kept, &out->map, &events, &needs, err);
-  if (!st) st = ap_cost_layer(db->tech, &events, &needs, &out->cost, err);
+  if (plugin->kind == AP_PLUGIN_NONE) return AP_OK;
+  plugin_json = ap_plugin_to_json(plugin);
+  st =
+      plugin_json ? ap_config_hash(plugin_json, text, err) : ap_fail(err, AP_ERR_MEMORY, "plug-in");
+  json_decref(plugin_json);
   if (st) return st;
-  out->n_kept = m;
-  out->keep = (double)m / (double)l->partition.count;
+  ap_hash_add(hash, text, strlen(text));
+  (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)plugin->seed);
+  ap_hash_add(hash, seed, strlen(seed));
   return AP_OK;
-}
-
-/* What a level must differ in from the next one. */
-static uint64_t unit_cost(const ap_level_db *db, const ap_map_summary *map) {
-  return db->options.snap == AP_SNAP_CROSSBAR ? map->crossbars : map->ous;
-}
-
-static ap_status cost_of(const ap_level_db *db, const layer_db *l, size_t m, uint8_t *kept,
-                         uint64_t *cost, ap_error *err) {
-  ap_map_summary map;
-  ap_events events;
-  ap_needs needs;
-  ap_status st;
-  ap_pruner_keep_first(l->order, l->partition.count, m, kept);
-  st = count_kept(db, l, kept, &map, &events, &needs, err);
-  *cost = st ? 0 : unit_cost(db, &map);
-  return st;
-}
-
-/* The largest m in lo..hi whose cost is at most `limit` (that of lo is). Cost rises with m. */
-static ap_status largest_within(const ap_level_db *db, const layer_db *l, size_t lo, size_t hi,
-                                uint64_t limit, uint8_t *kept, size_t *out, ap_error *err) {
-  while (lo < hi) {
-    size_t mid = lo + (hi - lo + 1) / 2;
-    uint64_t cost;
-    ap_status st = cost_of(db, l, mid, kept, &cost, err);
-    if (st) return st;
-    if (cost <= limit) {
-      lo = mid;
-    } else {
-      hi = mid - 1;
-    }
-  }
-  *out = lo;
-  return AP_OK;
-}
-
-/* Kept counts of all levels, rising, at most `room`; the last is all vectors. */
-static ap_status choose_counts(const ap_level_db *db, const layer_db *l, uint8_t *kept, size_t room,
-                               size_t *counts, size_t *n, ap_error *err) {
-  size_t all = l->partition.count;
-  size_t least = (size_t)ceil(db->options.keep_min * (double)all - 1e-9);
-  uint64_t low, high, last = UINT64_MAX;
-  ap_status st;
-  *n = 0;
-  if (least < 1) least = 1;
-  if (least > all || l->info.groups > 1) least = all;
-  st = cost_of(db, l, least, kept, &low, err);
-  if (!st) st = cost_of(db, l, all, kept, &high, err);
-  for (size_t i = 0; i < room && !st; i++) {
-    size_t m = all;
-    uint64_t cost;
-    double share = (double)i / (double)(room - 1);
-    if (i + 1 < room && db->options.snap == AP_SNAP_NONE) {
-      m = least + (size_t)((double)(all - least) * share + 0.5);
-    } else if (i + 1 < room) {
-      uint64_t limit = low + (uint64_t)((double)(high - low) * share);
-      st = largest_within(db, l, least, all, limit, kept, &m, err);
-      if (st) break;
-    }
-    st = cost_of(db, l, m, kept, &cost, err);
-    if (st) break;
-    if (*n > 0 && cost == last) --*n; /* the same price: the larger set replaces the smaller */
-    counts[(*n)++] = m;
-    last = cost;
-  }
-  return st;
-}
-
-static ap_status build_layer(ap_level_db *db, size_t index, ap_error *err) {
-  layer_db *l = &db->layers[index];
-  ap_granularity granularity = db->options.pruner.granularity;
-  size_t room = db->options.max_levels, n = 0;
-  size_t *counts = ap_calloc(room, sizeof *counts);
-  uint8_t *kept = NULL;
-  const float *bias = db->net->nodes[l->info.node].bias;
-  ap_status st = AP_OK;
-  if (l->info.groups > 1) granularity = (ap_granularity){.kind = AP_GRANULARITY_DENSE};
-  st = ap_partition_init(granularity, ap_tech_array(db->tech), l->info.k,
-                         l->info.n / l->info.groups, &l->partition, err);
-  if (st) goto done;
-  l->dense = ap_calloc(l->info.k * l->info.n, sizeof *l->dense);
-  l->bias = ap_calloc(l->info.n, sizeof *l->bias);
-  l->order = ap_calloc(l->partition.count, sizeof *l->order);
-  l->levels = ap_calloc(room, sizeof *l->levels);
-  kept = ap_calloc(l->partition.count, 1);
-  if (!counts || !l->dense || !l->bias || !l->order || !l->levels || !kept) {
-    st = ap_fail(err, AP_ERR_MEMORY, "levels of %s", l->info.name);
-    goto done;
-  }
-  ap_layer_get_matrix(db->net, l->info.node, l->dense);
-  if (bias) memcpy(l->bias, bias, l->info.n * sizeof *bias);
-  if (l->info.groups == 1) st = ap_pruner_order(&l->partition, l->dense, l->order, err);
-  if (!st) st = choose_counts(db, l, kept, room, counts, &n, err);
-  for (size_t i = 0; i < n && !st; i++) {
-    st = fill_level(db, l, counts[i], kept, &l->levels[i], err);
-  }
-  l->n_levels = n;
-done:
-  if (st) st = ap_fail_context(err, st, "%s", l->info.name);
-  ap_free(counts);
-  ap_free(kept);
-  return st;
 }
 
 static ap_status hash_of(ap_level_db *db, ap_error *err) {
@@ -209,6 +64,9 @@ static ap_status hash_of(ap_level_db *db, ap_error *err) {
     (void)snprintf(line, sizeof line, "%s|%s|%zu|%.17g|%d", granularity, ap_snap_name(o->snap),
                    o->max_levels, o->keep_min, db->moments != NULL);
     ap_hash_add(hash, line, strlen(line));
+    st = add_plugin(&o->pruner.plugin, hash, err);
+  }
+  if (!st) {
     ap_hash_text(hash, db->hash);
   }
   ap_hash_destroy(hash);
@@ -250,7 +108,7 @@ ap_status ap_level_db_create(const ap_network *net, const ap_tech *tech, ap_pool
   (void)ap_network_layers(db->net, info, db->n_layers);
   for (size_t i = 0; i < db->n_layers && !st; i++) {
     db->layers[i].info = info[i];
-    st = build_layer(db, i, err);
+    st = ap_level_db_build_layer(db, i, err);
   }
   if (!st) st = hash_of(db, err);
   if (st) goto done;
@@ -268,6 +126,7 @@ void ap_level_db_destroy(ap_level_db *db) {
     ap_free(db->layers[i].dense);
     ap_free(db->layers[i].bias);
     ap_free(db->layers[i].order);
+    ap_free(db->layers[i].masks);
     ap_free(db->layers[i].levels);
   }
   ap_free(db->layers);
@@ -292,7 +151,7 @@ const ap_keep_level *ap_level_db_level(const ap_level_db *db, size_t layer, size
 }
 
 size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep) {
-  const layer_db *l = &db->layers[layer];
+  const ap_level_layer *l = &db->layers[layer];
   size_t i = 0;
   while (i + 1 < l->n_levels && l->levels[i].keep < keep - 1e-12) i++;
   return i;
@@ -301,7 +160,7 @@ size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep) {
 double ap_level_db_dense_crossbars(const ap_level_db *db) {
   double sum = 0;
   for (size_t i = 0; i < db->n_layers; i++) {
-    const layer_db *l = &db->layers[i];
+    const ap_level_layer *l = &db->layers[i];
     sum += (double)l->levels[l->n_levels - 1].map.crossbars_dense;
   }
   return sum;
@@ -309,7 +168,31 @@ double ap_level_db_dense_crossbars(const ap_level_db *db) {
 
 const char *ap_level_db_hash(const ap_level_db *db) { return db->hash; }
 
-static ap_status kept_weights(const layer_db *l, size_t level, uint8_t *weights, ap_error *err) {
+/* level: not the last one */
+static void kept_vectors(const ap_level_layer *l, size_t level, uint8_t *kept) {
+  size_t count = l->partition.count;
+  if (l->order) {
+    ap_pruner_keep_first(l->order, count, l->levels[level].n_kept, kept);
+  } else {
+    memcpy(kept, l->masks + level * count, count);
+  }
+}
+
+size_t ap_level_db_vectors(const ap_level_db *db, size_t layer) {
+  return db->layers[layer].partition.count;
+}
+
+void ap_level_db_kept(const ap_level_db *db, size_t layer, size_t level, uint8_t *kept) {
+  const ap_level_layer *l = &db->layers[layer];
+  if (level + 1 == l->n_levels) {
+    memset(kept, 1, l->partition.count);
+  } else {
+    kept_vectors(l, level, kept);
+  }
+}
+
+static ap_status kept_weights(const ap_level_layer *l, size_t level, uint8_t *weights,
+                              ap_error *err) {
   size_t count = l->partition.count, k = l->info.k, n = l->info.n;
   uint8_t *kept;
   float *ones;
@@ -324,7 +207,7 @@ static ap_status kept_weights(const layer_db *l, size_t level, uint8_t *weights,
     ap_free(ones);
     return ap_fail(err, AP_ERR_MEMORY, "mask of %s", l->info.name);
   }
-  ap_pruner_keep_first(l->order, count, l->levels[level].n_kept, kept);
+  kept_vectors(l, level, kept);
   for (size_t i = 0; i < k * n; i++) ones[i] = 1.0f;
   ap_partition_mask_f32(&l->partition, kept, ones);
   for (size_t i = 0; i < k * n; i++) weights[i] = ones[i] != 0.0f;
@@ -335,7 +218,7 @@ static ap_status kept_weights(const layer_db *l, size_t level, uint8_t *weights,
 
 ap_status ap_level_db_mask(const ap_level_db *db, size_t layer, size_t level, float *mask,
                            ap_error *err) {
-  const layer_db *l = &db->layers[layer];
+  const ap_level_layer *l = &db->layers[layer];
   size_t size = l->info.k * l->info.n;
   uint8_t *kept = ap_calloc(size, 1);
   ap_status st;
@@ -347,7 +230,7 @@ ap_status ap_level_db_mask(const ap_level_db *db, size_t layer, size_t level, fl
 }
 
 /* repair: NULL leaves the kept weights as they are. */
-static ap_status level_matrix(const ap_level_db *db, const layer_db *l, size_t level,
+static ap_status level_matrix(const ap_level_db *db, const ap_level_layer *l, size_t level,
                               const ap_repair *repair, uint8_t *kept, float *matrix, float *bias,
                               ap_error *err) {
   size_t k = l->info.k, n = l->info.n;
@@ -372,7 +255,7 @@ static ap_status level_matrix(const ap_level_db *db, const layer_db *l, size_t l
 
 static ap_status open_repair(const ap_level_db *db, size_t layer, ap_repair **out, ap_error *err) {
   ap_repair_options options = ap_repair_defaults();
-  const layer_db *l = &db->layers[layer];
+  const ap_level_layer *l = &db->layers[layer];
   *out = NULL;
   if (!db->moments || l->info.groups > 1 || l->n_levels < 2) return AP_OK;
   return ap_repair_create(ap_moments_matrix(db->moments, layer, 0), l->info.k, &options, out, err);
@@ -380,7 +263,7 @@ static ap_status open_repair(const ap_level_db *db, size_t layer, ap_repair **ou
 
 ap_status ap_level_db_matrix(const ap_level_db *db, size_t layer, size_t level, float *matrix,
                              float *bias, ap_error *err) {
-  const layer_db *l = &db->layers[layer];
+  const ap_level_layer *l = &db->layers[layer];
   ap_repair *repair = NULL;
   uint8_t *kept = ap_calloc(l->info.k * l->info.n, 1);
   ap_status st = kept ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "level of %s", l->info.name);
@@ -393,7 +276,7 @@ ap_status ap_level_db_matrix(const ap_level_db *db, size_t layer, size_t level, 
 
 static ap_status register_layer(const ap_level_db *db, size_t layer, ap_evaluator *ev,
                                 ap_progress *progress, size_t *done, ap_error *err) {
-  const layer_db *l = &db->layers[layer];
+  const ap_level_layer *l = &db->layers[layer];
   size_t size = l->info.k * l->info.n, number = 0;
   float *matrix = ap_calloc(size, sizeof *matrix), *bias = ap_calloc(l->info.n, sizeof *bias);
   uint8_t *kept = ap_calloc(size, 1);

@@ -1,8 +1,9 @@
 /* pruners/level_db.h - the level database: every layer pruned at each of its levels, once, with
  * what each level costs on the hardware. A policy is one level per layer.
  *
- * Levels are nested (a lower level's vectors are all in the higher ones). Level numbers rise with
- * the kept fraction; the last level keeps everything. */
+ * Levels are nested (a lower level's vectors are all in the higher ones), except where a plug-in
+ * gives masks of its own. Level numbers rise with the kept fraction and with what a level costs; the
+ * last level keeps everything. */
 #ifndef AP_PRUNERS_LEVEL_DB_H
 #define AP_PRUNERS_LEVEL_DB_H
 #include <stdbool.h>
@@ -65,6 +66,9 @@ double ap_level_db_dense_crossbars(const ap_level_db *db);
 /* SHA-256 over network, technology, pruner and options. */
 const char *ap_level_db_hash(const ap_level_db *db);
 
+/* Vectors of a layer, and which of them a level keeps (as many bytes of 0 or 1). */
+size_t ap_level_db_vectors(const ap_level_db *db, size_t layer);
+void ap_level_db_kept(const ap_level_db *db, size_t layer, size_t level, uint8_t *kept);
 /* The 0/1 mask of a level, K x N row-major like the layer's matrix. */
 AP_NODISCARD ap_status ap_level_db_mask(const ap_level_db *db, size_t layer, size_t level,
                                         float *mask, ap_error *err);

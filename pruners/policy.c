@@ -7,6 +7,8 @@
 
 #define SCHEMA "autoprune-policy-1"
 #define MAX_LAYERS 100000
+#define MAX_VECTORS ((size_t)1 << 40)
+#define UNIFORM_LEVELS 64 /* a layer: more than any plug-in's own list is likely to have */
 
 static ap_status new_policy(size_t n_layers, ap_policy **out, ap_error *err) {
   ap_policy *p = ap_calloc(1, sizeof *p);
@@ -23,7 +25,10 @@ static ap_status new_policy(size_t n_layers, ap_policy **out, ap_error *err) {
 
 void ap_policy_destroy(ap_policy *policy) {
   if (!policy) return;
-  for (size_t i = 0; policy->layers && i < policy->n_layers; i++) ap_free(policy->layers[i].name);
+  for (size_t i = 0; policy->layers && i < policy->n_layers; i++) {
+    ap_free(policy->layers[i].name);
+    ap_free(policy->layers[i].kept);
+  }
   ap_free(policy->layers);
   ap_free(policy);
 }
@@ -40,13 +45,68 @@ ap_status ap_policy_from_levels(const ap_level_db *db, const uint32_t *levels, a
     p->layers[i].name = ap_strdup(ap_level_db_layer(db, i)->name);
     p->layers[i].keep = level->keep;
     p->layers[i].n_kept = level->n_kept;
-    if (!p->layers[i].name) {
+    if (p->pruner.plugin.kind != AP_PLUGIN_NONE) {
+      p->layers[i].n_vectors = ap_level_db_vectors(db, i);
+      p->layers[i].kept = ap_calloc(p->layers[i].n_vectors, 1);
+      if (p->layers[i].kept) ap_level_db_kept(db, i, levels[i], p->layers[i].kept);
+    }
+    if (!p->layers[i].name || (p->layers[i].n_vectors && !p->layers[i].kept)) {
       ap_policy_destroy(p);
       return ap_fail(err, AP_ERR_MEMORY, "policy");
     }
   }
   *out = p;
   return AP_OK;
+}
+
+ap_status ap_policy_uniform(const ap_network *net, const ap_tech *tech, const ap_pruner *pruner,
+                            double keep, ap_policy **out, ap_error *err) {
+  ap_level_db_options options = {
+      .pruner = *pruner, .snap = AP_SNAP_NONE, .max_levels = UNIFORM_LEVELS, .keep_min = keep};
+  ap_level_db *db = NULL;
+  uint32_t *levels = NULL;
+  ap_status st = ap_level_db_create(net, tech, NULL, NULL, &options, &db, err);
+  *out = NULL;
+  if (!st) {
+    levels = ap_calloc(ap_level_db_layers(db), sizeof *levels);
+    if (!levels) st = ap_fail(err, AP_ERR_MEMORY, "policy");
+  }
+  for (size_t i = 0; !st && i < ap_level_db_layers(db); i++) {
+    levels[i] = (uint32_t)ap_level_db_find(db, i, keep);
+  }
+  if (!st) st = ap_policy_from_levels(db, levels, out, err);
+  ap_free(levels);
+  ap_level_db_destroy(db);
+  return st;
+}
+
+/* One bit a vector, as hexadecimal digits. NULL out of memory. */
+static json_t *kept_digits(const struct ap_policy_layer *layer) {
+  size_t n = (layer->n_vectors + 3) / 4;
+  char *text = ap_calloc(n + 1, 1);
+  json_t *value = NULL;
+  for (size_t i = 0; text && i < n; i++) {
+    unsigned digit = 0;
+    for (size_t b = 4 * i; b < 4 * i + 4; b++) {
+      digit = 2 * digit + (b < layer->n_vectors && layer->kept[b]);
+    }
+    text[i] = "0123456789abcdef"[digit];
+  }
+  if (text) value = json_string(text);
+  ap_free(text);
+  return value;
+}
+
+/* 1..: something is missing; 0: added. */
+static int add_kept(json_t *layers, const ap_policy *policy, json_t *root) {
+  int bad = json_object_set_new(root, "plugin", ap_plugin_to_json(&policy->pruner.plugin));
+  for (size_t i = 0; i < policy->n_layers && !bad; i++) {
+    json_t *layer = json_array_get(layers, i);
+    bad = json_object_set_new(layer, "vectors",
+                              json_integer((json_int_t)policy->layers[i].n_vectors)) ||
+          json_object_set_new(layer, "kept", kept_digits(&policy->layers[i]));
+  }
+  return bad;
 }
 
 ap_status ap_policy_save(const char *path, const ap_policy *policy, const json_t *extra, bool force,
@@ -65,6 +125,7 @@ ap_status ap_policy_save(const char *path, const ap_policy *policy, const json_t
                                                   (json_int_t)policy->layers[i].n_kept));
   }
   if (!bad) bad = json_object_set(root, "layers", layers);
+  if (!bad && policy->pruner.plugin.kind != AP_PLUGIN_NONE) bad = add_kept(layers, policy, root);
   if (!bad && extra) {
     const char *key;
     json_t *value, *source = json_deep_copy(extra);
@@ -78,12 +139,40 @@ ap_status ap_policy_save(const char *path, const ap_policy *policy, const json_t
   return st;
 }
 
+/* As many digits as vectors need, as many bits as vectors_kept says. */
+static ap_status read_kept(const json_t *item, const char *where, struct ap_policy_layer *out,
+                           ap_error *err) {
+  const char *text;
+  size_t kept = 0, n = 0;
+  ap_status st = ap_json_size(item, "vectors", 1, MAX_VECTORS, where, &n, err);
+  if (!st) st = ap_json_string(item, "kept", where, &text, err);
+  if (st) return st;
+  if (strlen(text) != (n + 3) / 4 || strspn(text, "0123456789abcdef") != strlen(text)) {
+    return ap_fail(err, AP_ERR_FORMAT,
+                   "%s: member \"kept\": %zu hexadecimal digits are expected for %zu vectors",
+                   where, (n + 3) / 4, n);
+  }
+  out->kept = ap_calloc(n, 1);
+  if (!out->kept) return ap_fail(err, AP_ERR_MEMORY, "policy");
+  out->n_vectors = n;
+  for (size_t i = 0; i < n; i++) {
+    int digit = text[i / 4] <= '9' ? text[i / 4] - '0' : text[i / 4] - 'a' + 10;
+    out->kept[i] = (digit >> (3 - i % 4)) & 1;
+    kept += out->kept[i];
+  }
+  if (kept == out->n_kept) return AP_OK;
+  return ap_fail(err, AP_ERR_FORMAT, "%s: member \"kept\" has %zu vectors, vectors_kept is %zu",
+                 where, kept, out->n_kept);
+}
+
 static ap_status read_layer(const json_t *item, const char *where, struct ap_policy_layer *out,
                             ap_error *err) {
   const char *name;
   ap_status st = ap_json_string(item, "name", where, &name, err);
   if (!st) st = ap_json_number(item, "keep", 0, 1, where, &out->keep, err);
   if (!st) st = ap_json_size(item, "vectors_kept", 0, SIZE_MAX / 2, where, &out->n_kept, err);
+  if (st) return st;
+  if (json_object_get(item, "kept")) st = read_kept(item, where, out, err);
   if (st) return st;
   out->name = ap_strdup(name);
   return out->name ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "policy");
@@ -110,6 +199,9 @@ ap_status ap_policy_load(const char *path, ap_policy **out, ap_error *err) {
     goto done;
   }
   st = new_policy(json_array_size(layers), &p, err);
+  if (!st && (ap_plugin_meant(text) || strchr(text, '@'))) {
+    st = ap_fail(err, AP_ERR_FORMAT, "%s: granularity '%.60s' is no granularity", path, text);
+  }
   if (!st) st = ap_pruner_parse(text, &p->pruner, err);
   for (size_t i = 0; i < json_array_size(layers) && !st; i++) {
     char *where = ap_sprintf("%s: layers[%zu]", path, i);
@@ -147,6 +239,10 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
     return ap_fail(err, AP_ERR_ARG, "policy keeps %zu vectors of %s, which has %zu on this array",
                    wish->n_kept, info->name, partition.count);
   }
+  if (wish->kept && wish->n_vectors != partition.count) {
+    return ap_fail(err, AP_ERR_ARG, "policy has %zu vectors for %s, which has %zu on this array",
+                   wish->n_vectors, info->name, partition.count);
+  }
   matrix = ap_calloc(size, sizeof *matrix);
   order = ap_calloc(partition.count, sizeof *order);
   kept = ap_calloc(partition.count, 1);
@@ -155,9 +251,13 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
     goto done;
   }
   ap_layer_get_matrix(net, info->node, matrix);
-  st = ap_pruner_order(&partition, matrix, order, err);
-  if (st) goto done;
-  ap_pruner_keep_first(order, partition.count, wish->n_kept, kept);
+  if (wish->kept) {
+    memcpy(kept, wish->kept, partition.count);
+  } else {
+    st = ap_pruner_order(&partition, matrix, order, err);
+    if (st) goto done;
+    ap_pruner_keep_first(order, partition.count, wish->n_kept, kept);
+  }
   if (wish->n_kept < partition.count) ap_partition_mask_f32(&partition, kept, matrix);
   ap_layer_set_matrix(net, info->node, matrix);
 done:

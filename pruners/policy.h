@@ -16,9 +16,11 @@ typedef struct {
   ap_pruner pruner;
   size_t n_layers;
   struct ap_policy_layer {
-    char *name;    /* of the node */
-    double keep;   /* vectors kept / vectors */
-    size_t n_kept; /* vectors kept: what counts */
+    char *name;       /* of the node */
+    double keep;      /* vectors kept / vectors */
+    size_t n_kept;    /* vectors kept: what counts */
+    size_t n_vectors; /* of a plug-in's policy, which knows its vectors themselves ... */
+    uint8_t *kept;    /* ... n_vectors bytes of 0 or 1; else NULL, and the best n_kept are meant */
   } * layers;
 } ap_policy;
 
@@ -27,13 +29,22 @@ AP_NODISCARD ap_status ap_policy_from_levels(const ap_level_db *db, const uint32
 void ap_policy_destroy(ap_policy *policy);
 
 /* JSON {"schema", "pruner", "granularity", "layers": [{"name", "keep", "vectors_kept"}], ...};
+ * a plug-in's policy has {"plugin": ...} and, in each layer, {"vectors", "kept"}: the kept vectors as
+ * hexadecimal digits, first vector in the highest bit, so that it is read without the plug-in.
  * `extra` (may be NULL) members are added (provenance, result). */
 AP_NODISCARD ap_status ap_policy_save(const char *path, const ap_policy *policy,
                                       const json_t *extra, bool force, ap_error *err);
 /* FORMAT names file and member. */
 AP_NODISCARD ap_status ap_policy_load(const char *path, ap_policy **out, ap_error *err);
 
-/* Prunes a folded network in place: per layer the n_kept best vectors by pruners/pruner.h stay.
+/* The same kept fraction in every layer: the lowest level that keeps as much, out of levels so fine
+ * that each costs an OU more. net: folded. */
+AP_NODISCARD ap_status ap_policy_uniform(const ap_network *net, const ap_tech *tech,
+                                         const ap_pruner *pruner, double keep, ap_policy **out,
+                                         ap_error *err);
+
+/* Prunes a folded network in place: per layer the n_kept best vectors by pruners/pruner.h stay, or
+ * those that it names.
  * ARG when layer names or vector counts do not fit the network on this array. */
 AP_NODISCARD ap_status ap_policy_apply(const ap_policy *policy, const ap_array_spec *array,
                                        ap_network *net, ap_error *err);

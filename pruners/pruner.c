@@ -29,24 +29,66 @@ const char *ap_pruner_summary(size_t index) {
   return index < N_PRUNERS ? pruners[index].summary : NULL;
 }
 
-ap_status ap_pruner_parse(const char *text, ap_pruner *out, ap_error *err) {
-  size_t length = strcspn(text, ":");
-  char names[256] = "", spelled[sizeof out->name];
-  size_t used = 0;
-  memset(out, 0, sizeof *out);
+const char *ap_pruner_label(const ap_pruner *pruner) {
+  return pruner->plugin.kind == AP_PLUGIN_NONE ? pruner->name : pruner->plugin.label;
+}
+
+/* False: no such built-in name. */
+static bool find_built_in(const char *text, size_t length, ap_granularity *out, ap_status *st,
+                          ap_error *err) {
+  size_t name_length = strcspn(text, ":@");
+  if (name_length > length) name_length = length;
   for (size_t i = 0; i < N_PRUNERS; i++) {
-    if (strlen(pruners[i].name) == length && strncmp(text, pruners[i].name, length) == 0) {
-      int n = snprintf(spelled, sizeof spelled, "%s%s", pruners[i].as, text + length);
-      if (n < 0 || (size_t)n >= sizeof spelled || strlen(text) >= sizeof out->name) break;
-      memcpy(out->name, text, strlen(text) + 1);
-      return ap_granularity_parse(spelled, &out->granularity, err);
-    }
+    char spelled[128];
+    int n;
+    if (strlen(pruners[i].name) != name_length) continue;
+    if (strncmp(pruners[i].name, text, name_length) != 0) continue;
+    n = snprintf(spelled, sizeof spelled, "%s%.*s", pruners[i].as, (int)(length - name_length),
+                 text + name_length);
+    *st = n < 0 || (size_t)n >= sizeof spelled
+              ? ap_fail(err, AP_ERR_ARG, "pruner '%.60s...': too long", text)
+              : ap_granularity_parse(spelled, out, err);
+    return true;
   }
+  return false;
+}
+
+static ap_status unknown(const char *text, ap_error *err) {
+  char names[256] = "";
+  size_t used = 0;
   for (size_t i = 0; i < N_PRUNERS; i++) {
     int n = snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", pruners[i].name);
     used += n > 0 && (size_t)n < sizeof names - used ? (size_t)n : 0;
   }
-  return ap_fail(err, AP_ERR_ARG, "unknown pruner '%.60s': one of %s is expected", text, names);
+  return ap_fail(err, AP_ERR_ARG,
+                 "unknown pruner '%.60s': one of %s is expected, or a plug-in (./FILE.so, "
+                 "exec:PROGRAM)",
+                 text, names);
+}
+
+ap_status ap_pruner_parse(const char *text, ap_pruner *out, ap_error *err) {
+  const char *at = strchr(text, '@');
+  ap_granularity wish, own;
+  bool wished;
+  ap_status st = AP_OK;
+  memset(out, 0, sizeof *out);
+  if (strlen(text) >= sizeof out->name) {
+    return ap_fail(err, AP_ERR_ARG, "pruner '%.60s...': at most %d characters are expected", text,
+                   AP_PRUNER_NAME - 1);
+  }
+  memcpy(out->name, text, strlen(text) + 1);
+  if (!ap_plugin_meant(text) && !at) {
+    return find_built_in(text, strlen(text), &out->granularity, &st, err) ? st : unknown(text, err);
+  }
+  wished = at && find_built_in(text, (size_t)(at - text), &wish, &st, err);
+  if (st) return st;
+  if (wished && wish.kind == AP_GRANULARITY_DENSE) {
+    return ap_fail(err, AP_ERR_ARG, "pruner '%.60s': dense leaves a plug-in nothing to do", text);
+  }
+  if (!ap_plugin_meant(wished ? at + 1 : text)) return unknown(text, err);
+  st = ap_plugin_open(wished ? at + 1 : text, &out->plugin, &own, err);
+  out->granularity = wished ? wish : own;
+  return st;
 }
 
 typedef struct {
@@ -60,16 +102,34 @@ static int by_falling_score(const void *a, const void *b) {
   return x->index < y->index ? -1 : x->index > y->index;
 }
 
+static ap_status rank(const double *scores, size_t count, uint32_t *order, ap_error *err) {
+  ranked *list = ap_calloc(count, sizeof *list);
+  if (!list) return ap_fail(err, AP_ERR_MEMORY, "order of %zu vectors", count);
+  for (size_t i = 0; i < count; i++) list[i] = (ranked){scores[i], (uint32_t)i};
+  qsort(list, count, sizeof *list, by_falling_score);
+  for (size_t i = 0; i < count; i++) order[i] = list[i].index;
+  ap_free(list);
+  return AP_OK;
+}
+
+ap_status ap_pruner_order_by(const double *scores, size_t count, uint32_t **order, ap_error *err) {
+  ap_status st;
+  *order = ap_calloc(count, sizeof **order);
+  if (!*order) return ap_fail(err, AP_ERR_MEMORY, "order of %zu vectors", count);
+  st = rank(scores, count, *order, err);
+  if (st) {
+    ap_free(*order);
+    *order = NULL;
+  }
+  return st;
+}
+
 ap_status ap_pruner_order(const ap_partition *partition, const float *matrix, uint32_t *order,
                           ap_error *err) {
   ap_status st = AP_OK;
   size_t count = partition->count;
   double *score = ap_calloc(count, sizeof *score);
-  ranked *list = ap_calloc(count, sizeof *list);
-  if (!score || !list) {
-    st = ap_fail(err, AP_ERR_MEMORY, "scores of %zu vectors", count);
-    goto done;
-  }
+  if (!score) return ap_fail(err, AP_ERR_MEMORY, "scores of %zu vectors", count);
   ap_partition_squares(partition, matrix, score);
   for (size_t i = 0; i < count; i++) {
     ap_extent e = ap_partition_vector(partition, i);
@@ -78,14 +138,11 @@ ap_status ap_pruner_order(const ap_partition *partition, const float *matrix, ui
                    e.k0, e.k1 - 1, e.n0, e.n1 - 1);
       goto done;
     }
-    list[i].score = score[i] / (double)((e.k1 - e.k0) * (e.n1 - e.n0));
-    list[i].index = (uint32_t)i;
+    score[i] /= (double)((e.k1 - e.k0) * (e.n1 - e.n0));
   }
-  qsort(list, count, sizeof *list, by_falling_score);
-  for (size_t i = 0; i < count; i++) order[i] = list[i].index;
+  st = rank(score, count, order, err);
 done:
   ap_free(score);
-  ap_free(list);
   return st;
 }
 

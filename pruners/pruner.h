@@ -7,19 +7,27 @@
 
 #include "base/status.h"
 #include "mapper/vectors.h"
+#include "pruners/plugin_host.h"
 AP_EXTERN_C_BEGIN
 
+#define AP_PRUNER_NAME 256
+
 typedef struct {
-  char name[64];              /* as given, "column-vector:9", "pim-prune" */
+  char name[AP_PRUNER_NAME];  /* as given, "column-vector:9", "pim-prune", "./mine.so" */
   ap_granularity granularity; /* sizes of 0: the array's default */
+  ap_plugin plugin;           /* kind NONE: the built-in score, mean square */
 } ap_pruner;
 
 /* A granularity (mapper/vectors.h), or one of the published schemes' names: "auto-prune"
- * (column-vector), "pim-prune" (block), "sre" (row-vector). ARG lists the names. */
+ * (column-vector), "pim-prune" (block), "sre" (row-vector); or a plug-in (pruners/plugin_host.h),
+ * "./mine.so", "exec:./mine.py", which may have a granularity before it: "row-vector:8@./mine.so".
+ * ARG lists the names; otherwise as ap_plugin_open. */
 AP_NODISCARD ap_status ap_pruner_parse(const char *text, ap_pruner *out, ap_error *err);
 /* Names and one line each, in the order in which to list them; NULL past the end. */
 const char *ap_pruner_name(size_t index);
 const char *ap_pruner_summary(size_t index);
+/* What tables call it: the name, or a plug-in's label. */
+const char *ap_pruner_label(const ap_pruner *pruner);
 
 /* Importance of the vectors of one layer: mean square (L2 magnitude per weight, so that short
  * vectors at an edge compare with whole ones). score: partition->count values. order: all vectors
@@ -27,6 +35,9 @@ const char *ap_pruner_summary(size_t index);
  * nested. Errors: MEMORY; FORMAT for a NaN or infinite weight. */
 AP_NODISCARD ap_status ap_pruner_order(const ap_partition *partition, const float *matrix,
                                        uint32_t *order, ap_error *err);
+/* The same by any finite scores; *order is ap_free'd by the caller. */
+AP_NODISCARD ap_status ap_pruner_order_by(const double *scores, size_t count, uint32_t **order,
+                                          ap_error *err);
 /* kept[i] = 1 for the m first of the order, else 0. */
 void ap_pruner_keep_first(const uint32_t *order, size_t count, size_t m, uint8_t *kept);
 

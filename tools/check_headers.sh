@@ -25,7 +25,7 @@ if [ ${#headers[@]} -eq 0 ]; then
   exit 1
 fi
 
-read -r -a includes <<< "$(pkg-config --cflags jansson nettle inih zlib liblzma openblas 2>/dev/null || true)"
+read -r -a includes <<< "$(pkg-config --cflags jansson nettle inih zlib liblzma openblas sqlite3 2>/dev/null || true)"
 flags=(-D_GNU_SOURCE -I "$root" "${includes[@]}" -fsyntax-only -Wall -Wextra -Wpedantic -Wundef -Werror)
 failures=0
 # The first lines of what a compiler says are enough.

@@ -41,8 +41,10 @@ BEGIN {
   sees["nn"] = "base kernels"
   sees["pruners"] = "base nn mapper reram_model kernels"
   sees["agent"] = "base reram_model mapper kernels nn pruners"
+  sees["examples"] = "pruners" # plugin.h: checked below
   sees["bench"] = "base reram_model mapper kernels nn pruners agent"
-  sees["cli"] = "base reram_model mapper kernels nn pruners agent bench"
+  sees["history"] = "base"
+  sees["cli"] = "base reram_model mapper kernels nn pruners agent bench history"
 }
 function bad(what) {
   printf "%s:%d: %s\n", name, FNR, what
@@ -91,6 +93,9 @@ FNR == 1 {
   if (path ~ /_impl\.h$/ && target != room) { bad(path " belongs to " target "/ alone"); next }
   # headers in a folder below a room are its own business
   if (n_parts > 2 && target != room) { bad(path " belongs to " target "/ alone"); next }
+  if (room == "examples" && path != "pruners/plugin.h") {
+    bad("an example may include pruners/plugin.h alone, not " path); next
+  }
   if (target == room) next
   # Tests of several rooms at once (a folder that is no room) see all of them.
   if (in_tests && !(room in sees)) next

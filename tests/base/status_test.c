@@ -58,6 +58,7 @@ static void test_names(void **state) {
   assert_string_equal(ap_status_name(AP_OK), "OK");
   assert_string_equal(ap_status_name(AP_ERR_INTERRUPTED), "INTERRUPTED");
   assert_string_equal(ap_status_name(AP_ERR_INTERNAL), "INTERNAL");
+  assert_string_equal(ap_status_name(AP_ERR_PLUGIN), "PLUGIN");
   assert_string_equal(ap_status_name((ap_status)99), "UNKNOWN");
 }
 

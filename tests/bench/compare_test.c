@@ -176,6 +176,77 @@ static void damaged_cells_are_made_again(void **state) {
   json_decref(repaired);
 }
 
+/* ---- plug-ins ---- */
+
+static void build(const char *source, const char *flags, const char *out) {
+  char command[1024];
+  (void)snprintf(command, sizeof command, AP_CC " -shared -fPIC -w -I %s %s %s/%s -o %s/%s",
+                 AP_SOURCE, flags, AP_SOURCE, source, scratch, out);
+  assert_int_equal(system(command), 0);
+}
+
+/* Rows of their own beside the suite's: numbers where a plug-in works, a reason where it does not,
+ * in the same run. Its answers are kept as long as its file stays the same. */
+static void plugins_are_rows(void **state) {
+  char good[200], crash[200], program[300], loading[200], path[300];
+  const char *pruners[] = {good, crash, program, loading};
+  ap_compare_options o = small_options();
+  json_t *table = NULL, *again = NULL, *cell;
+  glob_t cells;
+  char *text;
+  (void)state;
+  if (system(AP_CC " --version > /dev/null 2>&1") != 0) skip();
+  build("examples/l1.c", "", "mine.so");
+  build("tests/pruners/plugins/evil.c", "-DEVIL=1", "crash.so");
+  build("tests/pruners/plugins/evil.c", "-DEVIL=40", "loading.so");
+  (void)snprintf(good, sizeof good, "%s/mine.so", scratch);
+  (void)snprintf(crash, sizeof crash, "%s/crash.so", scratch);
+  (void)snprintf(loading, sizeof loading, "%s/loading.so", scratch);
+  (void)snprintf(program, sizeof program, "exec:%s/examples/random.sh", AP_SOURCE);
+  o.pruners = pruners;
+  o.n_pruners = 4;
+  must(compare(&o, &table));
+  assert_int_equal(json_array_size(table), METHODS + 4);
+  assert_true(number(row_of(table, "mine"), "crossbars_compression") >= 1);
+  assert_int_equal(
+      strncmp(json_string_value(json_object_get(json_array_get(table, METHODS + 2), "method")),
+              "random-", 7),
+      0); /* beside the suite's own random search */
+  assert_true(number(json_array_get(table, METHODS + 2), "crossbars_compression") >= 1);
+  assert_string_equal(json_string_value(json_object_get(row_of(table, "mine"), "failed")), "");
+  assert_non_null(
+      strstr(json_string_value(json_object_get(row_of(table, "crash"), "failed")), "signal 11"));
+  assert_non_null(
+      strstr(json_string_value(json_object_get(row_of(table, "loading"), "failed")), "signal 6"));
+  assert_true(json_is_null(json_object_get(row_of(table, "crash"), "crossbars")));
+  (void)snprintf(path, sizeof path, "%s/table.md", folder);
+  text = slurp(path);
+  assert_non_null(strstr(text, "- crash failed: plug-in crash, layer conv1"));
+  free(text);
+
+  find_cells("lenet5-mine-*.json", &cells);
+  assert_int_equal(cells.gl_pathc, 1);
+  cell = load_json(cells.gl_pathv[0]);
+  assert_string_equal(json_string_value(json_object_get(
+                          json_object_get(json_object_get(cell, "config"), "plugin"), "kind")),
+                      "library");
+  (void)json_object_set_new(cell, "seconds", json_real(12345));
+  must(ap_json_save(cells.gl_pathv[0], cell, true, &failure));
+  json_decref(cell);
+  globfree(&cells);
+  must(compare(&o, &again));
+  assert_true(number(row_of(again, "mine"), "seconds") == 12345);
+  json_decref(again);
+  build("examples/l1.c", "-g -DOTHER=1", "mine.so"); /* another file: another cell */
+  must(compare(&o, &again));
+  assert_true(number(row_of(again, "mine"), "seconds") != 12345);
+  find_cells("lenet5-mine-*.json", &cells);
+  assert_int_equal(cells.gl_pathc, 2);
+  globfree(&cells);
+  json_decref(table);
+  json_decref(again);
+}
+
 /* The model in the results' folder was trained on other images. */
 static void other_images_are_refused(void **state) {
   ap_compare_options o = small_options();
@@ -211,9 +282,9 @@ static void bad_wishes_are_refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(second_runs_take_what_is_there),
-                                     cmocka_unit_test(damaged_cells_are_made_again),
-                                     cmocka_unit_test(other_images_are_refused),
-                                     cmocka_unit_test(bad_wishes_are_refused)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(second_runs_take_what_is_there),
+      cmocka_unit_test(damaged_cells_are_made_again), cmocka_unit_test(plugins_are_rows),
+      cmocka_unit_test(other_images_are_refused), cmocka_unit_test(bad_wishes_are_refused)};
   return cmocka_run_group_tests(tests, make_data, drop_data);
 }

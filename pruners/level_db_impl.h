@@ -1,0 +1,30 @@
+/* pruners/level_db_impl.h - the inside of a level database, and how one layer is built. */
+#ifndef AP_PRUNERS_LEVEL_DB_IMPL_H
+#define AP_PRUNERS_LEVEL_DB_IMPL_H
+#include "base/hash.h"
+#include "pruners/level_db.h"
+
+typedef struct {
+  ap_layer_info info; /* of the database's own network */
+  ap_partition partition;
+  float *dense, *bias; /* K x N, N */
+  uint32_t *order;     /* vectors, most important first; NULL where a plug-in gave masks ... */
+  uint8_t *masks;      /* ... then of each level but the last, vectors each */
+  size_t n_levels;
+  ap_keep_level *levels;
+} ap_level_layer;
+
+struct ap_level_db {
+  ap_network *net;
+  const ap_tech *tech;
+  ap_pool *pool;
+  const ap_moments *moments;
+  ap_level_db_options options;
+  size_t n_layers;
+  ap_level_layer *layers;
+  char hash[AP_SHA256_TEXT];
+};
+
+/* Ranks the vectors of a layer (built-in score, or plug-in) and fills in its levels. */
+AP_NODISCARD ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err);
+#endif
