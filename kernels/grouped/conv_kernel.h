@@ -60,7 +60,7 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
               (uint64_t)piece * 16;
     }
     for (int c = lane_channel; c < channels; c += across) {
-      const int at = c * t->plane + position;
+      const int at = c * t->pitch + position;
       simt_copy16(shared + (wide ? at * 64 + piece * 16 : conv_shared_bf16(at, piece)), from,
                   present);
       if (present) from += channel_bytes * (uint64_t)across;
@@ -143,37 +143,45 @@ SIMT_FN void conv_steps_f32(const int tiles, const int rows, uint32_t begin, uin
 }
 
 /* ---- sums to the output ----------------------------------------------------------------------- */
-/* Sums of one position and `tiles` tiles, sorted by output channel in the warp's part of shared
- * memory, then 8 images at a time: bias, residual, clipping, store. */
-SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int tiles,
-                        const conv_place *place, int position, int column, simt_sums *sum,
-                        float *sorted) {
-  const grouped_tile *t = &g->tile;
-  const int x = place->x + (position & ((1 << t->log_w) - 1));
-  const int y = place->y + (position >> t->log_w & ((1 << t->log_h) - 1));
-  const int block = place->block + (position >> t->log_w >> t->log_h);
-  const float *bias =
-      (const float *)(const void *)((const unsigned char *)place->level + place->level->bias);
-  if (position >> t->log_w >> t->log_h >> t->log_b != 0 || x >= g->out.w || y >= g->out.h ||
-      block >= g->batch.n_blocks || column >= g->out.c)
-    return;
+/* Sums of row `part` (lists x rows in all), sorted by output channel in the warp's part of shared
+ * memory. Registers have no index: every row is compared with the wanted one. */
+SIMT_FN void conv_sort(const int wide, const int tiles, const int parts, int part, simt_sums *sum,
+                       float *sorted) {
   SIMT_EACH_LANE(l) {
     SIMT_UNROLL
-    for (int j = 0; j < tiles; j++) {
+    for (int r = 0; r < parts; r++) {
+      if (r != part) continue;
       SIMT_UNROLL
-      for (int i = 0; i < 4; i++) {
-        const int image = wide ? l & 15 : simt_sum_row(l, i);
-        const int n = j * GROUPED_COLUMNS + (wide ? (l >> 4) * 4 + i : simt_sum_column(l, i));
-        sorted[n * GROUPED_PITCH + image] = SIMT_AT(sum[j], l).v[i];
+      for (int j = 0; j < tiles; j++) {
+        SIMT_UNROLL
+        for (int i = 0; i < 4; i++) {
+          const int image = wide ? l & 15 : simt_sum_row(l, i);
+          const int n = j * GROUPED_COLUMNS + (wide ? (l >> 4) * 4 + i : simt_sum_column(l, i));
+          sorted[n * GROUPED_PITCH + image] = SIMT_AT(sum[r * tiles + j], l).v[i];
+        }
       }
     }
   }
   SIMT_WARP_BARRIER();
+}
+
+/* 8 images at a time: bias, residual, clipping, store. position: in the block's tile. */
+SIMT_FN void conv_store(const grouped_conv *g, const int tiles, const conv_place *place,
+                        int position, int column, const float *sorted) {
+  const grouped_tile *t = &g->tile;
+  const int x = place->x + (position & ((1 << t->log_w) - 1));
+  const int y = place->y + (position >> t->log_w & ((1 << t->log_h) - 1));
+  const int block = place->block + (position >> t->log_w >> t->log_h);
+  const int inside = position >> t->log_w >> t->log_h >> t->log_b == 0 && x < g->out.w &&
+                     y < g->out.h && block < g->batch.n_blocks;
+  const float *bias =
+      (const float *)(const void *)((const unsigned char *)place->level + place->level->bias);
   SIMT_EACH_LANE(l) {
     for (int item = l; item < tiles * GROUPED_COLUMNS * 2; item += SIMT_WARP) {
       const int n = item >> 1, half = item & 1, channel = column + n;
       float v[8];
-      if (channel >= g->out.c) break;
+      if (!inside || channel >= g->out.c) break;
+      SIMT_UNROLL
       for (int i = 0; i < 8; i++) v[i] = sorted[n * GROUPED_PITCH + half * 8 + i] + bias[channel];
       grouped_finish(&g->epilogue, place->residual, block, channel, y, x, half, v);
       grouped_store8(&g->out, place->out, block, channel, y, x, half, v);
@@ -262,13 +270,11 @@ SIMT_FN void conv_run(const grouped_conv *g, const int wide, const int tiles, co
     const conv_share share = conv_share_of(t, width, lists, rows, w);
     float *sorted =
         (float *)(void *)shared + w * (GROUPED_WARP_TILES / 4 * GROUPED_COLUMNS * GROUPED_PITCH);
-    SIMT_UNROLL
-    for (int i = 0; i < lists; i++) {
-      SIMT_UNROLL
-      for (int r = 0; r < rows; r++)
-        conv_store(g, wide, tiles, place, share.first_row + r,
-                   place->column + share.column + i * width, warp->sum + (i * rows + r) * tiles,
-                   sorted);
+    SIMT_NO_UNROLL
+    for (int part = 0; part < lists * rows; part++) {
+      conv_sort(wide, tiles, lists * rows, part, warp->sum, sorted);
+      conv_store(g, tiles, place, share.first_row + part % rows,
+                 place->column + share.column + part / rows * width, sorted);
     }
   }
 }

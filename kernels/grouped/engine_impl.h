@@ -9,7 +9,7 @@ AP_EXTERN_C_BEGIN
 
 enum {
   ENGINE_BUCKETS = 4, /* batch sizes that have launches of their own: 1, 4, 16, 64 */
-  ENGINE_CELLS = 512 /* distinct beginnings x blocks of 16 images of one launch, at most */
+  ENGINE_CELLS = 512  /* distinct beginnings x blocks of 16 images of one launch, at most */
 };
 
 typedef struct {

@@ -59,6 +59,7 @@ typedef struct {
   int32_t log_b, log_h, log_w;
   int32_t tiles_b, tiles_h, tiles_w; /* blocks along images, rows, columns */
   int32_t plane_h, plane_w, plane;
+  int32_t pitch; /* positions from one channel's plane to the next; odd, see pack.c */
   int32_t chunk, n_chunks;
 } grouped_tile;
 

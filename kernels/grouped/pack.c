@@ -88,12 +88,13 @@ static size_t choose_form(packer *p) {
 /* ---- where they are --------------------------------------------------------------------------- */
 static uint32_t position_of(const packer *p, uint32_t row) {
   const size_t channel = row / p->taps % (size_t)p->tile->chunk, tap = row % p->taps;
-  return (uint32_t)(channel * (size_t)p->tile->plane + tap / p->g->kw * (size_t)p->tile->plane_w +
+  return (uint32_t)(channel * (size_t)p->tile->pitch + tap / p->g->kw * (size_t)p->tile->plane_w +
                     tap % p->g->kw);
 }
 
 /* gathered to sorted: every 8 rows in different banks (positions modulo 8) as far as there are such;
- * the fullest banks first. Within a bank the order stays. */
+ * the fullest banks first. Within a bank the order stays. The pitch of planes is odd: the same tap of
+ * 8 neighbouring channels lies in all 8 banks. */
 static void sort_by_bank(packer *p, size_t n) {
   size_t left[BANKS] = {0}, next[BANKS] = {0}, done = 0;
   for (size_t i = 0; i < n; i++) left[position_of(p, p->gathered[i]) % BANKS]++;

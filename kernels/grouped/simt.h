@@ -27,6 +27,7 @@
 #define SIMT_BARRIER() __syncthreads()
 #define SIMT_WARP_BARRIER() __syncwarp()
 #define SIMT_UNROLL _Pragma("unroll")
+#define SIMT_NO_UNROLL _Pragma("unroll 1")
 #define SIMT_ALIGN(bytes) __align__(bytes) /* loads and stores of this width */
 #else
 #include <string.h>
@@ -41,6 +42,7 @@
 #define SIMT_BARRIER() ((void)0)
 #define SIMT_WARP_BARRIER() ((void)0)
 #define SIMT_UNROLL
+#define SIMT_NO_UNROLL
 #define SIMT_ALIGN(bytes)
 #endif
 

@@ -25,8 +25,9 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
                 grouped_tile *t, double *cost) {
   const size_t plane_h = (((size_t)1 << log_h) - 1) * g->stride_h + g->kh;
   const size_t plane_w = (((size_t)1 << log_w) - 1) * g->stride_w + g->kw;
-  if (plane_h > most || plane_w > most || plane_h * plane_w > most >> log_b) return false;
-  const size_t plane = (plane_h * plane_w) << log_b;
+  if (plane_h > most || plane_w > most) return false;
+  const size_t plane = (plane_h * plane_w) << log_b, pitch = plane | 1;
+  if (pitch > most) return false;
   const size_t b = parts_of(g->n_blocks, log_b), h = parts_of(g->out_h, log_h),
                w = parts_of(g->out_w, log_w);
   t->log_b = (int32_t)log_b;
@@ -38,6 +39,7 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
   t->plane_h = (int32_t)plane_h;
   t->plane_w = (int32_t)plane_w;
   t->plane = (int32_t)plane;
+  t->pitch = (int32_t)pitch;
   *cost = (double)b * (double)h * (double)w * (double)(plane + PRODUCT_COST);
   return true;
 }
@@ -67,12 +69,12 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
                    "a window of %zux%zu inputs, stride %zux%zu, needs more than the %zu positions "
                    "that a block's shared memory (%zu bytes) has room for",
                    g->kh, g->kw, g->stride_h, g->stride_w, most, shared_bytes);
-  const size_t plane = (size_t)out->plane, chunks = (g->c_in - 1) / (most / plane) + 1;
+  const size_t pitch = (size_t)out->pitch, chunks = (g->c_in - 1) / (most / pitch) + 1;
   const size_t chunk = (g->c_in - 1) / chunks + 1;
   out->chunk = (int32_t)chunk;
   out->n_chunks = (int32_t)((g->c_in - 1) / chunk + 1);
   *buffer_bytes =
-      (uint32_t)((chunk * plane * position_bytes(g) + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP);
+      (uint32_t)((chunk * pitch * position_bytes(g) + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP);
   return AP_OK;
 }
 
