@@ -121,5 +121,16 @@ size_t ap_engine_capacity(const ap_engine *engine);
 AP_NODISCARD ap_status ap_engine_logits(ap_engine *engine, const uint32_t *levels, float *logits,
                                         ap_error *err);
 
+/* ---- times, for benchmarks -------------------------------------------------------------------- */
+/* The device's own time for one more run of the batch that was collected last. cold: its caches are
+ * overwritten before. No batch may be under way. Errors: ARG before any batch, DEVICE. */
+AP_NODISCARD ap_status ap_engine_measure(ap_engine *engine, bool cold, double *seconds,
+                                         ap_error *err);
+/* The same for the dense products of all layers by cuBLAS, in the engine's precision: all images'
+ * positions x K times K x N for one candidate, patches taken for granted, random operands. Allocates
+ * while it runs. Errors: UNSUPPORTED for "cuda-emulated", MEMORY, DEVICE. */
+AP_NODISCARD ap_status ap_engine_measure_products(ap_engine *engine, bool cold, double *seconds,
+                                                  ap_error *err);
+
 AP_EXTERN_C_END
 #endif

@@ -426,3 +426,33 @@ ap_status ap_evaluator_logits(ap_evaluator *ev, const uint32_t *levels, float *l
 }
 
 ap_evaluator_stats ap_evaluator_statistics(const ap_evaluator *ev) { return ev->stats; }
+
+/* ---- times ----------------------------------------------------------------------------------- */
+static ap_status need_engine(const ap_evaluator *ev, ap_error *err) {
+  return ev->engine
+             ? AP_OK
+             : ap_fail(err, AP_ERR_UNSUPPORTED, "only an engine on a device has its own clock");
+}
+
+ap_status ap_evaluator_measure(ap_evaluator *ev, size_t n, const uint32_t *levels, bool cold,
+                               double *seconds, ap_error *err) {
+  ap_engine_result results[AP_ENGINE_MOST];
+  ap_status st = need_engine(ev, err);
+  if (!st) st = check_levels(ev, levels, n, err);
+  if (!st) st = eval_order_reserve(&ev->order, n, err);
+  if (st) return st;
+  for (size_t i = 0; i < n; ++i) ev->order.sorted[i] = i;
+  eval_order_sort(&ev->order, levels, n);
+  eval_order_link(&ev->order, 0, ev->order.n_unique);
+  st = ap_engine_submit(ev->engine, ev->order.n_unique, levels, ev->order.unique, ev->order.resume,
+                        err);
+  if (!st) st = ap_engine_collect(ev->engine, results, err);
+  if (!st) st = ap_engine_measure(ev->engine, cold, seconds, err);
+  return st;
+}
+
+ap_status ap_evaluator_measure_products(ap_evaluator *ev, bool cold, double *seconds,
+                                        ap_error *err) {
+  const ap_status st = need_engine(ev, err);
+  return st ? st : ap_engine_measure_products(ev->engine, cold, seconds, err);
+}

@@ -9,6 +9,7 @@
  * kernels/engine.h on a GPU (docs/CUDA.md). */
 #ifndef AP_NN_EVALUATOR_H
 #define AP_NN_EVALUATOR_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,15 @@ typedef struct {
   double seconds;
 } ap_evaluator_stats;
 ap_evaluator_stats ap_evaluator_statistics(const ap_evaluator *ev);
+
+/* For benchmarks, with an engine: the device's own time of n distinct candidates (one batch at most;
+ * the cache is not asked and nothing kept), and of one candidate's dense products by the maker's
+ * library; cold: the device's caches are overwritten before (kernels/engine.h). Errors: UNSUPPORTED on
+ * the processor and where the library is missing. */
+AP_NODISCARD ap_status ap_evaluator_measure(ap_evaluator *ev, size_t n, const uint32_t *levels,
+                                            bool cold, double *seconds, ap_error *err);
+AP_NODISCARD ap_status ap_evaluator_measure_products(ap_evaluator *ev, bool cold, double *seconds,
+                                                     ap_error *err);
 
 AP_EXTERN_C_END
 #endif

@@ -7,7 +7,7 @@ list(TRANSFORM cuda_operations PREPEND cuda/)
 list(TRANSFORM cuda_operations APPEND .cu)
 list(APPEND KERNELS_SOURCES
   ${cuda_operations}
-  cuda/cuda_backend.c cuda/cuda_conv.c cuda/cuda_device.c cuda/cuda_gemm.c cuda/cuda_memory.c cuda/cuda_ops.c)
+  cuda/cuda_backend.c cuda/cuda_conv.c cuda/cuda_device.c cuda/cuda_gemm.c cuda/cuda_measure.c cuda/cuda_memory.c cuda/cuda_ops.c)
 # -Xptxas=-v reports registers and spills of every kernel.
 option(AP_CUDA_VERBOSE "Print the resources of every CUDA kernel" OFF)
 if(AP_CUDA_VERBOSE)

@@ -4,39 +4,23 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/cuda/cuda_device_impl.h"
 #include "kernels/cuda/cuda_impl.h"
 #include "kernels/cuda/grouped_launch.h"
-#include "kernels/grouped/device_impl.h"
 #include "kernels/grouped/pack_impl.h"
-
-typedef struct {
-  ap_device base;
-  cudaStream_t stream;
-  cudaEvent_t marks[AP_DEVICE_MARKS];
-  size_t n_marks;
-  ap_device_graph *recording; /* or NULL */
-  bool wait_each; /* AP_CUDA_SYNC=1: launches run one by one, so that a fault names its cause */
-} cuda_device;
-
-/* A graph cannot be watched from inside: with wait_each the launches themselves are kept. */
-struct ap_device_graph {
-  cudaGraphExec_t exec;
-  grouped_list list;
-};
-
-static cuda_device *cuda_of(ap_device *device) { return (void *)device; }
 
 static void forget(ap_device *device, ap_device_graph *graph) {
   if (!graph) return;
-  (void)cudaStreamSynchronize(cuda_of(device)->stream);
+  (void)cudaStreamSynchronize(ap_cuda_device_of(device)->stream);
   if (graph->exec) (void)cudaGraphExecDestroy(graph->exec);
   grouped_list_release(&graph->list);
   ap_free(graph);
 }
 
 static void close_device(ap_device *device) {
-  cuda_device *d = cuda_of(device);
+  ap_cuda_device *d = ap_cuda_device_of(device);
   if (d->stream) (void)cudaStreamSynchronize(d->stream);
+  ap_cuda_measure_release(d);
   for (size_t i = 0; i < d->n_marks; i++) (void)cudaEventDestroy(d->marks[i]);
   if (d->stream) (void)cudaStreamDestroy(d->stream);
   ap_free(d);
@@ -45,7 +29,7 @@ static void close_device(ap_device *device) {
 /* ---- memory ----------------------------------------------------------------------------------- */
 static void release(ap_device *device, void *data) {
   if (!data) return;
-  (void)cudaStreamSynchronize(cuda_of(device)->stream);
+  (void)cudaStreamSynchronize(ap_cuda_device_of(device)->stream);
   (void)cudaFree(data);
 }
 
@@ -56,8 +40,8 @@ static ap_status alloc(ap_device *device, size_t bytes, void **out, ap_error *er
     *out = NULL;
     return ap_fail_context(err, st, "%zu bytes", bytes);
   }
-  st =
-      ap_cuda_check("device memory", cudaMemsetAsync(*out, 0, bytes, cuda_of(device)->stream), err);
+  st = ap_cuda_check("device memory",
+                     cudaMemsetAsync(*out, 0, bytes, ap_cuda_device_of(device)->stream), err);
   if (st) {
     release(device, *out);
     *out = NULL;
@@ -72,14 +56,14 @@ static ap_status alloc_host(ap_device *device, size_t bytes, void **out, ap_erro
 }
 static void release_host(ap_device *device, void *data) {
   if (!data) return;
-  (void)cudaStreamSynchronize(cuda_of(device)->stream);
+  (void)cudaStreamSynchronize(ap_cuda_device_of(device)->stream);
   (void)cudaFreeHost(data);
 }
 
 static ap_status queue_copy(ap_device *device, void *to, const void *from, size_t bytes,
                             enum cudaMemcpyKind kind, ap_error *err) {
-  return ap_cuda_check("transfer", cudaMemcpyAsync(to, from, bytes, kind, cuda_of(device)->stream),
-                       err);
+  return ap_cuda_check(
+      "transfer", cudaMemcpyAsync(to, from, bytes, kind, ap_cuda_device_of(device)->stream), err);
 }
 static ap_status queue_write(ap_device *device, void *to, const void *host, size_t bytes,
                              ap_error *err) {
@@ -90,7 +74,7 @@ static ap_status queue_read(ap_device *device, const void *from, void *host, siz
   return queue_copy(device, host, from, bytes, cudaMemcpyDeviceToHost, err);
 }
 static ap_status sync(ap_device *device, ap_error *err) {
-  return ap_cuda_check("sync", cudaStreamSynchronize(cuda_of(device)->stream), err);
+  return ap_cuda_check("sync", cudaStreamSynchronize(ap_cuda_device_of(device)->stream), err);
 }
 static ap_status write_wait(ap_device *device, void *to, const void *from, size_t bytes,
                             ap_error *err) {
@@ -103,11 +87,11 @@ static ap_status read_wait(ap_device *device, const void *from, void *to, size_t
   return st ? st : sync(device, err);
 }
 static ap_status mark(ap_device *device, size_t i, ap_error *err) {
-  cuda_device *d = cuda_of(device);
+  ap_cuda_device *d = ap_cuda_device_of(device);
   return ap_cuda_check("mark", cudaEventRecord(d->marks[i], d->stream), err);
 }
 static ap_status wait_mark(ap_device *device, size_t i, ap_error *err) {
-  return ap_cuda_check("batch", cudaEventSynchronize(cuda_of(device)->marks[i]), err);
+  return ap_cuda_check("batch", cudaEventSynchronize(ap_cuda_device_of(device)->marks[i]), err);
 }
 
 /* ---- launches --------------------------------------------------------------------------------- */
@@ -120,7 +104,7 @@ static const char *const kernel_names[GROUPED_KERNELS] = {
     [GROUPED_SCORE] = "grouped score",
     [GROUPED_TOTAL] = "grouped total"};
 
-static ap_status launch_now(cuda_device *d, const grouped_launch *l, ap_error *err) {
+static ap_status launch_now(ap_cuda_device *d, const grouped_launch *l, ap_error *err) {
   cudaError_t error;
   if (l->kernel == GROUPED_CONV_BF16 || l->kernel == GROUPED_CONV_F32) {
     const grouped_conv *g = &l->with.conv;
@@ -137,13 +121,13 @@ static ap_status launch_now(cuda_device *d, const grouped_launch *l, ap_error *e
 }
 
 static ap_status launch(ap_device *device, const grouped_launch *l, ap_error *err) {
-  cuda_device *d = cuda_of(device);
+  ap_cuda_device *d = ap_cuda_device_of(device);
   if (d->recording && d->wait_each) return grouped_list_add(&d->recording->list, l, err);
   return launch_now(d, l, err);
 }
 
 static ap_status record_begin(ap_device *device, ap_error *err) {
-  cuda_device *d = cuda_of(device);
+  ap_cuda_device *d = ap_cuda_device_of(device);
   ap_device_graph *graph = ap_calloc(1, sizeof *graph);
   if (!graph) return ap_fail(err, AP_ERR_MEMORY, "recorded launches");
   if (!d->wait_each) {
@@ -159,7 +143,7 @@ static ap_status record_begin(ap_device *device, ap_error *err) {
 }
 
 static ap_status record_end(ap_device *device, ap_device_graph **out, ap_error *err) {
-  cuda_device *d = cuda_of(device);
+  ap_cuda_device *d = ap_cuda_device_of(device);
   ap_device_graph *graph = d->recording;
   cudaGraph_t captured = NULL;
   ap_status st = AP_OK;
@@ -176,7 +160,7 @@ static ap_status record_end(ap_device *device, ap_device_graph **out, ap_error *
 }
 
 static ap_status replay(ap_device *device, ap_device_graph *graph, ap_error *err) {
-  cuda_device *d = cuda_of(device);
+  ap_cuda_device *d = ap_cuda_device_of(device);
   ap_status st = AP_OK;
   if (graph->exec) return ap_cuda_check("graph", cudaGraphLaunch(graph->exec, d->stream), err);
   for (size_t i = 0; i < graph->list.n && !st; i++)
@@ -185,7 +169,7 @@ static ap_status replay(ap_device *device, ap_device_graph *graph, ap_error *err
 }
 
 /* ---- opening ---------------------------------------------------------------------------------- */
-static ap_status open_queue(cuda_device *d, ap_error *err) {
+static ap_status open_queue(ap_cuda_device *d, ap_error *err) {
   size_t free_bytes = 0, all = 0;
   ap_status st =
       ap_cuda_check("stream", cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking), err);
@@ -216,7 +200,11 @@ ap_status ap_cuda_device_open(ap_device **out, ap_error *err) {
                                     .record_end = record_end,
                                     .launch = launch,
                                     .replay = replay,
-                                    .forget = forget};
+                                    .forget = forget,
+                                    .flush = ap_cuda_measure_flush,
+                                    .clock_begin = ap_cuda_measure_begin,
+                                    .clock_end = ap_cuda_measure_end,
+                                    .product = ap_cuda_measure_product};
   struct cudaDeviceProp p = {0};
   const char *wait_each = getenv("AP_CUDA_SYNC");
   *out = NULL;
@@ -227,10 +215,11 @@ ap_status ap_cuda_device_open(ap_device **out, ap_error *err) {
                    "cuda: %s has compute capability %d.%d; the candidate evaluator needs 8.0 "
                    "(bfloat16 products)",
                    p.name, p.major, p.minor);
-  cuda_device *d = ap_calloc(1, sizeof *d);
+  ap_cuda_device *d = ap_calloc(1, sizeof *d);
   if (!d) return ap_fail(err, AP_ERR_MEMORY, "device record");
   d->base.ops = &ops;
   d->base.shared_bytes = p.sharedMemPerBlockOptin;
+  d->cache_bytes = (size_t)p.l2CacheSize;
   d->wait_each = wait_each && strcmp(wait_each, "1") == 0;
   (void)snprintf(d->base.description, sizeof d->base.description,
                  "cuda: %.96s, compute capability %d.%d, %d multiprocessors", p.name, p.major,

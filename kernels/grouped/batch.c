@@ -82,6 +82,7 @@ ap_status engine_batch_queue(ap_engine *e, size_t n, const uint32_t *levels, con
   if (!st) st = ops->queue_read(d, e->received, slot->received, engine_received_bytes(e), err);
   if (!st) st = ops->mark(d, number, err);
   if (!st) e->n_under_way++;
+  e->last_graph = graph;
   return st;
 }
 

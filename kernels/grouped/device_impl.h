@@ -2,6 +2,8 @@
  * be recorded once and replayed. */
 #ifndef AP_KERNELS_GROUPED_DEVICE_IMPL_H
 #define AP_KERNELS_GROUPED_DEVICE_IMPL_H
+#include <stdbool.h>
+
 #include "base/status.h"
 #include "kernels/grouped/grouped_impl.h"
 AP_EXTERN_C_BEGIN
@@ -37,6 +39,13 @@ typedef struct {
   ap_status (*launch)(ap_device *device, const grouped_launch *launch, ap_error *err);
   ap_status (*replay)(ap_device *device, ap_device_graph *graph, ap_error *err);
   void (*forget)(ap_device *device, ap_device_graph *graph); /* NULL is allowed */
+  /* Times: overwrites the device's caches; begins; ends, waits, gives the device's time between. */
+  ap_status (*flush)(ap_device *device, ap_error *err);
+  ap_status (*clock_begin)(ap_device *device, ap_error *err);
+  ap_status (*clock_end)(ap_device *device, double *seconds, ap_error *err);
+  /* Queues c[m, n] = a[m, k] b[k, n], row-major, bfloat16 or float32. UNSUPPORTED without a library. */
+  ap_status (*product)(ap_device *device, bool wide, size_t m, size_t n, size_t k, const void *a,
+                       const void *b, void *c, ap_error *err);
 } ap_device_ops;
 
 /* The first member of every device's own record. */

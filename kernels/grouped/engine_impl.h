@@ -54,6 +54,7 @@ struct ap_engine {
   void *arena, *pixels, *labels, *constants, *sent, *received, *loss, *correct, *outputs;
   engine_slot slots[AP_DEVICE_MARKS];
   size_t oldest, n_under_way;
+  size_t last_graph;                           /* of the batch queued last */
   ap_device_graph *graphs[ENGINE_BUCKETS + 1]; /* the last: one candidate with outputs */
 };
 

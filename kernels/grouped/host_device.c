@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/progress.h"
 #include "kernels/grouped/conv_kernel.h"
 #include "kernels/grouped/device_impl.h"
 #include "kernels/grouped/item_kernels.h"
@@ -22,6 +23,7 @@ typedef struct {
   ap_device_graph *recording; /* NULL: launches run */
   unsigned char *shared;
   conv_warp *warps; /* [SIMT_WARPS] */
+  double begun;
 } host_device;
 
 static host_device *host_of(ap_device *device) { return (void *)device; }
@@ -138,6 +140,26 @@ static ap_status replay(ap_device *device, ap_device_graph *graph, ap_error *err
   return AP_OK;
 }
 
+/* ---- times ------------------------------------------------------------------------------------ */
+static ap_status flush(ap_device *device, ap_error *err) { return nothing(device, 0, err); }
+static ap_status clock_begin(ap_device *device, ap_error *err) {
+  (void)err;
+  host_of(device)->begun = ap_seconds();
+  return AP_OK;
+}
+static ap_status clock_end(ap_device *device, double *seconds, ap_error *err) {
+  (void)err;
+  *seconds = ap_seconds() - host_of(device)->begun;
+  return AP_OK;
+}
+static ap_status product(ap_device *device, bool wide, size_t m, size_t n, size_t k, const void *a,
+                         const void *b, void *c, ap_error *err) {
+  (void)device, (void)wide, (void)a, (void)b, (void)c;
+  return ap_fail(err, AP_ERR_UNSUPPORTED,
+                 "a product of %zux%zu by %zux%zu: cuda-emulated has no library for it", m, k, k,
+                 n);
+}
+
 ap_status ap_host_device_open(ap_device **out, ap_error *err) {
   static const ap_device_ops ops = {.close = close_host,
                                     .alloc = alloc,
@@ -154,7 +176,11 @@ ap_status ap_host_device_open(ap_device **out, ap_error *err) {
                                     .record_end = record_end,
                                     .launch = launch,
                                     .replay = replay,
-                                    .forget = forget};
+                                    .forget = forget,
+                                    .flush = flush,
+                                    .clock_begin = clock_begin,
+                                    .clock_end = clock_end,
+                                    .product = product};
   host_device *d = ap_calloc(1, sizeof *d);
   *out = NULL;
   if (!d) return ap_fail(err, AP_ERR_MEMORY, "device record");

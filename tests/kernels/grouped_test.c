@@ -246,6 +246,31 @@ static void test_batches(void **state) {
   subject_release(&s);
 }
 
+static void test_times(void **state) {
+  (void)state;
+  const size_t first = 0;
+  const uint32_t levels[MOST_LAYERS] = {0};
+  double seconds = -1;
+  ap_engine_result result;
+  subject s = {.n_images = 0};
+  build_mixed(&s, 16);
+  const ap_engine_options options = options_with(0, 0);
+  ap_engine *e = subject_engine(&s, name, &options);
+  assert_int_equal(ap_engine_measure(e, false, &seconds, &failure), AP_ERR_ARG);
+  must(ap_engine_submit(e, 1, levels, &first, &first, &failure));
+  assert_int_equal(ap_engine_measure(e, false, &seconds, &failure), AP_ERR_ARG);
+  must(ap_engine_collect(e, &result, &failure));
+  for (int cold = 0; cold < 2; cold++) {
+    must(ap_engine_measure(e, cold, &seconds, &failure));
+    assert_true(seconds > 0);
+    const ap_status st = ap_engine_measure_products(e, cold, &seconds, &failure);
+    assert_int_equal(st, strcmp(name, "cuda") == 0 ? AP_OK : AP_ERR_UNSUPPORTED);
+    assert_true(seconds > 0);
+  }
+  ap_engine_destroy(e);
+  subject_release(&s);
+}
+
 static void test_destroyed_under_way(void **state) {
   (void)state;
   const size_t first = 0;
@@ -323,9 +348,13 @@ static void test_misuse(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_layers),  cmocka_unit_test(test_every_operation),
-      cmocka_unit_test(test_average), cmocka_unit_test(test_scores),
-      cmocka_unit_test(test_batches), cmocka_unit_test(test_destroyed_under_way),
+      cmocka_unit_test(test_layers),
+      cmocka_unit_test(test_every_operation),
+      cmocka_unit_test(test_average),
+      cmocka_unit_test(test_scores),
+      cmocka_unit_test(test_batches),
+      cmocka_unit_test(test_times),
+      cmocka_unit_test(test_destroyed_under_way),
       cmocka_unit_test(test_misuse),
   };
   if (argc != 3) {

@@ -489,6 +489,10 @@ static void test_misuse(void **state) {
   assert_int_equal(ap_evaluator_run(ev, 1, levels, &score, &failure), AP_ERR_ARG);
   assert_int_equal(ap_evaluator_logits(ev, levels, matrix, &failure), AP_ERR_ARG);
   matrix[95] = 0;
+  const uint32_t given[2] = {0, 0};
+  double seconds;
+  const ap_status timed = ap_evaluator_measure(ev, 1, given, true, &seconds, &failure);
+  assert_int_equal(timed, backend ? AP_OK : AP_ERR_UNSUPPORTED);
   must(ap_evaluator_add_level(ev, 1, matrix, NULL, &level, &failure));
   assert_int_equal(level, 1);
   must(ap_evaluator_run(ev, 1, levels, &score, &failure)); /* all weights gone: the bias decides */
