@@ -10,7 +10,7 @@ enum { BANKS = 8, BLOB_STEP = 256 };
 
 /* Cycles of a multiprocessor for a step of 16 rows on 16 positions, by form. bfloat16: the slower of
  * shared memory (4 a load of 16 x 16 inputs, 2 per 128 bytes of weights) and the matrix units (1.6 a
- * tile); float32: 128 multiply-adds a cycle. Reasoned from data sheets (docs/CUDA.md). */
+ * tile); float32: 128 multiply-adds a cycle. Reasoned from data sheets (docs/NUMBERS.md). */
 static const double step_cycles[2][GROUPED_FORMS] = {{66, 68, 104, 208}, {384, 640, 1152, 2176}};
 
 typedef struct {

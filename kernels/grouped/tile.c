@@ -8,7 +8,7 @@ enum {
   LEAST_COLUMNS = 16,
   SHARED_STEP = 128, /* buffers are multiples of this */
   /* What the products of a block cost, in positions loaded per channel: 57 cycles at 90 % sparsity
-   * against 1.3 a position (docs/CUDA.md, reasoned, not measured). */
+   * against 1.3 a position (docs/NUMBERS.md, reasoned, not measured). */
   PRODUCT_COST = 48
 };
 
