@@ -80,15 +80,16 @@ typedef struct {
   int block, c, y, x, half;
 } grouped_item;
 SIMT_FN grouped_item grouped_item_of(uint64_t item, int channels, int h, int w) {
+  const uint32_t in_block = (uint32_t)channels * (uint32_t)h * (uint32_t)w * 2; /* below 2^28 */
   grouped_item i;
-  i.half = (int)(item & 1);
-  item >>= 1;
-  i.x = (int)(item % (uint64_t)w);
-  item /= (uint64_t)w;
-  i.y = (int)(item % (uint64_t)h);
-  item /= (uint64_t)h;
-  i.c = (int)(item % (uint64_t)channels);
-  i.block = (int)(item / (uint64_t)channels);
+  i.block = (int)(item / in_block);
+  uint32_t rest = (uint32_t)(item - (uint64_t)i.block * in_block);
+  i.half = (int)(rest & 1);
+  rest >>= 1;
+  i.x = (int)(rest % (uint32_t)w);
+  rest /= (uint32_t)w;
+  i.y = (int)(rest % (uint32_t)h);
+  i.c = (int)(rest / (uint32_t)h);
   return i;
 }
 

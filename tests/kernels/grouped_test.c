@@ -64,27 +64,47 @@ static const layer_case layers[] = {
     {6, 1, 20, 31, 3, 20, 31, 1, 0, 1, 0},
 };
 
+static void compare_layer(const char *kind, size_t i, const layer_case *k) {
+  static const double keep[PATTERNS] = {1, 0.1, 0.15, 0.2, 0.3, 0.2, 0};
+  char what[64];
+  subject s = {.n_images = 0};
+  const size_t in = subject_input(&s, k->c, k->h, k->w);
+  (void)subject_layer(&s, in, k->out, k->kh, k->kw, k->stride, k->pad, k->groups);
+  subject_last(&s)->low = i % 2 ? 0 : -INFINITY;
+  subject_last(&s)->high = i % 3 ? INFINITY : 40;
+  subject_finish(&s, k->n, &rng);
+  for (pattern p = 0; p < PATTERNS; p++) subject_level(&s, p, keep[p], &rng);
+  const ap_engine_options options = options_with(0, k->shared << 10);
+  ap_engine *e = subject_engine(&s, name, &options);
+  for (uint32_t level = 0; level < PATTERNS; level++) {
+    (void)snprintf(what, sizeof what, "%s layer %zu pattern %u", kind, i, level);
+    compare(what, &s, e, &level, 0);
+  }
+  ap_engine_destroy(e);
+  subject_release(&s);
+}
+
 static void test_layers(void **state) {
   (void)state;
-  static const double keep[PATTERNS] = {1, 0.1, 0.15, 0.2, 0.3, 0.2, 0};
-  for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
-    const layer_case *k = &layers[i];
-    char what[32];
-    subject s = {.n_images = 0};
-    const size_t in = subject_input(&s, k->c, k->h, k->w);
-    (void)subject_layer(&s, in, k->out, k->kh, k->kw, k->stride, k->pad, k->groups);
-    subject_last(&s)->low = i % 2 ? 0 : -INFINITY;
-    subject_last(&s)->high = i % 3 ? INFINITY : 40;
-    subject_finish(&s, k->n, &rng);
-    for (pattern p = 0; p < PATTERNS; p++) subject_level(&s, p, keep[p], &rng);
-    const ap_engine_options options = options_with(0, k->shared << 10);
-    ap_engine *e = subject_engine(&s, name, &options);
-    for (uint32_t level = 0; level < PATTERNS; level++) {
-      (void)snprintf(what, sizeof what, "layer %zu pattern %u", i, level);
-      compare(what, &s, e, &level, 0);
-    }
-    ap_engine_destroy(e);
-    subject_release(&s);
+  for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
+    compare_layer("listed", i, &layers[i]);
+}
+
+static void test_random_layers(void **state) {
+  (void)state;
+  for (size_t i = 0; i < 40; i++) {
+    layer_case k = {.n = 1 + ap_rng_below(&rng, 40),
+                    .groups = ap_rng_below(&rng, 3) ? 1 : 1 + ap_rng_below(&rng, 3),
+                    .h = 1 + ap_rng_below(&rng, 9),
+                    .w = 1 + ap_rng_below(&rng, 9),
+                    .stride = 1 + ap_rng_below(&rng, 3),
+                    .pad = ap_rng_below(&rng, 3),
+                    .shared = ap_rng_below(&rng, 2) ? 0 : 42 + ap_rng_below(&rng, 40)};
+    k.c = k.groups * (1 + ap_rng_below(&rng, 12));
+    k.out = k.groups * (1 + ap_rng_below(&rng, 40));
+    k.kh = 1 + ap_rng_below(&rng, k.h < 4 ? k.h : 4);
+    k.kw = 1 + ap_rng_below(&rng, k.w < 4 ? k.w : 4);
+    compare_layer("random", i, &k);
   }
 }
 
@@ -319,6 +339,10 @@ static void test_misuse(void **state) {
   s.labels[3] = 9;
   refuse(&s, AP_ERR_ARG);
   s.labels[3] = 8;
+  const size_t images = s.n_images;
+  s.n_images = 0;
+  refuse(&s, AP_ERR_ARG);
+  s.n_images = images;
   assert_int_equal(ap_engine_available("abacus", &failure), AP_ERR_ARG);
 
   const ap_engine_options options = options_with(0, 0);
@@ -348,13 +372,11 @@ static void test_misuse(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_layers),
-      cmocka_unit_test(test_every_operation),
-      cmocka_unit_test(test_average),
-      cmocka_unit_test(test_scores),
-      cmocka_unit_test(test_batches),
-      cmocka_unit_test(test_times),
-      cmocka_unit_test(test_destroyed_under_way),
+      cmocka_unit_test(test_layers),          cmocka_unit_test(test_random_layers),
+
+      cmocka_unit_test(test_every_operation), cmocka_unit_test(test_average),
+      cmocka_unit_test(test_scores),          cmocka_unit_test(test_batches),
+      cmocka_unit_test(test_times),           cmocka_unit_test(test_destroyed_under_way),
       cmocka_unit_test(test_misuse),
   };
   if (argc != 3) {
