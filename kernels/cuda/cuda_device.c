@@ -179,6 +179,7 @@ static ap_status open_queue(ap_cuda_device *d, ap_error *err) {
     if (!st) d->n_marks++;
   }
   if (!st) st = ap_cuda_check("shared memory", ap_cuda_grouped_prepare(d->base.shared_bytes), err);
+  if (!st) st = ap_cuda_check("loading of kernels", ap_cuda_grouped_items_prepare(), err);
   if (!st) st = ap_cuda_check("free memory", cudaMemGetInfo(&free_bytes, &all), err);
   d->base.free_bytes = free_bytes;
   return st;

@@ -20,6 +20,16 @@ static __global__ void grouped_total_k(const __grid_constant__ grouped_total g) 
   grouped_total_block(&g, blockIdx.x, &shares);
 }
 
+extern "C" cudaError_t ap_cuda_grouped_items_prepare(void) {
+  cudaFuncAttributes unused;
+  cudaError_t error = cudaFuncGetAttributes(&unused, grouped_input_k);
+  if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_pool_k);
+  if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_map_k);
+  if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_score_k);
+  if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_total_k);
+  return error;
+}
+
 extern "C" cudaError_t ap_cuda_launch_grouped_items(cudaStream_t stream, const grouped_launch *l) {
   launch_size s = flat_size((size_t)l->items);
   if (l->items == 0 || l->n_nodes == 0) return cudaSuccess;

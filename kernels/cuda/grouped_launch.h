@@ -9,8 +9,10 @@
 #include "kernels/grouped/grouped_impl.h"
 AP_EXTERN_C_BEGIN
 
-/* Allows blocks of the layers' kernels `bytes` of shared memory on the current device. */
+/* Load the kernels, which a stream that is being captured might not do, and allow blocks of the
+ * layers' kernels `bytes` of shared memory on the current device. */
 cudaError_t ap_cuda_grouped_prepare(size_t bytes);
+cudaError_t ap_cuda_grouped_items_prepare(void);
 /* A layer for at most n_nodes distinct beginnings; shared_bytes: grouped_shared_bytes. */
 cudaError_t ap_cuda_launch_grouped_conv(cudaStream_t stream, const grouped_conv *g, bool wide,
                                         uint32_t n_nodes, size_t shared_bytes);

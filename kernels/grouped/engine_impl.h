@@ -37,7 +37,10 @@ typedef struct {
 
 struct ap_engine {
   ap_device *device;
-  ap_engine_program program; /* its arrays are the engine's, but scale and shift of ops (NULL) */
+  ap_engine_program program; /* its arrays are the three below */
+  ap_engine_op *ops;         /* [n_ops]; scale and shift are the caller's, see e->scale, e->shift */
+  ap_engine_tensor *tensors;
+  size_t *part_start;
   bool wide;
   size_t n_images, n_blocks;
   size_t capacity; /* candidates of a batch */

@@ -109,9 +109,9 @@ ap_status engine_program_init(ap_engine *e, const ap_engine_program *from, ap_er
   if (st) return st;
   ap_engine_program *p = &e->program;
   *p = *from;
-  p->ops = copy_of(from->ops, p->n_ops, sizeof *p->ops);
-  p->tensors = copy_of(from->tensors, p->n_tensors, sizeof *p->tensors);
-  p->part_start = copy_of(from->part_start, p->n_layers + 2, sizeof *p->part_start);
+  p->ops = e->ops = copy_of(from->ops, p->n_ops, sizeof *p->ops);
+  p->tensors = e->tensors = copy_of(from->tensors, p->n_tensors, sizeof *p->tensors);
+  p->part_start = e->part_start = copy_of(from->part_start, p->n_layers + 2, sizeof *p->part_start);
   e->layers = ap_calloc(p->n_layers, sizeof *e->layers);
   e->tensor_at = ap_calloc(p->n_tensors, sizeof *e->tensor_at);
   e->tensor_wide = ap_calloc(p->n_tensors, sizeof *e->tensor_wide);
@@ -139,9 +139,9 @@ ap_status engine_program_init(ap_engine *e, const ap_engine_program *from, ap_er
 
 void engine_program_release(ap_engine *e) {
   for (size_t i = 0; e->layers && i < e->program.n_layers; i++) ap_free(e->layers[i].levels);
-  ap_free((void *)(uintptr_t)e->program.ops);
-  ap_free((void *)(uintptr_t)e->program.tensors);
-  ap_free((void *)(uintptr_t)e->program.part_start);
+  ap_free(e->ops);
+  ap_free(e->tensors);
+  ap_free(e->part_start);
   ap_free(e->layers);
   ap_free(e->tensor_at);
   ap_free(e->tensor_wide);

@@ -110,7 +110,10 @@ static void test_lists_give_the_matrix_back(void **state) {
     uint32_t buffer;
     void *blob = NULL;
     size_t bytes;
-    assert_true(matrix && bias && full);
+    if (!matrix || !bias || !full) {
+      fail_msg("%zu x %zu weights: out of memory", k, n);
+      return;
+    }
     for (size_t j = 0; j < k * n; j++)
       if (ap_rng_uniform(&rng) < keep) matrix[j] = (float)(1 + below(100));
     for (size_t j = 0; j < n; j++) bias[j] = (float)below(9);
