@@ -85,7 +85,7 @@ void run_way(benchmark::State &state, Point *p, size_t way) {
   }
   const ap_bench_way &w = p->c.ways[way];
   ap_error error = {AP_OK, ""};
-  double real = 0, processor = 0;
+  double real = 0, processor = 0, own = 0;
   bool begun = false;
   for (auto unused : state) {
     (void)unused;
@@ -99,10 +99,15 @@ void run_way(benchmark::State &state, Point *p, size_t way) {
       skip(state, error);
       break;
     }
+    if (p->c.seconds) {
+      const double took = p->c.seconds(p->problem, way);
+      state.SetIterationTime(took);
+      own += took;
+    }
   }
   if (error.code != AP_OK) return;
   const double n = static_cast<double>(state.iterations());
-  real = (seconds(CLOCK_MONOTONIC) - real) / n;
+  real = (p->c.seconds ? own : seconds(CLOCK_MONOTONIC) - real) / n;
   processor = (seconds(CLOCK_PROCESS_CPUTIME_ID) - processor) / n;
   ap_bench_meter meter = {state};
   if (p->c.report) p->c.report(p->problem, way, &meter);
@@ -131,11 +136,16 @@ void add_point(const ap_bench_case &c, size_t index) {
     name += std::string("/") + c.axes[a] + ":" + std::to_string(p->values[a]);
   }
   for (size_t way = 0; way < c.n_ways; ++way) {
-    benchmark::RegisterBenchmark((name + "/" + c.ways[way].name).c_str(),
-                                 [p, way](benchmark::State &state) { run_way(state, p, way); })
-        ->UseRealTime()
-        ->MeasureProcessCPUTime()
-        ->Unit(benchmark::kMillisecond);
+    auto *registered =
+        benchmark::RegisterBenchmark((name + "/" + c.ways[way].name).c_str(),
+                                     [p, way](benchmark::State &state) { run_way(state, p, way); })
+            ->MeasureProcessCPUTime()
+            ->Unit(benchmark::kMillisecond);
+    if (c.seconds) {
+      registered->UseManualTime();
+    } else {
+      registered->UseRealTime();
+    }
   }
 }
 

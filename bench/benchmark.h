@@ -45,7 +45,9 @@ typedef struct {
   /* Runs every way once and compares what it gives with a truth; called once before the timing. */
   ap_status (*verify)(void *problem, ap_error *err);
   void (*report)(void *problem, size_t way, ap_bench_meter *meter); /* NULL: no counters */
-  void (*teardown)(void *problem);                                  /* never with NULL */
+  /* What the way's last run took by a clock of its own (a device's); NULL: the wall clock's time. */
+  double (*seconds)(void *problem, size_t way);
+  void (*teardown)(void *problem); /* never with NULL */
 } ap_bench_case;
 
 /* The record is copied; what it points to is kept until the program ends. Errors: ARG for a missing

@@ -24,7 +24,8 @@ ap_search_job ap_search_job_defaults(void) {
                          .repair = true,
                          .max_loss = 0.01,
                          .seed = 1,
-                         .backend = "cpu"};
+                         .backend = "cpu",
+                         .precision = "fp32"};
 }
 
 /* All that one run holds; released together. */
@@ -151,12 +152,19 @@ static ap_status full_provenance(run *r, const ap_search_options *o, const json_
       job->levels.keep_min, "repair", (int)job->repair, "max_loss", job->max_loss, "budget",
       o->budget, "episodes", (json_int_t)o->episodes, "parallel", (json_int_t)o->parallel, "images",
       (json_int_t)job->images, "seed", (json_int_t)job->seed);
-  if (!config ||
-      (job->levels.pruner.plugin.kind != AP_PLUGIN_NONE &&
-       json_object_set_new(config, "plugin", ap_plugin_to_json(&job->levels.pruner.plugin)))) {
+  if (config && job->levels.pruner.plugin.kind != AP_PLUGIN_NONE &&
+      json_object_set_new(config, "plugin", ap_plugin_to_json(&job->levels.pruner.plugin))) {
     json_decref(config);
-    return ap_fail(err, AP_ERR_MEMORY, "configuration");
+    config = NULL;
   }
+  /* On the processor the result depends on neither. */
+  if (config && strcmp(job->backend, "cuda") == 0 &&
+      (json_object_set_new(config, "backend", json_string(job->backend)) ||
+       json_object_set_new(config, "precision", json_string(job->precision)))) {
+    json_decref(config);
+    config = NULL;
+  }
+  if (!config) return ap_fail(err, AP_ERR_MEMORY, "configuration");
   st = ap_config_hash(config, hash, err);
   r->provenance = json_deep_copy(provenance);
   if (!st && (!r->provenance || json_object_set(r->provenance, "configuration", config) ||
@@ -223,6 +231,7 @@ static ap_status search(run *r, const ap_network *net, const ap_dataset *data, c
   if (!st) {
     st = ap_workbench_open(net, data, tech, job->backend, job->n_threads, &r->bench, err);
   }
+  if (!st) ap_workbench_set_precision(r->bench, job->precision);
   start = ap_seconds();
   if (!st) st = ap_workbench_levels(r->bench, &job->levels, job->repair, &r->db, err);
   *build_seconds = ap_seconds() - start;

@@ -25,7 +25,8 @@ typedef struct {
   size_t images;   /* of the search split; 0: all */
   uint64_t seed;
   size_t n_threads;
-  const char *backend; /* of dense passes: "cpu" */
+  const char *backend;   /* of dense passes and candidates: "cpu" */
+  const char *precision; /* of candidates on a GPU: "fp32" or "bf16" (nn/evaluator.h) */
   bool force, resume, quiet;
 } ap_search_job;
 ap_search_job ap_search_job_defaults(void);

@@ -8,6 +8,7 @@ struct ap_workbench {
   const ap_dataset *data;
   const ap_tech *tech;
   size_t n_threads;
+  const char *precision; /* of evaluators; NULL: the default */
   ap_backend *backend;
   ap_pool *pool;
   ap_network *folded;
@@ -55,6 +56,7 @@ void ap_workbench_close(ap_workbench *bench) {
   ap_free(bench);
 }
 
+void ap_workbench_set_precision(ap_workbench *bench, const char *name) { bench->precision = name; }
 ap_backend *ap_workbench_backend(const ap_workbench *bench) { return bench->backend; }
 const ap_network *ap_workbench_trained(const ap_workbench *bench) { return bench->trained; }
 const ap_network *ap_workbench_folded(const ap_workbench *bench) { return bench->folded; }
@@ -77,7 +79,9 @@ ap_status ap_workbench_levels(ap_workbench *bench, const ap_level_db_options *op
 
 ap_status ap_workbench_evaluator(ap_workbench *bench, const ap_level_db *db, ap_split split,
                                  size_t n_images, bool quiet, ap_evaluator **out, ap_error *err) {
-  ap_evaluator_options options = {.n_threads = bench->n_threads};
+  ap_evaluator_options options = {.n_threads = bench->n_threads,
+                                  .backend = ap_backend_name(bench->backend),
+                                  .precision = bench->precision};
   ap_evaluator *ev = NULL;
   ap_status st =
       ap_evaluator_create(bench->folded, bench->data, split, n_images, &options, &ev, err);

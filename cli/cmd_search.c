@@ -153,6 +153,8 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
        &job.episodes, 0, 1e9},
       {"parallel", "N", "candidates evaluated at once; 0: the searcher's default", AP_OPTION_SIZE,
        &job.parallel, 0, 1e6},
+      {"precision", "NAME", "of candidates with --backend cuda: fp32 (default) or bf16",
+       AP_OPTION_TEXT, &job.precision, 0, 0},
       {"images", "N", "images of the search split to use; 0: all", AP_OPTION_SIZE, &job.images, 0,
        1e9},
       {"hw", "PRESET|FILE", "hardware: ou (default), isaac, sre, or an .ini file", AP_OPTION_TEXT,

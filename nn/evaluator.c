@@ -27,6 +27,7 @@ struct ap_evaluator {
   uint8_t *pixels; /* [n_blocks][c][h][w][16] */
   size_t block_pixels;
   const int32_t *labels; /* the data set's */
+  ap_engine *engine;     /* NULL: this processor's workers */
   eval_worker *workers;
   size_t n_workers;
   eval_order order;
@@ -70,15 +71,20 @@ static ap_status pack_pixels(ap_evaluator *ev, const uint8_t *pixels, size_t ima
 static ap_status append_level(ap_evaluator *ev, size_t layer, const float *matrix,
                               const float *bias, ap_error *err) {
   eval_layer *to = &ev->layers[layer];
-  if (to->n_levels == to->capacity) {
-    const size_t capacity = to->capacity ? to->capacity * 2 : 8;
-    ap_packed_weights **levels = ap_realloc(to->levels, capacity, sizeof *levels);
-    if (!levels) return ap_fail(err, AP_ERR_MEMORY, "%zu levels", capacity);
-    to->levels = levels;
-    to->capacity = capacity;
+  ap_status st;
+  if (ev->engine) {
+    st = ap_engine_add_level(ev->engine, layer, matrix, bias, err);
+  } else {
+    if (to->n_levels == to->capacity) {
+      const size_t capacity = to->capacity ? to->capacity * 2 : 8;
+      ap_packed_weights **levels = ap_realloc(to->levels, capacity, sizeof *levels);
+      if (!levels) return ap_fail(err, AP_ERR_MEMORY, "%zu levels", capacity);
+      to->levels = levels;
+      to->capacity = capacity;
+    }
+    st = ap_packed_weights_create(ev->isa, &ev->geometry[layer], matrix, bias, AP_PACKED_AUTO,
+                                  &to->levels[to->n_levels], err);
   }
-  const ap_status st = ap_packed_weights_create(ev->isa, &ev->geometry[layer], matrix, bias,
-                                                AP_PACKED_AUTO, &to->levels[to->n_levels], err);
   if (!st) ++to->n_levels;
   return st;
 }
@@ -149,25 +155,62 @@ static ap_status create_workers(ap_evaluator *ev, size_t n_threads, ap_error *er
   return st;
 }
 
+/* NULL when the processor is to do it. */
+static const char *engine_name(const ap_evaluator_options *o) {
+  const bool processor =
+      !o->backend || strcmp(o->backend, "cpu") == 0 || strcmp(o->backend, "cpu-ref") == 0;
+  return processor ? NULL : o->backend;
+}
+
+static ap_status find_precision(const ap_evaluator_options *o, ap_engine_options *out,
+                                ap_error *err) {
+  const char *name = o->precision ? o->precision : "fp32";
+  *out = (ap_engine_options){.precision = AP_ENGINE_FP32};
+  if (strcmp(name, "bf16") == 0)
+    out->precision = AP_ENGINE_BF16;
+  else if (strcmp(name, "fp32") != 0)
+    return ap_fail(err, AP_ERR_ARG, "unknown precision \"%s\"; known are: fp32, bf16", name);
+  if (!engine_name(o) && out->precision != AP_ENGINE_FP32)
+    return ap_fail(err, AP_ERR_ARG, "precision %s needs backend cuda", name);
+  if (engine_name(o) && o->vectors)
+    return ap_fail(err, AP_ERR_ARG, "vectors \"%s\" are the processor's, the backend is %s",
+                   o->vectors, o->backend);
+  return AP_OK;
+}
+
+static ap_status create_processor(ap_evaluator *ev, const ap_network *net, const uint8_t *pixels,
+                                  const ap_evaluator_options *options, ap_error *err) {
+  const ap_shape3 in = net->nodes[0].shape;
+  ap_status st = pack_pixels(ev, pixels, in.c * in.h * in.w, err);
+  if (!st) st = add_given_levels(ev, net, err);
+  if (!st) st = create_workers(ev, options->n_threads, err);
+  return st;
+}
+
 ap_status ap_evaluator_create(const ap_network *net, const ap_dataset *data, ap_split split,
                               size_t n_images, const ap_evaluator_options *options,
                               ap_evaluator **out, ap_error *err) {
   const ap_evaluator_options defaults = {0};
+  ap_engine_options engine;
   if (!options) options = &defaults;
   *out = NULL;
   ap_status st = check_data(net, data, split, &n_images, err);
+  if (!st) st = find_precision(options, &engine, err);
   if (st) return st;
   ap_evaluator *ev = ap_calloc(1, sizeof *ev);
   if (!ev) return ap_fail(err, AP_ERR_MEMORY, "evaluator record");
-  const ap_shape3 in = net->nodes[0].shape;
+  const char *name = engine_name(options);
+  const uint8_t *pixels = ap_dataset_pixels(data, split);
   ev->n_images = n_images;
   ev->n_blocks = (n_images + AP_PACKED_LANES - 1) / AP_PACKED_LANES;
   ev->labels = ap_dataset_labels(data, split);
-  st = ap_packed_isa_find(options->vectors, &ev->isa, err);
+  if (!name) st = ap_packed_isa_find(options->vectors, &ev->isa, err);
   if (!st) st = eval_plan_init(&ev->plan, net, err);
-  if (!st) st = pack_pixels(ev, ap_dataset_pixels(data, split), in.c * in.h * in.w, err);
-  if (!st) st = add_given_levels(ev, net, err);
-  if (!st) st = create_workers(ev, options->n_threads, err);
+  if (!st && name)
+    st = eval_engine_create(name, &ev->plan, n_images, pixels, ev->labels, &engine, &ev->engine,
+                            err);
+  if (!st)
+    st = name ? add_given_levels(ev, net, err) : create_processor(ev, net, pixels, options, err);
   if (!st) {
     ev->order.n_layers = ev->plan.n_layers;
     ev->order.depth_layer = ev->plan.order;
@@ -182,9 +225,10 @@ ap_status ap_evaluator_create(const ap_network *net, const ap_dataset *data, ap_
 
 void ap_evaluator_destroy(ap_evaluator *ev) {
   if (!ev) return;
+  ap_engine_destroy(ev->engine);
   ap_pool_destroy(ev->pool);
   for (size_t i = 0; ev->layers && i < ev->plan.n_layers; ++i) {
-    for (size_t j = 0; j < ev->layers[i].n_levels; ++j)
+    for (size_t j = 0; j < ev->layers[i].n_levels && ev->layers[i].levels; ++j)
       ap_packed_weights_destroy(ev->layers[i].levels[j]);
     ap_free(ev->layers[i].levels);
   }
@@ -220,6 +264,7 @@ ap_status ap_evaluator_add_level(ap_evaluator *ev, size_t layer, const float *ma
 
 size_t ap_evaluator_level_bytes(const ap_evaluator *ev) {
   size_t bytes = 0;
+  if (ev->engine) return ap_engine_level_bytes(ev->engine);
   for (size_t i = 0; i < ev->plan.n_layers; ++i)
     for (size_t j = 0; j < ev->layers[i].n_levels; ++j)
       bytes += ap_packed_weights_bytes(ev->layers[i].levels[j]);
@@ -269,10 +314,13 @@ static void evaluate(ap_evaluator *ev, size_t first, size_t n, float *logits) {
                   .workers = ev->workers};
   const size_t chunks = (ev->n_blocks + ev->chunk_blocks - 1) / ev->chunk_blocks;
   ap_pool_run(ev->pool, chunks, eval_work, &job);
-  ev->stats.image_forwards += (double)n * (double)ev->n_images;
-  for (size_t i = first; i < first + n; ++i)
-    for (size_t depth = 0; depth + 1 < ev->order.resume[i]; ++depth)
-      ev->stats.shared_forwards += ev->plan.layer_share[depth] * (double)ev->n_images;
+}
+
+/* Distinct candidate i is done: what it cost. */
+static void count(ap_evaluator *ev, size_t i) {
+  ev->stats.image_forwards += (double)ev->n_images;
+  for (size_t depth = 0; depth + 1 < ev->order.resume[i]; ++depth)
+    ev->stats.shared_forwards += ev->plan.layer_share[depth] * (double)ev->n_images;
 }
 
 /* Sums in the order of the blocks, whichever worker did them. */
@@ -305,30 +353,52 @@ static size_t look_up(ap_evaluator *ev, size_t n, const uint32_t *levels, ap_sco
   return missing;
 }
 
+/* Where the results of one call go. */
+typedef struct {
+  ap_evaluator *ev;
+  ap_score *scores;
+  size_t position; /* in order.sorted */
+} delivery;
+
+/* eval_done: distinct candidate i to the cache and to all candidates that are equal to it. */
+static void deliver(void *context, size_t i, const eval_result *result) {
+  delivery *d = context;
+  ap_evaluator *ev = d->ev;
+  const eval_order *order = &ev->order;
+  count(ev, i);
+  eval_cache_put(&ev->cache, order->levels + order->unique[i] * ev->plan.n_layers, result);
+  for (; d->position < order->n && order->owner[d->position] == i; ++d->position)
+    d->scores[order->sorted[d->position]] = score_of(ev, result);
+}
+
+static ap_status run_processor(ap_evaluator *ev, delivery *d, ap_error *err) {
+  const size_t n_unique = ev->order.n_unique;
+  const ap_status st = reserve_results(ev, n_unique < MOST_AT_ONCE ? n_unique : MOST_AT_ONCE, err);
+  if (st) return st;
+  for (size_t first = 0; first < n_unique; first += MOST_AT_ONCE) {
+    const size_t left = n_unique - first, n = left < MOST_AT_ONCE ? left : MOST_AT_ONCE;
+    evaluate(ev, first, n, NULL);
+    for (size_t i = first; i < first + n; ++i) {
+      const eval_result result = total(ev, i - first);
+      deliver(d, i, &result);
+    }
+  }
+  return AP_OK;
+}
+
 ap_status ap_evaluator_run(ap_evaluator *ev, size_t n_candidates, const uint32_t *levels,
                            ap_score *scores, ap_error *err) {
   const double start = ap_seconds();
   ap_status st = check_levels(ev, levels, n_candidates, err);
   if (!st) st = eval_order_reserve(&ev->order, n_candidates, err);
   if (st) return st;
-  eval_order *order = &ev->order;
-  eval_order_sort(order, levels, look_up(ev, n_candidates, levels, scores));
-  const size_t n_unique = order->n_unique;
-  st = reserve_results(ev, n_unique < MOST_AT_ONCE ? n_unique : MOST_AT_ONCE, err);
+  delivery d = {ev, scores, 0};
+  eval_order_sort(&ev->order, levels, look_up(ev, n_candidates, levels, scores));
+  st = ev->engine ? eval_engine_run(ev->engine, &ev->order, deliver, &d, err)
+                  : run_processor(ev, &d, err);
   if (st) return st;
-  size_t position = 0; /* in order->sorted */
-  for (size_t first = 0; first < n_unique; first += MOST_AT_ONCE) {
-    const size_t left = n_unique - first, n = left < MOST_AT_ONCE ? left : MOST_AT_ONCE;
-    evaluate(ev, first, n, NULL);
-    for (size_t i = first; i < first + n; ++i) {
-      const eval_result result = total(ev, i - first);
-      eval_cache_put(&ev->cache, levels + order->unique[i] * ev->plan.n_layers, &result);
-      for (; position < order->n && order->owner[position] == i; ++position)
-        scores[order->sorted[position]] = score_of(ev, &result);
-    }
-  }
   ev->stats.candidates += n_candidates;
-  ev->stats.cache_hits += n_candidates - n_unique;
+  ev->stats.cache_hits += n_candidates - ev->order.n_unique;
   ev->stats.seconds += ap_seconds() - start;
   return AP_OK;
 }
@@ -337,15 +407,52 @@ ap_status ap_evaluator_logits(ap_evaluator *ev, const uint32_t *levels, float *l
                               ap_error *err) {
   const double start = ap_seconds();
   ap_status st = check_levels(ev, levels, 1, err);
-  if (!st) st = eval_order_reserve(&ev->order, 1, err);
-  if (!st) st = reserve_results(ev, 1, err);
+  if (!st && ev->engine) {
+    st = ap_engine_logits(ev->engine, levels, logits, err);
+  } else {
+    if (!st) st = eval_order_reserve(&ev->order, 1, err);
+    if (!st) st = reserve_results(ev, 1, err);
+    if (!st) {
+      ev->order.sorted[0] = 0;
+      eval_order_sort(&ev->order, levels, 1);
+      evaluate(ev, 0, 1, logits);
+    }
+  }
   if (st) return st;
-  ev->order.sorted[0] = 0;
-  eval_order_sort(&ev->order, levels, 1);
-  evaluate(ev, 0, 1, logits);
+  ev->stats.image_forwards += (double)ev->n_images;
   ++ev->stats.candidates;
   ev->stats.seconds += ap_seconds() - start;
   return AP_OK;
 }
 
 ap_evaluator_stats ap_evaluator_statistics(const ap_evaluator *ev) { return ev->stats; }
+
+/* ---- times ----------------------------------------------------------------------------------- */
+static ap_status need_engine(const ap_evaluator *ev, ap_error *err) {
+  return ev->engine
+             ? AP_OK
+             : ap_fail(err, AP_ERR_UNSUPPORTED, "only an engine on a device has its own clock");
+}
+
+ap_status ap_evaluator_measure(ap_evaluator *ev, size_t n, const uint32_t *levels, bool cold,
+                               double *seconds, ap_error *err) {
+  ap_engine_result results[AP_ENGINE_MOST];
+  ap_status st = need_engine(ev, err);
+  if (!st) st = check_levels(ev, levels, n, err);
+  if (!st) st = eval_order_reserve(&ev->order, n, err);
+  if (st) return st;
+  for (size_t i = 0; i < n; ++i) ev->order.sorted[i] = i;
+  eval_order_sort(&ev->order, levels, n);
+  eval_order_link(&ev->order, 0, ev->order.n_unique);
+  st = ap_engine_submit(ev->engine, ev->order.n_unique, levels, ev->order.unique, ev->order.resume,
+                        err);
+  if (!st) st = ap_engine_collect(ev->engine, results, err);
+  if (!st) st = ap_engine_measure(ev->engine, cold, seconds, err);
+  return st;
+}
+
+ap_status ap_evaluator_measure_products(ap_evaluator *ev, bool cold, double *seconds,
+                                        ap_error *err) {
+  const ap_status st = need_engine(ev, err);
+  return st ? st : ap_engine_measure_products(ev->engine, cold, seconds, err);
+}

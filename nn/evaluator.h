@@ -5,9 +5,11 @@
  * candidate comes from a cache, common prefixes of layers are computed once (a trie walked depth
  * first, for a few images at a time so that activations stay in the cache), and the work of a layer
  * is in proportion to its non-zero weight vectors. Results do not depend on the thread count, the
- * batch or the order. Confined to one thread; it runs its own workers. */
+ * batch or the order. Confined to one thread; it runs its own workers, or an engine of
+ * kernels/engine.h on a GPU (docs/CUDA.md). */
 #ifndef AP_NN_EVALUATOR_H
 #define AP_NN_EVALUATOR_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,10 +25,15 @@ typedef struct {
   size_t n_threads;    /* 0: all processors */
   size_t cache_bytes;  /* results kept for repeated candidates; 0: the default */
   const char *vectors; /* NULL: the best of "avx512", "avx2", "plain" that this machine has */
+  /* NULL, "cpu" or "cpu-ref": this processor's vector kernels. Else an engine of kernels/engine.h:
+   * "cuda"; "cuda-emulated" (tests). With it n_threads counts for nothing and vectors is refused. */
+  const char *backend;
+  const char *precision; /* of an engine: NULL or "fp32"; "bf16" (less exact, docs/CUDA.md) */
 } ap_evaluator_options;
 
 /* net: folded (nn/network.h); copied. data: kept until destroy; the first n_images (0: all) of
- * `split` are what candidates are judged on. */
+ * `split` are what candidates are judged on. Errors: ARG for what does not fit together or an unknown
+ * name; UNSUPPORTED for a backend or vectors that this build or machine lacks; MEMORY; DEVICE. */
 AP_NODISCARD ap_status ap_evaluator_create(const ap_network *net, const ap_dataset *data,
                                            ap_split split, size_t n_images,
                                            const ap_evaluator_options *options, ap_evaluator **out,
@@ -55,6 +62,15 @@ typedef struct {
   double seconds;
 } ap_evaluator_stats;
 ap_evaluator_stats ap_evaluator_statistics(const ap_evaluator *ev);
+
+/* For benchmarks, with an engine: the device's own time of n distinct candidates (one batch at most;
+ * the cache is not asked and nothing kept), and of one candidate's dense products by the maker's
+ * library; cold: the device's caches are overwritten before (kernels/engine.h). Errors: UNSUPPORTED on
+ * the processor and where the library is missing. */
+AP_NODISCARD ap_status ap_evaluator_measure(ap_evaluator *ev, size_t n, const uint32_t *levels,
+                                            bool cold, double *seconds, ap_error *err);
+AP_NODISCARD ap_status ap_evaluator_measure_products(ap_evaluator *ev, bool cold, double *seconds,
+                                                     ap_error *err);
 
 AP_EXTERN_C_END
 #endif

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/engine.h"
 #include "kernels/packed.h"
 #include "nn/network.h"
 
@@ -102,6 +103,17 @@ const eval_result *eval_cache_find(const eval_cache *cache, const uint32_t *leve
 /* Forgets everything when full; out of memory: stays as large as it is. */
 void eval_cache_put(eval_cache *cache, const uint32_t *levels, const eval_result *value);
 void eval_cache_release(eval_cache *cache);
+
+/* ---- engine ----------------------------------------------------------------------------------- */
+AP_NODISCARD ap_status eval_engine_create(const char *name, const eval_plan *plan, size_t n_images,
+                                          const uint8_t *pixels, const int32_t *labels,
+                                          const ap_engine_options *options, ap_engine **out,
+                                          ap_error *err);
+/* Called for distinct candidates 0, 1, ... of the order, once each. */
+typedef void eval_done(void *context, size_t unique, const eval_result *result);
+/* Evaluates all distinct candidates of the order, linking it batch by batch. */
+AP_NODISCARD ap_status eval_engine_run(ap_engine *engine, eval_order *order, eval_done *done,
+                                       void *context, ap_error *err);
 
 /* ---- work ------------------------------------------------------------------------------------ */
 typedef struct {

@@ -62,15 +62,13 @@ static ap_status check_blas(const char *what, cublasStatus_t status, ap_error *e
                  "cuda: %s: %s", what, cublasGetStatusString(status));
 }
 
-/* Is there a device that this build can use? All "no" are UNSUPPORTED. */
-static ap_status find_device(struct cudaDeviceProp *properties, ap_error *err) {
+ap_status ap_cuda_find_device(struct cudaDeviceProp *properties, ap_error *err) {
   int n_devices = 0, device = 0;
   cudaError_t error = cudaGetDeviceCount(&n_devices);
   if (error != cudaSuccess || n_devices == 0) {
     (void)cudaGetLastError();
     return ap_fail(err, AP_ERR_UNSUPPORTED,
-                   "backend \"cuda\": no usable CUDA device here (%s); the backend \"cpu\" needs "
-                   "none",
+                   "cuda: no usable CUDA device here (%s); the backend \"cpu\" needs none",
                    error != cudaSuccess ? cudaGetErrorString(error) : "none found");
   }
   error = cudaGetDevice(&device);
@@ -81,7 +79,7 @@ static ap_status find_device(struct cudaDeviceProp *properties, ap_error *err) {
       error == cudaErrorUnsupportedPtxVersion) {
     (void)cudaGetLastError();
     return ap_fail(err, AP_ERR_UNSUPPORTED,
-                   "backend \"cuda\": this build has no code for %s (%s); configure with "
+                   "cuda: this build has no code for %s (%s); configure with "
                    "-DCMAKE_CUDA_ARCHITECTURES=%d%d",
                    properties->name, cudaGetErrorString(error), properties->major,
                    properties->minor);
@@ -126,7 +124,7 @@ ap_status ap_cuda_backend_open(size_t n_threads, ap_backend **out, ap_error *err
   ap_status st;
   (void)n_threads; /* the host only queues */
   *out = NULL;
-  st = find_device(&properties, err);
+  st = ap_cuda_find_device(&properties, err);
   if (st) return st;
   cu = ap_calloc(1, sizeof *cu);
   if (!cu) return ap_fail(err, AP_ERR_MEMORY, "backend cuda");

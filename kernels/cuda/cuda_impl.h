@@ -36,6 +36,8 @@ static inline ap_cuda *ap_cuda_of(ap_backend *be) { return (void *)be; }
 /* The end of every operation: reports the launch's fault (DEVICE; MEMORY when memory is out), with
  * wait_each also those of the work itself. `what` names the operation. */
 ap_status ap_cuda_end(ap_cuda *cu, const char *what, cudaError_t error, ap_error *err);
+/* Is there a device that this build can use? All "no" are UNSUPPORTED. */
+ap_status ap_cuda_find_device(struct cudaDeviceProp *properties, ap_error *err);
 /* Like ap_cuda_end without waiting, for calls in the middle. */
 ap_status ap_cuda_check(const char *what, cudaError_t error, ap_error *err);
 

@@ -164,6 +164,21 @@ static void bad_usage(void **state) {
   assert_int_equal(status, 2);
 }
 
+static void own_clock_counts(void **state) {
+  static const double milliseconds[2] = {4, 2};
+  int status = -1;
+  json_t *d = run(AP_SAMPLE, "--benchmark_filter=^clocked/n:1000/", &status);
+  (void)state;
+  assert_int_equal(status, 0);
+  assert_int_equal(json_array_size(json_object_get(d, "benchmarks")), 2);
+  for (size_t i = 0; i < 2; i++) {
+    assert_true(fabs(number(entry(d, i), "real_time") - milliseconds[i]) < 1e-9);
+    assert_true(fabs(number(entry(d, i), "additions") * milliseconds[i] - 1e6) < 1e-3);
+  }
+  assert_true(fabs(number(entry(d, 1), "speedup") - 2) < 1e-9);
+  json_decref(d);
+}
+
 static void program_times_its_smallest_case(void **state) {
   int status = -1;
   json_t *d = run(AP_PROGRAM, "--benchmark_filter=^conv_forward/channels:4/", &status);
@@ -185,6 +200,7 @@ int main(void) {
       cmocka_unit_test(a_failing_way_fails_alone),
       cmocka_unit_test(unsupported_is_no_failure),
       cmocka_unit_test(bad_usage),
+      cmocka_unit_test(own_clock_counts),
       cmocka_unit_test(program_times_its_smallest_case),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

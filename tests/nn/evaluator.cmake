@@ -1,2 +1,9 @@
 # The double-precision backend that it compares with is slow under sanitizers.
 ap_test(nn.evaluator SOURCES evaluator_test.c ROOMS nn TIMEOUT 600)
+# The same promises of the engines: on a GPU, and its kernels emulated on the processor.
+foreach(precision fp32 bf16)
+  ap_test(nn.evaluator.emulated.${precision} SOURCES evaluator_test.c ROOMS nn TIMEOUT 900
+          ARGS cuda-emulated ${precision})
+  ap_test(nn.evaluator.cuda.${precision} SOURCES evaluator_test.c ROOMS nn TIMEOUT 600
+          LABELS gpu ARGS cuda ${precision})
+endforeach()

@@ -1,0 +1,160 @@
+/* kernels/grouped/grouped_impl.h - what the engine hands to its kernels: plain records, the same in C
+ * and in CUDA. Pointers are addresses of the device.
+ *
+ * A tensor holds, per slot (a distinct beginning of candidates), blocks of 16 images with the image
+ * innermost and no border: [slot][block][c][h][w][16], in bfloat16 or float32. 16 images at one pixel
+ * are a "position". The engine gives the same memory to tensors that do not live together. */
+#ifndef AP_KERNELS_GROUPED_GROUPED_IMPL_H
+#define AP_KERNELS_GROUPED_GROUPED_IMPL_H
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  GROUPED_IMAGES = 16,     /* in a block; the rows of a tile of the matrix units */
+  GROUPED_COLUMNS = 8,     /* output channels of such a tile */
+  GROUPED_DEPTH = 16,      /* gathered input rows of one step */
+  GROUPED_WARP_TILES = 32, /* tiles (16 x 8 sums) that a warp keeps in registers */
+  GROUPED_MOST_ROWS = 16,  /* positions that a warp works on at once */
+  GROUPED_FORMS = 4,       /* levels list 8, 16, 32 or 64 output channels together */
+  GROUPED_PITCH = 20       /* floats from one output channel to the next while sums are sorted */
+};
+
+typedef struct {
+  unsigned char *data;  /* slot 0, block 0 */
+  uint64_t slot, block; /* bytes from one to the next */
+  int32_t c, h, w;
+  int32_t wide; /* float32, else bfloat16 */
+} grouped_tensor;
+
+/* ap_engine_source; present 0: nothing is added. */
+typedef struct {
+  grouped_tensor tensor;
+  int32_t stride_h, stride_w, first, present;
+} grouped_source;
+
+/* What one operation does for one distinct beginning. */
+typedef struct {
+  uint32_t in, residual; /* slots; the output's slot is the record's own number */
+  uint64_t level;        /* LAYER: address of a grouped_level */
+} grouped_node;
+
+/* The part of a launch that all kernels share. */
+typedef struct {
+  const grouped_node *nodes; /* [capacity] of this operation */
+  const uint32_t *n_nodes;   /* how many of them count */
+  int32_t n_blocks;          /* blocks of images */
+  int32_t first_block;       /* INPUT: the first in the data */
+} grouped_batch;
+
+typedef struct {
+  grouped_source residual;
+  float low, high;
+} grouped_epilogue;
+
+/* How the work of a layer is cut. A block computes `columns` output channels of 2^log_b x 2^log_h x
+ * 2^log_w positions: image blocks, rows, columns of the output. It reads all input channels, `chunk`
+ * at a time, as planes of `plane` positions: [2^log_b][plane_h][plane_w]. */
+typedef struct {
+  int32_t columns; /* 16, 32, 64 or 128; columns * positions <= 2048 */
+  int32_t log_b, log_h, log_w;
+  int32_t tiles_b, tiles_h, tiles_w; /* blocks along images, rows, columns */
+  int32_t plane_h, plane_w, plane;
+  int32_t pitch; /* positions from one channel's plane to the next; odd, see pack.c */
+  int32_t chunk, n_chunks;
+} grouped_tile;
+
+typedef struct {
+  grouped_batch batch;
+  grouped_tensor in, out;
+  grouped_epilogue epilogue;
+  grouped_tile tile;
+  int32_t kh, kw, stride_h, stride_w, pad_top, pad_left;
+  uint32_t buffer_bytes; /* of one chunk in shared memory; there are two */
+} grouped_conv;
+
+/* A level in device memory: this record, then the arrays at the given offsets from it. List l holds
+ * the input rows that any of the output channels l * width .. uses, cut into chunks of input
+ * channels, padded to steps of GROUPED_DEPTH rows with weights of 0:
+ *   start   uint32 [n_lists][n_chunks + 1]  steps of list and chunk
+ *   offset  uint16 [n_steps][16]   position of a row in the planes of its chunk
+ *   weight  per step: bfloat16 [width / 8][32 lanes][4] as the matrix units take them, or
+ *           float32 [16][width]
+ *   bias    float [n_lists * width] */
+typedef struct {
+  uint32_t form; /* width = 8 << form */
+  uint32_t n_lists;
+  uint32_t n_steps;
+  uint32_t start, offset, bias; /* bytes */
+  uint64_t weight;
+} grouped_level;
+
+typedef struct {
+  grouped_batch batch;
+  const uint8_t *pixels; /* [block][c][h][w][16] */
+  const float *scale, *shift;
+  grouped_tensor out;
+} grouped_input;
+
+typedef struct {
+  grouped_batch batch;
+  grouped_tensor in, out;
+  int32_t kh, kw, stride_h, stride_w, pad_top, pad_left, maximum, count_padding;
+  float low, high;
+} grouped_pool;
+
+typedef struct {
+  grouped_batch batch;
+  grouped_source in;
+  grouped_tensor out;
+  grouped_epilogue epilogue;
+  const float *scale, *shift; /* NULL: 1, 0 */
+  int32_t channels, first_out;
+} grouped_map;
+
+/* Loss and prediction of every image of a chunk for every candidate. */
+typedef struct {
+  grouped_batch batch; /* in: the logits' slot */
+  grouped_tensor logits;
+  const int32_t *labels;
+  double *loss;     /* [candidate][n_images] */
+  uint8_t *correct; /* [candidate][n_images] */
+  float *outputs;   /* NULL, or [n_images][c] of candidate 0 */
+  int32_t n_images; /* of the data */
+} grouped_score;
+
+typedef struct {
+  const uint32_t *n_candidates;
+  const double *loss;
+  const uint8_t *correct;
+  int32_t n_images;
+  double *total_loss;      /* [candidate] */
+  uint32_t *total_correct; /* [candidate] */
+} grouped_total;
+
+typedef enum {
+  GROUPED_CONV_BF16,
+  GROUPED_CONV_F32,
+  GROUPED_INPUT,
+  GROUPED_POOL,
+  GROUPED_MAP,
+  GROUPED_SCORE,
+  GROUPED_TOTAL,
+  GROUPED_KERNELS
+} grouped_kernel;
+
+/* One launch. The kernels over items take `items` per node; convolutions tiles x column blocks. */
+typedef struct {
+  grouped_kernel kernel;
+  uint32_t n_nodes; /* most that can count */
+  uint64_t items;
+  union {
+    grouped_conv conv;
+    grouped_input input;
+    grouped_pool pool;
+    grouped_map map;
+    grouped_score score;
+    grouped_total total;
+  } with;
+} grouped_launch;
+
+#endif

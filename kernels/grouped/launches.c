@@ -1,0 +1,185 @@
+/* kernels/grouped/launches.c - a batch as launches: for every chunk of images every operation of the
+ * program once for all candidates, their scores, at the end the sums over images. */
+#include "kernels/grouped/engine_impl.h"
+
+/* Blocks of images in one launch, when each of `most` candidates has its own memory. */
+static size_t chunk_blocks(const ap_engine *e, size_t most) {
+  const size_t blocks = e->cells / most;
+  return blocks < e->n_blocks ? blocks : e->n_blocks;
+}
+
+typedef struct {
+  ap_engine *e;
+  size_t most;                /* candidates */
+  size_t chunk;               /* blocks that every slot has room for */
+  size_t first_block, blocks; /* of this chunk */
+} position;
+
+static grouped_tensor tensor_of(const position *at, size_t tensor) {
+  const ap_engine *e = at->e;
+  const ap_engine_tensor *t = &e->program.tensors[tensor];
+  const size_t block = engine_tensor_bytes(e, tensor);
+  return (grouped_tensor){.data = (unsigned char *)e->arena + e->tensor_at[tensor] * e->cells,
+                          .slot = block * at->chunk,
+                          .block = block,
+                          .c = (int32_t)t->c,
+                          .h = (int32_t)t->h,
+                          .w = (int32_t)t->w,
+                          .wide = e->tensor_wide[tensor]};
+}
+
+static grouped_source source_of(const position *at, const ap_engine_source *s) {
+  if (s->tensor == AP_ENGINE_NONE) return (grouped_source){.present = 0};
+  return (grouped_source){.tensor = tensor_of(at, s->tensor),
+                          .stride_h = (int32_t)s->stride_h,
+                          .stride_w = (int32_t)s->stride_w,
+                          .first = (int32_t)s->first,
+                          .present = 1};
+}
+
+/* op n_ops: the score. */
+static grouped_batch batch_of(const position *at, size_t op) {
+  const ap_engine *e = at->e;
+  unsigned char *sent = e->sent;
+  return (grouped_batch){
+      .nodes = (const grouped_node *)(const void *)(sent + engine_nodes_at(e, op)),
+      .n_nodes = (const uint32_t *)(const void *)sent + op,
+      .n_blocks = (int32_t)at->blocks,
+      .first_block = (int32_t)at->first_block};
+}
+
+static uint64_t items_of(const position *at, size_t tensor, size_t channels) {
+  const ap_engine_tensor *t = &at->e->program.tensors[tensor];
+  return (uint64_t)at->blocks * channels * t->h * t->w * 2;
+}
+
+/* A fully connected layer after FLATTEN reads [c * h * w, 1, 1], which is the same memory in the same
+ * order as [c, h, w]: the operation is a copy between two tensors of one position a channel. */
+static grouped_map flatten_map(const position *at, const ap_engine_op *o, const grouped_batch *b) {
+  grouped_map map = {.batch = *b, .in = source_of(at, &o->in), .out = tensor_of(at, o->out)};
+  map.in.tensor.c = map.out.c;
+  map.in.tensor.h = map.in.tensor.w = 1;
+  map.in.stride_h = map.in.stride_w = 1;
+  map.in.first = 0;
+  map.channels = map.out.c;
+  return map;
+}
+
+static void set_layer(const position *at, const ap_engine_op *o, grouped_launch *l) {
+  const engine_layer *layer = &at->e->layers[o->layer];
+  grouped_conv *g = &l->with.conv;
+  l->kernel = at->e->wide ? GROUPED_CONV_F32 : GROUPED_CONV_BF16;
+  g->in = tensor_of(at, o->in.tensor);
+  g->out = tensor_of(at, o->out);
+  g->epilogue = (grouped_epilogue){source_of(at, &o->residual), o->low, o->high};
+  g->tile = layer->tile;
+  /* a short last chunk has fewer tiles */
+  g->tile.tiles_b = (int32_t)((at->blocks + ((size_t)1 << g->tile.log_b) - 1) >> g->tile.log_b);
+  g->kh = (int32_t)o->kh;
+  g->kw = (int32_t)o->kw;
+  g->stride_h = (int32_t)o->stride_h;
+  g->stride_w = (int32_t)o->stride_w;
+  g->pad_top = (int32_t)o->pad_top;
+  g->pad_left = (int32_t)o->pad_left;
+  g->buffer_bytes = layer->buffer_bytes;
+}
+
+static void set_pool(const position *at, const ap_engine_op *o, grouped_pool *g) {
+  g->in = tensor_of(at, o->in.tensor);
+  g->out = tensor_of(at, o->out);
+  g->kh = (int32_t)o->kh;
+  g->kw = (int32_t)o->kw;
+  g->stride_h = (int32_t)o->stride_h;
+  g->stride_w = (int32_t)o->stride_w;
+  g->pad_top = (int32_t)o->pad_top;
+  g->pad_left = (int32_t)o->pad_left;
+  g->maximum = o->maximum;
+  g->count_padding = o->count_padding;
+  g->low = o->low;
+  g->high = o->high;
+}
+
+static ap_status launch_op(const position *at, size_t i, ap_error *err) {
+  ap_engine *e = at->e;
+  const ap_engine_op *o = &e->program.ops[i];
+  const grouped_batch batch = batch_of(at, i);
+  grouped_launch l = {.n_nodes = (uint32_t)at->most};
+  l.items = items_of(at, o->out, e->program.tensors[o->out].c);
+  switch (o->kind) {
+    case AP_ENGINE_INPUT:
+      l.kernel = GROUPED_INPUT;
+      l.with.input =
+          (grouped_input){batch, e->pixels, e->scale[i], e->shift[i], tensor_of(at, o->out)};
+      break;
+    case AP_ENGINE_LAYER:
+      l.with.conv.batch = batch;
+      set_layer(at, o, &l);
+      break;
+    case AP_ENGINE_POOL:
+      l.kernel = GROUPED_POOL;
+      l.with.pool.batch = batch;
+      set_pool(at, o, &l.with.pool);
+      break;
+    case AP_ENGINE_MAP:
+      l.kernel = GROUPED_MAP;
+      l.items = items_of(at, o->out, o->channels);
+      l.with.map = (grouped_map){
+          .batch = batch,
+          .in = source_of(at, &o->in),
+          .out = tensor_of(at, o->out),
+          .epilogue = {source_of(at, &o->residual), o->low, o->high},
+          .scale = e->scale[i],
+          .shift = e->shift[i],
+          .channels = (int32_t)o->channels,
+          .first_out = (int32_t)o->first_out,
+      };
+      break;
+    case AP_ENGINE_FLATTEN:
+      l.kernel = GROUPED_MAP;
+      l.with.map = flatten_map(at, o, &batch);
+      l.with.map.epilogue.low = o->low;
+      l.with.map.epilogue.high = o->high;
+      break;
+  }
+  return e->device->ops->launch(e->device, &l, err);
+}
+
+static ap_status launch_score(const position *at, bool outputs, ap_error *err) {
+  ap_engine *e = at->e;
+  grouped_launch l = {.kernel = GROUPED_SCORE, .n_nodes = (uint32_t)at->most};
+  l.items = (uint64_t)at->blocks * GROUPED_IMAGES;
+  l.with.score = (grouped_score){.batch = batch_of(at, e->program.n_ops),
+                                 .logits = tensor_of(at, e->program.logits),
+                                 .labels = e->labels,
+                                 .loss = e->loss,
+                                 .correct = e->correct,
+                                 .outputs = outputs ? e->outputs : NULL,
+                                 .n_images = (int32_t)e->n_images};
+  return e->device->ops->launch(e->device, &l, err);
+}
+
+static ap_status launch_total(ap_engine *e, size_t most, ap_error *err) {
+  unsigned char *received = e->received;
+  grouped_launch l = {.kernel = GROUPED_TOTAL, .n_nodes = (uint32_t)most, .items = 1};
+  l.with.total = (grouped_total){
+      .n_candidates = (const uint32_t *)e->sent + e->program.n_ops + 1,
+      .loss = e->loss,
+      .correct = e->correct,
+      .n_images = (int32_t)e->n_images,
+      .total_loss = (double *)(void *)received,
+      .total_correct = (uint32_t *)(void *)(received + e->capacity * sizeof(double))};
+  return e->device->ops->launch(e->device, &l, err);
+}
+
+ap_status engine_launch_all(ap_engine *e, size_t most, bool outputs, ap_error *err) {
+  position at = {.e = e, .most = most, .chunk = chunk_blocks(e, most)};
+  ap_status st = AP_OK;
+  for (at.first_block = 0; at.first_block < e->n_blocks && !st; at.first_block += at.chunk) {
+    const size_t left = e->n_blocks - at.first_block;
+    at.blocks = left < at.chunk ? left : at.chunk;
+    for (size_t i = 0; i < e->program.n_ops && !st; i++) st = launch_op(&at, i, err);
+    if (!st) st = launch_score(&at, outputs, err);
+  }
+  if (!st) st = launch_total(e, most, err);
+  return st;
+}

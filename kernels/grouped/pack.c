@@ -1,0 +1,226 @@
+/* kernels/grouped/pack.c - a layer's level as lists of input rows, see grouped_level. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kernels/grouped/pack_impl.h"
+#include "kernels/grouped/simt.h"
+
+enum { BANKS = 8, BLOB_STEP = 256 };
+
+/* Cycles of a multiprocessor for a step of 16 rows on 16 positions, by form. bfloat16: the slower of
+ * shared memory (4 a load of 16 x 16 inputs, 2 per 128 bytes of weights) and the matrix units (1.6 a
+ * tile); float32: 128 multiply-adds a cycle. Reasoned from data sheets (docs/NUMBERS.md). */
+static const double step_cycles[2][GROUPED_FORMS] = {{66, 68, 104, 208}, {384, 640, 1152, 2176}};
+
+typedef struct {
+  const grouped_geometry *g;
+  const grouped_tile *tile;
+  const float *matrix;
+  size_t taps, group_in, group_out, rows; /* rows: of all input channels */
+  size_t n_narrow;                        /* lists of form 0 */
+  uint8_t *used;                          /* [rows][n_narrow]: any weight that is not 0 */
+  uint32_t *gathered;                     /* [rows] */
+  uint32_t *sorted;                       /* [rows + GROUPED_DEPTH] */
+} packer;
+
+static size_t width_of(size_t form) { return (size_t)GROUPED_COLUMNS << form; }
+static size_t lists_of(const packer *p, size_t form) {
+  return (p->g->c_out + width_of(form) - 1) / width_of(form);
+}
+
+/* ---- which rows ------------------------------------------------------------------------------- */
+static ap_status find_used(packer *p, ap_error *err) {
+  const size_t n = p->g->c_out, k = p->group_in * p->taps;
+  for (size_t r = 0; r < k; r++)
+    for (size_t c = 0; c < n; c++) {
+      const float weight = p->matrix[r * n + c];
+      if (!isfinite(weight))
+        return ap_fail(err, AP_ERR_ARG, "weight %g in row %zu, column %zu", (double)weight, r, c);
+      if (weight != 0) p->used[(c / p->group_out * k + r) * p->n_narrow + c / GROUPED_COLUMNS] = 1;
+    }
+  return AP_OK;
+}
+
+/* Rows of a chunk that a list uses, in order, to p->gathered. */
+static size_t gather(packer *p, size_t form, size_t list, size_t chunk) {
+  const size_t per_chunk = (size_t)p->tile->chunk * p->taps;
+  const size_t first = chunk * per_chunk;
+  const size_t last = first + per_chunk < p->rows ? first + per_chunk : p->rows;
+  const size_t from = list << form, to = (list + 1) << form;
+  size_t n = 0;
+  for (size_t r = first; r < last; r++) {
+    bool any = false;
+    for (size_t i = from; i < to && i < p->n_narrow; i++) any = any || p->used[r * p->n_narrow + i];
+    if (any) p->gathered[n++] = (uint32_t)r;
+  }
+  return n;
+}
+
+static size_t steps_for(size_t rows) { return (rows + GROUPED_DEPTH - 1) / GROUPED_DEPTH; }
+
+static size_t count_steps(packer *p, size_t form) {
+  size_t steps = 0;
+  for (size_t list = 0; list < lists_of(p, form); list++)
+    for (size_t chunk = 0; chunk < (size_t)p->tile->n_chunks; chunk++)
+      steps += steps_for(gather(p, form, list, chunk));
+  return steps;
+}
+
+/* A warp's channels (two lists of form 0) must fit into the block's. */
+static bool form_fits(const packer *p, size_t form) {
+  return form < GROUPED_FORMS && (form == 0 || width_of(form) <= (size_t)p->tile->columns);
+}
+
+static size_t choose_form(packer *p) {
+  size_t best = 0;
+  double least = 0;
+  for (size_t form = 0; form < GROUPED_FORMS; form++) {
+    if (!form_fits(p, form)) continue;
+    const double cost = (double)count_steps(p, form) * step_cycles[p->g->wide][form];
+    if (form > 0 && cost >= least) continue;
+    least = cost;
+    best = form;
+  }
+  return best;
+}
+
+/* ---- where they are --------------------------------------------------------------------------- */
+static uint32_t position_of(const packer *p, uint32_t row) {
+  const size_t channel = row / p->taps % (size_t)p->tile->chunk, tap = row % p->taps;
+  return (uint32_t)(channel * (size_t)p->tile->pitch + tap / p->g->kw * (size_t)p->tile->plane_w +
+                    tap % p->g->kw);
+}
+
+/* gathered to sorted: every 8 rows in different banks (positions modulo 8) as far as there are such;
+ * the fullest banks first. Within a bank the order stays. The pitch of planes is odd: the same tap of
+ * 8 neighbouring channels lies in all 8 banks. */
+static void sort_by_bank(packer *p, size_t n) {
+  size_t left[BANKS] = {0}, next[BANKS] = {0}, done = 0;
+  for (size_t i = 0; i < n; i++) left[position_of(p, p->gathered[i]) % BANKS]++;
+  while (done < n) {
+    bool taken[BANKS] = {false};
+    for (size_t i = 0; i < BANKS && done < n; i++) {
+      size_t bank = BANKS;
+      for (size_t b = 0; b < BANKS; b++)
+        if (!taken[b] && left[b] > 0 && (bank == BANKS || left[b] > left[bank])) bank = b;
+      if (bank == BANKS) { /* fewer than 8 banks are left: one of them again */
+        memset(taken, 0, sizeof taken);
+        i--;
+        continue;
+      }
+      while (position_of(p, p->gathered[next[bank]]) % BANKS != bank) next[bank]++;
+      p->sorted[done++] = p->gathered[next[bank]++];
+      left[bank]--;
+      taken[bank] = true;
+    }
+  }
+}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+static float weight_of(const packer *p, uint32_t row, size_t column) {
+  const size_t k = p->group_in * p->taps;
+  if (column >= p->g->c_out || row / k != column / p->group_out) return 0;
+  return p->matrix[row % k * p->g->c_out + column];
+}
+
+static void write_step(const packer *p, const uint32_t *rows, size_t n, size_t form, size_t column,
+                       uint16_t *offset, unsigned char *weight) {
+  const size_t width = width_of(form);
+  for (size_t k = 0; k < GROUPED_DEPTH; k++) {
+    const size_t lane_pair = k % 8 / 2, high = k % 2, second = k / 8;
+    offset[k] = (uint16_t)position_of(p, rows[k < n ? k : n - 1]); /* padding reads what is there */
+    for (size_t c = 0; c < width && k < n; c++) {
+      const float value = weight_of(p, rows[k], column + c);
+      if (p->g->wide) {
+        memcpy(weight + (k * width + c) * sizeof value, &value, sizeof value);
+      } else {
+        const size_t lane = c % GROUPED_COLUMNS * 4 + lane_pair;
+        const uint16_t bits = (uint16_t)simt_to_bf16(value, 0);
+        memcpy(weight + (c / GROUPED_COLUMNS * SIMT_WARP + lane) * 8 + second * 4 + high * 2, &bits,
+               sizeof bits);
+      }
+    }
+  }
+}
+
+static void write_lists(packer *p, const grouped_level *level, unsigned char *blob) {
+  const size_t form = level->form, chunks = (size_t)p->tile->n_chunks;
+  const size_t step_bytes = GROUPED_DEPTH * width_of(form) * (p->g->wide ? 4 : 2);
+  uint32_t *start = (uint32_t *)(void *)(blob + level->start);
+  uint16_t *offset = (uint16_t *)(void *)(blob + level->offset);
+  size_t step = 0;
+  for (size_t list = 0; list < level->n_lists; list++) {
+    for (size_t chunk = 0; chunk < chunks; chunk++) {
+      const size_t n = gather(p, form, list, chunk);
+      *start++ = (uint32_t)step;
+      sort_by_bank(p, n);
+      for (size_t i = 0; i < n; i += GROUPED_DEPTH, step++)
+        write_step(p, p->sorted + i, n - i < GROUPED_DEPTH ? n - i : GROUPED_DEPTH, form,
+                   list * width_of(form), offset + step * GROUPED_DEPTH,
+                   blob + level->weight + step * step_bytes);
+    }
+    *start++ = (uint32_t)step;
+  }
+}
+
+static size_t up(size_t bytes) { return (bytes + BLOB_STEP - 1) / BLOB_STEP * BLOB_STEP; }
+
+static ap_status write_blob(packer *p, size_t form, const float *bias, void **out, size_t *bytes,
+                            ap_error *err) {
+  const size_t lists = lists_of(p, form), steps = count_steps(p, form);
+  const size_t start = up(sizeof(grouped_level));
+  const size_t offset = up(start + lists * ((size_t)p->tile->n_chunks + 1) * sizeof(uint32_t));
+  const size_t bias_at = up(offset + steps * GROUPED_DEPTH * sizeof(uint16_t));
+  const size_t weight = up(bias_at + lists * width_of(form) * sizeof(float));
+  const size_t total = weight + steps * GROUPED_DEPTH * width_of(form) * (p->g->wide ? 4 : 2);
+  if (bias_at > UINT32_MAX) return ap_fail(err, AP_ERR_UNSUPPORTED, "%zu steps of a level", steps);
+  unsigned char *blob = ap_calloc(1, total);
+  if (!blob) return ap_fail(err, AP_ERR_MEMORY, "a level of %zu bytes", total);
+  const grouped_level level = {(uint32_t)form,  (uint32_t)lists,  (uint32_t)steps,
+                               (uint32_t)start, (uint32_t)offset, (uint32_t)bias_at,
+                               weight};
+  memcpy(blob, &level, sizeof level);
+  for (size_t i = 0; bias && i < p->g->c_out; i++) {
+    if (!isfinite(bias[i])) {
+      ap_free(blob);
+      return ap_fail(err, AP_ERR_ARG, "bias %g of column %zu", (double)bias[i], i);
+    }
+    memcpy(blob + bias_at + i * sizeof *bias, &bias[i], sizeof *bias);
+  }
+  write_lists(p, &level, blob);
+  *out = blob;
+  *bytes = total;
+  return AP_OK;
+}
+
+ap_status grouped_level_pack(const grouped_geometry *g, const grouped_tile *tile,
+                             const float *matrix, const float *bias, size_t form, void **out,
+                             size_t *bytes, ap_error *err) {
+  packer p = {.g = g,
+              .tile = tile,
+              .matrix = matrix,
+              .taps = g->kh * g->kw,
+              .group_in = g->c_in / g->groups,
+              .group_out = g->c_out / g->groups,
+              .rows = g->c_in * g->kh * g->kw};
+  ap_status st;
+  *out = NULL;
+  *bytes = 0;
+  if (form != GROUPED_FORMS && !form_fits(&p, form))
+    return ap_fail(err, AP_ERR_ARG, "form %zu, blocks have %d channels", form, (int)tile->columns);
+  p.n_narrow = (g->c_out + GROUPED_COLUMNS - 1) / GROUPED_COLUMNS;
+  p.used = ap_calloc(p.rows, p.n_narrow);
+  p.gathered = ap_calloc(p.rows, sizeof *p.gathered);
+  p.sorted = ap_calloc(p.rows, sizeof *p.sorted);
+  if (!p.used || !p.gathered || !p.sorted)
+    st = ap_fail(err, AP_ERR_MEMORY, "%zu rows of a level", p.rows);
+  else
+    st = find_used(&p, err);
+  if (!st)
+    st = write_blob(&p, form == GROUPED_FORMS ? choose_form(&p) : form, bias, out, bytes, err);
+  ap_free(p.used);
+  ap_free(p.gathered);
+  ap_free(p.sorted);
+  return st;
+}

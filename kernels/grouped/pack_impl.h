@@ -1,0 +1,35 @@
+/* kernels/grouped/pack_impl.h - how a layer's work is cut, and how a level is written for it. Host
+ * code without a device. */
+#ifndef AP_KERNELS_GROUPED_PACK_IMPL_H
+#define AP_KERNELS_GROUPED_PACK_IMPL_H
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+#include "kernels/grouped/grouped_impl.h"
+AP_EXTERN_C_BEGIN
+
+typedef struct {
+  size_t c_in, h, w, c_out, out_h, out_w;
+  size_t kh, kw, stride_h, stride_w, groups;
+  size_t n_blocks; /* of images, in all */
+  bool wide;       /* float32 */
+} grouped_geometry;
+
+/* The cut with the least estimated time whose planes fit twice into `shared_bytes`. *buffer_bytes: of
+ * one chunk. Errors: UNSUPPORTED when one channel's planes do not fit. */
+AP_NODISCARD ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes,
+                                           grouped_tile *out, uint32_t *buffer_bytes,
+                                           ap_error *err);
+/* Shared memory of a block: the buffers, then the sums on their way out. */
+size_t grouped_shared_bytes(const grouped_tile *tile, uint32_t buffer_bytes);
+
+/* A level as it lies in device memory: *out from ap_calloc, *bytes long. The matrix is that of
+ * ap_engine_add_level. form GROUPED_FORMS: the one with the least estimated time. Errors: ARG for a
+ * value that is not finite, or for a form wider than the tile; MEMORY. */
+AP_NODISCARD ap_status grouped_level_pack(const grouped_geometry *g, const grouped_tile *tile,
+                                          const float *matrix, const float *bias, size_t form,
+                                          void **out, size_t *bytes, ap_error *err);
+
+AP_EXTERN_C_END
+#endif

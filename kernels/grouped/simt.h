@@ -1,0 +1,188 @@
+/* kernels/grouped/simt.h - one source for a GPU and for its emulation on the processor.
+ *
+ * A kernel is written as steps of a block: SIMT_EACH_THREAD, SIMT_EACH_WARP and, inside it,
+ * SIMT_EACH_LANE run a body for every thread; what a lane keeps from one step to the next has a type
+ * from SIMT_VARIABLE and is named through SIMT_AT. On a GPU every thread is one lane and the steps
+ * are plain code; on the processor they are loops and a variable is an array over the lanes. What
+ * lanes do together (matrix loads and products) stands between the steps. So the processor runs the
+ * same index arithmetic and the same layout of fragments as the GPU; what it cannot show is a missing
+ * barrier. The layouts are those of the PTX manual for ldmatrix and mma.m16n8k16. */
+#ifndef AP_KERNELS_GROUPED_SIMT_H
+#define AP_KERNELS_GROUPED_SIMT_H
+#include <stdint.h>
+
+#define SIMT_WARP 32
+#define SIMT_THREADS 256
+#define SIMT_WARPS (SIMT_THREADS / SIMT_WARP)
+
+#if defined(__CUDACC__)
+#define SIMT_FN static __device__ __forceinline__
+#define SIMT_VARIABLE(type, name) typedef type name
+#define SIMT_AT(variable, lane) (variable)
+#define SIMT_LANES(variable) (&(variable))
+#define SIMT_EACH_THREAD(t) if (const int t = (int)threadIdx.x; ((void)t, true))
+#define SIMT_EACH_WARP(w) if (const int w = (int)threadIdx.x / SIMT_WARP; ((void)w, true))
+#define SIMT_EACH_LANE(l) if (const int l = (int)threadIdx.x % SIMT_WARP; ((void)l, true))
+#define SIMT_OF_WARP(states, w) (states)
+#define SIMT_BARRIER() __syncthreads()
+#define SIMT_WARP_BARRIER() __syncwarp()
+#define SIMT_UNROLL _Pragma("unroll")
+#define SIMT_NO_UNROLL _Pragma("unroll 1")
+#define SIMT_ALIGN(bytes) __align__(bytes) /* loads and stores of this width */
+#else
+#include <string.h>
+#define SIMT_FN static inline
+#define SIMT_VARIABLE(type, name) typedef type name[SIMT_WARP]
+#define SIMT_AT(variable, lane) ((variable)[lane])
+#define SIMT_LANES(variable) (variable)
+#define SIMT_EACH_THREAD(t) for (int t = 0; t < SIMT_THREADS; t++)
+#define SIMT_EACH_WARP(w) for (int w = 0; w < SIMT_WARPS; w++)
+#define SIMT_EACH_LANE(l) for (int l = 0; l < SIMT_WARP; l++)
+#define SIMT_OF_WARP(states, w) (&(states)[w])
+#define SIMT_BARRIER() ((void)0)
+#define SIMT_WARP_BARRIER() ((void)0)
+#define SIMT_UNROLL
+#define SIMT_NO_UNROLL
+#define SIMT_ALIGN(bytes)
+#endif
+
+/* A lane's part of a 16 x 16 matrix, a 16 x 8 matrix (pairs of bfloat16) and a 16 x 8 sum. */
+typedef struct {
+  uint32_t v[4];
+} simt_left;
+typedef struct SIMT_ALIGN(8) {
+  uint32_t v[2];
+} simt_right;
+typedef struct SIMT_ALIGN(16) {
+  float v[4];
+} simt_sum;
+SIMT_VARIABLE(simt_left, simt_lefts);
+SIMT_VARIABLE(simt_right, simt_rights);
+SIMT_VARIABLE(simt_sum, simt_sums);
+SIMT_VARIABLE(int, simt_ints);
+
+/* Which row of 16 a lane addresses in simt_load_left, and which half of its 16 columns. */
+SIMT_FN int simt_row(int lane) { return (lane >> 4) * 8 + (lane & 7); }
+SIMT_FN int simt_half(int lane) { return lane >> 3 & 1; }
+
+/* Row (image) and column (output channel) of a lane's i-th sum. */
+SIMT_FN int simt_sum_row(int lane, int i) { return (lane >> 2) + (i >> 1) * 8; }
+SIMT_FN int simt_sum_column(int lane, int i) { return (lane & 3) * 2 + (i & 1); }
+
+SIMT_FN float simt_from_bf16(uint32_t bits) {
+#if defined(__CUDACC__)
+  return __uint_as_float(bits << 16);
+#else
+  const uint32_t word = bits << 16;
+  float value;
+  memcpy(&value, &word, sizeof value);
+  return value;
+#endif
+}
+
+/* To the nearest, ties to even; two values, the first in the low half. */
+SIMT_FN uint32_t simt_to_bf16(float low, float high) {
+#if defined(__CUDACC__)
+  uint32_t pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+#else
+  const float values[2] = {low, high};
+  uint32_t pair = 0;
+  for (int i = 0; i < 2; i++) {
+    uint32_t word;
+    memcpy(&word, &values[i], sizeof word);
+    if ((word & 0x7fffffffU) > 0x7f800000U)
+      word = 0x7fffU << 16; /* NaN, as the GPU writes it */
+    else
+      word += 0x7fffU + (word >> 16 & 1U);
+    pair |= word >> 16 << 16 * i;
+  }
+  return pair;
+#endif
+}
+
+/* 16 bytes from device memory to shared memory, or 16 zero bytes; queued, see below. */
+SIMT_FN void simt_copy16(unsigned char *shared, const unsigned char *from, int present) {
+#if defined(__CUDACC__)
+  const uint32_t to = (uint32_t)__cvta_generic_to_shared(shared);
+  const int bytes = present ? 16 : 0;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes)
+               : "memory");
+#else
+  if (present)
+    memcpy(shared, from, 16);
+  else
+    memset(shared, 0, 16);
+#endif
+}
+/* Ends a group of copies; waits until at most the newest group is under way, or none. */
+SIMT_FN void simt_copy_end(void) {
+#if defined(__CUDACC__)
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+SIMT_FN void simt_copy_wait(int newest_may_run) {
+#if defined(__CUDACC__)
+  if (newest_may_run)
+    asm volatile("cp.async.wait_group 1;" ::: "memory");
+  else
+    asm volatile("cp.async.wait_group 0;" ::: "memory");
+#else
+  (void)newest_may_run;
+#endif
+}
+
+/* Row k of the left matrix's transpose is 16 bfloat16 in two halves of 16 bytes: lane l gives the
+ * offset of half simt_half(l) of row simt_row(l), a multiple of 16 from `shared`. */
+SIMT_FN void simt_load_left(simt_left *left, const unsigned char *shared, const int *offset) {
+#if defined(__CUDACC__)
+  const uint32_t at = (uint32_t)__cvta_generic_to_shared(shared) + (uint32_t)*offset;
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(left->v[0]), "=r"(left->v[1]), "=r"(left->v[2]), "=r"(left->v[3])
+               : "r"(at)
+               : "memory");
+#else
+  for (int lane = 0; lane < SIMT_WARP; lane++) {
+    for (int i = 0; i < 4; i++) { /* four 8 x 8 matrices, row r addressed by lane 8 i + r */
+      uint16_t pair[2];
+      for (int e = 0; e < 2; e++)
+        memcpy(&pair[e], shared + offset[8 * i + 2 * (lane & 3) + e] + 2 * (lane >> 2), 2);
+      left[lane].v[i] = pair[0] | (uint32_t)pair[1] << 16;
+    }
+  }
+#endif
+}
+
+/* sum += left * right. */
+SIMT_FN void simt_multiply(simt_sum *sum, const simt_left *left, const simt_right *right) {
+#if defined(__CUDACC__)
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(sum->v[0]), "+f"(sum->v[1]), "+f"(sum->v[2]), "+f"(sum->v[3])
+      : "r"(left->v[0]), "r"(left->v[1]), "r"(left->v[2]), "r"(left->v[3]), "r"(right->v[0]),
+        "r"(right->v[1]));
+#else
+  float a[16][16], b[16][8];
+  for (int lane = 0; lane < SIMT_WARP; lane++) {
+    const int group = lane >> 2, pair = (lane & 3) * 2;
+    for (int e = 0; e < 2; e++) {
+      for (int i = 0; i < 4; i++)
+        a[pair + e + 8 * (i >> 1)][group + 8 * (i & 1)] =
+            simt_from_bf16(left[lane].v[i] >> 16 * e & 0xffffU);
+      for (int i = 0; i < 2; i++)
+        b[pair + e + 8 * i][group] = simt_from_bf16(right[lane].v[i] >> 16 * e & 0xffffU);
+    }
+  }
+  for (int lane = 0; lane < SIMT_WARP; lane++)
+    for (int i = 0; i < 4; i++) {
+      float total = sum[lane].v[i];
+      for (int k = 0; k < 16; k++)
+        total += a[k][simt_sum_row(lane, i)] * b[k][simt_sum_column(lane, i)];
+      sum[lane].v[i] = total;
+    }
+#endif
+}
+
+#endif

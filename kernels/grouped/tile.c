@@ -1,0 +1,86 @@
+/* kernels/grouped/tile.c - cuts a layer into blocks. */
+#include "kernels/grouped/pack_impl.h"
+#include "kernels/grouped/simt.h"
+
+enum {
+  SUMS = SIMT_WARPS * GROUPED_WARP_TILES * GROUPED_COLUMNS, /* positions x channels of a block */
+  MOST_COLUMNS = 128,
+  LEAST_COLUMNS = 16,
+  SHARED_STEP = 128, /* buffers are multiples of this */
+  /* What the products of a block cost, in positions loaded per channel: 57 cycles at 90 % sparsity
+   * against 1.3 a position (docs/NUMBERS.md, reasoned, not measured). */
+  PRODUCT_COST = 48
+};
+
+static size_t log_above(size_t n) { /* smallest l with 2^l >= n */
+  size_t l = 0;
+  while ((size_t)1 << l < n) l++;
+  return l;
+}
+static size_t parts_of(size_t n, size_t log) { return (n + ((size_t)1 << log) - 1) >> log; }
+static size_t position_bytes(const grouped_geometry *g) { return g->wide ? 64 : 32; }
+
+/* Its planes and its number of blocks; false when a channel's planes are more than `most`. */
+static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t log_w, size_t most,
+                grouped_tile *t, double *cost) {
+  const size_t plane_h = (((size_t)1 << log_h) - 1) * g->stride_h + g->kh;
+  const size_t plane_w = (((size_t)1 << log_w) - 1) * g->stride_w + g->kw;
+  if (plane_h > most || plane_w > most) return false;
+  const size_t plane = (plane_h * plane_w) << log_b, pitch = plane | 1;
+  if (pitch > most) return false;
+  const size_t b = parts_of(g->n_blocks, log_b), h = parts_of(g->out_h, log_h),
+               w = parts_of(g->out_w, log_w);
+  t->log_b = (int32_t)log_b;
+  t->log_h = (int32_t)log_h;
+  t->log_w = (int32_t)log_w;
+  t->tiles_b = (int32_t)b;
+  t->tiles_h = (int32_t)h;
+  t->tiles_w = (int32_t)w;
+  t->plane_h = (int32_t)plane_h;
+  t->plane_w = (int32_t)plane_w;
+  t->plane = (int32_t)plane;
+  t->pitch = (int32_t)pitch;
+  *cost = (double)b * (double)h * (double)w * (double)(plane + PRODUCT_COST);
+  return true;
+}
+
+ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, grouped_tile *out,
+                              uint32_t *buffer_bytes, ap_error *err) {
+  const size_t half = shared_bytes / 2 / SHARED_STEP * SHARED_STEP;
+  const size_t fit = half / position_bytes(g);
+  const size_t most = fit < UINT16_MAX ? fit : UINT16_MAX; /* a row's position has 16 bits */
+  size_t columns = LEAST_COLUMNS;
+  double best = 0;
+  bool found = false;
+  while (columns < g->c_out && columns < MOST_COLUMNS) columns *= 2;
+  const size_t log_positions = log_above(SUMS / columns);
+  for (size_t w = 0; w <= log_above(g->out_w) && w <= log_positions; w++)
+    for (size_t h = 0; h <= log_above(g->out_h) && w + h <= log_positions; h++)
+      for (size_t b = 0; b <= log_above(g->n_blocks) && w + h + b <= log_positions; b++) {
+        grouped_tile t = {.columns = (int32_t)columns};
+        double cost;
+        if (!cut(g, b, h, w, most, &t, &cost) || (found && cost >= best)) continue;
+        *out = t;
+        best = cost;
+        found = true;
+      }
+  if (!found)
+    return ap_fail(err, AP_ERR_UNSUPPORTED,
+                   "a window of %zux%zu inputs, stride %zux%zu, needs more than the %zu positions "
+                   "that a block's shared memory (%zu bytes) has room for",
+                   g->kh, g->kw, g->stride_h, g->stride_w, most, shared_bytes);
+  const size_t pitch = (size_t)out->pitch, chunks = (g->c_in - 1) / (most / pitch) + 1;
+  const size_t chunk = (g->c_in - 1) / chunks + 1;
+  out->chunk = (int32_t)chunk;
+  out->n_chunks = (int32_t)((g->c_in - 1) / chunk + 1);
+  *buffer_bytes =
+      (uint32_t)((chunk * pitch * position_bytes(g) + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP);
+  return AP_OK;
+}
+
+size_t grouped_shared_bytes(const grouped_tile *t, uint32_t buffer_bytes) {
+  const size_t sums =
+      sizeof(float) * SIMT_WARPS * (GROUPED_WARP_TILES / 4) * GROUPED_COLUMNS * GROUPED_PITCH;
+  const size_t buffers = (size_t)buffer_bytes * (t->n_chunks > 1 ? 2 : 1);
+  return buffers > sums ? buffers : sums;
+}

@@ -1,0 +1,274 @@
+/* How a layer is cut and a level is written: every output is in one tile, planes fit, lists give the
+ * matrix back, and rows that are read together lie in different banks. No device. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "kernels/grouped/conv_kernel.h"
+#include "kernels/grouped/pack_impl.h"
+#include "tests/kernels/packed_cmocka.h"
+
+static ap_rng rng;
+static ap_error failure;
+
+static size_t below(size_t n) { return ap_rng_below(&rng, n); }
+
+static grouped_geometry random_geometry(bool wide) {
+  grouped_geometry g = {.wide = wide};
+  g.groups = below(4) ? 1 : 1 + below(3);
+  g.c_in = g.groups * (1 + below(40));
+  g.c_out = g.groups * (1 + below(70));
+  g.h = 1 + below(20);
+  g.w = 1 + below(20);
+  g.kh = 1 + below(g.h < 5 ? g.h : 5);
+  g.kw = 1 + below(g.w < 5 ? g.w : 5);
+  g.stride_h = 1 + below(3);
+  g.stride_w = 1 + below(3);
+  g.out_h = (g.h - g.kh) / g.stride_h + 1;
+  g.out_w = (g.w - g.kw) / g.stride_w + 1;
+  g.n_blocks = 1 + below(40);
+  return g;
+}
+
+static void test_tiles(void **state) {
+  (void)state;
+  for (int i = 0; i < 2000; i++) {
+    const grouped_geometry g = random_geometry(i % 2);
+    const size_t shared = (size_t)(42 + below(186)) << 10;
+    grouped_tile t;
+    uint32_t buffer;
+    assert_int_equal(grouped_tile_choose(&g, shared, &t, &buffer, &failure), AP_OK);
+    assert_true((size_t)t.columns >= g.c_out || t.columns == 128);
+    assert_true((t.columns << t.log_b << t.log_h << t.log_w) <= 2048);
+    assert_true((size_t)t.tiles_h << t.log_h >= g.out_h && (size_t)t.tiles_w << t.log_w >= g.out_w);
+    assert_true((size_t)(t.tiles_h - 1) << t.log_h < g.out_h);
+    assert_true((size_t)(t.tiles_w - 1) << t.log_w < g.out_w);
+    assert_true((size_t)t.tiles_b << t.log_b >= g.n_blocks);
+    assert_true((size_t)t.plane_h == (((size_t)1 << t.log_h) - 1) * g.stride_h + g.kh);
+    assert_true((size_t)t.plane_w == (((size_t)1 << t.log_w) - 1) * g.stride_w + g.kw);
+    assert_true(t.plane == (t.plane_h * t.plane_w) << t.log_b && t.pitch == (t.plane | 1));
+    assert_true(t.chunk > 0 && (size_t)(t.n_chunks * t.chunk) >= g.c_in);
+    assert_true((size_t)((t.n_chunks - 1) * t.chunk) < g.c_in);
+    assert_true((size_t)(t.chunk * t.pitch * (g.wide ? 64 : 32)) <= buffer);
+    assert_true(grouped_shared_bytes(&t, buffer) <= shared);
+  }
+}
+
+static float number_at(const grouped_geometry *g, const unsigned char *weight, size_t width,
+                       size_t step, size_t k, size_t c) {
+  if (g->wide) {
+    float v;
+    memcpy(&v, weight + ((step * 16 + k) * width + c) * 4, 4);
+    return v;
+  }
+  const size_t lane = c % 8 * 4 + k % 8 / 2; /* the fragment of mma.m16n8k16 */
+  uint16_t bits;
+  memcpy(&bits, weight + ((step * (width / 8) + c / 8) * 32 + lane) * 8 + k / 8 * 4 + k % 2 * 2, 2);
+  return simt_from_bf16(bits);
+}
+
+/* Adds what a list holds to a matrix of all input channels [c_in][kh][kw][c_out]. */
+static void unpack(const grouped_geometry *g, const grouped_tile *t, const unsigned char *blob,
+                   float *full) {
+  grouped_level level;
+  memcpy(&level, blob, sizeof level);
+  const size_t width = (size_t)8 << level.form;
+  const uint32_t *start = (const uint32_t *)(const void *)(blob + level.start);
+  const uint16_t *offset = (const uint16_t *)(const void *)(blob + level.offset);
+  assert_int_equal(level.n_lists, (g->c_out + width - 1) / width);
+  for (size_t list = 0; list < level.n_lists; list++)
+    for (size_t chunk = 0; chunk < (size_t)t->n_chunks; chunk++) {
+      const uint32_t *s = start + list * (size_t)(t->n_chunks + 1) + chunk;
+      for (size_t step = s[0]; step < s[1]; step++)
+        for (size_t k = 0; k < 16; k++) {
+          const size_t at = offset[step * 16 + k], inside = at % (size_t)t->pitch;
+          const size_t channel = chunk * (size_t)t->chunk + at / (size_t)t->pitch;
+          const size_t ky = inside / (size_t)t->plane_w, kx = inside % (size_t)t->plane_w;
+          assert_true(channel < g->c_in && ky < g->kh && kx < g->kw);
+          for (size_t c = 0; c < width; c++) {
+            const float v = number_at(g, blob + level.weight, width, step, k, c);
+            const size_t column = list * width + c;
+            if (column >= g->c_out)
+              assert_true(v == 0);
+            else
+              full[((channel * g->kh + ky) * g->kw + kx) * g->c_out + column] += v;
+          }
+        }
+    }
+}
+
+static void test_lists_give_the_matrix_back(void **state) {
+  (void)state;
+  for (int i = 0; i < 300; i++) {
+    const grouped_geometry g = random_geometry(i % 2);
+    const size_t k = g.c_in / g.groups * g.kh * g.kw, n = g.c_out;
+    const double keep = ap_rng_uniform(&rng);
+    float *matrix = ap_calloc(k * n, sizeof *matrix), *bias = ap_calloc(n, sizeof *bias);
+    float *full = ap_calloc(k * g.groups * n, sizeof *full);
+    grouped_tile t;
+    uint32_t buffer;
+    void *blob = NULL;
+    size_t bytes;
+    if (!matrix || !bias || !full) {
+      fail_msg("%zu x %zu weights: out of memory", k, n);
+      return;
+    }
+    for (size_t j = 0; j < k * n; j++)
+      if (ap_rng_uniform(&rng) < keep) matrix[j] = (float)(1 + below(100));
+    for (size_t j = 0; j < n; j++) bias[j] = (float)below(9);
+    assert_int_equal(grouped_tile_choose(&g, (size_t)48 << 10, &t, &buffer, &failure), AP_OK);
+    const size_t form = below(GROUPED_FORMS + 1);
+    const ap_status st = grouped_level_pack(&g, &t, matrix, bias, form, &blob, &bytes, &failure);
+    if (form > 0 && form < GROUPED_FORMS && (size_t)8 << form > (size_t)t.columns) {
+      assert_int_equal(st, AP_ERR_ARG);
+      assert_null(blob);
+    } else {
+      assert_int_equal(st, AP_OK);
+      unpack(&g, &t, blob, full);
+      for (size_t r = 0; r < k * g.groups; r++)
+        for (size_t c = 0; c < n; c++) {
+          const bool own = r / k == c / (n / g.groups);
+          assert_true(full[r * n + c] == (own ? matrix[r % k * n + c] : 0));
+        }
+      grouped_level level;
+      memcpy(&level, blob, sizeof level);
+      assert_memory_equal((unsigned char *)blob + level.bias, bias, n * sizeof *bias);
+      assert_true(form == GROUPED_FORMS || level.form == form);
+    }
+    ap_free(blob);
+    ap_free(matrix);
+    ap_free(bias);
+    ap_free(full);
+  }
+}
+
+/* Vectors of 8, 16, 32, 64 output channels are listed by about their own width where most are gone. */
+static void test_form_follows_the_vectors(void **state) {
+  (void)state;
+  const grouped_geometry g = {.c_in = 64,
+                              .h = 8,
+                              .w = 8,
+                              .c_out = 128,
+                              .out_h = 8,
+                              .out_w = 8,
+                              .kh = 3,
+                              .kw = 3,
+                              .stride_h = 1,
+                              .stride_w = 1,
+                              .groups = 1,
+                              .n_blocks = 63};
+  const size_t k = 576, n = 128;
+  float *matrix = ap_calloc(k * n, sizeof *matrix);
+  grouped_tile t;
+  uint32_t buffer;
+  assert_non_null(matrix);
+  assert_int_equal(grouped_tile_choose(&g, (size_t)227 << 10, &t, &buffer, &failure), AP_OK);
+  for (size_t form = 0; form < GROUPED_FORMS; form++) {
+    const size_t width = (size_t)8 << form;
+    void *blob = NULL;
+    size_t bytes;
+    grouped_level level;
+    memset(matrix, 0, k * n * sizeof *matrix);
+    for (size_t r = 0; r < k; r++)
+      for (size_t c = 0; c < n; c += width) {
+        const bool kept = ap_rng_uniform(&rng) < 0.1;
+        for (size_t i = c; i < c + width && kept; i++) matrix[r * n + i] = 1;
+      }
+    assert_int_equal(
+        grouped_level_pack(&g, &t, matrix, NULL, GROUPED_FORMS, &blob, &bytes, &failure), AP_OK);
+    memcpy(&level, blob, sizeof level);
+    static const uint32_t least[] = {0, 1, 2, 2}, most[] = {1, 1, 2, 3}; /* 8 and 16 cost alike */
+    assert_in_range(level.form, least[form], most[form]);
+    ap_free(blob);
+  }
+  ap_free(matrix);
+}
+
+/* Dense: of 8 rows that are loaded together no two meet in a bank, wherever the tile begins. */
+static void test_banks(void **state) {
+  (void)state;
+  const grouped_geometry g = {.c_in = 32,
+                              .h = 16,
+                              .w = 16,
+                              .c_out = 64,
+                              .out_h = 16,
+                              .out_w = 16,
+                              .kh = 3,
+                              .kw = 3,
+                              .stride_h = 1,
+                              .stride_w = 1,
+                              .groups = 1,
+                              .n_blocks = 4};
+  const size_t k = 288, n = 64;
+  float *matrix = ap_calloc(k * n, sizeof *matrix);
+  grouped_tile t;
+  uint32_t buffer;
+  void *blob = NULL;
+  size_t bytes, clashes = 0;
+  grouped_level level;
+  assert_non_null(matrix);
+  for (size_t i = 0; i < k * n; i++) matrix[i] = 1;
+  assert_int_equal(grouped_tile_choose(&g, (size_t)227 << 10, &t, &buffer, &failure), AP_OK);
+  assert_int_equal(grouped_level_pack(&g, &t, matrix, NULL, 3, &blob, &bytes, &failure), AP_OK);
+  memcpy(&level, blob, sizeof level);
+  const uint16_t *offset =
+      (const uint16_t *)(const void *)((const unsigned char *)blob + level.offset);
+  for (size_t octet = 0; octet < (size_t)level.n_steps * 2; octet++)
+    for (int base = 0; base < 64; base++)
+      for (int half = 0; half < 2; half++) {
+        unsigned banks = 0;
+        for (size_t i = 0; i < 8; i++)
+          banks |= 1U << conv_shared_bf16(base + offset[octet * 8 + i], half) / 16 % 8;
+        clashes += banks != 0xff;
+      }
+  /* what is left over at the end may clash: every twentieth load at most */
+  if (clashes * 20 > (size_t)level.n_steps * 2 * 128)
+    fail_msg("%zu of %zu loads have a clash", clashes, (size_t)level.n_steps * 2 * 128);
+  ap_free(blob);
+  ap_free(matrix);
+}
+
+static void test_refused(void **state) {
+  (void)state;
+  grouped_geometry g = {.c_in = 2,
+                        .h = 60,
+                        .w = 60,
+                        .c_out = 3,
+                        .out_h = 1,
+                        .out_w = 1,
+                        .kh = 60,
+                        .kw = 60,
+                        .stride_h = 1,
+                        .stride_w = 1,
+                        .groups = 1,
+                        .n_blocks = 1};
+  float matrix[6] = {0, 1, 2, INFINITY, 4, 5}, bias[3] = {0, NAN, 0};
+  grouped_tile t;
+  uint32_t buffer;
+  void *blob = &g;
+  size_t bytes;
+  assert_int_equal(grouped_tile_choose(&g, (size_t)100 << 10, &t, &buffer, &failure),
+                   AP_ERR_UNSUPPORTED);
+  g.h = g.w = g.kh = g.kw = 1;
+  assert_int_equal(grouped_tile_choose(&g, (size_t)100 << 10, &t, &buffer, &failure), AP_OK);
+  assert_int_equal(grouped_level_pack(&g, &t, matrix, NULL, GROUPED_FORMS, &blob, &bytes, &failure),
+                   AP_ERR_ARG);
+  assert_null(blob);
+  matrix[3] = 3;
+  assert_int_equal(grouped_level_pack(&g, &t, matrix, bias, GROUPED_FORMS, &blob, &bytes, &failure),
+                   AP_ERR_ARG);
+  assert_null(blob);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_tiles),
+      cmocka_unit_test(test_lists_give_the_matrix_back),
+      cmocka_unit_test(test_form_follows_the_vectors),
+      cmocka_unit_test(test_banks),
+      cmocka_unit_test(test_refused),
+  };
+  ap_rng_seed(&rng, 11, 0);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,394 @@
+/* The engine of many candidates against plain loops, exactly: odd shapes, every pattern of weights,
+ * every operation, classes and images around the tiles' sizes; and a candidate's result is the same
+ * bits in every batch. Usage: grouped_test ENGINE fp32|bf16; exit 77 when the engine is not here. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "tests/kernels/grouped_program.h"
+
+static const char *name;
+static bool bf16;
+static ap_rng rng;
+static ap_error failure;
+#define SEED 20210614u
+
+static void must(ap_status st) {
+  if (st) fail_msg("%s", failure.text);
+}
+
+static ap_engine_options options_with(size_t memory_bytes, size_t shared_bytes) {
+  return (ap_engine_options){.precision = bf16 ? AP_ENGINE_BF16 : AP_ENGINE_FP32,
+                             .memory_bytes = memory_bytes,
+                             .shared_bytes = shared_bytes};
+}
+
+/* Outputs of `levels` against the oracle: equal, or within `tolerance` of the largest. */
+static void compare(const char *what, const subject *s, ap_engine *e, const uint32_t *levels,
+                    double tolerance) {
+  const size_t n = s->n_images * s->program.classes;
+  float *want = ap_calloc(n, sizeof *want), *got = ap_calloc(n, sizeof *got);
+  double largest = 0;
+  assert_true(want && got);
+  for (size_t i = 0; i < n; i++) got[i] = NAN;
+  subject_oracle(s, levels, bf16, want);
+  must(ap_engine_logits(e, levels, got, &failure));
+  for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)want[i]));
+  for (size_t i = 0; i < n; i++)
+    if (!(fabs((double)(got[i] - want[i])) <= tolerance * largest))
+      fail_msg("%s: image %zu, output %zu of %zu: %.9g, expected %.9g", what,
+               i / s->program.classes, i % s->program.classes, s->program.classes, (double)got[i],
+               (double)want[i]);
+  ap_free(want);
+  ap_free(got);
+}
+
+/* ---- layers ----------------------------------------------------------------------------------- */
+typedef struct {
+  size_t n, c, h, w, out, kh, kw, stride, pad, groups;
+  size_t shared; /* KiB of a block; 0: all */
+} layer_case;
+
+/* Around blocks of 16 images, tiles of 8 to 128 output channels and 1 to 128 positions. */
+static const layer_case layers[] = {
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0},     {15, 3, 5, 4, 7, 3, 3, 1, 1, 1, 0},
+    {16, 5, 8, 8, 8, 3, 3, 1, 1, 1, 0},    {17, 4, 9, 7, 9, 3, 3, 2, 1, 1, 0},
+    {3, 16, 11, 13, 16, 3, 3, 1, 1, 1, 0}, {33, 7, 4, 4, 17, 3, 3, 1, 1, 1, 48},
+    {5, 13, 2, 2, 31, 3, 3, 1, 1, 1, 42},  {2, 33, 3, 3, 64, 3, 3, 1, 1, 1, 48},
+    {18, 11, 1, 1, 127, 1, 1, 1, 0, 1, 0}, {4, 6, 6, 5, 128, 1, 1, 1, 0, 1, 0},
+    {2, 19, 5, 5, 129, 3, 3, 1, 1, 1, 48}, {1, 8, 17, 16, 65, 5, 3, 2, 2, 1, 64},
+    {2, 8, 7, 6, 24, 3, 3, 1, 1, 8, 0},    {3, 6, 6, 6, 10, 2, 3, 1, 0, 2, 0},
+    {19, 50, 4, 4, 37, 4, 4, 1, 0, 1, 0},  {40, 3, 12, 10, 6, 7, 5, 3, 3, 1, 0},
+    {257, 2, 3, 2, 5, 3, 2, 1, 1, 1, 0},   {1, 130, 2, 2, 200, 3, 3, 1, 1, 1, 48},
+    {6, 1, 20, 31, 3, 20, 31, 1, 0, 1, 0},
+};
+
+static void compare_layer(const char *kind, size_t i, const layer_case *k) {
+  static const double keep[PATTERNS] = {1, 0.1, 0.15, 0.2, 0.3, 0.2, 0};
+  char what[64];
+  subject s = {.n_images = 0};
+  const size_t in = subject_input(&s, k->c, k->h, k->w);
+  (void)subject_layer(&s, in, k->out, k->kh, k->kw, k->stride, k->pad, k->groups);
+  subject_last(&s)->low = i % 2 ? 0 : -INFINITY;
+  subject_last(&s)->high = i % 3 ? INFINITY : 40;
+  subject_finish(&s, k->n, &rng);
+  for (pattern p = 0; p < PATTERNS; p++) subject_level(&s, p, keep[p], &rng);
+  const ap_engine_options options = options_with(0, k->shared << 10);
+  ap_engine *e = subject_engine(&s, name, &options);
+  for (uint32_t level = 0; level < PATTERNS; level++) {
+    (void)snprintf(what, sizeof what, "%s layer %zu pattern %u", kind, i, level);
+    compare(what, &s, e, &level, 0);
+  }
+  ap_engine_destroy(e);
+  subject_release(&s);
+}
+
+static void test_layers(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
+    compare_layer("listed", i, &layers[i]);
+}
+
+static void test_random_layers(void **state) {
+  (void)state;
+  for (size_t i = 0; i < 40; i++) {
+    layer_case k = {.n = 1 + ap_rng_below(&rng, 40),
+                    .groups = ap_rng_below(&rng, 3) ? 1 : 1 + ap_rng_below(&rng, 3),
+                    .h = 1 + ap_rng_below(&rng, 9),
+                    .w = 1 + ap_rng_below(&rng, 9),
+                    .stride = 1 + ap_rng_below(&rng, 3),
+                    .pad = ap_rng_below(&rng, 3),
+                    .shared = ap_rng_below(&rng, 2) ? 0 : 42 + ap_rng_below(&rng, 40)};
+    k.c = k.groups * (1 + ap_rng_below(&rng, 12));
+    k.out = k.groups * (1 + ap_rng_below(&rng, 40));
+    k.kh = 1 + ap_rng_below(&rng, k.h < 4 ? k.h : 4);
+    k.kw = 1 + ap_rng_below(&rng, k.w < 4 ? k.w : 4);
+    compare_layer("random", i, &k);
+  }
+}
+
+/* Every operation, residuals with strides and offsets, a concatenation, a tensor that lives long. */
+static void build_mixed(subject *s, size_t n_images) {
+  const size_t in = subject_input(s, 3, 9, 8);
+  const size_t a = subject_layer(s, in, 10, 3, 3, 1, 1, 1);
+  subject_last(s)->low = 0;
+  const size_t b = subject_map(s, a, 10, 1, 0, true);
+  const size_t c = subject_layer(s, b, 14, 3, 3, 2, 1, 2);
+  subject_last(s)->residual = (ap_engine_source){a, 2, 2, 2}; /* channels 2..11 of 14 */
+  subject_last(s)->high = 60;
+  const size_t d = subject_pool(s, c, 3, 1, 1, true, false);
+  const size_t f = subject_map(s, a, 14, 2, 3, false);
+  subject_last(s)->residual = (ap_engine_source){d, 1, 1, 0};
+  subject_last(s)->low = -20;
+  const size_t g = subject_concat(s, subject_layer(s, f, 5, 1, 1, 1, 0, 1), c);
+  (void)subject_layer(s, g, 9, 5, 4, 1, 0, 1);
+  subject_finish(s, n_images, &rng);
+  subject_level(s, PATTERN_DENSE, 1, &rng);
+  subject_level(s, PATTERN_COLUMN, 0.4, &rng);
+  subject_level(s, PATTERN_ROW8, 0.4, &rng);
+}
+
+static void test_every_operation(void **state) {
+  (void)state;
+  static const size_t images[] = {1, 16, 50};
+  for (size_t i = 0; i < sizeof images / sizeof images[0]; i++) {
+    subject s = {.n_images = 0};
+    build_mixed(&s, images[i]);
+    const ap_engine_options options = options_with(0, i == 1 ? 48 << 10 : 0);
+    ap_engine *e = subject_engine(&s, name, &options);
+    for (uint32_t level = 0; level < 3; level++) {
+      const uint32_t levels[MOST_LAYERS] = {level, (level + 1) % 3, (uint32_t)(level + i) % 3,
+                                            level};
+      compare("mixed", &s, e, levels, 0);
+    }
+    ap_engine_destroy(e);
+    subject_release(&s);
+  }
+}
+
+/* Means are no integers: what bfloat16 rounds may fall on the other side. */
+static void test_average(void **state) {
+  (void)state;
+  for (int padded = 0; padded < 2; padded++) {
+    subject s = {.n_images = 0};
+    (void)subject_pool(&s, subject_input(&s, 5, 7, 6), 3, 2, 1, false, padded);
+    subject_finish(&s, 21, &rng);
+    const ap_engine_options options = options_with(0, 0);
+    ap_engine *e = subject_engine(&s, name, &options);
+    compare("average", &s, e, NULL, bf16 ? 1.0 / 128 : 1e-6);
+    ap_engine_destroy(e);
+    subject_release(&s);
+  }
+}
+
+/* ---- scores ----------------------------------------------------------------------------------- */
+/* Loss and prediction in double from the engine's own outputs. */
+static void score_oracle(const subject *s, const float *z, ap_engine_result *out) {
+  const size_t classes = s->program.classes;
+  *out = (ap_engine_result){0, 0};
+  for (size_t i = 0; i < s->n_images; i++, z += classes) {
+    size_t best = 0;
+    double sum = 0;
+    for (size_t c = 1; c < classes; c++)
+      if (z[c] > z[best]) best = c;
+    for (size_t c = 0; c < classes; c++) sum += exp((double)z[c] - (double)z[best]);
+    out->loss += log(sum) + (double)z[best] - (double)z[s->labels[i]];
+    out->correct += best == (size_t)s->labels[i];
+  }
+}
+
+static void test_scores(void **state) {
+  (void)state;
+  static const size_t cases[][2] = {{1, 3},   {2, 17},  {7, 1},   {8, 15},   {9, 16},   {10, 257},
+                                    {63, 31}, {64, 33}, {97, 40}, {127, 16}, {129, 15}, {1000, 18}};
+  const size_t first = 0;
+  const uint32_t level = 0;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    subject s = {.n_images = 0};
+    /* one input: outputs of a class repeat, the first of equal ones counts */
+    (void)subject_layer(&s, subject_input(&s, 1, 1, 1), cases[i][0], 1, 1, 1, 0, 1);
+    subject_finish(&s, cases[i][1], &rng);
+    subject_level(&s, PATTERN_SINGLE, 0.8, &rng);
+    const ap_engine_options options = options_with(0, 0);
+    ap_engine *e = subject_engine(&s, name, &options);
+    float *z = ap_calloc(s.n_images * s.program.classes, sizeof *z);
+    ap_engine_result want, got = {NAN, 0};
+    assert_non_null(z);
+    must(ap_engine_logits(e, &level, z, &failure));
+    score_oracle(&s, z, &want);
+    must(ap_engine_submit(e, 1, &level, &first, &first, &failure));
+    must(ap_engine_collect(e, &got, &failure));
+    assert_int_equal(got.correct, want.correct);
+    if (!(fabs(got.loss - want.loss) <= 1e-11 * (1 + want.loss)))
+      fail_msg("%zu classes, %zu images: loss %.17g, expected %.17g", cases[i][0], cases[i][1],
+               got.loss, want.loss);
+    ap_free(z);
+    ap_engine_destroy(e);
+    subject_release(&s);
+  }
+}
+
+/* ---- batches ---------------------------------------------------------------------------------- */
+enum { CANDIDATES = 64 };
+
+/* Sorted candidates of four layers with three levels, and where each begins to differ. */
+static void draw(uint32_t (*levels)[MOST_LAYERS], size_t *row, size_t *resume, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const size_t number = i * 81 / n; /* ascending, distinct: 81 = 3^4 >= n */
+    for (size_t j = 0, place = 27; j < 4; j++, place /= 3)
+      levels[i][j] = (uint32_t)(number / place % 3);
+    row[i] = i;
+    resume[i] = 0;
+    while (i > 0 && levels[i][resume[i]] == levels[i - 1][resume[i]]) resume[i]++;
+    if (i > 0) resume[i]++;
+  }
+}
+
+static void test_batches(void **state) {
+  (void)state;
+  static const size_t sizes[] = {1, 2, 3, 4, 5, 15, 16, 17, 37, 63, 64};
+  uint32_t levels[CANDIDATES][MOST_LAYERS];
+  size_t row[CANDIDATES], resume[CANDIDATES];
+  const size_t first = 0;
+  subject s = {.n_images = 0};
+  build_mixed(&s, 35);
+  assert_int_equal(s.program.n_layers, 4);
+  for (int few = 0; few < 2; few++) {
+    /* little memory: fewer candidates and images at a time */
+    const ap_engine_options options = options_with(few ? 400 << 10 : 0, 0);
+    ap_engine *e = subject_engine(&s, name, &options);
+    const size_t most = ap_engine_capacity(e);
+    assert_true(few ? most < CANDIDATES : most == CANDIDATES);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+      const size_t n = sizes[i];
+      ap_engine_result alone, together[AP_ENGINE_MOST], again[AP_ENGINE_MOST];
+      draw(levels, row, resume, n);
+      if (n > most) {
+        assert_int_equal(ap_engine_submit(e, n, levels[0], row, resume, &failure), AP_ERR_ARG);
+        continue;
+      }
+      must(ap_engine_submit(e, n, levels[0], row, resume, &failure));
+      must(ap_engine_submit(e, n, levels[0], row, resume, &failure));
+      assert_int_equal(ap_engine_submit(e, n, levels[0], row, resume, &failure), AP_ERR_ARG);
+      must(ap_engine_collect(e, together, &failure));
+      must(ap_engine_collect(e, again, &failure));
+      for (size_t j = 0; j < n; j++) {
+        must(ap_engine_submit(e, 1, levels[j], &first, &first, &failure));
+        must(ap_engine_collect(e, &alone, &failure));
+        assert_true(alone.loss == together[j].loss && alone.loss == again[j].loss);
+        assert_int_equal(alone.correct, together[j].correct);
+        assert_int_equal(alone.correct, again[j].correct);
+      }
+    }
+    ap_engine_destroy(e);
+  }
+  subject_release(&s);
+}
+
+static void test_times(void **state) {
+  (void)state;
+  const size_t first = 0;
+  const uint32_t levels[MOST_LAYERS] = {0};
+  double seconds = -1;
+  ap_engine_result result;
+  subject s = {.n_images = 0};
+  build_mixed(&s, 16);
+  const ap_engine_options options = options_with(0, 0);
+  ap_engine *e = subject_engine(&s, name, &options);
+  assert_int_equal(ap_engine_measure(e, false, &seconds, &failure), AP_ERR_ARG);
+  must(ap_engine_submit(e, 1, levels, &first, &first, &failure));
+  assert_int_equal(ap_engine_measure(e, false, &seconds, &failure), AP_ERR_ARG);
+  must(ap_engine_collect(e, &result, &failure));
+  for (int cold = 0; cold < 2; cold++) {
+    must(ap_engine_measure(e, cold, &seconds, &failure));
+    assert_true(seconds > 0);
+    const ap_status st = ap_engine_measure_products(e, cold, &seconds, &failure);
+    assert_int_equal(st, strcmp(name, "cuda") == 0 ? AP_OK : AP_ERR_UNSUPPORTED);
+    assert_true(seconds > 0);
+  }
+  ap_engine_destroy(e);
+  subject_release(&s);
+}
+
+static void test_destroyed_under_way(void **state) {
+  (void)state;
+  const size_t first = 0;
+  const uint32_t levels[MOST_LAYERS] = {0};
+  subject s = {.n_images = 0};
+  build_mixed(&s, 16);
+  const ap_engine_options options = options_with(0, 0);
+  ap_engine *e = subject_engine(&s, name, &options);
+  must(ap_engine_submit(e, 1, levels, &first, &first, &failure));
+  ap_engine_destroy(e);
+  subject_release(&s);
+}
+
+/* ---- misuse ----------------------------------------------------------------------------------- */
+static void refuse(subject *s, ap_status want) {
+  ap_engine *e = NULL;
+  const ap_engine_options options = options_with(0, 0);
+  ap_error err = {0};
+  assert_int_equal(
+      ap_engine_create(name, &s->program, s->n_images, s->pixels, s->labels, &options, &e, &err),
+      want);
+  assert_null(e);
+  assert_true(err.text[0]);
+}
+
+static void test_misuse(void **state) {
+  (void)state;
+  const size_t first = 0, late = 1;
+  const uint32_t levels[MOST_LAYERS] = {0, 0, 3, 0};
+  ap_engine_result result;
+  subject s = {.n_images = 0};
+  build_mixed(&s, 16);
+  const ap_engine_op layer = s.ops[1];
+  s.ops[1].layer = 7;
+  refuse(&s, AP_ERR_ARG);
+  s.ops[1] = layer;
+  s.ops[1].groups = 2; /* of 3 channels */
+  refuse(&s, AP_ERR_ARG);
+  s.ops[1] = layer;
+  s.ops[1].in.tensor = 99;
+  refuse(&s, AP_ERR_ARG);
+  s.ops[1] = layer;
+  s.ops[3].residual.stride_h = 9;
+  refuse(&s, AP_ERR_ARG);
+  s.ops[3].residual.stride_h = 2;
+  s.labels[3] = 9;
+  refuse(&s, AP_ERR_ARG);
+  s.labels[3] = 8;
+  const size_t images = s.n_images;
+  s.n_images = 0;
+  refuse(&s, AP_ERR_ARG);
+  s.n_images = images;
+  assert_int_equal(ap_engine_available("abacus", &failure), AP_ERR_ARG);
+
+  const ap_engine_options options = options_with(0, 0);
+  ap_engine *e = subject_engine(&s, name, &options);
+  assert_true(ap_engine_level_bytes(e) > 0 && ap_engine_describe(e)[0]);
+  assert_int_equal(ap_engine_submit(e, 1, levels, &first, &first, &failure), AP_ERR_ARG);
+  assert_int_equal(ap_engine_logits(e, levels, NULL, &failure), AP_ERR_ARG);
+  assert_int_equal(ap_engine_submit(e, 1, levels, &first, &late, &failure), AP_ERR_ARG);
+  assert_int_equal(ap_engine_submit(e, 0, levels, &first, &first, &failure), AP_ERR_ARG);
+  assert_int_equal(ap_engine_collect(e, &result, &failure), AP_ERR_ARG);
+  assert_int_equal(ap_engine_add_level(e, 4, s.matrix[0][0], NULL, &failure), AP_ERR_ARG);
+  s.matrix[0][0][5] = NAN;
+  assert_int_equal(ap_engine_add_level(e, 0, s.matrix[0][0], NULL, &failure), AP_ERR_ARG);
+  ap_engine_destroy(e);
+  const ap_engine_options tiny = options_with(1000, 0);
+  assert_int_equal(
+      ap_engine_create(name, &s.program, s.n_images, s.pixels, s.labels, &tiny, &e, &failure),
+      AP_ERR_MEMORY);
+  subject_release(&s);
+
+  subject wide = {.n_images = 0}; /* a window that no shared memory holds */
+  (void)subject_layer(&wide, subject_input(&wide, 1, 80, 80), 2, 80, 80, 1, 0, 1);
+  subject_finish(&wide, 2, &rng);
+  refuse(&wide, AP_ERR_UNSUPPORTED);
+  subject_release(&wide);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_layers),          cmocka_unit_test(test_random_layers),
+
+      cmocka_unit_test(test_every_operation), cmocka_unit_test(test_average),
+      cmocka_unit_test(test_scores),          cmocka_unit_test(test_batches),
+      cmocka_unit_test(test_times),           cmocka_unit_test(test_destroyed_under_way),
+      cmocka_unit_test(test_misuse),
+  };
+  if (argc != 3) {
+    (void)fprintf(stderr, "usage: %s cuda|cuda-emulated fp32|bf16\n", argv[0]);
+    return 2;
+  }
+  name = argv[1];
+  bf16 = strcmp(argv[2], "bf16") == 0;
+  const ap_status st = ap_engine_available(name, &failure);
+  if (st) (void)printf("%s: %s\n", st == AP_ERR_UNSUPPORTED ? "skipped" : "failed", failure.text);
+  if (st) return st == AP_ERR_UNSUPPORTED ? 77 : 1;
+  (void)printf("seed %u\n", SEED);
+  ap_rng_seed(&rng, SEED, 0);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
