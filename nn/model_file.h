@@ -33,7 +33,8 @@ AP_NODISCARD ap_status ap_model_find(const char *name, char **path, ap_error *er
 
 /* path: as ap_model_find takes it. *metadata (may be NULL) gets a new reference, or NULL where there
  * is none. Errors: IO; FORMAT naming file and what is wrong (magic, checksum, header member, tensor
- * bounds, NaN or infinite weights), MEMORY. Files above 4 GiB are refused. */
+ * bounds, NaN or infinite weights), MEMORY. Files above 4 GiB are refused. A file whose name ends in
+ * ".onnx" is read by nn/onnx.h. */
 AP_NODISCARD ap_status ap_model_load(const char *path, ap_network **out, json_t **metadata,
                                      ap_error *err);
 

@@ -11,6 +11,7 @@
 #include "nn/model_file.h"
 #include "nn/model_impl.h"
 #include "nn/network_impl.h"
+#include "nn/onnx.h"
 
 typedef struct {
   const char *path;
@@ -318,6 +319,11 @@ ap_status ap_model_load(const char *path, ap_network **out, json_t **metadata, a
   *out = NULL;
   if (metadata) *metadata = NULL;
   ap_status st = ap_model_find(path, &file, err);
+  if (!st && ap_onnx_is_name(file)) {
+    st = ap_onnx_import(file, out, metadata, err);
+    ap_free(file);
+    return st;
+  }
   if (!st) st = ap_file_read(file, AP_MODEL_MAX_BYTES, &bytes, &size, err);
   if (!st) st = check_envelope(file, bytes, size, &header_bytes, err);
   if (!st) st = ap_json_parse(bytes + AP_MODEL_PROLOGUE_BYTES, header_bytes, file, &header, err);

@@ -1,0 +1,329 @@
+/* nn/onnx/export.c - a network as an ONNX model: one node each, named as ours, and what joins ranks.
+ *
+ * Images are rank 4; LINEAR and FLATTEN give rank 2. Where a node wants the other, a Reshape stands
+ * between, which reading takes for what it is: another view. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "nn/onnx.h"
+#include "nn/onnx/proto_build.h"
+
+#define OPSET 13
+#define MAX_FILE ((size_t)2147483647) /* what protobuf readers accept */
+
+bool ap_onnx_available(void) { return true; }
+
+typedef struct {
+  const ap_network *net;
+  ap_proto b;
+  char **value; /* per node: the name of its output */
+  int *rank;
+} writer;
+
+static bool is_named(const ap_network *net, const char *name) {
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    if (strcmp(net->nodes[i].name, name) == 0) return true;
+  }
+  return false;
+}
+
+/* "NODE.PART" for what belongs to a node, with "_" behind it while a node has that name. */
+static char *part(writer *w, const char *node, const char *what) {
+  char *name = ap_proto_text(&w->b, "%s.%s", node, what);
+  while (name && is_named(w->net, name)) name = ap_proto_text(&w->b, "%s_", name);
+  return name;
+}
+
+static void reshape(writer *w, char *name, char *input, const int64_t *shape, size_t n) {
+  char *inputs[2] = {input, ap_proto_text(&w->b, "%s.shape", name ? name : "")};
+  ap_proto_indices(&w->b, inputs[1], shape, n);
+  (void)ap_proto_node(&w->b, "Reshape", name, inputs, 2);
+}
+
+/* The k-th input of a node as a tensor of that rank. */
+static char *input_of(writer *w, size_t node, size_t k, int rank) {
+  size_t from = w->net->nodes[node].inputs[k];
+  char what[40];
+  if (w->rank[from] == rank) return w->value[from];
+  const int64_t flat[] = {0, -1}, image[] = {0, -1, 1, 1};
+  (void)snprintf(what, sizeof what, "input%zu", k);
+  char *name = part(w, w->net->nodes[node].name, what);
+  if (name) reshape(w, name, w->value[from], rank == 2 ? flat : image, rank == 2 ? 2 : 4);
+  return name;
+}
+
+static void put_window(writer *w, Onnx__NodeProto *proto, const ap_node *node) {
+  const size_t kernel[] = {node->kh, node->kw}, strides[] = {node->stride_h, node->stride_w};
+  const size_t pads[] = {node->pad_top, node->pad_left, node->pad_bottom, node->pad_right};
+  ap_proto_ints(&w->b, proto, "kernel_shape", kernel, 2);
+  ap_proto_ints(&w->b, proto, "pads", pads, 4);
+  ap_proto_ints(&w->b, proto, "strides", strides, 2);
+}
+
+static void put_conv(writer *w, size_t i) {
+  const ap_node *node = &w->net->nodes[i];
+  size_t c_in = w->net->nodes[node->inputs[0]].shape.c;
+  const size_t dims[] = {node->shape.c, c_in / node->groups, node->kh, node->kw};
+  char *inputs[3] = {input_of(w, i, 0, 4), part(w, node->name, "weight"), NULL};
+  ap_proto_floats(&w->b, inputs[1], dims, 4, node->weight);
+  if (node->bias) {
+    inputs[2] = part(w, node->name, "bias");
+    ap_proto_floats(&w->b, inputs[2], dims, 1, node->bias);
+  }
+  Onnx__NodeProto *proto = ap_proto_node(&w->b, "Conv", node->name, inputs, node->bias ? 3 : 2);
+  ap_proto_int(&w->b, proto, "group", (int64_t)node->groups);
+  put_window(w, proto, node);
+}
+
+static void put_linear(writer *w, size_t i) {
+  const ap_node *node = &w->net->nodes[i];
+  const size_t dims[] = {node->shape.c, w->net->nodes[node->inputs[0]].shape.c};
+  char *inputs[3] = {input_of(w, i, 0, 2), part(w, node->name, "weight"), NULL};
+  ap_proto_floats(&w->b, inputs[1], dims, 2, node->weight);
+  if (node->bias) {
+    inputs[2] = part(w, node->name, "bias");
+    ap_proto_floats(&w->b, inputs[2], dims, 1, node->bias);
+  }
+  Onnx__NodeProto *proto = ap_proto_node(&w->b, "Gemm", node->name, inputs, node->bias ? 3 : 2);
+  ap_proto_int(&w->b, proto, "transB", 1);
+}
+
+static void put_norm(writer *w, size_t i) {
+  static const char *const names[] = {"gamma", "beta", "mean", "variance"};
+  const ap_node *node = &w->net->nodes[i];
+  float *const values[] = {node->weight, node->bias, node->mean, node->var};
+  char *inputs[5] = {w->value[node->inputs[0]]};
+  for (size_t k = 0; k < 4; k++) {
+    inputs[k + 1] = part(w, node->name, names[k]);
+    ap_proto_floats(&w->b, inputs[k + 1], &node->shape.c, 1, values[k]);
+  }
+  ap_proto_float(&w->b, ap_proto_node(&w->b, "BatchNormalization", node->name, inputs, 5),
+                 "epsilon", node->epsilon);
+}
+
+static void put_relu(writer *w, size_t i) {
+  static float zero = 0;
+  ap_node *node = &w->net->nodes[i];
+  char *inputs[3] = {w->value[node->inputs[0]]};
+  if (isinf(node->ceiling)) {
+    (void)ap_proto_node(&w->b, "Relu", node->name, inputs, 1);
+    return;
+  }
+  inputs[1] = part(w, node->name, "min");
+  inputs[2] = part(w, node->name, "max");
+  ap_proto_floats(&w->b, inputs[1], NULL, 0, &zero);
+  ap_proto_floats(&w->b, inputs[2], NULL, 0, &node->ceiling);
+  (void)ap_proto_node(&w->b, "Clip", node->name, inputs, 3);
+}
+
+static void put_pool(writer *w, size_t i) {
+  const ap_node *node = &w->net->nodes[i];
+  ap_shape3 in = w->net->nodes[node->inputs[0]].shape;
+  char *inputs[1] = {input_of(w, i, 0, 4)};
+  bool average = node->kind == AP_NODE_AVGPOOL;
+  bool padded = node->pad_top || node->pad_left || node->pad_bottom || node->pad_right;
+  if (average && node->kh == in.h && node->kw == in.w && !padded && !node->count_padding &&
+      node->stride_h == 1 && node->stride_w == 1) {
+    (void)ap_proto_node(&w->b, "GlobalAveragePool", node->name, inputs, 1);
+    return;
+  }
+  Onnx__NodeProto *proto =
+      ap_proto_node(&w->b, average ? "AveragePool" : "MaxPool", node->name, inputs, 1);
+  if (average) ap_proto_int(&w->b, proto, "count_include_pad", node->count_padding);
+  put_window(w, proto, node);
+}
+
+/* Slice for the stride, Pad for the channels; the last of them has the node's name. */
+static void put_shortcut(writer *w, size_t i) {
+  const ap_node *node = &w->net->nodes[i];
+  ap_shape3 in = w->net->nodes[node->inputs[0]].shape;
+  bool slices = node->stride_h != 1 || node->stride_w != 1;
+  bool pads = node->channels_before || node->channels_after;
+  char *at = input_of(w, i, 0, 4);
+  const int64_t tables[4][2] = {{0, 0},
+                                {(int64_t)in.h, (int64_t)in.w},
+                                {2, 3},
+                                {(int64_t)node->stride_h, (int64_t)node->stride_w}};
+  static const char *const names[] = {"starts", "ends", "axes", "steps"};
+  if (slices) {
+    char *inputs[5] = {at}, *name = pads ? part(w, node->name, "slice") : node->name;
+    for (size_t k = 0; k < 4; k++) {
+      inputs[k + 1] = part(w, node->name, names[k]);
+      ap_proto_indices(&w->b, inputs[k + 1], tables[k], 2);
+    }
+    if (name) (void)ap_proto_node(&w->b, "Slice", name, inputs, 5);
+    at = name;
+  }
+  if (pads) {
+    const int64_t amounts[8] = {0, (int64_t)node->channels_before, 0, 0,
+                                0, (int64_t)node->channels_after,  0, 0};
+    char *inputs[2] = {at, part(w, node->name, "pads")};
+    ap_proto_indices(&w->b, inputs[1], amounts, 8);
+    (void)ap_proto_node(&w->b, "Pad", node->name, inputs, 2);
+  }
+  if (!slices && !pads) (void)ap_proto_node(&w->b, "Identity", node->name, &at, 1);
+}
+
+/* ADD and CONCAT: of one rank, an image's where there is any. */
+static void put_join(writer *w, size_t i) {
+  const ap_node *node = &w->net->nodes[i];
+  char **inputs = ap_calloc(node->n_inputs, sizeof *inputs);
+  int rank = 2;
+  for (size_t k = 0; k < node->n_inputs; k++) {
+    if (w->rank[node->inputs[k]] == 4) rank = 4;
+  }
+  w->b.failed = w->b.failed || !inputs;
+  for (size_t k = 0; inputs && k < node->n_inputs; k++) inputs[k] = input_of(w, i, k, rank);
+  bool add = node->kind == AP_NODE_ADD;
+  Onnx__NodeProto *proto =
+      inputs ? ap_proto_node(&w->b, add ? "Add" : "Concat", node->name, inputs, node->n_inputs)
+             : NULL;
+  if (!add) ap_proto_int(&w->b, proto, "axis", 1);
+  w->rank[i] = rank;
+  ap_free(inputs);
+}
+
+static void put_flatten(writer *w, size_t i) {
+  const ap_node *node = &w->net->nodes[i];
+  char *inputs[1] = {input_of(w, i, 0, 4)};
+  ap_proto_int(&w->b, ap_proto_node(&w->b, "Flatten", node->name, inputs, 1), "axis", 1);
+}
+
+static void put_node(writer *w, size_t i) {
+  const ap_node *node = &w->net->nodes[i];
+  bool flat = node->kind == AP_NODE_LINEAR || node->kind == AP_NODE_FLATTEN;
+  bool same = node->kind == AP_NODE_RELU || node->kind == AP_NODE_BATCHNORM;
+  w->value[i] = node->name;
+  w->rank[i] = flat ? 2 : same ? w->rank[node->inputs[0]] : 4;
+  switch (node->kind) {
+    case AP_NODE_CONV:
+      put_conv(w, i);
+      break;
+    case AP_NODE_LINEAR:
+      put_linear(w, i);
+      break;
+    case AP_NODE_BATCHNORM:
+      put_norm(w, i);
+      break;
+    case AP_NODE_RELU:
+      put_relu(w, i);
+      break;
+    case AP_NODE_MAXPOOL:
+    case AP_NODE_AVGPOOL:
+      put_pool(w, i);
+      break;
+    case AP_NODE_SHORTCUT:
+      put_shortcut(w, i);
+      break;
+    case AP_NODE_ADD:
+    case AP_NODE_CONCAT:
+      put_join(w, i);
+      break;
+    case AP_NODE_FLATTEN:
+      put_flatten(w, i);
+      break;
+    case AP_NODE_INPUT:
+    case AP_NODE_KINDS:
+      break;
+  }
+}
+
+static void put_graph(writer *w) {
+  const ap_network *net = w->net;
+  size_t last = net->n_nodes - 1;
+  const ap_shape3 in = net->nodes[0].shape, out = net->nodes[last].shape;
+  const size_t input[] = {in.c, in.h, in.w}, output[] = {out.c, out.h, out.w};
+  const int64_t flat[] = {0, -1};
+  ap_proto_input(&w->b, net->nodes[0].name, input, 3);
+  w->value[0] = net->nodes[0].name;
+  w->rank[0] = 4;
+  for (size_t i = 1; i < net->n_nodes; i++) put_node(w, i);
+  char *name = w->value[last];
+  bool scores = out.h == 1 && out.w == 1;
+  if (scores && w->rank[last] == 4) {
+    name = part(w, name, "scores");
+    if (name) reshape(w, name, w->value[last], flat, 2);
+  }
+  if (name) ap_proto_output(&w->b, name, output, scores ? 1 : 3);
+}
+
+/* ---- what the file says of itself ---- */
+
+static ap_status put_json(writer *w, const char *key, const json_t *value, ap_error *err) {
+  char name[160];
+  char *text = NULL;
+  (void)snprintf(name, sizeof name, "autoprune.%.140s", key);
+  if (json_is_string(value)) {
+    ap_proto_property(&w->b, name, json_string_value(value));
+    return AP_OK;
+  }
+  text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17)) : NULL;
+  if (!text) return ap_fail(err, AP_ERR_MEMORY, "property %s", key);
+  ap_proto_property(&w->b, name, text);
+  free(text);
+  return AP_OK;
+}
+
+static ap_status put_four(writer *w, const char *key, const float values[4], ap_error *err) {
+  json_t *array = json_pack("[f, f, f, f]", (double)values[0], (double)values[1], (double)values[2],
+                            (double)values[3]);
+  ap_status st = put_json(w, key, array, err);
+  json_decref(array);
+  return st;
+}
+
+static ap_status put_properties(writer *w, const json_t *properties, ap_error *err) {
+  char hash[65];
+  const char *key;
+  json_t *value, *each = properties ? json_deep_copy(properties) : NULL;
+  ap_status st = ap_network_hash(w->net, hash, err);
+  if (!st) ap_proto_property(&w->b, "autoprune.sha256", hash);
+  if (!st) st = put_four(w, "mean", w->net->mean, err);
+  if (!st) st = put_four(w, "std", w->net->std, err);
+  json_object_foreach(each, key, value) {
+    if (!st) st = put_json(w, key, value, err);
+  }
+  json_decref(each);
+  return st;
+}
+
+static ap_status save(writer *w, const char *path, bool force, ap_error *err) {
+  size_t size = onnx__model_proto__get_packed_size(w->b.model);
+  if (size > MAX_FILE)
+    return ap_fail(err, AP_ERR_UNSUPPORTED, "%s: %zu bytes, ONNX files end at %zu", path, size,
+                   MAX_FILE);
+  uint8_t *bytes = ap_calloc(size, 1);
+  if (!bytes) return ap_fail(err, AP_ERR_MEMORY, "%s: %zu bytes", path, size);
+  (void)onnx__model_proto__pack(w->b.model, bytes);
+  ap_status st = ap_file_write(path, bytes, size, force, err);
+  ap_free(bytes);
+  return st;
+}
+
+ap_status ap_onnx_export(const char *path, const ap_network *net, const json_t *properties,
+                         bool force, ap_error *err) {
+  writer w = {.net = net};
+  ap_status st = AP_OK;
+  if (properties && !json_is_object(properties))
+    return ap_fail(err, AP_ERR_ARG, "%s: the properties are no JSON object", path);
+  ap_proto_init(&w.b, net->name, OPSET);
+  w.value = ap_calloc(net->n_nodes, sizeof *w.value);
+  w.rank = ap_calloc(net->n_nodes, sizeof *w.rank);
+  if (w.b.failed || !w.value || !w.rank) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%s: model", path);
+    goto done;
+  }
+  st = put_properties(&w, properties, err);
+  if (st) goto done;
+  put_graph(&w);
+  st = w.b.failed ? ap_fail(err, AP_ERR_MEMORY, "%s: model", path) : save(&w, path, force, err);
+done:
+  ap_proto_release(&w.b);
+  ap_free(w.value);
+  ap_free(w.rank);
+  return st;
+}

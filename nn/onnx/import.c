@@ -1,0 +1,98 @@
+/* nn/onnx/import.c - an .onnx file as a network with its normalisation and metadata. */
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "nn/onnx.h"
+#include "nn/onnx/lower.h"
+#include "nn/onnx/read.h"
+
+bool ap_onnx_is_name(const char *path) {
+  size_t n = strlen(path);
+  return n > 5 && strcasecmp(path + n - 5, ".onnx") == 0;
+}
+
+/* A value of metadata_props as JSON; *value NULL where it is absent. */
+static ap_status stored_json(const ap_onnx_graph *graph, const char *path, const char *key,
+                             json_t **value, ap_error *err) {
+  const char *text = json_string_value(json_object_get(graph->metadata, key));
+  char where[256];
+  *value = NULL;
+  if (!text) return AP_OK;
+  (void)snprintf(where, sizeof where, "%.180s: metadata %s", path, key);
+  return ap_json_parse(text, strlen(text), where, value, err);
+}
+
+static ap_status stored_numbers(const ap_onnx_graph *graph, const char *path, const char *key,
+                                bool positive, float values[4], ap_error *err) {
+  json_t *array;
+  ap_status st = stored_json(graph, path, key, &array, err);
+  if (st || !array) return st;
+  for (size_t i = 0; i < 4 && !st; i++) {
+    const json_t *item = json_array_get(array, i);
+    float value = (float)json_number_value(item);
+    if (json_array_size(array) != 4 || !json_is_number(item) || !isfinite(value) ||
+        (positive && !(value > 0)))
+      st = ap_fail(err, AP_ERR_FORMAT, "%s: metadata %s: 4 %snumbers expected", path, key,
+                   positive ? "positive " : "");
+    values[i] = value;
+  }
+  json_decref(array);
+  return st;
+}
+
+/* What stays on record of the file. */
+static json_t *describe(const ap_onnx_graph *graph, const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *bytes = NULL, hash[AP_SHA256_TEXT] = "";
+  size_t size = 0;
+  if (ap_file_read(path, AP_ONNX_MAX_BYTES, &bytes, &size, NULL) == AP_OK)
+    ap_sha256(bytes, size, hash);
+  ap_free(bytes);
+  return json_pack("{s:s+, s:s, s:s%, s:I, s:I}", "file", slash ? slash + 1 : path, "", "sha256",
+                   hash, "producer", graph->producer, strnlen(graph->producer, 200), "opset",
+                   (json_int_t)graph->opset, "ir_version", (json_int_t)graph->ir_version);
+}
+
+static ap_status make_metadata(const ap_onnx_graph *graph, const char *path, json_t **metadata,
+                               ap_error *err) {
+  json_t *object;
+  ap_status st = stored_json(graph, path, "autoprune.metadata", &object, err);
+  if (st) return st;
+  if (!json_is_object(object)) {
+    json_decref(object);
+    object = json_object();
+  }
+  json_t *file = describe(graph, path); /* NULL also where a name is not UTF-8 */
+  if (!object || (file && json_object_set_new(object, "onnx", file) != 0)) {
+    json_decref(object);
+    return ap_fail(err, AP_ERR_MEMORY, "%s: metadata", path);
+  }
+  *metadata = object;
+  return AP_OK;
+}
+
+ap_status ap_onnx_import(const char *path, ap_network **out, json_t **metadata, ap_error *err) {
+  ap_onnx_graph *graph = NULL;
+  ap_network *net = NULL;
+  *out = NULL;
+  if (metadata) *metadata = NULL;
+  ap_status st = ap_onnx_read(path, &graph, err);
+  if (st) return st;
+  st = ap_onnx_lower(graph, &net, err);
+  if (st) (void)ap_fail_context(err, st, "%s", path);
+  if (!st) st = stored_numbers(graph, path, "autoprune.mean", false, net->mean, err);
+  if (!st) st = stored_numbers(graph, path, "autoprune.std", true, net->std, err);
+  if (!st && metadata) st = make_metadata(graph, path, metadata, err);
+  if (!st) {
+    *out = net;
+    net = NULL;
+  }
+  ap_network_destroy(net);
+  ap_onnx_graph_destroy(graph);
+  return st;
+}

@@ -1,0 +1,97 @@
+/* nn/onnx/lower_point.c - element by element: Relu, Clip, and what changes nothing. */
+#include <math.h>
+#include <string.h>
+
+#include "nn/onnx/lower.h"
+
+static ap_status rectify(ap_onnx_lowering *low, const ap_onnx_node *node, float ceiling,
+                         ap_error *err) {
+  ap_onnx_view view;
+  size_t index;
+  const ap_node like = {.kind = AP_NODE_RELU, .ceiling = ceiling};
+  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
+  if (!st) st = ap_onnx_settle(low, node, &view, err);
+  if (!st) st = ap_onnx_emit(low, node, node->name, like, &view.node, 1, &index, err);
+  if (!st) ap_onnx_set_view(low, node, view, index);
+  return st;
+}
+
+ap_status ap_onnx_lower_relu(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  return rectify(low, node, INFINITY, err);
+}
+
+/* A bound: an attribute up to opset 10, an input from 11 on. */
+static ap_status bound(const ap_onnx_lowering *low, const ap_onnx_node *node, const char *name,
+                       size_t input, float absent, float *out, ap_error *err) {
+  const ap_onnx_tensor *constant;
+  ap_status st = ap_onnx_attr_float(node, name, absent, out, err);
+  if (!st) st = ap_onnx_input_constant(low, node, input, name, false, &constant, err);
+  if (st || !constant) return st;
+  if (constant->count != 1 || isnan(constant->f[0]))
+    return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "its %s is not one number", name);
+  *out = constant->f[0];
+  return AP_OK;
+}
+
+ap_status ap_onnx_lower_clip(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  const float far = 3e38f; /* the default bounds of old opsets are the largest floats */
+  float lo, hi;
+  ap_onnx_view view;
+  ap_status st = bound(low, node, "min", 1, -INFINITY, &lo, err);
+  if (!st) st = bound(low, node, "max", 2, INFINITY, &hi, err);
+  if (!st) st = ap_onnx_input_view(low, node, 0, &view, err);
+  if (st) return st;
+  if (lo < -far && hi > far) {
+    ap_onnx_set_alias(low, node, view);
+    return AP_OK;
+  }
+  if (fabsf(lo) > 0 || !(hi > 0))
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "bounds %g and %g; 0 and a positive number are supported", (double)lo,
+                             (double)hi);
+  return rectify(low, node, hi > far ? INFINITY : hi, err);
+}
+
+/* Identity; Dropout, which does nothing in inference; Cast from a float type to another. */
+ap_status ap_onnx_lower_same(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  ap_onnx_view view;
+  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
+  if (st) return st;
+  if (strcmp(node->op, "Cast") == 0) {
+    int64_t to;
+    st = ap_onnx_attr_int(node, "to", 0, 0, 32, &to, err);
+    if (!st && to != 1 && to != 10 && to != 11 && to != 16)
+      st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "a cast to element type %lld; float types are supported",
+                             (long long)to);
+  } else if (strcmp(node->op, "Dropout") == 0 && node->n_inputs > 2 &&
+             node->inputs[2] != AP_ONNX_NONE) {
+    const ap_onnx_tensor *training = ap_onnx_node_constant(low->graph, node, 2);
+    if (!training || training->count != 1 || ap_onnx_tensor_get(training, 0) > 0)
+      st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "training_mode is on; export the network for inference");
+  }
+  if (!st) ap_onnx_set_alias(low, node, view);
+  return st;
+}
+
+/* Classes keep their order: the logits in front of it are what the network gives. */
+ap_status ap_onnx_lower_softmax(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  ap_onnx_view view;
+  int64_t number, absent = low->graph->opset < 13 ? 1 : -1;
+  size_t axis;
+  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
+  if (!st) st = ap_onnx_attr_int(node, "axis", absent, INT32_MIN, INT32_MAX, &number, err);
+  if (!st) st = ap_onnx_node_axis(node, number, view.n_dims, &axis, err);
+  if (st) return st;
+  for (size_t d = 1; d < view.n_dims; d++) {
+    if (d != axis && ap_onnx_view_size(&view, d) != 1)
+      return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                               "over axis %zu of an image; over the class scores at the end it is "
+                               "supported",
+                               axis);
+  }
+  view.probabilities = true;
+  ap_onnx_set_alias(low, node, view);
+  return AP_OK;
+}

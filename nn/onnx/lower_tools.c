@@ -1,0 +1,123 @@
+/* nn/onnx/lower_tools.c - what the rules have in common: their inputs, and nodes of the network. */
+#include <stdio.h>
+#include <string.h>
+
+#include "nn/onnx/lower.h"
+
+#define NAME_BYTES 180 /* of a node's name; the network allows 200 */
+
+ap_status ap_onnx_input_view(const ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+                             ap_onnx_view *view, ap_error *err) {
+  if (input >= node->n_inputs || node->inputs[input] == AP_ONNX_NONE)
+    return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "input %zu is missing", input);
+  *view = low->views[node->inputs[input]];
+  if (!view->live)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "its input %zu is a constant; one that depends on the image is "
+                             "expected",
+                             input);
+  if (view->probabilities)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "it follows a Softmax, which is supported at the end only");
+  return AP_OK;
+}
+
+ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const ap_onnx_node *node,
+                                 size_t input, const char *what, bool needed,
+                                 const ap_onnx_tensor **constant, ap_error *err) {
+  *constant = NULL;
+  if (input >= node->n_inputs || node->inputs[input] == AP_ONNX_NONE)
+    return needed ? ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "its %s is missing", what) : AP_OK;
+  *constant = ap_onnx_node_constant(low->graph, node, input);
+  if (!*constant)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "its %s depends on the image; a constant is supported", what);
+  if ((*constant)->is_int)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "its %s is of integers; floats are supported", what);
+  return AP_OK;
+}
+
+static bool is_used(const ap_network *net, const char *name) {
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    if (strcmp(net->nodes[i].name, name) == 0) return true;
+  }
+  return false;
+}
+
+/* Printable, and not yet used in the network: with the node's number behind it if need be. */
+static void make_name(const ap_network *net, const char *from, char name[NAME_BYTES + 32]) {
+  size_t length;
+  (void)snprintf(name, NAME_BYTES, "%s", from);
+  for (char *c = name; *c; c++) {
+    if (*c <= ' ' || *c > '~') *c = '_';
+  }
+  length = strlen(name);
+  for (size_t n = net->n_nodes; is_used(net, name); n++)
+    (void)snprintf(name + length, 32, "#%zu", n);
+}
+
+ap_status ap_onnx_emit(ap_onnx_lowering *low, const ap_onnx_node *node, const char *name,
+                       ap_node like, size_t *inputs, size_t n_inputs, size_t *index,
+                       ap_error *err) {
+  char text[NAME_BYTES + 32];
+  ap_error reason = {0};
+  make_name(low->net, name, text);
+  like.name = text;
+  like.n_inputs = n_inputs;
+  like.inputs = inputs;
+  ap_status st = ap_network_append(low->net, &like, index, &reason);
+  if (!st) return AP_OK;
+  return ap_onnx_node_fail(node, err, st == AP_ERR_ARG ? AP_ERR_FORMAT : st, "%s", reason.text);
+}
+
+ap_status ap_onnx_settle(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
+                         ap_error *err) {
+  if (ap_onnx_view_is_padded(view))
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "it follows %.80s, which pads the image; Conv, AveragePool, and "
+                             "MaxPool behind Relu may follow",
+                             view->pending_name);
+  if (!ap_onnx_view_is_strided(view)) return AP_OK;
+  const ap_node like = {.kind = AP_NODE_SHORTCUT,
+                        .stride_h = view->stride_h,
+                        .stride_w = view->stride_w,
+                        .channels_before = view->before,
+                        .channels_after = view->after};
+  size_t index;
+  ap_status st = ap_onnx_emit(low, node, view->pending_name, like, &view->node, 1, &index, err);
+  if (st) return st;
+  view->node = index;
+  view->shape = low->net->nodes[index].shape;
+  view->stride_h = view->stride_w = 1;
+  view->before = view->after = 0;
+  return AP_OK;
+}
+
+void ap_onnx_set_view(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view view,
+                      size_t index) {
+  view.node = index;
+  view.shape = low->net->nodes[index].shape;
+  view.sole = low->users[node->outputs[0]] == 1;
+  low->views[node->outputs[0]] = view;
+}
+
+void ap_onnx_set_alias(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view view) {
+  view.sole = view.sole && low->users[node->outputs[0]] == 1;
+  low->views[node->outputs[0]] = view;
+}
+
+ap_status ap_onnx_flatten(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
+                          ap_error *err) {
+  const ap_node like = {.kind = AP_NODE_FLATTEN};
+  size_t index;
+  if (view->shape.h == 1 && view->shape.w == 1) return AP_OK;
+  ap_status st = ap_onnx_emit(low, node, view->flat_name ? view->flat_name : node->name, like,
+                              &view->node, 1, &index, err);
+  if (!st) {
+    bool sole = view->sole;
+    *view = ap_onnx_view_of(low->net, index, low->batch, 2);
+    view->sole = sole;
+  }
+  return st;
+}
