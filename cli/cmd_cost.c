@@ -81,7 +81,7 @@ static ap_status run_chip(const ap_cli *cli, const ap_subject *subject, ap_error
   ap_tech *tech = NULL;
   ap_status st = AP_OK;
   char hash[65];
-  if (subject->model || subject->matrix || subject->policy) {
+  if (subject->model.path || subject->matrix || subject->policy) {
     return ap_fail(err, AP_ERR_ARG, "--chip takes no --model, --matrix or --policy");
   }
   st = ap_cli_open_tech(subject->hw, &subject->overrides, &tech, err);

@@ -33,67 +33,16 @@ static const ap_command_info INFO = {
         "  autoprune eval --model lenet5_fashion-mnist --data fashion-mnist --datapath --images "
         "500\n"
         "  autoprune eval --model m.apm --data mnist --datapath --sigma 0.1 --samples 10\n"
-        "  autoprune eval --model resnet8_fashion-mnist --describe"};
+        "  autoprune eval --model resnet8_fashion-mnist --describe\n"
+        "  autoprune eval --model r20.onnx --mean .485,.456,.406 --std .229,.224,.225 --data "
+        "cifar10"};
 
 typedef struct {
-  const char *model, *data, *split, *logits;
+  ap_model_choice model;
+  const char *data, *split, *logits;
   size_t images;
   bool describe;
 } eval_options;
-
-static void print_description(const ap_network *net, const json_t *metadata, const char *hash) {
-  (void)printf("%s: %zu nodes, %zu parameters, %zu multiply-accumulates an image, %zu classes\n",
-               net->name, net->n_nodes, ap_network_parameters(net), ap_network_macs(net),
-               net->classes);
-  (void)printf("hash %s\n\n%-22s %-10s %-16s %10s %10s\n", hash, "node", "kind", "output",
-               "weights", "biases");
-  for (size_t i = 0; i < net->n_nodes; i++) {
-    const ap_node *node = &net->nodes[i];
-    char shape[64];
-    (void)snprintf(shape, sizeof shape, "%zux%zux%zu", node->shape.c, node->shape.h, node->shape.w);
-    (void)printf("%-22s %-10s %-16s %10zu %10zu\n", node->name, ap_node_kind_name(node->kind),
-                 shape, ap_node_weight_count(net, i), ap_node_bias_count(net, i));
-  }
-  if (metadata) {
-    (void)printf("\n");
-    (void)json_dumpf(metadata, stdout, JSON_INDENT(2));
-    (void)printf("\n");
-  }
-}
-
-static json_t *description_json(const ap_network *net, const json_t *metadata, const char *hash) {
-  json_t *document =
-      json_pack("{s:s,s:s,s:I,s:I,s:I}", "network", net->name, "hash", hash, "parameters",
-                (json_int_t)ap_network_parameters(net), "macs", (json_int_t)ap_network_macs(net),
-                "classes", (json_int_t)net->classes);
-  json_t *nodes = json_array();
-  bool good = document && nodes;
-  for (size_t i = 0; good && i < net->n_nodes; i++) {
-    const ap_node *n = &net->nodes[i];
-    good = json_array_append_new(
-               nodes, json_pack("{s:s,s:s,s:[I,I,I],s:I,s:I}", "name", n->name, "kind",
-                                ap_node_kind_name(n->kind), "shape", (json_int_t)n->shape.c,
-                                (json_int_t)n->shape.h, (json_int_t)n->shape.w, "weights",
-                                (json_int_t)ap_node_weight_count(net, i), "biases",
-                                (json_int_t)ap_node_bias_count(net, i))) == 0;
-  }
-  good = good && json_object_set(document, "nodes", nodes) == 0 &&
-         ap_cli_set(document, "metadata", metadata ? json_deep_copy(metadata) : json_null());
-  json_decref(nodes);
-  if (good) return document;
-  json_decref(document);
-  return NULL;
-}
-
-static ap_status describe(const ap_cli *cli, const ap_network *net, const json_t *metadata,
-                          ap_error *err) {
-  char hash[65];
-  ap_status st = ap_network_hash(net, hash, err);
-  if (st) return st;
-  if (cli->json) return ap_cli_print_json(description_json(net, metadata, hash), err);
-  print_description(net, metadata, hash);
-  return AP_OK;
-}
 
 /* Largest resident set of this process so far. */
 static double peak_memory_mib(void) {
@@ -113,7 +62,7 @@ static json_t *score_json(const ap_cli *cli, const eval_options *o, const ap_net
       ap_cli_set(document, "images", json_integer((json_int_t)score->images)) &&
       ap_cli_set(document, "correct", json_integer((json_int_t)score->correct)) &&
       ap_cli_set(document, "split", json_string(ap_split_name(split))) &&
-      ap_cli_set(document, "model", json_string(o->model)) &&
+      ap_cli_set(document, "model", json_string(o->model.path)) &&
       ap_cli_set(document, "network", json_string(net->name)) &&
       ap_cli_set(document, "model_hash", json_string(hash)) &&
       ap_cli_set(document, "data", json_string(ap_dataset_name(data))) &&
@@ -143,7 +92,7 @@ static ap_status record(const ap_cli *cli, const eval_options *o, const json_t *
   if (!cli->record) return AP_OK;
   return ap_cli_record_document(
       cli,
-      ap_sprintf("eval %s %s split=%s images=%zu backend=%s", ap_cli_file_name(o->model),
+      ap_sprintf("eval %s %s split=%s images=%zu backend=%s", ap_cli_file_name(o->model.path),
                  ap_cli_file_name(o->data), o->split, o->images, cli->backend),
       document, metrics, sizeof metrics / sizeof metrics[0], err);
 }
@@ -192,9 +141,9 @@ static ap_status evaluate(const ap_cli *cli, const eval_options *o, const ap_net
   if (!st && cli->json) {
     st = ap_cli_print_json(json_incref(document), err);
   } else if (!st) {
-    (void)printf("%s on %s, %s split: accuracy %.2f %% (%zu of %zu images), loss %.4f\n", o->model,
-                 ap_dataset_name(data), ap_split_name(split), 100 * score.accuracy, score.correct,
-                 score.images, score.loss);
+    (void)printf("%s on %s, %s split: accuracy %.2f %% (%zu of %zu images), loss %.4f\n",
+                 o->model.path, ap_dataset_name(data), ap_split_name(split), 100 * score.accuracy,
+                 score.correct, score.images, score.loss);
   }
 done:
   json_decref(document);
@@ -209,7 +158,7 @@ ap_status ap_cmd_eval(ap_cli *cli, int argc, char **argv, ap_error *err) {
   eval_options o = {.split = "selection"};
   ap_datapath_options datapath = ap_datapath_options_default();
   ap_option options[] = {
-      {"model", "FILE", "model file, or the name of a shipped one", AP_OPTION_TEXT, &o.model, 0, 0},
+      AP_MODEL_OPTIONS(&o.model),
       {"data", "NAME|DIR", "fashion-mnist, mnist, cifar10, or a folder in their formats",
        AP_OPTION_TEXT, &o.data, 0, 0},
       {"split", "S", "train, calibration, search, selection (default), test", AP_OPTION_TEXT,
@@ -218,7 +167,7 @@ ap_status ap_cmd_eval(ap_cli *cli, int argc, char **argv, ap_error *err) {
        &o.images, 0, 1e9},
       {"logits", "FILE.npy", "keep the outputs, images x classes float32", AP_OPTION_TEXT,
        &o.logits, 0, 0},
-      {"describe", NULL, "print the structure and how it was trained, evaluate nothing",
+      {"describe", NULL, "print hash, counts, nodes, layers and metadata; evaluate nothing",
        AP_OPTION_FLAG, &o.describe, 0, 0},
       AP_DATAPATH_OPTIONS(&datapath),
       AP_CLI_RECORD(cli),
@@ -228,19 +177,19 @@ ap_status ap_cmd_eval(ap_cli *cli, int argc, char **argv, ap_error *err) {
   bool help = false;
   ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
-  st = ap_cli_require("model", o.model, err);
+  st = ap_cli_require("model", o.model.path, err);
   if (!st && !o.describe) st = ap_cli_require("data", o.data, err);
   if (!st && o.logits && !cli->force && ap_file_exists(o.logits)) {
     st = ap_fail(err, AP_ERR_ARG, "%s exists (use --force to overwrite it)", o.logits);
   }
   if (!st) st = ap_datapath_options_check(&datapath, err);
   if (!st) st = ap_cli_record_ready(cli, err);
-  if (!st) st = ap_model_load(o.model, &net, &metadata, err);
+  if (!st) st = ap_cli_load_model(&o.model, &net, &metadata, err);
   if (st) goto done;
   if (o.describe) {
-    st = describe(cli, net, metadata, err);
+    st = ap_cli_describe(cli, net, metadata, err);
   } else if (datapath.wanted) {
-    const ap_datapath_subject subject = {net, o.model, o.data, o.split, o.logits, o.images};
+    const ap_datapath_subject subject = {net, o.model.path, o.data, o.split, o.logits, o.images};
     st = ap_cli_eval_datapath(cli, &subject, &datapath, err);
   } else {
     st = evaluate(cli, &o, net, err);

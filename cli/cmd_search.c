@@ -11,7 +11,6 @@
 #include "cli/common.h"
 #include "cli/record.h"
 #include "nn/dataset.h"
-#include "nn/model_file.h"
 
 static const ap_command_info INFO = {
     .name = "search",
@@ -31,7 +30,8 @@ static const ap_command_info INFO = {
         "  autoprune search --model m.apm --data cifar10 --pruner ./mine.so --out out/s3"};
 
 typedef struct {
-  const char *model, *data, *out, *hw, *pruner, *snap;
+  ap_model_choice model;
+  const char *data, *out, *hw, *pruner, *snap;
   ap_text_list overrides;
   double plugin_timeout;
   bool no_repair;
@@ -75,7 +75,7 @@ static ap_status record(const ap_cli *cli, const search_options *o, const ap_sea
       cli,
       overrides ? ap_sprintf("search %s %s searcher=%s reward=%s pruner=%s hw=%s%s max_loss=%g "
                              "episodes=%zu budget=%g images=%zu seed=%llu",
-                             ap_cli_file_name(o->model), ap_cli_file_name(o->data), job->searcher,
+                             ap_cli_file_name(o->model.path), ap_cli_file_name(o->data), job->searcher,
                              job->reward, o->pruner, o->hw ? ap_cli_file_name(o->hw) : "ou",
                              overrides, job->max_loss, job->episodes, job->budget, job->images,
                              (unsigned long long)job->seed)
@@ -94,7 +94,7 @@ static ap_status run_search(ap_cli *cli, const search_options *o, const ap_searc
   bool feasible = false;
   ap_status st = provenance ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "provenance");
   if (!st) st = ap_cli_open_tech(o->hw, &o->overrides, &tech, err);
-  if (!st) st = ap_model_load(o->model, &net, NULL, err);
+  if (!st) st = ap_cli_load_model(&o->model, &net, NULL, err);
   if (!st) st = ap_dataset_open(o->data, &data, err);
   if (!st) {
     st = ap_search_job_run(job, net, data, tech, o->out, provenance, &summary, &feasible, err);
@@ -128,7 +128,7 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
       .pruner = "column-vector", .snap = "crossbar", .plugin_timeout = AP_PLUGIN_TIME_LIMIT};
   ap_search_job job = ap_search_job_defaults();
   ap_option options[] = {
-      {"model", "FILE", "model file, or the name of a shipped one", AP_OPTION_TEXT, &o.model, 0, 0},
+      AP_MODEL_OPTIONS(&o.model),
       {"data", "NAME|DIR", "fashion-mnist, mnist, cifar10, or a folder in their formats",
        AP_OPTION_TEXT, &o.data, 0, 0},
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
@@ -167,7 +167,7 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
   bool help = false;
   ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
-  st = ap_cli_require("model", o.model, err);
+  st = ap_cli_require("model", o.model.path, err);
   if (!st) st = ap_cli_require("data", o.data, err);
   if (!st) st = ap_cli_require("out", o.out, err);
   if (!st) st = ap_cli_record_ready(cli, err);

@@ -30,7 +30,8 @@ static const ap_command_info INFO = {
         "--test"};
 
 typedef struct {
-  const char *net, *from, *data, *out;
+  const char *net, *data, *out;
+  ap_model_choice from;
   double epochs, lr, warmup, momentum, weight_decay, label_smoothing;
   size_t batch, crop;
   bool flip, no_flip, compact, test;
@@ -100,11 +101,11 @@ static ap_status probe_output(const char *path, bool force, ap_error *err) {
 static ap_status load_origin(training *t, ap_error *err) {
   json_t *metadata = NULL;
   char hash[AP_SHA256_TEXT];
-  ap_status st = ap_model_load(t->o->from, &t->net, &metadata, err);
+  ap_status st = ap_cli_load_model(&t->o->from, &t->net, &metadata, err);
   if (!st) st = ap_network_hash(t->net, hash, err);
   if (!st) {
-    t->origin = json_pack("{s:s, s:s, s:O?}", "model", t->o->from, "model_sha256", hash, "metadata",
-                          metadata);
+    t->origin = json_pack("{s:s, s:s, s:O?}", "model", t->o->from.path, "model_sha256", hash,
+                          "metadata", metadata);
     if (!t->origin) st = ap_fail(err, AP_ERR_MEMORY, "training");
   }
   json_decref(metadata);
@@ -119,7 +120,7 @@ static ap_status prepare(ap_cli *cli, training *t, ap_error *err) {
   if (!st) st = ap_dataset_open(o->data, &t->data, err);
   if (st) return st;
   info = ap_dataset_describe(t->data, AP_SPLIT_TRAIN);
-  if (o->from) {
+  if (o->from.path) {
     st = load_origin(t, err);
   } else {
     st = ap_network_builtin(o->net, (ap_shape3){info.channels, info.height, info.width},
@@ -250,7 +251,8 @@ ap_status ap_cmd_train(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"net", "NAME", "lenet5, resnet8, resnet20, resnet32, resnet56, vgg16, resnet18",
        AP_OPTION_TEXT, &o.net, 0, 0},
       {"from", "FILE", "go on from this model's weights, in place of --net", AP_OPTION_TEXT,
-       &o.from, 0, 0},
+       &o.from.path, 0, 0},
+      AP_NORMALISATION_OPTIONS(&o.from),
       {"data", "NAME|DIR", "fashion-mnist, mnist, cifar10, or a folder in their formats",
        AP_OPTION_TEXT, &o.data, 0, 0},
       {"out", "FILE", "the model file to write", AP_OPTION_TEXT, &o.out, 0, 0},
@@ -273,8 +275,8 @@ ap_status ap_cmd_train(ap_cli *cli, int argc, char **argv, ap_error *err) {
   bool help = false;
   ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
-  if (!o.from) st = ap_cli_require("net", o.net, err);
-  if (!st && o.from && o.net) {
+  if (!o.from.path) st = ap_cli_require("net", o.net, err);
+  if (!st && o.from.path && o.net) {
     st = ap_fail(err, AP_ERR_ARG, "--from and --net exclude each other");
   }
   if (!st) st = ap_cli_require("data", o.data, err);

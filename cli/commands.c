@@ -17,6 +17,8 @@ const ap_command ap_commands[] = {
     {"data", "list, check or fetch the data sets", ap_cmd_data},
     {"train", "train a network on images", ap_cmd_train},
     {"eval", "accuracy of a model on one split", ap_cmd_eval},
+    {"import", "make a model file of an ONNX file", ap_cmd_import},
+    {"export", "write a model as an ONNX file", ap_cmd_export},
     {"search", "search how much of each layer to keep", ap_cmd_search},
     {"map", "crossbars, operation units and index bits of a model or matrix", ap_cmd_map},
     {"cost", "area, energy and latency of a model or matrix, or of the chip", ap_cmd_cost},

@@ -12,6 +12,8 @@ typedef ap_status ap_command_run(ap_cli *cli, int argc, char **argv, ap_error *e
 AP_NODISCARD ap_command_run ap_cmd_data;
 AP_NODISCARD ap_command_run ap_cmd_train;
 AP_NODISCARD ap_command_run ap_cmd_eval;
+AP_NODISCARD ap_command_run ap_cmd_import;
+AP_NODISCARD ap_command_run ap_cmd_export;
 AP_NODISCARD ap_command_run ap_cmd_search;
 AP_NODISCARD ap_command_run ap_cmd_map;
 AP_NODISCARD ap_command_run ap_cmd_cost;

@@ -8,7 +8,6 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/provenance.h"
-#include "nn/model_file.h"
 #include "pruners/policy.h"
 
 #define MATRIX_BYTES ((size_t)1 << 31) /* largest .npy that is read: 2 GiB */
@@ -106,7 +105,7 @@ static ap_status pruner_of(const ap_subject *subject, uint64_t seed, const ap_po
 
 static ap_status load_folded(const ap_subject *subject, ap_priced *out, ap_error *err) {
   ap_network *net = NULL;
-  ap_status st = ap_model_load(subject->model, &net, NULL, err);
+  ap_status st = ap_cli_load_model(&subject->model, &net, NULL, err);
   if (!st) st = ap_network_hash(net, out->model_hash, err);
   if (!st) st = ap_network_fold(net, &out->net, err);
   ap_network_destroy(net);
@@ -160,7 +159,7 @@ done:
 ap_status ap_cli_price(const ap_subject *subject, uint64_t seed, ap_priced *out, ap_error *err) {
   ap_status st = AP_OK;
   memset(out, 0, sizeof *out);
-  if (!subject->model == !subject->matrix) {
+  if (!subject->model.path == !subject->matrix) {
     return ap_fail(err, AP_ERR_ARG, "either --model or --matrix is needed (see --help)");
   }
   if (subject->matrix && subject->policy) {
@@ -171,8 +170,8 @@ ap_status ap_cli_price(const ap_subject *subject, uint64_t seed, ap_priced *out,
   }
   st = ap_cli_open_tech(subject->hw, &subject->overrides, &out->tech, err);
   if (!st) {
-    st = subject->model ? price_model(subject, seed, out, err)
-                        : price_matrix(subject, seed, out, err);
+    st = subject->model.path ? price_model(subject, seed, out, err)
+                             : price_matrix(subject, seed, out, err);
   }
   if (!st && subject->copies > 1) {
     st = ap_network_price_replicate(out->price, out->tech, (uint32_t)subject->copies, err);
@@ -266,7 +265,7 @@ json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const a
   good = good && json_object_set(document, "compression", compression) == 0 &&
          json_object_set(document, "hardware", hardware) == 0 &&
          ap_cli_set(document, "subject",
-                    json_string(subject->model ? subject->model : subject->matrix)) &&
+                    json_string(subject->model.path ? subject->model.path : subject->matrix)) &&
          ap_cli_set(document, "model_hash",
                     priced->model_hash[0] ? json_string(priced->model_hash) : json_null()) &&
          ap_cli_set(document, "policy",

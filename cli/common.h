@@ -6,6 +6,7 @@
 
 #include "base/npy.h"
 #include "base/status.h"
+#include "cli/model.h"
 #include "cli/options.h"
 #include "nn/network.h"
 #include "pruners/network_price.h"
@@ -43,7 +44,8 @@ AP_NODISCARD ap_status ap_cli_pruner(const char *text, double time_limit, uint64
 
 /* What `map` and `cost` look at: --model [--policy] or --matrix [--positions], on --hw. */
 typedef struct {
-  const char *model, *policy, *matrix, *hw, *pruner;
+  ap_model_choice model;
+  const char *policy, *matrix, *hw, *pruner;
   ap_text_list overrides;
   size_t positions;      /* input positions of the matrix, default 1 */
   size_t copies;         /* of every layer, for `cost`; 0 stands for 1 */
@@ -54,9 +56,7 @@ typedef struct {
 #define AP_SUBJECT_DEFAULTS \
   { .positions = 1, .plugin_timeout = AP_PLUGIN_TIME_LIMIT }
 #define AP_SUBJECT_OPTIONS(s)                                                                      \
-  {                                                                                                \
-      "model", "FILE", "model file, or the name of a shipped one", AP_OPTION_TEXT, &(s)->model,    \
-      0,       0},                                                                                 \
+  AP_MODEL_OPTIONS(&(s)->model),                                                                   \
       {"policy", "FILE", "prune the model by this policy first", AP_OPTION_TEXT, &(s)->policy,     \
        0,        0},                                                                               \
       {"matrix",                                                                                   \

@@ -133,7 +133,8 @@ ap_status ap_cli_record_priced(const ap_cli *cli, const ap_subject *subject, con
   if (subject->keep > 0) (void)snprintf(keep, sizeof keep, " keep=%g", subject->keep);
   overrides = ap_cli_overrides_text(&subject->overrides);
   name = overrides ? ap_sprintf("%s %s hw=%s%s %s%s%s%s%s%s%s", cli->command,
-                                ap_cli_file_name(subject->model ? subject->model : subject->matrix),
+                                ap_cli_file_name(subject->model.path ? subject->model.path
+                                                                     : subject->matrix),
                                 subject->hw ? ap_cli_file_name(subject->hw) : "ou", overrides,
                                 json_string_value(json_object_get(document, "granularity")), keep,
                                 subject->keep > 0 && subject->pruner ? " pruner=" : "",

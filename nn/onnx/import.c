@@ -67,12 +67,33 @@ static ap_status make_metadata(const ap_onnx_graph *graph, const char *path, jso
     json_decref(object);
     object = json_object();
   }
-  json_t *file = describe(graph, path); /* NULL also where a name is not UTF-8 */
+  /* Where a file of ours keeps what it was made of, that stays; NULL also where a name is not UTF-8. */
+  json_t *file = json_object_get(object, "onnx") ? NULL : describe(graph, path);
   if (!object || (file && json_object_set_new(object, "onnx", file) != 0)) {
     json_decref(object);
     return ap_fail(err, AP_ERR_MEMORY, "%s: metadata", path);
   }
   *metadata = object;
+  return AP_OK;
+}
+
+/* Texts of the file reach terminals, and a name also JSON documents: no control characters stay, and
+ * in names no bytes beyond ASCII. */
+static void scrub(char *text, int last) {
+  for (unsigned char *c = (unsigned char *)text; *c; c++) {
+    if (*c < ' ' || *c == 127 || *c > last) *c = '_';
+  }
+}
+
+/* A network is called as its file, one that this program wrote as it was. */
+static ap_status name_network(ap_onnx_graph *graph, const char *path, ap_error *err) {
+  const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+  if (strcmp(graph->producer, "autoprune") != 0 || !*graph->name) {
+    ap_free(graph->name);
+    graph->name = ap_sprintf("%.*s", (int)strlen(file) - 5, file);
+    if (!graph->name) return ap_fail(err, AP_ERR_MEMORY, "%s: name", path);
+  }
+  scrub(graph->name, '~');
   return AP_OK;
 }
 
@@ -82,8 +103,12 @@ ap_status ap_onnx_import(const char *path, ap_network **out, json_t **metadata, 
   *out = NULL;
   if (metadata) *metadata = NULL;
   ap_status st = ap_onnx_read(path, &graph, err);
-  if (st) return st;
-  st = ap_onnx_lower(graph, &net, err);
+  if (st) {
+    if (err) scrub(err->text, 255);
+    return st;
+  }
+  st = name_network(graph, path, err);
+  if (!st) st = ap_onnx_lower(graph, &net, err);
   if (st) (void)ap_fail_context(err, st, "%s", path);
   if (!st) st = stored_numbers(graph, path, "autoprune.mean", false, net->mean, err);
   if (!st) st = stored_numbers(graph, path, "autoprune.std", true, net->std, err);
@@ -91,6 +116,8 @@ ap_status ap_onnx_import(const char *path, ap_network **out, json_t **metadata, 
   if (!st) {
     *out = net;
     net = NULL;
+  } else if (err) {
+    scrub(err->text, 255);
   }
   ap_network_destroy(net);
   ap_onnx_graph_destroy(graph);
