@@ -31,8 +31,9 @@ extern ap_onnx_rule ap_onnx_lower_relu, ap_onnx_lower_clip, ap_onnx_lower_same,
 extern ap_onnx_rule ap_onnx_lower_reshape, ap_onnx_lower_transpose, ap_onnx_lower_slice,
     ap_onnx_lower_pad, ap_onnx_lower_concat; /* lower_move.c */
 
-/* A copy of the view of input `input`; UNSUPPORTED where that is a constant or a Softmax. */
-AP_NODISCARD ap_status ap_onnx_input_view(const ap_onnx_lowering *low, const ap_onnx_node *node,
+/* A copy of the view of input `input`; UNSUPPORTED where that is a constant or a Softmax. Pending slices
+ * that several nodes read become one SHORTCUT. */
+AP_NODISCARD ap_status ap_onnx_input_view(ap_onnx_lowering *low, const ap_onnx_node *node,
                                           size_t input, ap_onnx_view *view, ap_error *err);
 /* The constant at input `input`; UNSUPPORTED where it is none ("its WHAT ..."), FORMAT where it is left
  * out and `needed`; NULL where it is left out. */

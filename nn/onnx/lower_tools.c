@@ -6,7 +6,7 @@
 
 #define NAME_BYTES 180 /* of a node's name; the network allows 200 */
 
-ap_status ap_onnx_input_view(const ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+ap_status ap_onnx_input_view(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
                              ap_onnx_view *view, ap_error *err) {
   if (input >= node->n_inputs || node->inputs[input] == AP_ONNX_NONE)
     return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "input %zu is missing", input);
@@ -19,7 +19,10 @@ ap_status ap_onnx_input_view(const ap_onnx_lowering *low, const ap_onnx_node *no
   if (view->probabilities)
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "it follows a Softmax, which is supported at the end only");
-  return AP_OK;
+  if (low->users[node->inputs[input]] == 1 || ap_onnx_view_is_padded(view)) return AP_OK;
+  ap_status st = ap_onnx_settle(low, node, view, err);
+  if (!st) low->views[node->inputs[input]] = *view;
+  return st;
 }
 
 ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const ap_onnx_node *node,

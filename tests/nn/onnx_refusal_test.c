@@ -1,0 +1,355 @@
+/* What an ONNX file may not hold: every refusal has its code and names the file and the node. */
+#include <math.h>
+#include <sys/stat.h>
+
+#include "tests/nn/onnx_writer.h"
+
+static void refused(onnx_model *m, ap_status code, const char *says) {
+  ap_network *net = NULL;
+  ap_error err = {0};
+  ap_status st = model_import(m, &net, &err);
+  if (st != code || net || !strstr(err.text, says) || !strstr(err.text, "case.onnx"))
+    fail_msg("%s expected with \"%s\", got %s: %s", ap_status_name(code), says, ap_status_name(st),
+             err.text);
+}
+
+/* One node "n" of the operator on image -> h, then the head. */
+static void refused_node(const char *op, wire *attrs, const char *inputs, ap_status code,
+                         const char *says) {
+  onnx_model m;
+  model_begin(&m);
+  model_floats(&m, "w", INTS(3, 3, 3, 3), NULL);
+  model_floats(&m, "v3", INTS(3), NULL);
+  model_floats(&m, "v4", INTS(4), NULL);
+  model_floats(&m, "one", INTS(1), (const float[]){1});
+  model_floats(&m, "matrix", INTS(3, 4), NULL);
+  model_floats(&m, "full", INTS(3, 8, 8), NULL);
+  model_ints(&m, "shape", INTS(0, 6, -1));
+  model_ints(&m, "pads", INTS(0, 0, 1, 1, 0, 0, 1, 1));
+  model_ints(&m, "i0", INTS(0));
+  model_ints(&m, "i1", INTS(1));
+  model_ints(&m, "i4", INTS(4));
+  model_ints(&m, "i2", INTS(2));
+  model_node(&m, "Relu", "first", "image", "r", NULL);
+  model_node(&m, op, "n", inputs, "h", attrs);
+  model_head(&m, "h", 3);
+  refused(&m, code, says);
+}
+
+static wire ints_of(const char *name, const int64_t *values, size_t n) {
+  wire attrs = {0};
+  attr_ints(&attrs, name, values, n);
+  return attrs;
+}
+
+static wire int_of(const char *name, int64_t value) {
+  wire attrs = {0};
+  attr_int(&attrs, name, value);
+  return attrs;
+}
+
+static wire text_of(const char *name, const char *value) {
+  wire attrs = {0};
+  attr_text(&attrs, name, value);
+  return attrs;
+}
+
+static void test_operators(void **state) {
+  const ap_status u = AP_ERR_UNSUPPORTED, f = AP_ERR_FORMAT;
+  wire a = {0};
+  (void)state;
+  refused_node("Sigmoid", NULL, "r", u,
+               "node n: operator Sigmoid is not supported on the image; "
+               "supported are Add AveragePool");
+  refused_node("Mul", NULL, "r r", u, "node n (Mul): of two inputs that depend on the image");
+  refused_node("Add", NULL, "r full", u, "node n (Add): a constant of 192 values");
+  refused_node("Add", NULL, "r v4", u, "node n (Add): a constant of 4 values");
+  refused_node("Add", NULL, "r", f, "node n (Add): two inputs");
+  refused_node("Div", NULL, "one r", u, "node n (Div): a constant divided by the image");
+  refused_node("Conv", NULL, "r", f, "node n (Conv): its weights is missing");
+  refused_node("Conv", NULL, "r r", u, "node n (Conv): its weights depends on the image");
+  refused_node("Conv", NULL, "r v3", u, "node n (Conv): weights of 1 dimensions");
+  refused_node("Conv", NULL, "r w v4", f, "the bias 4 values");
+  a = ints_of("dilations", INTS(2, 2));
+  refused_node("Conv", &a, "r w", u, "node n (Conv): dilations 2, 2; 1 is supported");
+  a = int_of("group", 2);
+  refused_node("Conv", &a, "r w", f, "node n (Conv): weights for 2 groups of 3 channels");
+  a = int_of("group", 0);
+  refused_node("Conv", &a, "r w", u, "node n (Conv): attribute group is 0");
+  a = text_of("group", "1");
+  refused_node("Conv", &a, "r w", f, "node n (Conv): attribute group is not an integer");
+  a = int_of("grouped", 1);
+  refused_node("Conv", &a, "r w", u, "attribute grouped is not supported");
+  a = ints_of("pads", INTS(0, 0, -1, 0));
+  refused_node("Conv", &a, "r w", u, "node n (Conv): pads of 4 numbers, or negative");
+  a = ints_of("strides", INTS(0, 1));
+  refused_node("Conv", &a, "r w", f, "strides");
+  a = ints_of("kernel_shape", INTS(5, 3));
+  refused_node("Conv", &a, "r w", f, "kernel_shape is missing or differs");
+  a = text_of("auto_pad", "SAME");
+  refused_node("Conv", &a, "r w", f, "auto_pad is \"SAME\"");
+  a = ints_of("kernel_shape", INTS(9, 9));
+  refused_node("MaxPool", &a, "r", f, "does not fit");
+  refused_node("MaxPool", NULL, "r", f, "kernel_shape is missing");
+  refused_node("Pad", NULL, "image pads one", u, "node n (Pad): a value of 1; 0 is supported");
+  a = text_of("mode", "reflect");
+  refused_node("Pad", &a, "r pads", u, "node n (Pad): mode reflect; constant is supported");
+  refused_node("Pad", NULL, "r pads", u, "it follows n, which pads the image");
+  refused_node("Slice", NULL, "r i1 i4 i2", u, "node n (Slice): from 1 in steps of 1, 3 of 8");
+  refused_node("Slice", NULL, "r i0 i2 i1", u, "node n (Slice)");
+  refused_node("Slice", NULL, "r r i2 i1", u, "its starts depend on the image");
+  refused_node("Reshape", NULL, "r shape", u, "node n (Reshape): it cuts channels");
+  refused_node("Reshape", NULL, "r i4", f, "node n (Reshape): 192 values cannot");
+  a = ints_of("perm", INTS(1, 0, 2, 3));
+  refused_node("Transpose", &a, "r", u, "node n (Transpose): it moves images of the batch");
+  a = ints_of("perm", INTS(0, 1, 2, 2));
+  refused_node("Transpose", &a, "r", f, "axis 2 twice");
+  a = ints_of("perm", INTS(0, 2, 3, 1));
+  refused_node("Transpose", &a, "r", u, "node head.pool (GlobalAveragePool)");
+  refused_node("Softmax", NULL, "r", u, "node n (Softmax): over axis 3 of an image");
+  a = ints_of("axes", INTS(1));
+  refused_node("ReduceMean", &a, "r", u, "node n (ReduceMean): the mean over height and width");
+  refused_node("MatMul", NULL, "r matrix", f, "node n (MatMul): weights for 3 inputs, there are 8");
+  a = int_of("transA", 1);
+  refused_node("Gemm", &a, "r matrix", u, "node n (Gemm): attribute transA is 1");
+  refused_node("Gemm", NULL, "r matrix", f, "node n (Gemm): matrices of 4 and 2 dimensions");
+  refused_node("BatchNormalization", NULL, "r v3 v3 v3 v4", f,
+               "node n (BatchNormalization): variance of 4 values for 3 channels");
+  refused_node("Clip", NULL, "r v3", f, "node n (Clip): its min is not one number");
+  refused_node("Clip", NULL, "r one", u, "node n (Clip): bounds 1 and inf");
+  a = int_of("to", 7);
+  refused_node("Cast", &a, "r", u, "node n (Cast): a cast to element type 7");
+  a = int_of("axis", 2);
+  refused_node("Concat", &a, "r r", u, "node n (Concat): axis 2 is not the channels");
+  refused_node("Relu", NULL, "v3", u, "node n (Relu): an operator that is not computed");
+}
+
+/* Graphs that contradict themselves. */
+static void test_graphs(void **state) {
+  onnx_model m;
+  (void)state;
+  model_begin(&m);
+  model_node(&m, "Relu", "n", "later", "h", NULL);
+  model_node(&m, "Relu", "o", "h", "later", NULL);
+  model_head(&m, "h", 3);
+  refused(&m, AP_ERR_FORMAT, "node n (Relu): its input later comes from no earlier node");
+  model_begin(&m);
+  model_node(&m, "Relu", "n", "image", "h", NULL);
+  model_node(&m, "Relu", "o", "image", "h", NULL);
+  model_head(&m, "h", 3);
+  refused(&m, AP_ERR_FORMAT, "two sources of the value h");
+  model_begin(&m);
+  model_floats(&m, "w", INTS(1), NULL);
+  model_floats(&m, "w", INTS(1), NULL);
+  model_head(&m, "image", 3);
+  refused(&m, AP_ERR_FORMAT, "two sources of the value w");
+  model_begin(&m);
+  model_value(&m, 11, "second", INTS(0, 3, 8, 8));
+  model_head(&m, "image", 3);
+  refused(&m, AP_ERR_UNSUPPORTED, "inputs image and second; one is supported");
+  model_begin(&m);
+  model_value(&m, 12, "image", INTS(0, 3, 8, 8));
+  model_head(&m, "image", 3);
+  refused(&m, AP_ERR_UNSUPPORTED, "2 outputs; one is supported");
+  model_begin(&m);
+  refused(&m, AP_ERR_FORMAT, "output y comes from no node");
+  model_begin(&m);
+  model_node(&m, "", "n", "image", "y", NULL);
+  refused(&m, AP_ERR_FORMAT, "node 0 (n) has no operator");
+  for (int64_t opset = 1; opset < 40; opset++) {
+    if (opset >= 9 && opset <= 22) continue;
+    model_begin(&m);
+    m.opset = opset;
+    model_head(&m, "image", 3);
+    refused(&m, AP_ERR_UNSUPPORTED, "9 to 22 are supported");
+  }
+  model_begin(&m);
+  model_node(&m, "Softmax", "n", "image", "h", NULL);
+  model_head(&m, "h", 3);
+  refused(&m, AP_ERR_UNSUPPORTED, "node n (Softmax)");
+}
+
+static void refused_image(const int64_t *dims, size_t n, ap_status code, const char *says) {
+  onnx_model m = {0};
+  model_value(&m, 11, "image", dims, n);
+  model_value(&m, 12, "y", INTS(0, 4));
+  model_head(&m, "image", 3);
+  refused(&m, code, says);
+}
+
+static void test_images(void **state) {
+  (void)state;
+  refused_image(INTS(0, 5, 8, 8), AP_ERR_UNSUPPORTED, "1 to 4 channels");
+  refused_image(INTS(0, 3, 0, 8), AP_ERR_UNSUPPORTED, "dimension 2 is not fixed");
+  refused_image(INTS(0, 3, -8, 8), AP_ERR_UNSUPPORTED, "dimension 2 is not fixed");
+  refused_image(INTS(0, 3, 8), AP_ERR_UNSUPPORTED, "3 dimensions");
+  refused_image(INTS(0, 3, 1 << 30, 1 << 30), AP_ERR_FORMAT, "empty or too large");
+  refused_image(INTS(0, 3, INT64_MAX, INT64_MAX), AP_ERR_FORMAT, "empty or too large");
+  refused_image(INTS(INT64_MAX, 3, 8, 8), AP_ERR_UNSUPPORTED, "a batch of");
+}
+
+/* A tensor "w" of these fields as the weights of a convolution. */
+static void refused_tensor(wire t, ap_status code, const char *says) {
+  onnx_model m;
+  model_begin(&m);
+  wire_part(&m.graph, 5, &t);
+  model_node(&m, "Conv", "n", "image w", "h", NULL);
+  model_head(&m, "h", 3);
+  refused(&m, code, says);
+}
+
+static wire with_bytes(wire t, size_t n) {
+  char zeros[512] = {0};
+  wire_block(&t, 9, zeros, n);
+  return t;
+}
+
+static wire outside(const char *location, const char *offset, const char *length) {
+  const char *const keys[] = {"location", "offset", "length"}, *const values[] = {location, offset,
+                                                                                  length};
+  wire t = tensor_head("w", 1, INTS(3, 3, 1, 1));
+  for (size_t i = 0; i < 3; i++) {
+    wire entry = {0};
+    if (!values[i]) continue;
+    wire_text(&entry, 1, keys[i]);
+    wire_text(&entry, 2, values[i]);
+    wire_part(&t, 13, &entry);
+  }
+  wire_int(&t, 14, 1);
+  return t;
+}
+
+static void test_tensors(void **state) {
+  const ap_status f = AP_ERR_FORMAT;
+  (void)state;
+  refused_tensor(with_bytes(tensor_head("w", 1, INTS(3, 3, 1, 1)), 32), f, "tensor w: 9 elements");
+  refused_tensor(with_bytes(tensor_head("w", 1, INTS(3, 3, 1, 1)), 40), f, "tensor w: 40 bytes");
+  refused_tensor(tensor_head("w", 1, INTS(3, 3, 1, 1)), f, "tensor w: 9 elements, 0 values");
+  refused_tensor(with_bytes(tensor_head("w", 1, INTS(-3, 3)), 36), f, "dimension 0 is -3");
+  refused_tensor(with_bytes(tensor_head("w", 1, INTS(1 << 20, 1 << 20)), 36), f,
+                 "dimension 1 is 1048576: not a size, or too large");
+  refused_tensor(with_bytes(tensor_head("w", 1, INTS(INT64_MAX)), 36), f, "not a size");
+  refused_tensor(with_bytes(tensor_head("w", 8, INTS(9)), 36), AP_ERR_UNSUPPORTED,
+                 "tensor w: element type 8");
+  refused_tensor(with_bytes(tensor_head("w", -1, INTS(9)), 36), AP_ERR_UNSUPPORTED,
+                 "element type -1");
+  refused_tensor(with_bytes(tensor_head("w", 1, INTS(1, 1, 1, 1, 1, 1, 1, 1, 9)), 36),
+                 AP_ERR_UNSUPPORTED, "9 dimensions");
+  refused_tensor(with_bytes(tensor_head("", 1, INTS(9)), 36), f, "without a name");
+  wire nan = tensor_head("w", 1, INTS(3, 3, 1, 1));
+  const float values[9] = {0, 1, NAN};
+  wire_block(&nan, 9, values, sizeof values);
+  refused_tensor(nan, f, "node n (Conv): n: weight 2 is ");
+}
+
+static void test_outside(void **state) {
+  static const char *const escapes[] = {"../secret", "/etc/passwd",  "a/../../b", "..",
+                                        "./x",       "a//b",         "",          "link",
+                                        "a\\b",      "folder/../out"};
+  float values[20];
+  ap_network *net = NULL;
+  ap_error err;
+  onnx_model m;
+  (void)state;
+  for (size_t i = 0; i < 20; i++) values[i] = (float)i;
+  scratch_write("out", values, sizeof values);
+  (void)unlink(scratch_path("link"));
+  assert_int_equal(symlink("/etc/passwd", scratch_path("link")), 0);
+  for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++)
+    refused_tensor(outside(escapes[i], NULL, NULL), AP_ERR_FORMAT,
+                   "a relative path within the model's folder expected");
+  refused_tensor(outside(NULL, NULL, NULL), AP_ERR_FORMAT, "without a location");
+  refused_tensor(outside("absent", NULL, NULL), AP_ERR_IO, "No such file");
+  refused_tensor(outside("out", "48", NULL), AP_ERR_FORMAT, "36 bytes at 48, the file has 80");
+  refused_tensor(outside("out", "-8", NULL), AP_ERR_FORMAT, "offset is \"-8\"");
+  refused_tensor(outside("out", "9223372036854775807", NULL), AP_ERR_FORMAT, "the file has 80");
+  refused_tensor(outside("out", "99999999999999999999", NULL), AP_ERR_FORMAT, "offset is");
+  refused_tensor(outside("out", "1e3", NULL), AP_ERR_FORMAT, "offset is \"1e3\"");
+  refused_tensor(outside("out", NULL, "35"), AP_ERR_FORMAT, "external data of 35 bytes");
+  model_begin(&m);
+  wire t = outside("out", "40", "36");
+  wire_part(&m.graph, 5, &t);
+  model_node(&m, "Conv", "n", "image w", "h", NULL);
+  model_head(&m, "h", 3);
+  if (model_import(&m, &net, &err)) fail_msg("%s", err.text);
+  for (size_t i = 0; i < 9; i++) assert_true(net->nodes[1].weight[i] == (float)(10 + i));
+  ap_network_destroy(net);
+}
+
+/* Small files that ask for much memory or many steps. */
+static void test_bombs(void **state) {
+  onnx_model m;
+  wire a = {0}, nested = {0};
+  (void)state;
+  model_begin(&m);
+  model_ints(&m, "huge", INTS(1 << 15, 1 << 15));
+  model_node(&m, "ConstantOfShape", "n", "huge", "h", NULL);
+  model_node(&m, "Add", "o", "image h", "x", NULL);
+  model_head(&m, "x", 3);
+  refused(&m, AP_ERR_UNSUPPORTED, "node n (ConstantOfShape): a computed constant of more than");
+  model_begin(&m);
+  model_floats(&m, "a", INTS(1 << 12, 1), NULL);
+  model_floats(&m, "b", INTS(1, 1 << 12), NULL);
+  model_node(&m, "Mul", "n", "a b", "h", NULL);
+  model_node(&m, "Add", "o", "image h", "x", NULL);
+  model_head(&m, "x", 3);
+  refused(&m, AP_ERR_UNSUPPORTED, "node n (Mul): a computed constant of more than");
+  model_begin(&m); /* each of 4 MiB elements, until all together are too many */
+  model_ints(&m, "large", INTS(1 << 22));
+  for (int i = 0; i < 8; i++) {
+    char name[16], in[16], out[40];
+    (void)snprintf(name, sizeof name, "n%d", i);
+    (void)snprintf(in, sizeof in, "%s", "large");
+    (void)snprintf(out, sizeof out, "h%d", i);
+    model_node(&m, "ConstantOfShape", name, in, out, NULL);
+  }
+  model_node(&m, "Concat", "o", "h0 h1 h2 h3 h4 h5 h6 h7", "h", NULL);
+  model_node(&m, "Add", "p", "image h", "x", NULL);
+  model_head(&m, "x", 3);
+  refused(&m, AP_ERR_UNSUPPORTED, "elements of computed constants");
+  model_begin(&m);
+  a = ints_of("pads", INTS(INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX));
+  model_floats(&m, "w", INTS(3, 3, 3, 3), NULL);
+  model_node(&m, "Conv", "n", "image w", "h", &a);
+  model_head(&m, "h", 3);
+  refused(&m, AP_ERR_FORMAT, "node n (Conv)");
+  for (unsigned i = 0; i < 9000; i++) { /* a graph in an attribute of a node in a graph ... */
+    static const unsigned fields[] = {6, 5, 1};
+    wire outer = {0};
+    wire_part(&outer, fields[i % 3], &nested);
+    nested = outer;
+  }
+  model_begin(&m);
+  wire_raw(&m.graph, nested.bytes, nested.n);
+  free(nested.bytes);
+  model_head(&m, "image", 3);
+  refused(&m, AP_ERR_FORMAT, "nested too deeply");
+}
+
+static void test_files(void **state) {
+  ap_network *net = NULL;
+  ap_error err;
+  (void)state;
+  assert_int_equal(ap_onnx_import(scratch_path("none.onnx"), &net, NULL, &err), AP_ERR_IO);
+  scratch_write("empty.onnx", "", 0);
+  assert_int_equal(ap_onnx_import(scratch_path("empty.onnx"), &net, NULL, &err), AP_ERR_FORMAT);
+  assert_non_null(strstr(err.text, "no graph"));
+  scratch_write("text.onnx", "hello, world", 12);
+  assert_int_equal(ap_onnx_import(scratch_path("text.onnx"), &net, NULL, &err), AP_ERR_FORMAT);
+  assert_non_null(strstr(err.text, "text.onnx: byte"));
+  assert_null(net);
+  assert_true(ap_onnx_is_name("a.onnx") && ap_onnx_is_name("A.ONNX"));
+  assert_false(ap_onnx_is_name(".onnx") || ap_onnx_is_name("onnx") ||
+               ap_onnx_is_name("a.onnx.apm"));
+}
+
+int main(void) {
+  SKIP_WITHOUT_ONNX();
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_operators), cmocka_unit_test(test_graphs),
+      cmocka_unit_test(test_images),    cmocka_unit_test(test_tensors),
+      cmocka_unit_test(test_outside),   cmocka_unit_test(test_bombs),
+      cmocka_unit_test(test_files),
+  };
+  return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
