@@ -75,7 +75,7 @@ ap_status ap_onnx_fold_concat(const ap_onnx_graph *graph, const ap_onnx_node *no
   ap_onnx_dims dims = ap_onnx_dims_of(first);
   size_t axis = 0, inner = 1, row = 0;
   int64_t number;
-  ap_status st = ap_onnx_attr_int(node, "axis", 0, INT32_MIN, INT32_MAX, &number, err);
+  ap_status st = ap_onnx_concat_axis(node, &number, err);
   if (!st) st = ap_onnx_node_axis(node, number, dims.n, &axis, err);
   if (st) return st;
   for (size_t d = axis + 1; d < dims.n; d++) inner *= dims.d[d];

@@ -9,38 +9,39 @@
 static const struct {
   const char *op;
   ap_onnx_rule *rule;
+  size_t most;            /* inputs */
   const char *attributes; /* that may be there, between spaces */
 } rules[] = {
-    {"Add", ap_onnx_lower_arithmetic, " "},
-    {"AveragePool", ap_onnx_lower_average_pool,
+    {"Add", ap_onnx_lower_arithmetic, 2, " "},
+    {"AveragePool", ap_onnx_lower_average_pool, 1,
      " auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides "},
-    {"BatchNormalization", ap_onnx_lower_batch_norm, " epsilon momentum spatial training_mode "},
-    {"Cast", ap_onnx_lower_same, " saturate to "},
-    {"Clip", ap_onnx_lower_clip, " max min "},
-    {"Concat", ap_onnx_lower_concat, " axis "},
-    {"Conv", ap_onnx_lower_conv, " auto_pad dilations group kernel_shape pads strides "},
-    {"Div", ap_onnx_lower_arithmetic, " "},
-    {"Dropout", ap_onnx_lower_same, " ratio seed "},
-    {"Flatten", ap_onnx_lower_reshape, " axis "},
-    {"Gemm", ap_onnx_lower_gemm, " alpha beta transA transB "},
-    {"GlobalAveragePool", ap_onnx_lower_global_pool, " "},
-    {"GlobalMaxPool", ap_onnx_lower_global_pool, " "},
-    {"Identity", ap_onnx_lower_same, " "},
-    {"LogSoftmax", ap_onnx_lower_softmax, " axis "},
-    {"MatMul", ap_onnx_lower_matmul, " "},
-    {"MaxPool", ap_onnx_lower_max_pool,
+    {"BatchNormalization", ap_onnx_lower_batch_norm, 5, " epsilon momentum spatial training_mode "},
+    {"Cast", ap_onnx_lower_same, 1, " saturate to "},
+    {"Clip", ap_onnx_lower_clip, 3, " max min "},
+    {"Concat", ap_onnx_lower_concat, AP_ONNX_MAX_NODES, " axis "},
+    {"Conv", ap_onnx_lower_conv, 3, " auto_pad dilations group kernel_shape pads strides "},
+    {"Div", ap_onnx_lower_arithmetic, 2, " "},
+    {"Dropout", ap_onnx_lower_same, 3, " ratio seed "},
+    {"Flatten", ap_onnx_lower_reshape, 1, " axis "},
+    {"Gemm", ap_onnx_lower_gemm, 3, " alpha beta transA transB "},
+    {"GlobalAveragePool", ap_onnx_lower_global_pool, 1, " "},
+    {"GlobalMaxPool", ap_onnx_lower_global_pool, 1, " "},
+    {"Identity", ap_onnx_lower_same, 1, " "},
+    {"LogSoftmax", ap_onnx_lower_softmax, 1, " axis "},
+    {"MatMul", ap_onnx_lower_matmul, 2, " "},
+    {"MaxPool", ap_onnx_lower_max_pool, 1,
      " auto_pad ceil_mode dilations kernel_shape pads storage_order strides "},
-    {"Mul", ap_onnx_lower_arithmetic, " "},
-    {"Pad", ap_onnx_lower_pad, " mode pads value "},
-    {"ReduceMean", ap_onnx_lower_reduce_mean, " axes keepdims noop_with_empty_axes "},
-    {"Relu", ap_onnx_lower_relu, " "},
-    {"Reshape", ap_onnx_lower_reshape, " allowzero shape "},
-    {"Slice", ap_onnx_lower_slice, " axes ends starts "},
-    {"Softmax", ap_onnx_lower_softmax, " axis "},
-    {"Squeeze", ap_onnx_lower_reshape, " axes "},
-    {"Sub", ap_onnx_lower_arithmetic, " "},
-    {"Transpose", ap_onnx_lower_transpose, " perm "},
-    {"Unsqueeze", ap_onnx_lower_reshape, " axes "},
+    {"Mul", ap_onnx_lower_arithmetic, 2, " "},
+    {"Pad", ap_onnx_lower_pad, 4, " mode pads value "},
+    {"ReduceMean", ap_onnx_lower_reduce_mean, 2, " axes keepdims noop_with_empty_axes "},
+    {"Relu", ap_onnx_lower_relu, 1, " "},
+    {"Reshape", ap_onnx_lower_reshape, 2, " allowzero shape "},
+    {"Slice", ap_onnx_lower_slice, 5, " axes ends starts "},
+    {"Softmax", ap_onnx_lower_softmax, 1, " axis "},
+    {"Squeeze", ap_onnx_lower_reshape, 2, " axes "},
+    {"Sub", ap_onnx_lower_arithmetic, 2, " "},
+    {"Transpose", ap_onnx_lower_transpose, 1, " perm "},
+    {"Unsqueeze", ap_onnx_lower_reshape, 2, " axes "},
 };
 #define N_RULES (sizeof rules / sizeof *rules)
 
@@ -70,6 +71,9 @@ static ap_status apply_rule(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
   for (size_t i = 0; i < N_RULES; i++) {
     if (strcmp(rules[i].op, node->op) != 0) continue;
     ap_status st = check_attributes(node, rules[i].attributes, err);
+    if (!st && node->n_inputs > rules[i].most)
+      st = ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "%zu inputs, it takes %zu", node->n_inputs,
+                             rules[i].most);
     if (!st && (node->n_outputs < 1 || node->outputs[0] == AP_ONNX_NONE))
       st = ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "it has no output");
     return st ? st : rules[i].rule(low, node, err);

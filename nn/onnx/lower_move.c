@@ -238,7 +238,7 @@ static ap_status concat_images(ap_onnx_lowering *low, const ap_onnx_node *node, 
 ap_status ap_onnx_lower_concat(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   size_t live = 0, at = 0, axis = 0, *inputs;
   int64_t number;
-  ap_status st = ap_onnx_attr_int(node, "axis", 1, INT32_MIN, INT32_MAX, &number, err);
+  ap_status st = ap_onnx_concat_axis(node, &number, err);
   for (size_t k = 0; k < node->n_inputs; k++) {
     if (node->inputs[k] == AP_ONNX_NONE || !low->views[node->inputs[k]].live) continue;
     live++;

@@ -252,12 +252,13 @@ ap_status ap_onnx_lower_reduce_mean(ap_onnx_lowering *low, const ap_onnx_node *n
                                     ap_error *err) {
   ap_onnx_view view;
   const int64_t *axes;
-  int64_t keep;
+  int64_t keep, none;
   size_t n, map[AP_ONNX_MAX_DIMS], rank = 0, index;
   bool gone[AP_ONNX_MAX_DIMS] = {false};
   ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
   if (!st) st = ap_onnx_node_ints(low->graph, node, "axes", 1, &axes, &n, err);
   if (!st) st = ap_onnx_attr_int(node, "keepdims", 1, 0, 1, &keep, err);
+  if (!st) st = ap_onnx_attr_int(node, "noop_with_empty_axes", 0, 0, 0, &none, err);
   if (!st) st = ap_onnx_settle(low, node, &view, err);
   for (size_t i = 0; !st && i < n; i++) {
     size_t d;
@@ -265,6 +266,9 @@ ap_status ap_onnx_lower_reduce_mean(ap_onnx_lowering *low, const ap_onnx_node *n
     if (!st) gone[d] = true;
   }
   if (st) return st;
+  if (n == 0 || gone[0])
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "over all of the batch; the mean over height and width is supported");
   for (size_t d = 0; d < view.n_dims; d++) {
     for (size_t i = 0; i < view.dims[d].n; i++) {
       ap_onnx_axis axis = view.dims[d].axes[i];

@@ -140,6 +140,12 @@ ap_status ap_onnx_shape_transpose(const ap_onnx_node *node, const ap_onnx_dims *
   return AP_OK;
 }
 
+ap_status ap_onnx_concat_axis(const ap_onnx_node *node, int64_t *axis, ap_error *err) {
+  if (!ap_onnx_attr_find(node, "axis"))
+    return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "attribute axis is missing");
+  return ap_onnx_attr_int(node, "axis", 0, INT32_MIN, INT32_MAX, axis, err);
+}
+
 static int64_t clamp(int64_t value, int64_t lo, int64_t hi) {
   return value < lo ? lo : value > hi ? hi : value;
 }

@@ -31,6 +31,9 @@ AP_NODISCARD ap_status ap_onnx_shape_transpose(const ap_onnx_node *node, const a
                                                ap_onnx_dims *to, size_t map[AP_ONNX_MAX_DIMS],
                                                ap_error *err);
 
+/* Concat: the axis, which must be there. */
+AP_NODISCARD ap_status ap_onnx_concat_axis(const ap_onnx_node *node, int64_t *axis, ap_error *err);
+
 typedef struct {
   int64_t start, step; /* step may be negative */
   size_t count;

@@ -278,7 +278,8 @@ static void test_graphs(void **state) {
         const char *const *fit = fitting[ap_rng_below(&rng, sizeof fitting / sizeof *fitting)];
         (void)snprintf(inputs, sizeof inputs, "v%zu%s", k - 1, fit[1]);
         if (ap_rng_below(&rng, 8) == 0) some_attributes(&rng, &a);
-        model_node(&m, fit[0], "n", inputs, output, &a);
+        if (strcmp(fit[0], "Concat") == 0) attr_int(&a, "axis", 1);
+        model_node(&m, fit[0], output, inputs, output, &a);
         continue;
       }
       size_t n_inputs = 1 + ap_rng_below(&rng, 3);
@@ -291,7 +292,7 @@ static void test_graphs(void **state) {
                          ap_rng_below(&rng, image ? k : 16));
       }
       some_attributes(&rng, &a);
-      model_node(&m, ops[ap_rng_below(&rng, sizeof ops / sizeof *ops)], "n", inputs, output, &a);
+      model_node(&m, ops[ap_rng_below(&rng, sizeof ops / sizeof *ops)], output, inputs, output, &a);
     }
     char last[24];
     (void)snprintf(last, sizeof last, "v%zu", n);

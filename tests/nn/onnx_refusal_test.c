@@ -109,6 +109,9 @@ static void test_operators(void **state) {
   refused_node("Softmax", NULL, "r", u, "node n (Softmax): over axis 3 of an image");
   a = ints_of("axes", INTS(1));
   refused_node("ReduceMean", &a, "r", u, "node n (ReduceMean): the mean over height and width");
+  refused_node("ReduceMean", NULL, "r", u, "node n (ReduceMean): over all of the batch");
+  a = ints_of("axes", INTS(0, 2, 3));
+  refused_node("ReduceMean", &a, "r", u, "node n (ReduceMean): over all of the batch");
   refused_node("MatMul", NULL, "r matrix", f, "node n (MatMul): weights for 3 inputs, there are 8");
   a = int_of("transA", 1);
   refused_node("Gemm", &a, "r matrix", u, "node n (Gemm): attribute transA is 1");
