@@ -2,3 +2,13 @@ foreach(name onnx onnx_refusal)
   ap_test(nn.${name} SOURCES ${name}_test.c ROOMS nn)
 endforeach()
 ap_test(nn.onnx_fuzz SOURCES onnx_fuzz.c ROOMS nn TIMEOUT 300)
+
+# Agreement with ONNX Runtime, where a Python has it (skipped elsewhere). To point at one:
+# cmake --preset dev -DAP_PYTHON=/path/to/venv/bin/python
+find_program(AP_PYTHON NAMES python3 DOC "Python for tests; with onnx, onnxruntime and numpy for nn.onnx_runtime")
+if(AP_PYTHON AND TARGET autoprune)
+  add_test(NAME nn.onnx_runtime
+           COMMAND "${AP_PYTHON}" -B "${CMAKE_CURRENT_SOURCE_DIR}/onnx_runtime.py"
+                   $<TARGET_FILE:autoprune> $<TARGET_FILE:test_nn_onnx_fuzz>)
+  set_tests_properties(nn.onnx_runtime PROPERTIES LABELS unit SKIP_RETURN_CODE 77 TIMEOUT 600)
+endif()

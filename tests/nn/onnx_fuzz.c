@@ -2,11 +2,12 @@
  * that are put together at random from operators, attributes and constants that fit badly. None may
  * crash or take much memory; a file that is accepted must be a network that can be saved and read
  * back. Memory errors are the sanitizers' business.
- * usage: onnx_fuzz [SEED [ROUNDS]] */
+ * usage: onnx_fuzz [SEED [ROUNDS [FOLDER]]]    FOLDER: random graphs that are accepted are kept there */
 #include "tests/nn/model_testing.h"
 #include "tests/nn/onnx_writer.h"
 
 static unsigned long long seed = 1, rounds = 6000;
+static const char *keep_in;
 
 /* ---- valid files ---- */
 
@@ -233,6 +234,15 @@ static void some_constants(onnx_model *m, ap_rng *rng) {
   }
 }
 
+static void keep(unsigned long long number, const unsigned char *bytes, size_t size) {
+  char path[4096];
+  (void)snprintf(path, sizeof path, "%s/graph%llu.onnx", keep_in, number);
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, size, file), size);
+  assert_int_equal(fclose(file), 0);
+}
+
 static void test_graphs(void **state) {
   static const char *const ops[] = {"Add",       "AveragePool", "BatchNormalization",
                                     "Cast",      "Clip",        "Concat",
@@ -303,7 +313,9 @@ static void test_graphs(void **state) {
       model_node(&m, "Identity", "end", last, "y", NULL);
     }
     unsigned char *bytes = model_bytes(&m, &size);
-    accepted += check(bytes, size);
+    bool good = check(bytes, size);
+    if (good && keep_in) keep(i, bytes, size);
+    accepted += good;
     free(bytes);
   }
   print_message("seed %llu: %zu of %llu random graphs are networks\n", seed, accepted, 4 * rounds);
@@ -319,5 +331,6 @@ int main(int argc, char **argv) {
   };
   if (argc > 1) seed = strtoull(argv[1], NULL, 10);
   if (argc > 2) rounds = strtoull(argv[2], NULL, 10);
+  if (argc > 3) keep_in = argv[3];
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Agreement with ONNX Runtime, in both directions.
 
-usage: onnx_runtime.py AUTOPRUNE [MODEL.onnx|MODEL.apm ...]
+usage: onnx_runtime.py AUTOPRUNE [ONNX_FUZZ]
 
 Every graph of onnx_cases.py is run by ONNX Runtime and by `autoprune eval --logits` on random images;
 then it is exported again and that file is run by ONNX Runtime; then it is pruned by a policy, exported
 and compared likewise. Logits may differ by 1e-4, predicted classes only where the best two are that
-near. Exits with 77 where numpy, onnx or onnxruntime is missing.
+near. With the program onnx_fuzz, the random graphs that it finds to be networks are exported, and both
+files run. $AUTOPRUNE_MODELS/*.onnx are taken, too. Exits with 77 where numpy, onnx or onnxruntime is
+missing.
 """
+import glob
 import json
 import os
 import subprocess
@@ -25,6 +28,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import onnx_cases  # noqa: E402
 
 LIMIT = 1e-4
+ROUNDS = 300  # of onnx_fuzz: four random graphs each
 IMAGES = 24
 MEAN, STD = [0.4, 0.5, 0.6], [0.25, 0.3, 0.2]
 
@@ -134,13 +138,53 @@ def run_cases(c):
     c.both_ways("external data", path, c.normalisation(), MEAN, STD)
 
 
+def ends_in_softmax(path):
+    graph = onnx.load(path).graph
+    needed = {graph.output[0].name}
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            if node.op_type in ("Softmax", "LogSoftmax"):
+                return True
+            needed |= set(node.input)
+    return False
+
+
+def run_random(c, fuzz):
+    """What ONNX Runtime itself refuses (attributes that a node may not have) is passed over."""
+    folder = os.path.join(c.folder, "random")
+    os.mkdir(folder)
+    subprocess.run([fuzz, "3", str(ROUNDS), folder], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    onnxruntime.set_default_logger_severity(4)
+    pixels = np.random.default_rng(2).integers(0, 256, (4, 3, 8, 8))
+    files, refused = sorted(glob.glob(folder + "/*.onnx")), 0
+    for path in files:
+        out = c.path("random.onnx")
+        run(c.program, "export", "--model", path, "--onnx", out, "--force")
+        try:
+            theirs = by_runtime(path, pixels, [0, 0, 0], [1, 1, 1])
+        except Exception:  # its exceptions have no common class
+            refused += 1
+            continue
+        ours = by_runtime(out, pixels, [0, 0, 0], [1, 1, 1])
+        if ours.shape != theirs.shape:
+            sys.exit(f"{path}: {ours.shape} scores, ONNX Runtime gives {theirs.shape}")
+        scale = max(1.0, float(np.abs(theirs).max()))
+        c.compare(path, (softmax(ours) if ends_in_softmax(path) else ours) / scale, theirs / scale)
+    print(f"random graphs: {len(files)}, of which ONNX Runtime refuses {refused}")
+    if len(files) < 20 or refused * 4 > len(files):
+        sys.exit("too few of them can be compared")
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         c = Comparison(os.path.abspath(sys.argv[1]), folder)
         run_cases(c)
-        for path in sys.argv[2:]:
+        if len(sys.argv) > 2:
+            run_random(c, os.path.abspath(sys.argv[2]))
+        for path in sorted(glob.glob(os.environ.get("AUTOPRUNE_MODELS", "/none") + "/*.onnx")):
             mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
             options = ("--mean", ",".join(map(str, mean)), "--std", ",".join(map(str, std)))
             c.both_ways(os.path.basename(path), path, options, mean, std)
