@@ -1,6 +1,7 @@
-foreach(name onnx onnx_refusal)
+foreach(name onnx onnx_imagenet onnx_refusal)
   ap_test(nn.${name} SOURCES ${name}_test.c ROOMS nn)
 endforeach()
+ap_test(nn.onnx_real SOURCES onnx_real.c ROOMS nn)
 ap_test(nn.onnx_fuzz SOURCES onnx_fuzz.c ROOMS nn TIMEOUT 300)
 
 # Agreement with ONNX Runtime, where a Python has it (skipped elsewhere). To point at one:
