@@ -9,8 +9,8 @@
 
 #include "base/npy.h"
 
-static const char *const commands[] = {"data", "train",    "eval",    "search", "map",
-                                       "cost", "simulate", "compare", "study", "plot"};
+static const char *const commands[] = {"data", "train", "eval",     "import",  "export", "search",
+                                       "map",  "cost",  "simulate", "compare", "study",  "plot"};
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
 static void save_f32(const char *path, size_t rows, size_t cols, const float *values) {
