@@ -5,13 +5,14 @@ list(APPEND NN_SOURCES
   onnx/lower_affine.c onnx/lower_linear.c onnx/lower_move.c onnx/lower_point.c onnx/lower_tools.c
   onnx/lower_window.c onnx/node.c onnx/shapes.c onnx/tensor.c onnx/view.c)
 
-# Debian and Ubuntu install onnx.proto; other builds of ONNX call the same schema onnx-ml.proto.
+# The schema: include/onnx of libonnx-dev; the Python package has it too, and other builds of ONNX call it
+# onnx-ml.proto.
 find_file(AP_ONNX_SCHEMA NAMES onnx.proto onnx-ml.proto PATH_SUFFIXES onnx
-          DOC "Schema of ONNX files (libonnx-dev)")
+          PATHS /usr/lib/python3/dist-packages DOC "Schema of ONNX files (libonnx-dev)")
 find_program(AP_PROTOC_C NAMES protoc-c DOC "Compiler of protobuf-c (protobuf-c-compiler)")
 pkg_check_modules(PROTOBUF_C IMPORTED_TARGET libprotobuf-c)
 set(AP_ONNX_FOUND FALSE)
-if(AP_ONNX_SCHEMA AND AP_PROTOC_C AND PROTOBUF_C_FOUND)
+if(AP_ONNX AND AP_ONNX_SCHEMA AND AP_PROTOC_C AND PROTOBUF_C_FOUND)
   # The output is named as its input: the schema is copied under one name first.
   set(AP_ONNX_DIR "${CMAKE_CURRENT_BINARY_DIR}/onnx_schema")
   file(MAKE_DIRECTORY "${AP_ONNX_DIR}")
@@ -33,6 +34,8 @@ if(AP_ONNX_SCHEMA AND AP_PROTOC_C AND PROTOBUF_C_FOUND)
   set(AP_ONNX_FOUND TRUE)
 else()
   message(STATUS "ONNX files are not read or written: "
-                 "apt-get install libonnx-dev protobuf-c-compiler libprotobuf-c-dev")
+                 "apt-get install libonnx-dev protobuf-c-compiler libprotobuf-c-dev "
+                 "(AP_ONNX=${AP_ONNX}, schema ${AP_ONNX_SCHEMA}, protoc-c ${AP_PROTOC_C}, "
+                 "library ${PROTOBUF_C_VERSION})")
   list(APPEND NN_SOURCES onnx/absent.c)
 endif()
