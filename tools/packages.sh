@@ -8,7 +8,8 @@ ap_packages() {
   case $1 in
     build)
       echo build-essential cmake ninja-build pkg-config git libopenblas-dev libjansson-dev \
-        nettle-dev libinih-dev zlib1g-dev liblzma-dev libsqlite3-dev
+        nettle-dev libinih-dev zlib1g-dev liblzma-dev libsqlite3-dev libonnx-dev libprotobuf-c-dev \
+        protobuf-c-compiler
       ;;
     run) echo dataset-fashion-mnist gnuplot-nox xz-utils ;;
     test) echo libcmocka-dev libbenchmark-dev ;;
