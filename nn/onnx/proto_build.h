@@ -2,12 +2,12 @@
  * errors are remembered (out of memory) and found at the end, so that building reads as a list. */
 #ifndef AP_NN_ONNX_PROTO_BUILD_H
 #define AP_NN_ONNX_PROTO_BUILD_H
+#include <onnx.pb-c.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
-#include "onnx.pb-c.h"
 AP_EXTERN_C_BEGIN
 
 typedef struct {

@@ -1,8 +1,9 @@
 /* nn/onnx/proto_tensor.h - TensorProto as a tensor of ours. */
 #ifndef AP_NN_ONNX_PROTO_TENSOR_H
 #define AP_NN_ONNX_PROTO_TENSOR_H
+#include <onnx.pb-c.h>
+
 #include "nn/onnx/tensor.h"
-#include "onnx.pb-c.h"
 AP_EXTERN_C_BEGIN
 
 /* The values lie in raw_data, in the typed field, or outside (relative to the file `path`). Frees the

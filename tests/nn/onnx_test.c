@@ -138,6 +138,23 @@ static void test_flat_order(void **state) {
   ap_network_destroy(net);
 }
 
+/* A vector [N, F] is an image of one row. */
+static void test_vector(void **state) {
+  onnx_model m = {0};
+  (void)state;
+  model_value(&m, 11, "image", INTS(0, 6));
+  model_value(&m, 12, "y", INTS(0, 2));
+  model_floats(&m, "w", INTS(6, 2), NULL);
+  model_node(&m, "MatMul", "fc", "image w", "y", NULL);
+  ap_network *net = import(&m);
+  assert_true(net->nodes[0].shape.c == 1 && net->nodes[0].shape.h == 1 &&
+              net->nodes[0].shape.w == 6);
+  assert_int_equal(net->nodes[1].kind, AP_NODE_FLATTEN);
+  assert_int_equal(net->nodes[2].kind, AP_NODE_LINEAR);
+  assert_int_equal(net->classes, 2);
+  ap_network_destroy(net);
+}
+
 /* A shift behind a layer is its bias, scale and shift behind each other one BATCHNORM that is exact;
  * a value with a second user is left alone. */
 static void test_affine(void **state) {
@@ -291,9 +308,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_round_trips), cmocka_unit_test(test_ranks),
       cmocka_unit_test(test_bytes),       cmocka_unit_test(test_flat_order),
-      cmocka_unit_test(test_affine),      cmocka_unit_test(test_pending),
-      cmocka_unit_test(test_names),       cmocka_unit_test(test_properties),
-      cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_vector),      cmocka_unit_test(test_affine),
+      cmocka_unit_test(test_pending),     cmocka_unit_test(test_names),
+      cmocka_unit_test(test_properties),  cmocka_unit_test(test_memory),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
