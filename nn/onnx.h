@@ -19,8 +19,9 @@ bool ap_onnx_is_name(const char *path); /* does it end in ".onnx"? */
  * open), one output of class scores. What depends on constants alone is folded, transposes become
  * the order of weights, a Softmax at the end is dropped. The normalisation is the one that an export
  * of ours stored, else mean 0 and std 1: the network then sees pixels scaled to 0..1.
- *   metadata  (may be NULL) a new object: what the export stored, and under "onnx" file, sha256,
- *             producer, opset, ir_version
+ *   metadata  (may be NULL) a new object: what an export stored (autoprune.metadata, and of a pruned
+ *             network "policy" and "dense_sha256"), and under "onnx", if that is not there, file,
+ *             sha256, producer, opset, ir_version
  * Nothing in the file is trusted; sizes are bounded before memory is taken. Errors name the file, and
  * the node with its operator: IO; FORMAT (damaged or contradictory); UNSUPPORTED (with what is
  * supported); MEMORY. */

@@ -125,7 +125,7 @@ ap_status ap_onnx_fold_gather(const ap_onnx_graph *graph, const ap_onnx_node *no
                                (long long)picks->i[i], (long long)n);
   }
   st = ap_onnx_fold_grown(node, x->is_int, &dims, x->count, out, err);
-  for (size_t i = 0; !st && i < (*out)->count; i++) {
+  for (size_t i = 0; !st && inner && picks->count && i < (*out)->count; i++) {
     size_t within = i % inner, pick = i / inner % picks->count, before = i / inner / picks->count;
     int64_t at = picks->i[pick] < 0 ? picks->i[pick] + (int64_t)x->dims[axis] : picks->i[pick];
     ap_onnx_tensor_move(*out, i, x, (before * x->dims[axis] + (size_t)at) * inner + within);

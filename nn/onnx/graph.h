@@ -94,6 +94,10 @@ AP_NODISCARD ap_status ap_onnx_graph_node(ap_onnx_graph *graph, const char *name
 AP_PRINTF(4, 5)
 ap_status ap_onnx_node_fail(const ap_onnx_node *node, ap_error *err, ap_status code,
                             const char *format, ...);
+#ifdef __clang_analyzer__ /* as in base/status.h: a failure is never AP_OK */
+#define ap_onnx_node_fail(node, err, code, ...) \
+  ((void)(ap_onnx_node_fail)(node, err, code, __VA_ARGS__), (code))
+#endif
 /* The attribute, or NULL. */
 const ap_onnx_attr *ap_onnx_attr_find(const ap_onnx_node *node, const char *name);
 /* *out keeps `absent` where the attribute is left out. FORMAT where it has another type or is out of

@@ -58,6 +58,18 @@ static json_t *describe(const ap_onnx_graph *graph, const char *path) {
                    (json_int_t)graph->opset, "ir_version", (json_int_t)graph->ir_version);
 }
 
+/* Of a pruned network: the policy, and the hash of the model that it was before. */
+static ap_status put_policy(const ap_onnx_graph *graph, const char *path, json_t *metadata,
+                            ap_error *err) {
+  json_t *policy, *dense = json_object_get(graph->metadata, "autoprune.dense_sha256");
+  ap_status st = stored_json(graph, path, "autoprune.policy", &policy, err);
+  if (st || !policy) return st;
+  if (json_object_set_new(metadata, "policy", policy) != 0 ||
+      (dense && json_object_set(metadata, "dense_sha256", dense) != 0))
+    return ap_fail(err, AP_ERR_MEMORY, "%s: metadata", path);
+  return AP_OK;
+}
+
 static ap_status make_metadata(const ap_onnx_graph *graph, const char *path, json_t **metadata,
                                ap_error *err) {
   json_t *object;
@@ -66,6 +78,11 @@ static ap_status make_metadata(const ap_onnx_graph *graph, const char *path, jso
   if (!json_is_object(object)) {
     json_decref(object);
     object = json_object();
+  }
+  if (!st) st = put_policy(graph, path, object, err);
+  if (st) {
+    json_decref(object);
+    return st;
   }
   /* Where a file of ours keeps what it was made of, that stays; NULL also where a name is not UTF-8. */
   json_t *file = json_object_get(object, "onnx") ? NULL : describe(graph, path);

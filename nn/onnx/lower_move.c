@@ -138,7 +138,7 @@ static ap_status pad_value(const ap_onnx_lowering *low, const ap_onnx_node *node
 
 ap_status ap_onnx_lower_pad(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
-  const int64_t *pads;
+  const int64_t *pads = NULL;
   ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
   if (!st) st = pad_amounts(low, node, view.n_dims, &pads, err);
   if (!st) st = pad_value(low, node, err);

@@ -23,7 +23,7 @@ ap_status ap_onnx_lower_relu(ap_onnx_lowering *low, const ap_onnx_node *node, ap
 /* A bound: an attribute up to opset 10, an input from 11 on. */
 static ap_status bound(const ap_onnx_lowering *low, const ap_onnx_node *node, const char *name,
                        size_t input, float absent, float *out, ap_error *err) {
-  const ap_onnx_tensor *constant;
+  const ap_onnx_tensor *constant = NULL;
   ap_status st = ap_onnx_attr_float(node, name, absent, out, err);
   if (!st) st = ap_onnx_input_constant(low, node, input, name, false, &constant, err);
   if (st || !constant) return st;

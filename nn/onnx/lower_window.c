@@ -251,9 +251,9 @@ ap_status ap_onnx_lower_global_pool(ap_onnx_lowering *low, const ap_onnx_node *n
 ap_status ap_onnx_lower_reduce_mean(ap_onnx_lowering *low, const ap_onnx_node *node,
                                     ap_error *err) {
   ap_onnx_view view;
-  const int64_t *axes;
+  const int64_t *axes = NULL;
   int64_t keep, none;
-  size_t n, map[AP_ONNX_MAX_DIMS], rank = 0, index;
+  size_t n = 0, map[AP_ONNX_MAX_DIMS], rank = 0, index;
   bool gone[AP_ONNX_MAX_DIMS] = {false};
   ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
   if (!st) st = ap_onnx_node_ints(low->graph, node, "axes", 1, &axes, &n, err);

@@ -6,8 +6,8 @@
 
 #include "nn/onnx/graph.h"
 
-ap_status ap_onnx_node_fail(const ap_onnx_node *node, ap_error *err, ap_status code,
-                            const char *format, ...) {
+ap_status(ap_onnx_node_fail)(const ap_onnx_node *node, ap_error *err, ap_status code,
+                             const char *format, ...) {
   char text[300];
   va_list arguments;
   va_start(arguments, format);

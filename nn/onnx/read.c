@@ -273,7 +273,7 @@ static ap_status unpack(const char *path, Onnx__ModelProto **model, ap_error *er
 
 ap_status ap_onnx_read(const char *path, ap_onnx_graph **out, ap_error *err) {
   Onnx__ModelProto *model = NULL;
-  ap_error own;
+  ap_error own = {0};
   reader r = {.path = path, .err = err ? err : &own};
   *out = NULL;
   ap_status st = unpack(path, &model, r.err);

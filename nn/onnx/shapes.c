@@ -154,7 +154,7 @@ static int64_t clamp(int64_t value, int64_t lo, int64_t hi) {
 static ap_onnx_range range_of(int64_t start, int64_t end, int64_t step, int64_t n) {
   ap_onnx_range r = {.step = step};
   int64_t span;
-  if (n == 0) return r;
+  if (n == 0 || step == 0) return r;
   if (start < 0) start += n;
   if (end < 0) end += n;
   if (step > 0) {

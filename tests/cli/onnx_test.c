@@ -121,6 +121,10 @@ static void test_policy(void **state) {
   json_t *direct = command_json(
       0, WORDS("map", "--model", SHIPPED, "--policy", "policy.json", "--quick", "--json"));
   assert_true(json_equal(json_object_get(pruned, "layers"), json_object_get(direct, "layers")));
+  json_t *back = describe("p.onnx"), *record = json_object_get(back, "metadata");
+  assert_true(json_equal(json_object_get(json_object_get(record, "policy"), "layers"), layers));
+  assert_string_equal(text_of(record, "dense_sha256"), text_of(said, "dense_sha256"));
+  json_decref(back);
   FILE *file = fopen("p.onnx", "rb");
   char *bytes = calloc(1, 1 << 22);
   assert_true(file && bytes);
