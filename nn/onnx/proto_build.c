@@ -29,6 +29,9 @@ static void *keep(ap_proto *b, void *block) {
 
 static void *make(ap_proto *b, size_t n, size_t size) { return keep(b, ap_calloc(n, size)); }
 
+/* An array of n pointers, of whatever type. */
+static void *make_list(ap_proto *b, size_t n) { return make(b, n, sizeof(void *)); }
+
 char *ap_proto_text(ap_proto *b, const char *format, ...) {
   va_list arguments;
   char *text;
@@ -50,7 +53,7 @@ static char *copy(ap_proto *b, const char *text) { return ap_proto_text(b, "%s",
 static bool grow(ap_proto *b, void ***array, size_t n, size_t *room) {
   if (n < *room) return true;
   size_t more = *room ? 2 * *room : 16;
-  void **grown = make(b, more, sizeof *grown);
+  void **grown = make_list(b, more);
   if (!grown) return false;
   if (n) memcpy(grown, *array, n * sizeof *grown);
   *array = grown;
@@ -63,7 +66,7 @@ void ap_proto_init(ap_proto *b, const char *graph_name, int64_t opset) {
   Onnx__ModelProto *model = make(b, 1, sizeof *model);
   Onnx__GraphProto *graph = make(b, 1, sizeof *graph);
   Onnx__OperatorSetIdProto *set = make(b, 1, sizeof *set);
-  Onnx__OperatorSetIdProto **sets = make(b, 1, sizeof *sets);
+  Onnx__OperatorSetIdProto **sets = make_list(b, 1);
   if (b->failed) return;
   onnx__model_proto__init(model);
   onnx__graph_proto__init(graph);
@@ -95,8 +98,8 @@ Onnx__NodeProto *ap_proto_node(ap_proto *b, const char *op, const char *name, ch
   if (b->failed) return NULL;
   Onnx__GraphProto *graph = b->model->graph;
   Onnx__NodeProto *node = make(b, 1, sizeof *node);
-  char **in = make(b, n_inputs, sizeof *in), **out = make(b, 1, sizeof *out);
-  Onnx__AttributeProto **attrs = make(b, MOST_ATTRS, sizeof *attrs);
+  char **in = make_list(b, n_inputs), **out = make_list(b, 1);
+  Onnx__AttributeProto **attrs = make_list(b, MOST_ATTRS);
   void **array = (void **)graph->node;
   if (b->failed || !grow(b, &array, graph->n_node, &b->nodes_room)) return NULL;
   onnx__node_proto__init(node);
@@ -203,11 +206,11 @@ static Onnx__TensorShapeProto__Dimension *dimension(ap_proto *b, size_t value, b
 static Onnx__ValueInfoProto **value_info(ap_proto *b, const char *name, const size_t *dims,
                                          size_t n_dims) {
   Onnx__ValueInfoProto *info = make(b, 1, sizeof *info);
-  Onnx__ValueInfoProto **list = make(b, 1, sizeof *list);
+  Onnx__ValueInfoProto **list = make_list(b, 1);
   Onnx__TypeProto *type = make(b, 1, sizeof *type);
   Onnx__TypeProto__Tensor *element = make(b, 1, sizeof *element);
   Onnx__TensorShapeProto *shape = make(b, 1, sizeof *shape);
-  Onnx__TensorShapeProto__Dimension **d = make(b, n_dims + 1, sizeof *d);
+  Onnx__TensorShapeProto__Dimension **d = make_list(b, n_dims + 1);
   if (b->failed) return NULL;
   onnx__value_info_proto__init(info);
   onnx__type_proto__init(type);

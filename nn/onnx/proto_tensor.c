@@ -63,7 +63,7 @@ static void set_raw(ap_onnx_tensor *t, size_t i, int type, const unsigned char *
       break;
     }
     case INT8:
-      t->i[i] = (int8_t)bits;
+      t->i[i] = (int64_t)(bits ^ 0x80) - 0x80; /* the sign of 8 bits */
       break;
     case INT16:
       t->i[i] = (int16_t)bits;

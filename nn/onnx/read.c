@@ -244,7 +244,7 @@ static ap_status read_header(reader *r, const Onnx__ModelProto *model) {
 }
 
 static ap_status read_model(reader *r, Onnx__ModelProto *model) {
-  Onnx__GraphProto *proto = model->graph;
+  Onnx__GraphProto *proto = model ? model->graph : NULL;
   if (!proto) return ap_fail(r->err, AP_ERR_FORMAT, "no graph: not an ONNX model, or damaged");
   ap_status st = read_header(r, model);
   for (size_t i = 0; !st && i < proto->n_initializer; i++)

@@ -192,7 +192,7 @@ static void some_attributes(ap_rng *rng, wire *a) {
   static const char *const modes[] = {"SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET", "SAME"};
   size_t n = ap_rng_below(rng, 4);
   for (size_t k = 0; k < n; k++) {
-    int64_t values[4];
+    int64_t values[4] = {0};
     size_t count = ap_rng_below(rng, 3) ? 2 : 1 + ap_rng_below(rng, 4);
     for (size_t i = 0; i < count; i++) values[i] = some_number(rng);
     switch (ap_rng_below(rng, 5)) {
@@ -226,7 +226,7 @@ static void some_constants(onnx_model *m, ap_rng *rng) {
   model_floats(m, "c8", INTS(192, 3), NULL);
   for (int i = 9; i < 16; i++) {
     char name[16];
-    int64_t values[8];
+    int64_t values[8] = {0};
     size_t n = ap_rng_below(rng, 3) ? ap_rng_below(rng, 3) : 8;
     (void)snprintf(name, sizeof name, "c%d", i);
     for (size_t k = 0; k < n; k++) values[k] = some_number(rng);

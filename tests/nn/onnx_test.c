@@ -176,7 +176,7 @@ static void test_affine(void **state) {
     assert_int_equal(conv->kind, AP_NODE_CONV);
     assert_int_equal(norm->kind, AP_NODE_BATCHNORM);
     assert_true(shared == !conv->bias);
-    if (!shared) assert_true(conv->bias[1] == -1.0f && conv->bias[2] == 0.7f);
+    if (conv->bias) assert_true(conv->bias[1] == -1.0f && conv->bias[2] == 0.7f);
     assert_true((double)norm->var[0] + (double)norm->epsilon == 1.0);
     assert_true(norm->var[0] + norm->epsilon == 1.0f);
     assert_string_equal(norm->name, shared ? "bias" : "scale");

@@ -185,15 +185,16 @@ static inline void model_value(onnx_model *m, unsigned field, const char *name, 
 
 /* All of it; ends the model. free() the bytes. */
 static inline unsigned char *model_bytes(onnx_model *m, size_t *size) {
-  wire model = {0}, set = {0};
+  wire model = {0}, set = {0}, props = m->props;
+  m->props = (wire){0};
   wire_int(&model, 1, 7);
   wire_text(&model, 2, m->producer ? m->producer : "writer");
   wire_part(&model, 7, &m->graph);
   wire_text(&set, 1, "");
   wire_int(&set, 2, m->opset ? m->opset : 13);
   wire_part(&model, 8, &set);
-  wire_raw(&model, m->props.bytes, m->props.n);
-  free(m->props.bytes);
+  wire_raw(&model, props.bytes, props.n);
+  free(props.bytes);
   *m = (onnx_model){0};
   *size = model.n;
   return model.bytes;
