@@ -6,7 +6,7 @@
 #include "bench/study.h"
 #include "cli/commands.h"
 #include "cli/common.h"
-#include "nn/model_file.h"
+#include "nn/onnx.h"
 
 static const ap_command_info INFO = {
     .name = "study",
@@ -28,6 +28,7 @@ static const ap_command_info INFO = {
 
 typedef struct {
   ap_text_list models, only, overrides;
+  ap_model_choice images; /* normalisation of those that are .onnx files */
   const char *data, *split, *hw;
 } request;
 
@@ -54,7 +55,12 @@ static ap_status load_models(const request *r, loaded *l, ap_study_model *models
   for (; l->n < r->models.n && !st; l->n++) {
     l->labels[l->n] = label_of(r->models.items[l->n]);
     if (!l->labels[l->n]) return ap_fail(err, AP_ERR_MEMORY, "name of a model");
-    st = ap_model_load(r->models.items[l->n], &l->nets[l->n], NULL, err);
+    ap_model_choice choice = {.path = r->models.items[l->n]};
+    if (ap_onnx_is_name(choice.path)) {
+      choice.mean = r->images.mean;
+      choice.std = r->images.std;
+    }
+    st = ap_cli_load_model(&choice, &l->nets[l->n], NULL, err);
     models[l->n] = (ap_study_model){l->labels[l->n], l->nets[l->n]};
   }
   return st;
@@ -110,8 +116,9 @@ ap_status ap_cmd_study(ap_cli *cli, int argc, char **argv, ap_error *err) {
   request r;
   bool no_plots = false, help = false;
   ap_option options[] = {
-      {"model", "FILE", "model file or name of a shipped one; may be repeated", AP_OPTION_LIST,
-       &r.models, 0, 0},
+      {"model", "FILE", "model file, name of a shipped one, or .onnx file; may be repeated",
+       AP_OPTION_LIST, &r.models, 0, 0},
+      AP_NORMALISATION_OPTIONS(&r.images),
       {"data", "NAME|DIR", "images, for converter and devices", AP_OPTION_TEXT, &r.data, 0, 0},
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
       {"only", "STUDY", "sizes, index, control, converter or devices; may be repeated",
