@@ -106,8 +106,7 @@ static void put_norm(writer *w, size_t i) {
 }
 
 static void put_relu(writer *w, size_t i) {
-  static float zero = 0;
-  ap_node *node = &w->net->nodes[i];
+  const ap_node *node = &w->net->nodes[i];
   char *inputs[3] = {w->value[node->inputs[0]]};
   if (isinf(node->ceiling)) {
     (void)ap_proto_node(&w->b, "Relu", node->name, inputs, 1);
@@ -115,8 +114,8 @@ static void put_relu(writer *w, size_t i) {
   }
   inputs[1] = part(w, node->name, "min");
   inputs[2] = part(w, node->name, "max");
-  ap_proto_floats(&w->b, inputs[1], NULL, 0, &zero);
-  ap_proto_floats(&w->b, inputs[2], NULL, 0, &node->ceiling);
+  ap_proto_number(&w->b, inputs[1], 0);
+  ap_proto_number(&w->b, inputs[2], node->ceiling);
   (void)ap_proto_node(&w->b, "Clip", node->name, inputs, 3);
 }
 

@@ -12,16 +12,22 @@ typedef struct {
   size_t in, out;
 } product;
 
+#define BLOCK 64 /* inputs at a time: a cache line of each of so many rows stays at hand */
+
 /* Weights [out, in] of a node whose inputs lie as the view says. */
 static ap_status gather_weights(const ap_onnx_node *node, const product *p,
                                 const ap_onnx_view *view, float **weight, ap_error *err) {
   *weight = ap_calloc(p->matrix->count, sizeof **weight);
   if (!*weight) return ap_onnx_node_fail(node, err, AP_ERR_MEMORY, "%zu weights", p->matrix->count);
-  for (size_t i = 0; i < p->in; i++) {
-    size_t place = ap_onnx_view_place(view, i);
+  for (size_t first = 0; first < p->in; first += BLOCK) {
+    size_t place[BLOCK], n_block = p->in - first < BLOCK ? p->in - first : BLOCK;
+    for (size_t b = 0; b < n_block; b++) place[b] = ap_onnx_view_place(view, first + b);
     for (size_t n = 0; n < p->out; n++) {
-      float w = p->matrix->f[p->transposed ? n * p->in + i : i * p->out + n];
-      (*weight)[n * p->in + place] = p->scale == 1.0f ? w : p->scale * w;
+      for (size_t b = 0; b < n_block; b++) {
+        size_t i = first + b;
+        float w = p->matrix->f[p->transposed ? n * p->in + i : i * p->out + n];
+        (*weight)[n * p->in + place[b]] = p->scale == 1.0f ? w : p->scale * w;
+      }
     }
   }
   return AP_OK;

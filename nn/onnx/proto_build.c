@@ -183,6 +183,12 @@ void ap_proto_floats(ap_proto *b, char *name, const size_t *dims, size_t n_dims,
   tensor(b, name, FLOAT, dims, n_dims, values, count * sizeof *values);
 }
 
+void ap_proto_number(ap_proto *b, char *name, float value) {
+  float *own = make(b, 1, sizeof *own);
+  if (own) *own = value;
+  ap_proto_floats(b, name, NULL, 0, own);
+}
+
 void ap_proto_indices(ap_proto *b, char *name, const int64_t *values, size_t n) {
   int64_t *own = make(b, n, sizeof *own);
   if (own) memcpy(own, values, n * sizeof *own);

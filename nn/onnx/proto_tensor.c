@@ -76,6 +76,15 @@ static void set_raw(ap_onnx_tensor *t, size_t i, int type, const unsigned char *
   }
 }
 
+/* All elements of the bytes. */
+static void set_all_raw(ap_onnx_tensor *t, int type, const unsigned char *bytes) {
+  if (type == FLOAT && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+    memcpy(t->f, bytes, t->count * sizeof *t->f);
+    return;
+  }
+  for (size_t i = 0; i < t->count; i++) set_raw(t, i, type, bytes);
+}
+
 /* Element i of the typed fields. */
 static void set_typed(ap_onnx_tensor *t, size_t i, int type, const Onnx__TensorProto *p) {
   switch (type) {
@@ -170,7 +179,7 @@ static ap_status read_values(const char *path, const Onnx__TensorProto *p, int t
     if (p->raw_data.len != t->count * width)
       return ap_fail(err, AP_ERR_FORMAT, "%zu bytes for %zu elements of %zu", p->raw_data.len,
                      t->count, width);
-    for (size_t i = 0; i < t->count; i++) set_raw(t, i, type, p->raw_data.data);
+    set_all_raw(t, type, p->raw_data.data);
     return AP_OK;
   }
   have = typed_count(type, p);

@@ -362,6 +362,14 @@ def arithmetic_shape(g):
     g.gemm(4 * 16 * 16)
 
 
+def fixed_batch(g):
+    """The batch is written into a shape."""
+    g.conv(3, 4, 3, strides=[3, 3])
+    g.relu()
+    g.x = g.op("Reshape", g.x, g.ints(4, -1))
+    g.gemm(4 * 10 * 10)
+
+
 NHWC = ("N", 32, 32, 3)
 # name -> (function, opsets, shape of the image)
 CASES = {
@@ -370,6 +378,7 @@ CASES = {
     "residual": (residual, (9, 13, 14, 15, 17), None),
     "option_a": (option_a, (11, 13, 17), None),
     "zeros_joined": (zeros_joined, (13,), (1, 3, 32, 32)),
+    "fixed_batch": (fixed_batch, (13,), (4, 3, 32, 32)),
     "folded_norms": (folded_norms, (9, 13), None),
     "input_scaled": (input_scaled, (13,), None),
     "mobile": (mobile, (9, 12, 17, 18), None),
