@@ -57,12 +57,16 @@ done
 # The packages that the build and its tests link, with what these depend on, but for the C and C++
 # libraries that every machine with a compiler has.
 collect_debs() {
-  local names
+  local names wanted
   command -v apt-get > /dev/null || fail "--collect needs apt"
   mkdir -p "$1" || exit 1
+  # shellcheck source=tools/packages.sh
+  . "$root/tools/packages.sh"
+  wanted=$({ ap_packages build && ap_packages test; } | tr ' ' '\n' | grep -E '^(lib|nettle|pkg|zlib)' |
+    sed 's/^libopenblas-dev$/libopenblas-pthread-dev/')
+  # shellcheck disable=SC2086 # the names are words
   names=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
-    --no-replaces --no-enhances pkg-config libjansson-dev nettle-dev libinih-dev zlib1g-dev \
-    liblzma-dev libopenblas-pthread-dev libcmocka-dev libbenchmark-dev |
+    --no-replaces --no-enhances $wanted |
     grep -E '^[a-z0-9]' | grep -E '^(lib|nettle|pkg|zlib)' |
     grep -vE '^(libc6|libc-|libcrypt|libgcc|libstdc|libdpkg|libperl|libselinux|libpcre|libbz2|libzstd|libacl|libattr|libmd|libfile|libtim|libtext|libdeb|libgdbm|libdb5|libgpm|libaudit|libcap|libssl|libkrb|libk5|libgssapi|libtirpc|libnsl|libcom-err|libkeyutils)' |
     sort -u) || return 1
