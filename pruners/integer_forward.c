@@ -39,25 +39,22 @@ static ap_shape3 input_of(const ap_network *net, size_t node) {
   return net->nodes[net->nodes[node].inputs[0]].shape;
 }
 
-static void normalise(const ap_network *net, const uint8_t *pixels, size_t n, float *out) {
+static void normalise(const ap_integer_network *in, const uint8_t *pixels, size_t n, float *out) {
+  const ap_network *net = in->net;
   ap_shape3 shape = net->nodes[0].shape;
   size_t plane = shape.h * shape.w;
   for (size_t i = 0; i < n * shape.c; i++) {
-    double mean = (double)net->mean[i % shape.c], std = (double)net->std[i % shape.c];
     for (size_t p = 0; p < plane; p++) {
-      out[i * plane + p] = (float)(((double)pixels[i * plane + p] / 255 - mean) / std);
+      float v = ap_integer_pixel(net, i % shape.c, pixels[i * plane + p], in->values[0].unit);
+      out[i * plane + p] = ap_integer_round(&in->values[0], v);
     }
   }
 }
 
 /* ---- inputs of a layer ---- */
-static void quantise(const ap_integer_layer *layer, unsigned bits, const float *x, size_t count,
-                     uint32_t *q) {
-  double most = ldexp(1.0, (int)bits) - 1, zero = (double)layer->zero_point;
-  for (size_t i = 0; i < count; i++) {
-    double value = floor((double)x[i] / layer->input_scale + 0.5) + zero;
-    q[i] = (uint32_t)(value < 0 ? 0 : value > most ? most : value);
-  }
+/* x: whole numbers already. */
+static void take_codes(const ap_integer_layer *layer, const float *x, size_t count, uint32_t *q) {
+  for (size_t i = 0; i < count; i++) q[i] = (uint32_t)((int32_t)x[i] + layer->zero_point);
 }
 
 static void record(ap_range_record *r, const float *x, size_t count) {
@@ -133,7 +130,7 @@ static void float_sums(const ap_integer_network *in, size_t layer, size_t group,
   plain_product(in, layer, group, rows, w);
 }
 
-/* Integer sums without the zero point's share, scaled, into y_real. */
+/* Integer sums without the zero point's share into y_real, exact. */
 static ap_status integer_sums(const forward_run *run, size_t layer, size_t group, size_t rows,
                               uint64_t first_input, size_t worker, ap_error *err) {
   const ap_integer_layer *l = &run->in->layers[layer];
@@ -150,24 +147,28 @@ static ap_status integer_sums(const forward_run *run, size_t layer, size_t group
     for (size_t i = 0; i < rows * width; i++) w->y[i] = (int64_t)w->y_real[i];
   }
   for (size_t i = 0; i < rows * width; i++) {
-    size_t n = n0 + i % width;
-    double factor = l->input_scale * (double)l->scale[n];
-    w->y_real[i] = (double)(w->y[i] - l->zero_point * l->sums[n]) * factor;
+    w->y_real[i] = (double)(w->y[i] - l->zero_point * l->sums[n0 + i % width]);
   }
   return AP_OK;
 }
 
-/* y_real + bias to their places in [image, c, h, w]. */
-static void store(const ap_network *net, const ap_integer_layer *l, size_t group, size_t first,
-                  size_t rows, const double *sums, float *out) {
-  const float *bias = net->nodes[l->info.node].bias;
+/* Sums to values at their places in [image, c, h, w]. floats: unquantised sums. */
+static void store(const ap_integer_network *in, size_t layer, size_t group, size_t first,
+                  size_t rows, bool floats, const double *sums, float *out) {
+  const ap_integer_layer *l = &in->layers[layer];
+  const ap_integer_value *value = &in->values[l->info.node];
+  const float *bias = in->net->nodes[l->info.node].bias;
+  const float *factor = in->factor[layer], *shift = in->shift[layer];
   size_t positions = l->info.positions, width = l->info.n / l->groups;
   for (size_t r = 0; r < rows; r++) {
     size_t image = (first + r) / positions, p = (first + r) % positions;
     for (size_t j = 0; j < width; j++) {
       size_t n = group * width + j;
-      double value = sums[r * width + j] + (bias ? (double)bias[n] : 0);
-      out[(image * l->info.n + n) * positions + p] = (float)value;
+      double sum = sums[r * width + j];
+      float v = (float)sum * factor[n];
+      v = floats ? (float)(sum + (bias ? (double)bias[n] : 0))
+                 : ap_integer_round(value, v + shift[n]);
+      out[(image * l->info.n + n) * positions + p] = v;
     }
   }
 }
@@ -186,7 +187,7 @@ static ap_status run_layer(const forward_run *run, size_t layer, size_t first_im
     record(&run->how->ranges[worker * in->n_layers + layer], x, count);
     memcpy(w->map, x, count * sizeof *x);
   } else {
-    quantise(l, in->activation_bits, x, count, w->map);
+    take_codes(l, x, count, w->map);
   }
   for (size_t first = 0; first < all; first += SLICE) {
     size_t rows = all - first < SLICE ? all - first : SLICE;
@@ -199,7 +200,7 @@ static ap_status run_layer(const forward_run *run, size_t layer, size_t first_im
             integer_sums(run, layer, g, rows, first_image * l->info.positions + first, worker, err);
         if (st) return ap_fail_context(err, st, "%s", l->info.name);
       }
-      store(net, l, g, first, rows, w->y_real, w->values[l->info.node]);
+      store(in, layer, g, first, rows, floats, w->y_real, w->values[l->info.node]);
     }
   }
   return AP_OK;
@@ -213,21 +214,23 @@ static void run_block(void *context, size_t block, size_t worker) {
   ap_status st = AP_OK;
   if (w->st) return; /* blocks come in rising order: its first failure is kept */
   if (n > run->block) n = run->block;
-  normalise(net, run->pixels + first * floats_of(net->nodes[0].shape), n, w->values[0]);
+  normalise(run->in, run->pixels + first * floats_of(net->nodes[0].shape), n, w->values[0]);
   for (size_t i = 1; i < net->n_nodes && !st; i++) {
     ap_node_kind kind = net->nodes[i].kind;
     if (kind == AP_NODE_CONV || kind == AP_NODE_LINEAR) {
       st = run_layer(run, run->in->layer_of[i], first, n, worker, &w->err);
     } else {
-      ap_integer_node(net, i, n, w->values);
+      ap_integer_node(run->in, i, n, w->values);
     }
   }
   if (st) {
     w->st = st;
     w->failed_block = block;
   } else if (run->logits) {
-    memcpy(run->logits + first * net->classes, w->values[net->n_nodes - 1],
-           n * net->classes * sizeof *run->logits);
+    float unit = (float)run->in->values[net->n_nodes - 1].unit;
+    for (size_t i = 0; i < n * net->classes; i++) {
+      run->logits[first * net->classes + i] = w->values[net->n_nodes - 1][i] * unit;
+    }
   }
 }
 

@@ -10,10 +10,12 @@ struct ap_integer_network {
   unsigned weight_bits, activation_bits;
   size_t n_layers;
   ap_integer_layer *layers;
-  double **products; /* per layer K x N: what the plain product multiplies with */
-  size_t *layer_of;  /* node -> layer */
-  size_t *offset;    /* node -> floats before it in one image's values; a FLATTEN shares memory */
-  size_t floats;     /* of one image's values */
+  double **products;        /* per layer K x N: what the plain product multiplies with */
+  float **factor, **shift;  /* per layer N: from sums to values */
+  ap_integer_value *values; /* per node; in calibration all floats in steps of 1 */
+  size_t *layer_of;         /* node -> layer */
+  size_t *offset; /* node -> floats before it in one image's values; a FLATTEN shares memory */
+  size_t floats;  /* of one image's values */
 };
 
 /* Inputs of one layer that calibration has seen. */
@@ -43,8 +45,8 @@ AP_NODISCARD ap_status ap_integer_forward(const ap_integer_network *in, const ap
                                           ap_pool *pool, ap_score *score, float *logits,
                                           ap_error *err);
 
-/* A node without crossbars, for n images: values[i] is node i's output, [n, c, h, w]. FLATTEN is
+/* A node without crossbars, for n images: data[i] is node i's output, [n, c, h, w]. FLATTEN is
  * its input's memory: nothing to do. */
-void ap_integer_node(const ap_network *net, size_t node, size_t n, float *const *values);
+void ap_integer_node(const ap_integer_network *in, size_t node, size_t n, float *const *data);
 
 #endif

@@ -21,6 +21,11 @@ void ap_integer_network_destroy(ap_integer_network *in) {
     ap_free(in->layers[l].sums);
   }
   for (size_t l = 0; in->products && l < in->n_layers; l++) ap_free(in->products[l]);
+  for (size_t l = 0; in->factor && l < in->n_layers; l++) ap_free(in->factor[l]);
+  for (size_t l = 0; in->shift && l < in->n_layers; l++) ap_free(in->shift[l]);
+  ap_free(in->factor);
+  ap_free(in->shift);
+  ap_free(in->values);
   ap_free(in->layers);
   ap_free(in->products);
   ap_free(in->layer_of);
@@ -38,15 +43,20 @@ static ap_status lay_out(ap_integer_network *in, ap_error *err) {
   in->n_layers = ap_network_layers(net, NULL, 0);
   in->layers = ap_calloc(in->n_layers, sizeof *in->layers);
   in->products = ap_calloc(in->n_layers, sizeof *in->products);
+  in->factor = ap_calloc(in->n_layers, sizeof *in->factor);
+  in->shift = ap_calloc(in->n_layers, sizeof *in->shift);
+  in->values = ap_calloc(net->n_nodes, sizeof *in->values);
   in->layer_of = ap_calloc(net->n_nodes, sizeof *in->layer_of);
   in->offset = ap_calloc(net->n_nodes, sizeof *in->offset);
   info = ap_calloc(in->n_layers, sizeof *info);
-  if (!in->layers || !in->products || !in->layer_of || !in->offset || !info) {
+  if (!in->layers || !in->products || !in->factor || !in->shift || !in->values || !in->layer_of ||
+      !in->offset || !info) {
     st = ap_fail(err, AP_ERR_MEMORY, "%zu layers", in->n_layers);
     goto done;
   }
   for (size_t i = 0; i < net->n_nodes; i++) {
     const ap_node *node = &net->nodes[i];
+    in->values[i].unit = 1;
     if (node->kind == AP_NODE_FLATTEN) {
       in->offset[i] = in->offset[node->inputs[0]];
     } else {
@@ -65,10 +75,13 @@ static ap_status lay_out(ap_integer_network *in, ap_error *err) {
     layer->scale = ap_calloc(info[l].n, sizeof *layer->scale);
     layer->sums = ap_calloc(info[l].n, sizeof *layer->sums);
     in->products[l] = ap_calloc(size, sizeof **in->products);
+    in->factor[l] = ap_calloc(info[l].n, sizeof **in->factor);
+    in->shift[l] = ap_calloc(info[l].n, sizeof **in->shift);
     in->layer_of[info[l].node] = l;
     ap_free(matrix);
     matrix = ap_calloc(size, sizeof *matrix);
-    if (!layer->weight || !layer->scale || !layer->sums || !in->products[l] || !matrix) {
+    if (!layer->weight || !layer->scale || !layer->sums || !in->products[l] || !in->factor[l] ||
+        !in->shift[l] || !matrix) {
       st = ap_fail(err, AP_ERR_MEMORY, "%s: %zu weights", info[l].name, size);
       goto done;
     }
@@ -164,15 +177,21 @@ static ap_status calibrate(ap_integer_network *in, const ap_dataset *data,
   return st;
 }
 
-/* From here on the products are those of the integers. */
-static void take_integers(ap_integer_network *in) {
-  for (size_t l = 0; l < in->n_layers; l++) {
+/* From here on the products are those of the integers, and values have their units. */
+static ap_status take_integers(ap_integer_network *in, ap_error *err) {
+  ap_status st = ap_integer_values(in->net, in->layers, in->activation_bits, in->values, err);
+  for (size_t l = 0; l < in->n_layers && !st; l++) {
     ap_integer_layer *layer = &in->layers[l];
-    for (size_t i = 0; i < layer->info.k * layer->info.n; i++) {
+    const ap_layer_info *info = &layer->info;
+    for (size_t i = 0; i < info->k * info->n; i++) {
       in->products[l][i] = (double)layer->weight[i];
-      layer->sums[i % layer->info.n] += layer->weight[i];
+      layer->sums[i % info->n] += layer->weight[i];
     }
+    st = ap_integer_factors(layer->input_scale, layer->scale, in->net->nodes[info->node].bias,
+                            in->values[info->node].unit, info->n, in->factor[l], in->shift[l], err);
+    if (st) (void)ap_fail_context(err, st, "%s", info->name);
   }
+  return st;
 }
 
 ap_status ap_integer_network_create(const ap_network *net, const ap_array_spec *spec,
@@ -193,8 +212,8 @@ ap_status ap_integer_network_create(const ap_network *net, const ap_array_spec *
   st = ap_network_copy(net, &in->net, err);
   if (!st) st = lay_out(in, err);
   if (!st) st = calibrate(in, data, options, pool, err);
+  if (!st) st = take_integers(in, err);
   if (!st) {
-    take_integers(in);
     *out = in;
     in = NULL;
   }
@@ -206,6 +225,10 @@ size_t ap_integer_network_layers(const ap_integer_network *in) { return in->n_la
 
 const ap_integer_layer *ap_integer_network_layer(const ap_integer_network *in, size_t layer) {
   return &in->layers[layer];
+}
+
+const ap_integer_layer *ap_integer_network_all_layers(const ap_integer_network *in) {
+  return in->layers;
 }
 
 unsigned ap_integer_network_weight_bits(const ap_integer_network *in) { return in->weight_bits; }

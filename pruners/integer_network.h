@@ -1,15 +1,12 @@
 /* pruners/integer_network.h - the quantised network: what the hardware computes when nothing is lost.
  *
- * Every CONV and LINEAR layer multiplies integers: weights of weight_bits, one scale per output
- * column (pruners/quantised_layer.h), and inputs of activation_bits, unsigned, one range per layer.
- *   input   q = round(x / input_scale) + zero_point, cut to 0..2^activation_bits - 1
- *   output  y = (sum over k of q[k]*w[k][n] - zero_point * sum over k of w[k][n])
- *               * input_scale * scale[n] + bias[n]
- * Where a layer never sees a negative value in calibration, zero_point is 0. A padded pixel is q =
- * zero_point, exactly 0. Everything between layers is float on these y. The integer sum may come
- * from the plain product or from the data path (pruners/datapath_network.h); all else is the same
- * code, so equal sums give equal logits bit for bit. An image's logits depend on that image alone:
- * not on the batch, the order or the number of threads. Details: docs/DATAPATH.md. */
+ * Numbers and rounding are those of nn/integer.h: weights of weight_bits, one scale per output column
+ * (pruners/quantised_layer.h), tensors that layers read of activation_bits, unsigned, one range each.
+ * The integer sum may come from the plain product or from the data path
+ * (pruners/datapath_network.h); all else is the same code, so equal sums give equal logits bit for
+ * bit. The fast evaluator (nn/evaluator.h) gives these logits, too, for up to 8 bits. An image's
+ * logits depend on that image alone: not on the batch, the order or the number of threads. Details:
+ * docs/DATAPATH.md. */
 #ifndef AP_PRUNERS_INTEGER_NETWORK_H
 #define AP_PRUNERS_INTEGER_NETWORK_H
 #include <stddef.h>
@@ -19,19 +16,10 @@
 #include "base/threads.h"
 #include "nn/dataset.h"
 #include "nn/infer.h"
+#include "nn/integer.h"
 #include "nn/network.h"
 #include "reram_model/array.h"
 AP_EXTERN_C_BEGIN
-
-typedef struct {
-  ap_layer_info info; /* name is owned by the integer network */
-  size_t groups;      /* equal sets of columns with inputs of their own */
-  int32_t *weight;    /* K x N */
-  float *scale;       /* N */
-  int64_t *sums;      /* N: of a column's weights */
-  double input_scale; /* > 0 */
-  int32_t zero_point; /* 0..2^activation_bits - 1 */
-} ap_integer_layer;
 
 typedef struct {
   size_t images; /* of the calibration split, at most: the first; 0: all */
@@ -54,6 +42,7 @@ void ap_integer_network_destroy(ap_integer_network *in); /* NULL is allowed */
 
 size_t ap_integer_network_layers(const ap_integer_network *in);
 const ap_integer_layer *ap_integer_network_layer(const ap_integer_network *in, size_t layer);
+const ap_integer_layer *ap_integer_network_all_layers(const ap_integer_network *in); /* in order */
 unsigned ap_integer_network_weight_bits(const ap_integer_network *in);
 unsigned ap_integer_network_activation_bits(const ap_integer_network *in);
 size_t ap_integer_network_classes(const ap_integer_network *in);

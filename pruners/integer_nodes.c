@@ -1,4 +1,5 @@
-/* What stands between the layers, in floats: sums in double, in a fixed order. */
+/* What stands between the layers: float32 in steps of the nodes' units, sums in the order of rows
+ * and columns (nn/integer.h). */
 #include <math.h>
 #include <string.h>
 
@@ -6,102 +7,136 @@
 
 static size_t floats_of(ap_shape3 s) { return s.c * s.h * s.w; }
 
-static void batchnorm(const ap_node *node, size_t n, const float *x, float *y) {
-  size_t pixels = node->shape.h * node->shape.w;
-  for (size_t i = 0; i < n * node->shape.c; i++) {
-    size_t c = i % node->shape.c;
-    double factor = (double)node->weight[c] / sqrt((double)node->var[c] + (double)node->epsilon);
-    for (size_t p = 0; p < pixels; p++) {
-      double centred = (double)x[i * pixels + p] - (double)node->mean[c];
-      y[i * pixels + p] = (float)(centred * factor + (double)node->bias[c]);
+/* One node's work: how its first input's steps become its own. */
+typedef struct {
+  const ap_node *node;
+  ap_shape3 in;
+  const ap_integer_value *value;
+  double from, to; /* units */
+  float ratio;
+  size_t n; /* images */
+} job;
+
+static void batchnorm(const job *j, const float *x, float *y) {
+  size_t pixels = j->node->shape.h * j->node->shape.w;
+  for (size_t i = 0; i < j->n * j->node->shape.c; i++) {
+    float factor, shift;
+    ap_integer_affine(j->node, i % j->node->shape.c, j->from, j->to, &factor, &shift);
+    for (size_t p = i * pixels; p < (i + 1) * pixels; p++) {
+      float product = x[p] * factor;
+      y[p] = ap_integer_round(j->value, product + shift);
     }
   }
 }
 
-static void relu(size_t count, float ceiling, const float *x, float *y) {
-  for (size_t i = 0; i < count; i++) y[i] = x[i] < 0 ? 0 : x[i] > ceiling ? ceiling : x[i];
+static void relu(const job *j, const float *x, float *y) {
+  float ceiling = (float)((double)j->node->ceiling / j->to);
+  for (size_t i = 0; i < j->n * floats_of(j->node->shape); i++) {
+    float v = x[i] * j->ratio;
+    v = v > 0 ? v : 0;
+    y[i] = ap_integer_round(j->value, v < ceiling ? v : ceiling);
+  }
+}
+
+static void add(const job *j, const float *x, const float *other, float other_ratio, float *y) {
+  for (size_t i = 0; i < j->n * floats_of(j->node->shape); i++) {
+    float a = x[i] * j->ratio, b = other[i] * other_ratio;
+    y[i] = ap_integer_round(j->value, a + b);
+  }
 }
 
 /* Pixels [y0, y1) x [x0, x1) of the map that a window covers; padding counts only as a divisor. */
-static float window(const ap_node *node, ap_shape3 in, const float *plane, size_t oy, size_t ox) {
+static float window(const job *j, const float *plane, size_t oy, size_t ox) {
+  const ap_node *node = j->node;
+  ap_shape3 in = j->in;
   size_t top = oy * node->stride_h, left = ox * node->stride_w;
   size_t y0 = top > node->pad_top ? top - node->pad_top : 0;
   size_t x0 = left > node->pad_left ? left - node->pad_left : 0;
   size_t y1 = top + node->kh - node->pad_top < in.h ? top + node->kh - node->pad_top : in.h;
   size_t x1 = left + node->kw - node->pad_left < in.w ? left + node->kw - node->pad_left : in.w;
-  double sum = 0, divisor = (double)((y1 - y0) * (x1 - x0));
-  float largest = plane[y0 * in.w + x0];
+  double divisor = (double)(node->count_padding ? node->kh * node->kw : (y1 - y0) * (x1 - x0));
+  float sum = 0, largest = plane[y0 * in.w + x0];
   for (size_t y = y0; y < y1; y++) {
     for (size_t x = x0; x < x1; x++) {
       float value = plane[y * in.w + x];
       if (value > largest) largest = value;
-      sum += (double)value;
+      sum += value;
     }
   }
-  if (node->kind == AP_NODE_MAXPOOL) return largest;
-  if (node->count_padding) divisor = (double)(node->kh * node->kw);
-  return (float)(sum / divisor);
+  if (node->kind == AP_NODE_MAXPOOL) return largest * j->ratio;
+  return sum * ap_integer_ratio(j->from / j->to, divisor);
 }
 
-static void pool(const ap_node *node, ap_shape3 in, size_t n, const float *x, float *y) {
+static void pool(const job *j, const float *x, float *y) {
+  const ap_node *node = j->node;
   size_t pixels = node->shape.h * node->shape.w;
-  for (size_t i = 0; i < n * in.c; i++) {
+  for (size_t i = 0; i < j->n * j->in.c; i++) {
     for (size_t p = 0; p < pixels; p++) {
-      y[i * pixels + p] =
-          window(node, in, x + i * in.h * in.w, p / node->shape.w, p % node->shape.w);
+      float v = window(j, x + i * j->in.h * j->in.w, p / node->shape.w, p % node->shape.w);
+      y[i * pixels + p] = ap_integer_round(j->value, v);
     }
   }
 }
 
-static void shortcut(const ap_node *node, ap_shape3 in, size_t n, const float *x, float *y) {
-  ap_shape3 out = node->shape;
-  memset(y, 0, n * floats_of(out) * sizeof *y);
-  for (size_t i = 0; i < n * in.c; i++) {
+static void shortcut(const job *j, const float *x, float *y) {
+  const ap_node *node = j->node;
+  ap_shape3 out = node->shape, in = j->in;
+  memset(y, 0, j->n * floats_of(out) * sizeof *y);
+  for (size_t i = 0; i < j->n * in.c; i++) {
     const float *from = x + i * in.h * in.w;
     float *to = y + (i / in.c * out.c + node->channels_before + i % in.c) * out.h * out.w;
     for (size_t p = 0; p < out.h * out.w; p++) {
-      to[p] = from[p / out.w * node->stride_h * in.w + p % out.w * node->stride_w];
+      float v = from[p / out.w * node->stride_h * in.w + p % out.w * node->stride_w];
+      to[p] = ap_integer_round(j->value, v * j->ratio);
     }
   }
 }
 
-static void concat(const ap_network *net, const ap_node *node, size_t n, float *const *values,
-                   float *y) {
-  size_t all = floats_of(node->shape), at = 0;
-  for (size_t k = 0; k < node->n_inputs; k++) {
-    const float *x = values[node->inputs[k]];
-    size_t part = floats_of(net->nodes[node->inputs[k]].shape);
-    for (size_t i = 0; i < n; i++) memcpy(y + i * all + at, x + i * part, part * sizeof *y);
+static void concat(const ap_integer_network *in, const job *j, float *const *data, float *y) {
+  size_t all = floats_of(j->node->shape), at = 0;
+  for (size_t k = 0; k < j->node->n_inputs; k++) {
+    size_t input = j->node->inputs[k], part = floats_of(in->net->nodes[input].shape);
+    float ratio = ap_integer_ratio(in->values[input].unit, j->to);
+    for (size_t i = 0; i < j->n * part; i++) {
+      float v = data[input][i] * ratio;
+      y[i / part * all + at + i % part] = ap_integer_round(j->value, v);
+    }
     at += part;
   }
 }
 
-void ap_integer_node(const ap_network *net, size_t index, size_t n, float *const *values) {
-  const ap_node *node = &net->nodes[index];
-  const float *x = values[node->inputs[0]], *other = NULL;
-  ap_shape3 in = net->nodes[node->inputs[0]].shape;
-  float *y = values[index];
-  size_t count = n * floats_of(node->shape);
+void ap_integer_node(const ap_integer_network *in, size_t index, size_t n, float *const *data) {
+  const ap_node *node = &in->net->nodes[index];
+  size_t first = node->inputs[0];
+  const float *x = data[first];
+  float *y = data[index];
+  job j = {.node = node,
+           .in = in->net->nodes[first].shape,
+           .value = &in->values[index],
+           .from = in->values[first].unit,
+           .to = in->values[index].unit,
+           .n = n};
+  j.ratio = ap_integer_ratio(j.from, j.to);
   switch (node->kind) {
     case AP_NODE_BATCHNORM:
-      batchnorm(node, n, x, y);
+      batchnorm(&j, x, y);
       break;
     case AP_NODE_RELU:
-      relu(count, node->ceiling, x, y);
+      relu(&j, x, y);
       break;
     case AP_NODE_ADD:
-      other = values[node->inputs[1]];
-      for (size_t i = 0; i < count; i++) y[i] = x[i] + other[i];
+      add(&j, x, data[node->inputs[1]], ap_integer_ratio(in->values[node->inputs[1]].unit, j.to),
+          y);
       break;
     case AP_NODE_MAXPOOL:
     case AP_NODE_AVGPOOL:
-      pool(node, in, n, x, y);
+      pool(&j, x, y);
       break;
     case AP_NODE_SHORTCUT:
-      shortcut(node, in, n, x, y);
+      shortcut(&j, x, y);
       break;
     case AP_NODE_CONCAT:
-      concat(net, node, n, values, y);
+      concat(in, &j, data, y);
       break;
     case AP_NODE_FLATTEN: /* the same memory */
     case AP_NODE_INPUT:
