@@ -2,7 +2,8 @@
 # Fused multiply-adds are wanted here (and only here); optimised in every build type, because the
 # unrolled bodies are unusable otherwise.
 list(APPEND KERNELS_SOURCES cpu/packed_isa.c cpu/packed_weights.c cpu/packed_conv.c
-     cpu/packed_ops.c cpu/packed_plain.c)
+     cpu/packed_ops.c cpu/packed_plain.c cpu/packed8_isa.c cpu/packed8_weights.c
+     cpu/packed8_conv.c cpu/packed8_ops.c cpu/packed8_plain.c)
 set(packed_flags -O3 -ffp-contract=fast -fno-signed-zeros -fno-trapping-math)
 # Instrumenting thousands of unrolled loads takes minutes to compile. Address and thread checks stay,
 # as calls; the checks for undefined behaviour and debug information are left out of these files.
@@ -12,12 +13,22 @@ if(AP_SANITIZE)
     list(APPEND packed_flags "--param=asan-instrumentation-with-call-threshold=0")
   endif()
 endif()
+# The integer kernels promise single roundings.
+set(packed8_flags ${packed_flags})
+list(REMOVE_ITEM packed8_flags -ffp-contract=fast)
+list(APPEND packed8_flags -ffp-contract=off)
 set_source_files_properties(cpu/packed_plain.c PROPERTIES COMPILE_OPTIONS "${packed_flags}")
+set_source_files_properties(cpu/packed8_plain.c cpu/packed8_ops.c PROPERTIES
+  COMPILE_OPTIONS "${packed8_flags}")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  list(APPEND KERNELS_SOURCES cpu/packed_avx2.c cpu/packed_avx512.c)
+  list(APPEND KERNELS_SOURCES cpu/packed_avx2.c cpu/packed_avx512.c cpu/packed8_avx2.c cpu/packed8_avx512.c)
   set_source_files_properties(cpu/packed_avx2.c PROPERTIES
     COMPILE_OPTIONS "${packed_flags};-mavx2;-mfma")
   set_source_files_properties(cpu/packed_avx512.c PROPERTIES
     COMPILE_OPTIONS "${packed_flags};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mfma;-mprefer-vector-width=512")
-  set_source_files_properties(cpu/packed_isa.c PROPERTIES COMPILE_DEFINITIONS AP_PACKED_X86=1)
+  set_source_files_properties(cpu/packed8_avx2.c PROPERTIES
+    COMPILE_OPTIONS "${packed8_flags};-mavx2")
+  set_source_files_properties(cpu/packed8_avx512.c PROPERTIES
+    COMPILE_OPTIONS "${packed8_flags};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mavx512vnni;-mprefer-vector-width=512")
+  set_source_files_properties(cpu/packed_isa.c cpu/packed8_isa.c PROPERTIES COMPILE_DEFINITIONS AP_PACKED_X86=1)
 endif()

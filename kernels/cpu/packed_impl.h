@@ -83,6 +83,13 @@ struct ap_packed_isa {
   bool (*nonzero)(const float *row, size_t n, uint64_t *bits);
 };
 
+/* What the floats and the integers share (packed_weights.c). */
+size_t packed_form_width(ap_packed_form form); /* output channels of a list */
+AP_NODISCARD ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err);
+bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form);
+/* Bit j * width of the result: any of the bits j * width .. j * width + width - 1. */
+uint64_t packed_fold(uint64_t bits, size_t width);
+
 extern const ap_packed_isa ap_packed_plain;
 #if defined(AP_PACKED_X86)
 extern const ap_packed_isa ap_packed_avx2;

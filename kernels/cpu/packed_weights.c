@@ -23,7 +23,7 @@ const char *ap_packed_form_name(ap_packed_form form) {
   return (unsigned)form < AP_PACKED_FORMS ? names[form] : "?";
 }
 
-static size_t form_width(ap_packed_form form) {
+size_t packed_form_width(ap_packed_form form) {
   switch (form) {
     case AP_PACKED_LIST2:
       return 2;
@@ -36,7 +36,7 @@ static size_t form_width(ap_packed_form form) {
   }
 }
 
-static ap_status check_geometry(const ap_packed_conv *g, ap_error *err) {
+ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err) {
   if (g->kh == 0 || g->kw == 0 || g->stride_h == 0 || g->stride_w == 0 || g->groups == 0)
     return ap_fail(err, AP_ERR_ARG, "kernel %zux%zu, stride %zux%zu, %zu groups", g->kh, g->kw,
                    g->stride_h, g->stride_w, g->groups);
@@ -54,14 +54,14 @@ static ap_status check_geometry(const ap_packed_conv *g, ap_error *err) {
   return AP_OK;
 }
 
-static bool form_possible(const ap_packed_conv *g, ap_packed_form form) {
+bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form) {
   if (form == AP_PACKED_KERNEL3)
     return g->kh == 3 && g->kw == 3 && g->stride_h == g->stride_w && g->stride_h <= 2;
-  return g->groups == 1 || g->out.c / g->groups % form_width(form) == 0;
+  return g->groups == 1 || g->out.c / g->groups % packed_form_width(form) == 0;
 }
 
 /* Bit j * width of the result: any of the bits j * width .. j * width + width - 1. */
-static uint64_t fold(uint64_t bits, size_t width) {
+uint64_t packed_fold(uint64_t bits, size_t width) {
   if (width >= 2) bits = (bits | bits >> 1) & 0x5555555555555555U;
   if (width >= 4) bits = (bits | bits >> 2) & 0x1111111111111111U;
   if (width >= 8) bits = (bits | bits >> 4) & 0x0101010101010101U;
@@ -71,7 +71,8 @@ static uint64_t fold(uint64_t bits, size_t width) {
 /* Word `word` of entry row r of a form: kept entries as bits. r: a matrix row, or an input channel
  * for KERNEL3. */
 static uint64_t entry_bits(const scan *s, ap_packed_form form, size_t r, size_t word) {
-  if (form != AP_PACKED_KERNEL3) return fold(s->bits[r * s->words + word], form_width(form));
+  if (form != AP_PACKED_KERNEL3)
+    return packed_fold(s->bits[r * s->words + word], packed_form_width(form));
   uint64_t any = 0;
   for (size_t tap = 0; tap < PACKED_TAPS; ++tap)
     any |= s->bits[(r * PACKED_TAPS + tap) * s->words + word];
@@ -103,9 +104,10 @@ static ap_packed_form cheapest_form(const scan *s, const ap_packed_conv *g) {
   double least = INFINITY;
   for (int f = AP_PACKED_LIST1; f < AP_PACKED_FORMS; ++f) {
     const ap_packed_form form = (ap_packed_form)f;
-    if (!form_possible(g, form)) continue;
-    const double each =
-        form == AP_PACKED_KERNEL3 ? kernel_work(g) : (double)form_width(form) + list_read_cost;
+    if (!packed_form_possible(g, form)) continue;
+    const double each = form == AP_PACKED_KERNEL3
+                            ? kernel_work(g)
+                            : (double)packed_form_width(form) + list_read_cost;
     const double work = (double)count_entries(s, form) * each;
     if (work < least) {
       least = work;
@@ -158,7 +160,7 @@ static void fill_lists(const scan *s, ap_packed_weights *w) {
 
 static ap_status build_lists(const scan *s, const float *bias, ap_packed_weights *w,
                              ap_error *err) {
-  w->width = form_width(w->form);
+  w->width = packed_form_width(w->form);
   w->entry_words = 1 + (w->form == AP_PACKED_KERNEL3 ? (size_t)PACKED_TAPS : w->width);
   w->n_lists = (s->n + w->width - 1) / w->width;
   w->start = ap_calloc(w->n_lists + 1, sizeof *w->start);
@@ -185,10 +187,10 @@ ap_status ap_packed_weights_create(const ap_packed_isa *isa, const ap_packed_con
                                    const float *matrix, const float *bias, ap_packed_form form,
                                    ap_packed_weights **out, ap_error *err) {
   *out = NULL;
-  ap_status st = check_geometry(geometry, err);
+  ap_status st = packed_check_geometry(geometry, err);
   if (st) return st;
   if ((unsigned)form >= AP_PACKED_FORMS ||
-      (form != AP_PACKED_AUTO && !form_possible(geometry, form)))
+      (form != AP_PACKED_AUTO && !packed_form_possible(geometry, form)))
     return ap_fail(err, AP_ERR_ARG, "form %s for a %zux%zu kernel, stride %zu, %zu groups",
                    ap_packed_form_name(form), geometry->kh, geometry->kw, geometry->stride_h,
                    geometry->groups);

@@ -1,0 +1,227 @@
+/* kernels/cpu/packed8_conv.c - cuts an integer layer's output into register tiles and runs them. */
+#include <math.h>
+
+#include "kernels/cpu/packed8_impl.h"
+
+/* Quads of some columns of one pass stay in the second-level cache while all output channels read
+ * them. */
+static const size_t warm_bytes = 256 << 10;
+enum { WIDEST = 64 }; /* bytes of the widest register */
+
+static size_t bytes_of(size_t floats) { return floats * sizeof(float); }
+static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+
+typedef struct {
+  const ap_packed8_weights *w;
+  const ap_packed_conv *g;
+  const uint8_t *in;
+  const ap_packed8_target *out;
+  const ap_packed8_epilogue *epilogue;
+  uint8_t *scratch;
+  uint8_t code_low, code_high;
+  bool clips, wide;
+} job;
+
+/* ---- places ----------------------------------------------------------------------------------- */
+typedef struct {
+  size_t block, pixel, row, channel, part; /* byte strides; part: 16 images, of floats */
+} strides;
+static strides strides_of(const ap_packed8_tensor *t) {
+  const ap_packed_shape *s = t->shape;
+  const size_t blocks = t->codes ? 1 : AP_PACKED8_LANES / AP_PACKED_LANES;
+  return (strides){bytes_of(s->block) * blocks, P8_LINE, bytes_of(s->row), bytes_of(s->channel),
+                   bytes_of(s->block)};
+}
+
+/* The tile whose first output is pixel (y, x) of block b; strides between its rows and columns are
+ * those of pixels. */
+static packed8_tile tile_at(const job *j, size_t b, size_t y, size_t x) {
+  const ap_packed_conv *g = j->g;
+  const ap_packed8_target *o = j->out;
+  const ap_packed8_source *res = &j->epilogue->residual;
+  const strides to = strides_of(&o->tensor);
+  packed8_tile t = {
+      .weights = j->w,
+      .in = j->in + b * bytes_of(g->in.block) +
+            bytes_of((g->in.top - g->pad_top + y * g->stride_h) * g->in.row) +
+            (g->in.left - g->pad_left + x * g->stride_w) * P8_LINE,
+      .in_column = g->stride_w * P8_LINE,
+      .out = (uint8_t *)o->data + b * to.block + bytes_of(o->tensor.shape->origin) + y * to.row +
+             x * P8_LINE,
+      .out_row = to.row,
+      .out_channel = to.channel,
+      .out_block = to.part,
+      .out_codes = o->tensor.codes,
+      .low = j->epilogue->low,
+      .high = j->epilogue->high,
+      .zero = o->tensor.zero,
+      .code_low = j->code_low,
+      .code_high = j->code_high,
+      .clips = j->clips,
+      .wide = j->wide,
+  };
+  if (res->data) {
+    const strides from = strides_of(&res->tensor);
+    t.residual = (const uint8_t *)res->data + b * from.block + bytes_of(res->tensor.shape->origin) +
+                 y * res->stride_h * from.row + x * res->stride_w * P8_LINE;
+    t.residual_row = res->stride_h * from.row;
+    t.residual_column = res->stride_w * P8_LINE;
+    t.residual_channel = from.channel;
+    t.residual_block = from.part;
+    t.residual_first = res->first;
+    t.residual_channels = res->tensor.shape->c;
+    t.residual_codes = res->tensor.codes;
+    t.residual_zero = res->tensor.zero;
+    t.residual_factor = res->factor;
+  }
+  return t;
+}
+
+/* ---- LISTn ------------------------------------------------------------------------------------ */
+static void run_lists(const job *j, size_t n_blocks) {
+  const ap_packed_conv *g = j->g;
+  const ap_packed8_isa *isa = j->w->isa;
+  packed8_tile_k *const *kernels = isa->list[j->w->form - AP_PACKED_LIST1];
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t y = 0; y < g->out.h; ++y)
+      for (size_t x = 0; x < g->out.w;) {
+        size_t log = 3; /* as many pixels as there are and as fit */
+        while (log > 0 && (!kernels[log] || (size_t)1 << log > g->out.w - x ||
+                           j->w->width << log > isa->list_tile))
+          --log;
+        const packed8_tile t = tile_at(j, b, y, x);
+        kernels[log](&t);
+        x += (size_t)1 << log;
+      }
+}
+
+/* ---- KERNEL3 ---------------------------------------------------------------------------------- */
+/* Quads of all input channels: rows y0 .. y0 + 3 of the output's taps, n columns from tap column x0;
+ * rows past the border are read again (their weights are 0). */
+static void make_quads(const job *j, size_t b, size_t y0, size_t x0, size_t n, size_t pass) {
+  const ap_packed_conv *g = j->g;
+  const size_t vector = j->w->isa->vector, last = g->in.top + g->in.h + g->in.bottom - 1;
+  const uint8_t *corner =
+      j->in + b * bytes_of(g->in.block) + (g->in.left - g->pad_left + x0) * P8_LINE;
+  const uint8_t *rows[P8_QUAD];
+  for (size_t c = 0; c < g->in.c; ++c) {
+    for (size_t i = 0; i < P8_QUAD; ++i)
+      rows[i] = corner + bytes_of(c * g->in.channel +
+                                  min_size(g->in.top - g->pad_top + y0 + i, last) * g->in.row);
+    j->w->isa->quads(rows, n, P8_LINE, pass, j->scratch + c * n * 2 * vector);
+  }
+}
+
+typedef struct {
+  size_t y, rows, x0, columns, n_in; /* of the output; n_in: columns of quads */
+} band;
+
+static void run_band(const job *j, size_t b, const band *k, size_t pass) {
+  const ap_packed_conv *g = j->g;
+  const ap_packed8_isa *isa = j->w->isa;
+  const size_t column = 2 * isa->vector, stride = g->stride_w;
+  const bool skip = j->w->zero == 0 && g->pad_left == 1;
+  const size_t widest = k->rows == 2 ? isa->kernel_w : (size_t)P8_KERNEL_W;
+  make_quads(j, b, k->y * stride, k->x0 * stride, k->n_in, pass);
+  for (size_t x = 0; x < k->columns;) {
+    const size_t n = min_size(widest, k->columns - x), at = k->x0 + x;
+    packed8_tile t = tile_at(j, b, k->y, at);
+    t.in = j->scratch + x * stride * column;
+    t.in_channel = k->n_in * column;
+    t.pass = pass;
+    if (stride == 2)
+      isa->strided[n - 1](&t);
+    else
+      isa->kernel[k->rows - 1][n - 1][skip && at == 0][skip && at + n == g->in.w](&t);
+    x += n;
+  }
+}
+
+/* Columns of output of one band. */
+static size_t band_columns(const ap_packed_conv *g, size_t vector) {
+  const size_t per_column = g->in.c * 2 * vector * g->stride_w;
+  const size_t columns = warm_bytes / per_column / P8_KERNEL_W * P8_KERNEL_W;
+  return min_size(g->out.w, columns > P8_KERNEL_W ? columns : P8_KERNEL_W);
+}
+static size_t input_columns(const ap_packed_conv *g, size_t columns) {
+  return (columns - 1) * g->stride_w + 3;
+}
+
+static void run_kernels(const job *j, size_t n_blocks) {
+  const ap_packed_conv *g = j->g;
+  const size_t vector = j->w->isa->vector, n_passes = 2 * P8_LINE / vector;
+  const size_t most_rows = g->stride_h == 1 ? 2 : 1, most_columns = band_columns(g, vector);
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t y = 0; y < g->out.h; y += most_rows)
+      for (size_t x = 0; x < g->out.w; x += most_columns)
+        for (size_t pass = 0; pass < n_passes; ++pass) {
+          const size_t columns = min_size(most_columns, g->out.w - x);
+          const band k = {y, min_size(most_rows, g->out.h - y), x, columns,
+                          input_columns(g, columns)};
+          run_band(j, b, &k, pass);
+        }
+}
+
+static void run_small(const job *j, size_t n_blocks) {
+  const ap_packed_conv *g = j->g;
+  const size_t vector = j->w->isa->vector;
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t pass = 0; pass < 2 * P8_LINE / vector; ++pass) {
+      for (size_t c = 0; c < g->in.c; ++c) {
+        const uint8_t *p = j->in + bytes_of(b * g->in.block + c * g->in.channel + g->in.origin);
+        const uint8_t *const pixels[P8_QUAD] = {p, p + P8_LINE, p + bytes_of(g->in.row),
+                                                p + bytes_of(g->in.row) + P8_LINE};
+        j->w->isa->quads(pixels, 1, 0, pass, j->scratch + c * 2 * vector);
+      }
+      packed8_tile t = tile_at(j, b, 0, 0);
+      t.in = j->scratch;
+      t.in_channel = 2 * vector;
+      t.pass = pass;
+      j->w->isa->small(&t);
+    }
+}
+
+size_t ap_packed8_scratch_bytes(const ap_packed_conv *g) {
+  if (!(g->kh == 3 && g->kw == 3 && g->stride_h == g->stride_w && g->stride_h <= 2)) return 0;
+  size_t most = 0;
+  for (size_t vector = 16; vector <= WIDEST; vector *= 2) {
+    const size_t bytes = g->in.c * 2 * vector * input_columns(g, band_columns(g, vector));
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------- */
+/* Rounding and limits commute: limits of the code are those of the rounded value. */
+void packed8_code_limits(const ap_packed8_target *out, float low, float high, uint8_t *least,
+                         uint8_t *most) {
+  const float zero = (float)out->tensor.zero, top = (float)out->most;
+  const float from = rintf(low) + zero, to = rintf(high) + zero;
+  *least = (uint8_t)(from > top ? top : from > 0 ? from : 0);
+  *most = (uint8_t)(to < 0 ? 0 : to < top ? to : top);
+}
+
+void ap_packed8_conv_run(const ap_packed8_weights *weights, size_t n_blocks, const uint8_t *in,
+                         const ap_packed8_target *out, const ap_packed8_epilogue *epilogue,
+                         void *scratch) {
+  const ap_packed8_source *res = &epilogue->residual;
+  const double fits = 1 << 30;
+  double reach = weights->reach;
+  if (res->data)
+    reach += res->tensor.codes ? UINT8_MAX * fabs((double)res->factor) : (double)INFINITY;
+  job j = {.w = weights,
+           .g = &weights->geometry,
+           .in = in,
+           .out = out,
+           .epilogue = epilogue,
+           .scratch = scratch,
+           .wide = !(reach < fits)};
+  packed8_code_limits(out, epilogue->low, epilogue->high, &j.code_low, &j.code_high);
+  j.clips = j.code_low > 0 || j.code_high < UINT8_MAX;
+  if (weights->form != AP_PACKED_KERNEL3)
+    run_lists(&j, n_blocks);
+  else if (weights->small)
+    run_small(&j, n_blocks);
+  else
+    run_kernels(&j, n_blocks);
+}

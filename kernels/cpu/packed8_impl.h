@@ -1,0 +1,96 @@
+/* kernels/cpu/packed8_impl.h - between the integer layers (packed8_weights.c, packed8_conv.c) and
+ * the kernels compiled once per instruction set (packed8_kernels.h).
+ *
+ * A dot product instruction multiplies four neighbouring bytes, a quad, with four weights. Kernels
+ * make quads of four lines (64 bytes each, one an image): the bytes of each 128-bit lane are
+ * interleaved, which gives four vectors of quads for a vector of every line. Half of them, two
+ * vectors, is one pass: 2 * VECTOR / 4 images. Packing sums back to bytes undoes the order. */
+#ifndef AP_KERNELS_CPU_PACKED8_IMPL_H
+#define AP_KERNELS_CPU_PACKED8_IMPL_H
+#include <stdint.h>
+
+#include "kernels/packed8.h"
+
+enum {
+  P8_LINE = AP_PACKED8_LANES, /* bytes of a pixel */
+  P8_QUAD = 4,                /* inputs of one dot product */
+  P8_LIST_TILE = 8,           /* output channels x pixels of a tile of the lists */
+  P8_KERNEL_W = 4,            /* columns of a tile of 3x3 kernels */
+  P8_LIST_HEAD = P8_QUAD,     /* words before the weights of a list's entry: offsets */
+  P8_KERNEL_WORDS = 7,        /* channel, 3 quads for the upper, 3 for the lower output row */
+  P8_SMALL_WORDS = 5          /* channel, a quad for each of 2x2 outputs */
+};
+
+struct ap_packed8_weights {
+  const ap_packed8_isa *isa;
+  ap_packed_conv geometry;
+  ap_packed_form form;
+  bool small;         /* KERNEL3 on 2x2 images: quads of the four pixels */
+  size_t width;       /* output channels per list */
+  size_t entry_words; /* int32 words of an entry */
+  size_t n_lists, n_entries;
+  size_t *start;  /* [n_lists + 1], in entries */
+  int32_t *words; /* weights as bytes of a word, the first input in the lowest */
+  int32_t *base;  /* [n_lists * width]: minus the zero point's share of a sum */
+  float *factor, *shift;
+  uint8_t zero;
+  double reach; /* largest magnitude of a value */
+};
+
+/* One register tile over all output channels. Strides in bytes. */
+typedef struct {
+  const ap_packed8_weights *weights;
+  const uint8_t *in; /* LISTn: the line under the first output, tap (0, 0); KERNEL3: quads of the
+                        tile's first column */
+  size_t in_column;  /* LISTn: to the next tile column */
+  size_t in_channel; /* KERNEL3: to the next channel's quads */
+  size_t pass;       /* KERNEL3 */
+  uint8_t *out;      /* channel 0 */
+  size_t out_row, out_channel, out_block; /* out_block: to the next 16 images, of floats */
+  bool out_codes;
+  const uint8_t *residual; /* NULL, or channel `first` under the tile's first output */
+  size_t residual_row, residual_column, residual_channel, residual_block;
+  size_t residual_first, residual_channels;
+  bool residual_codes;
+  int32_t residual_zero;
+  float residual_factor;
+  float low, high;             /* of floats */
+  int32_t zero;                /* codes: added to the rounded value */
+  uint8_t code_low, code_high; /* codes */
+  bool clips, wide; /* the code's limits are not 0 and 255; values may not fit an int32_t */
+} packed8_tile;
+
+typedef void packed8_tile_k(const packed8_tile *tile);
+
+struct ap_packed8_isa {
+  const char *name;
+  size_t vector;    /* bytes */
+  size_t list_tile; /* channels x pixels of a tile that stays in registers */
+  size_t kernel_w;  /* columns of a KERNEL3 tile of 2 rows */
+  /* [LIST1..LIST8][log2 of pixels]; NULL where not built */
+  packed8_tile_k *list[4][4];
+  /* KERNEL3, stride 1: [rows - 1][columns - 1][first column at the edge][last at the edge] */
+  packed8_tile_k *kernel[2][P8_KERNEL_W][2][2];
+  packed8_tile_k *strided[P8_KERNEL_W]; /* stride 2, one row */
+  packed8_tile_k *small;
+  /* n columns of quads of one pass from four rows of lines; columns step bytes apart */
+  void (*quads)(const uint8_t *const rows[P8_QUAD], size_t n, size_t step, size_t pass,
+                uint8_t *out);
+  /* bit i of bits[] = (row[i] != 0), unused bits 0 */
+  void (*nonzero)(const int8_t *row, size_t n, uint64_t *bits);
+  /* largest of kh x kw lines, limited */
+  void (*largest)(const uint8_t *in, size_t in_row, size_t kh, size_t kw, uint8_t low, uint8_t high,
+                  uint8_t *out);
+};
+
+extern const ap_packed8_isa ap_packed8_plain;
+#if defined(AP_PACKED_X86)
+extern const ap_packed8_isa ap_packed8_avx2;
+extern const ap_packed8_isa ap_packed8_avx512;
+#endif
+
+/* Limits of a target's codes after clipping to [low, high] (values). */
+void packed8_code_limits(const ap_packed8_target *out, float low, float high, uint8_t *least,
+                         uint8_t *most);
+
+#endif

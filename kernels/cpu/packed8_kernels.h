@@ -1,0 +1,326 @@
+/* kernels/cpu/packed8_kernels.h - the integer kernels; included once per instruction set by
+ * packed8_avx512.c, packed8_avx2.c and packed8_plain.c, each compiled with its own flags.
+ * Before inclusion: VECTOR (bytes of a register), LIST_TILE, KERNEL_W (see struct ap_packed8_isa),
+ * ISA_NAME, ISA_TABLE, the types v8, v16, v32, vf (vectors of uint8_t, int16_t, int32_t, float) and
+ *   UNPACK_LO8/HI8(a, b), UNPACK_LO16/HI16(a, b)  interleave within 128-bit lanes (v8)
+ *   PACK32(a, b)       v32 to v16, saturating, within lanes;  PACK16(a, b)  v16 to unsigned v8
+ *   DOT(acc, x, w)     acc + products of 4 unsigned bytes of x and 4 signed of w, exact
+ *   ROUND(v)           vf to v32, halves to even;  MAX8/MIN8(a, b)  unsigned bytes
+ *   MAXF/MINF(a, b)    a > b ? a : b, a < b ? a : b
+ *   NONZERO8(v)        a bit mask of the bytes that are not 0
+ *   STORE_HALF(p, v, half)  bytes 8 * half .. 8 * half + 7 of every 128-bit lane
+ * Loops over constants are unrolled completely, so that accumulators live in registers. */
+#include <stddef.h>
+#include <string.h>
+
+#include "kernels/cpu/packed8_impl.h"
+
+#define INLINE static inline __attribute__((always_inline))
+enum {
+  LANES128 = VECTOR / 16, /* 128-bit lanes of a register */
+  VECTORS = P8_LINE / VECTOR,
+  NUMBERS = VECTOR / 4 /* sums of a register */
+};
+
+INLINE v8 load(const uint8_t *p) { return *(const v8 *)(const void *)p; }
+INLINE v32 splat32(int32_t x) { return x - (v32){0}; }
+INLINE vf splatf(float x) { return x - (vf){0}; }
+INLINE vf to_float(v32 v) { return __builtin_convertvector(v, vf); }
+
+/* Two vectors of quads: half 0 or 1 of four lines. */
+INLINE void interleave(v8 r0, v8 r1, v8 r2, v8 r3, const int half, v8 *q0, v8 *q1) {
+  const v8 a = half ? UNPACK_HI8(r0, r1) : UNPACK_LO8(r0, r1);
+  const v8 b = half ? UNPACK_HI8(r2, r3) : UNPACK_LO8(r2, r3);
+  *q0 = UNPACK_LO16(a, b);
+  *q1 = UNPACK_HI16(a, b);
+}
+
+/* ---- from sums to values ---------------------------------------------------------------------- */
+/* Where the values of a vector of quads are in float blocks: 4 in each of LANES128 blocks of 16. */
+INLINE vf gather_floats(const uint8_t *p, size_t block, size_t vector, size_t quad) {
+  vf v;
+  for (size_t lane = 0; lane < LANES128; ++lane)
+    memcpy((float *)&v + 4 * lane, p + (vector * LANES128 + lane) * block + 16 * quad, 16);
+  return v;
+}
+INLINE void scatter_floats(uint8_t *p, size_t block, size_t vector, size_t quad, vf v) {
+  for (size_t lane = 0; lane < LANES128; ++lane)
+    memcpy(p + (vector * LANES128 + lane) * block + 16 * quad, (const float *)&v + 4 * lane, 16);
+}
+
+INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector, size_t half,
+                         vf *v0, vf *v1) {
+  vf r0, r1;
+  if (t->residual_codes) {
+    const v8 line = load(p + vector * VECTOR), none = {0};
+    const v8 part = half ? UNPACK_HI8(line, none) : UNPACK_LO8(line, none);
+    const v32 zero = splat32(t->residual_zero);
+    r0 = to_float((v32)UNPACK_LO16(part, none) - zero);
+    r1 = to_float((v32)UNPACK_HI16(part, none) - zero);
+  } else {
+    r0 = gather_floats(p, t->residual_block, vector, 2 * half);
+    r1 = gather_floats(p, t->residual_block, vector, 2 * half + 1);
+  }
+  *v0 += r0 * splatf(t->residual_factor);
+  *v1 += r1 * splatf(t->residual_factor);
+}
+
+/* One output pixel of one channel, the images of one pass. out, residual: its lines. */
+INLINE void finish(const packed8_tile *t, vf factor, vf shift, v32 a0, v32 a1, size_t vector,
+                   const size_t half, const uint8_t *residual, uint8_t *out) {
+  vf v0 = to_float(a0) * factor, v1 = to_float(a1) * factor;
+  v0 += shift;
+  v1 += shift;
+  if (residual) add_residual(t, residual, vector, half, &v0, &v1);
+  if (!t->out_codes) {
+    const vf low = splatf(t->low), high = splatf(t->high);
+    scatter_floats(out, t->out_block, vector, 2 * half, MINF(MAXF(v0, low), high));
+    scatter_floats(out, t->out_block, vector, 2 * half + 1, MINF(MAXF(v1, low), high));
+    return;
+  }
+  if (t->wide) { /* too small ones become the least integer in any case */
+    const vf most = splatf(1 << 24);
+    v0 = MINF(v0, most);
+    v1 = MINF(v1, most);
+  }
+  v32 i0 = ROUND(v0), i1 = ROUND(v1);
+  if (t->zero) {
+    i0 += splat32(t->zero);
+    i1 += splat32(t->zero);
+  }
+  const v16 words = PACK32(i0, i1);
+  v8 codes = PACK16(words, words);
+  if (t->clips) {
+    codes = MAX8(codes, (v8)(t->code_low - (v8){0}));
+    codes = MIN8(codes, (v8)(t->code_high - (v8){0}));
+  }
+  STORE_HALF(out + vector * VECTOR, codes, half);
+}
+
+/* Residual lines of output channel c, or NULL. */
+INLINE const uint8_t *residual_channel(const packed8_tile *t, size_t c) {
+  const size_t source = c - t->residual_first; /* wraps below `first` */
+  if (!t->residual || source >= t->residual_channels) return NULL;
+  return t->residual + source * t->residual_channel;
+}
+
+/* ---- LISTn ------------------------------------------------------------------------------------ */
+/* `width` output channels x pixels side by side, one pass. */
+INLINE void list_pass(const packed8_tile *t, size_t list, size_t vector, const int half,
+                      const int width, const int pixels) {
+  const ap_packed8_weights *w = t->weights;
+  const size_t words = (size_t)width + P8_LIST_HEAD, first = list * (size_t)width;
+  const int32_t *e = w->words + w->start[list] * words;
+  const int32_t *const end = w->words + w->start[list + 1] * words;
+  const uint8_t *in = t->in + vector * VECTOR;
+  v32 acc[2 * P8_LIST_TILE];
+#pragma GCC unroll 8
+  for (int k = 0; k < width; ++k) {
+    const v32 base = splat32(w->base[first + (size_t)k]);
+#pragma GCC unroll 16
+    for (int p = 0; p < 2 * pixels; ++p) acc[2 * k * pixels + p] = base;
+  }
+  for (; e != end; e += words) {
+    const uint8_t *r0 = in + e[0], *r1 = in + e[1], *r2 = in + e[2], *r3 = in + e[3];
+#pragma GCC unroll 8
+    for (int p = 0; p < pixels; ++p) {
+      const size_t at = (size_t)p * t->in_column;
+      v8 q0, q1;
+      interleave(load(r0 + at), load(r1 + at), load(r2 + at), load(r3 + at), half, &q0, &q1);
+#pragma GCC unroll 8
+      for (int k = 0; k < width; ++k) {
+        const v32 weights = splat32(e[P8_LIST_HEAD + k]);
+        v32 *a = acc + 2 * (k * pixels + p);
+        a[0] = DOT(a[0], q0, weights);
+        a[1] = DOT(a[1], q1, weights);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int k = 0; k < width; ++k) {
+    const size_t channel = first + (size_t)k;
+    if (channel >= w->geometry.out.c) break;
+    const vf factor = splatf(w->factor[channel]), shift = splatf(w->shift[channel]);
+    const uint8_t *residual = residual_channel(t, channel);
+    uint8_t *out = t->out + channel * t->out_channel;
+#pragma GCC unroll 8
+    for (int p = 0; p < pixels; ++p) {
+      const v32 *a = acc + 2 * (k * pixels + p);
+      finish(t, factor, shift, a[0], a[1], vector, (size_t)half,
+             residual ? residual + (size_t)p * t->residual_column : NULL,
+             out + (size_t)p * P8_LINE);
+    }
+  }
+}
+
+/* A list's passes follow each other: its lines are in the nearest cache then. */
+INLINE void list_body(const packed8_tile *t, const int width, const int pixels) {
+  for (size_t list = 0; list < t->weights->n_lists; ++list)
+    for (size_t vector = 0; vector < VECTORS; ++vector) {
+      list_pass(t, list, vector, 0, width, pixels);
+      list_pass(t, list, vector, 1, width, pixels);
+    }
+}
+
+/* ---- KERNEL3 ---------------------------------------------------------------------------------- */
+INLINE void finish_tile(const packed8_tile *t, size_t channel, const v32 *acc, const int rows,
+                        const int columns) {
+  const ap_packed8_weights *w = t->weights;
+  const vf factor = splatf(w->factor[channel]), shift = splatf(w->shift[channel]);
+  const uint8_t *residual = residual_channel(t, channel);
+  uint8_t *out = t->out + channel * t->out_channel;
+  const size_t vector = t->pass / 2, half = t->pass % 2;
+#pragma GCC unroll 2
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+    for (int c = 0; c < columns; ++c) {
+      const v32 *a = acc + 2 * (r * columns + c);
+      const uint8_t *from = NULL;
+      if (residual) from = residual + (size_t)r * t->residual_row + (size_t)c * t->residual_column;
+      finish(t, factor, shift, a[0], a[1], vector, half, from,
+             out + (size_t)r * t->out_row + (size_t)c * P8_LINE);
+    }
+  }
+}
+
+/* Whole 3x3 kernels: a quad is four rows of a column, enough for two output rows. skip_first,
+ * skip_last: the tile's first (last) column of inputs is all zero. */
+INLINE void kernel_body(const packed8_tile *t, const int rows, const int columns, const int stride,
+                        const int skip_first, const int skip_last) {
+  const ap_packed8_weights *w = t->weights;
+  const int n_in = (columns - 1) * stride + 3;
+  for (size_t channel = 0; channel < w->geometry.out.c; ++channel) {
+    const int32_t *e = w->words + w->start[channel] * P8_KERNEL_WORDS;
+    const int32_t *const end = w->words + w->start[channel + 1] * P8_KERNEL_WORDS;
+    const v32 base = splat32(w->base[channel]);
+    v32 acc[2 * 2 * P8_KERNEL_W];
+#pragma GCC unroll 16
+    for (int i = 0; i < 2 * rows * columns; ++i) acc[i] = base;
+    for (; e != end; e += P8_KERNEL_WORDS) {
+      const uint8_t *in = t->in + (size_t)(uint32_t)e[0] * t->in_channel;
+#pragma GCC unroll 16
+      for (int x = skip_first; x < n_in - skip_last; ++x) {
+        const v8 q0 = load(in + x * 2 * VECTOR), q1 = load(in + x * 2 * VECTOR + VECTOR);
+#pragma GCC unroll 3
+        for (int kx = 0; kx < 3; ++kx) {
+          const int c = x - kx;
+          if (c < 0 || c % stride != 0 || c / stride >= columns) continue;
+#pragma GCC unroll 2
+          for (int r = 0; r < rows; ++r) {
+            const v32 weights = splat32(e[1 + 3 * r + kx]);
+            v32 *a = acc + 2 * (r * columns + c / stride);
+            a[0] = DOT(a[0], q0, weights);
+            a[1] = DOT(a[1], q1, weights);
+          }
+        }
+      }
+    }
+    finish_tile(t, channel, acc, rows, columns);
+  }
+}
+
+/* 2x2 images: a quad is all four pixels. */
+static void small_kernel(const packed8_tile *t) {
+  const ap_packed8_weights *w = t->weights;
+  for (size_t channel = 0; channel < w->geometry.out.c; ++channel) {
+    const int32_t *e = w->words + w->start[channel] * P8_SMALL_WORDS;
+    const int32_t *const end = w->words + w->start[channel + 1] * P8_SMALL_WORDS;
+    const v32 base = splat32(w->base[channel]);
+    v32 acc[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) acc[i] = base;
+    for (; e != end; e += P8_SMALL_WORDS) {
+      const uint8_t *in = t->in + (size_t)(uint32_t)e[0] * t->in_channel;
+      const v8 q0 = load(in), q1 = load(in + VECTOR);
+#pragma GCC unroll 4
+      for (int p = 0; p < 4; ++p) {
+        const v32 weights = splat32(e[1 + p]);
+        acc[2 * p] = DOT(acc[2 * p], q0, weights);
+        acc[2 * p + 1] = DOT(acc[2 * p + 1], q1, weights);
+      }
+    }
+    finish_tile(t, channel, acc, 2, 2);
+  }
+}
+
+static void quads(const uint8_t *const rows[P8_QUAD], size_t n, size_t step, size_t pass,
+                  uint8_t *out) {
+  const size_t at = pass / 2 * VECTOR;
+  const uint8_t *r0 = rows[0] + at, *r1 = rows[1] + at, *r2 = rows[2] + at, *r3 = rows[3] + at;
+  for (size_t i = 0; i < n; ++i, out += 2 * VECTOR) {
+    const size_t x = i * step;
+    v8 *to = (v8 *)(void *)out;
+    if (pass % 2)
+      interleave(load(r0 + x), load(r1 + x), load(r2 + x), load(r3 + x), 1, &to[0], &to[1]);
+    else
+      interleave(load(r0 + x), load(r1 + x), load(r2 + x), load(r3 + x), 0, &to[0], &to[1]);
+  }
+}
+
+static void largest(const uint8_t *in, size_t in_row, size_t kh, size_t kw, uint8_t low,
+                    uint8_t high, uint8_t *out) {
+  for (size_t vector = 0; vector < VECTORS; ++vector, in += VECTOR, out += VECTOR) {
+    v8 best = (v8)(low - (v8){0});
+    for (size_t y = 0; y < kh; ++y)
+      for (size_t x = 0; x < kw; ++x) best = MAX8(best, load(in + y * in_row + x * P8_LINE));
+    *(v8 *)(void *)out = MIN8(best, (v8)(high - (v8){0}));
+  }
+}
+
+static void nonzero(const int8_t *row, size_t n, uint64_t *bits) {
+  size_t i = 0;
+  for (; i + 64 <= n; i += 64) {
+    uint64_t word = 0;
+    for (size_t j = 0; j < 64; j += VECTOR) {
+      v8 v;
+      memcpy(&v, row + i + j, sizeof v); /* rows are not aligned */
+      word |= (uint64_t)NONZERO8(v) << j;
+    }
+    bits[i / 64] = word;
+  }
+  if (i == n) return;
+  uint64_t word = 0;
+  for (size_t j = 0; i + j < n; ++j) word |= (uint64_t)(row[i + j] != 0) << j;
+  bits[i / 64] = word;
+}
+
+/* ---- instances -------------------------------------------------------------------------------- */
+#define LIST(w, p) \
+  static void list_##w##_##p(const packed8_tile *t) { list_body(t, w, p); }
+LIST(1, 1)
+LIST(1, 2) LIST(1, 4) LIST(1, 8) LIST(2, 1) LIST(2, 2) LIST(2, 4) LIST(4, 1) LIST(4, 2) LIST(8, 1)
+#define KERNEL(r, c, f, l) \
+  static void kernel_##r##_##c##_##f##_##l(const packed8_tile *t) { kernel_body(t, r, c, 1, f, l); }
+#define KERNEL_EDGES(r, c) \
+  KERNEL(r, c, 0, 0) KERNEL(r, c, 0, 1) KERNEL(r, c, 1, 0) KERNEL(r, c, 1, 1)
+    KERNEL_EDGES(1, 1) KERNEL_EDGES(1, 2) KERNEL_EDGES(1, 3) KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1)
+        KERNEL_EDGES(2, 2) KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
+#define STRIDED(c) \
+  static void strided_##c(const packed8_tile *t) { kernel_body(t, 1, c, 2, 0, 0); }
+            STRIDED(1) STRIDED(2) STRIDED(3) STRIDED(4)
+
+#define KERNEL_ENTRY(r, c)                              \
+  {                                                     \
+    {kernel_##r##_##c##_0_0, kernel_##r##_##c##_0_1}, { \
+      kernel_##r##_##c##_1_0, kernel_##r##_##c##_1_1    \
+    }                                                   \
+  }
+#define KERNEL_ROW(r) \
+  { KERNEL_ENTRY(r, 1), KERNEL_ENTRY(r, 2), KERNEL_ENTRY(r, 3), KERNEL_ENTRY(r, 4) }
+
+                const ap_packed8_isa ISA_TABLE = {
+                    .name = ISA_NAME,
+                    .vector = VECTOR,
+                    .list_tile = LIST_TILE,
+                    .kernel_w = KERNEL_W,
+                    .list = {{list_1_1, list_1_2, list_1_4, list_1_8},
+                             {list_2_1, list_2_2, list_2_4, NULL},
+                             {list_4_1, list_4_2, NULL, NULL},
+                             {list_8_1, NULL, NULL, NULL}},
+                    .kernel = {KERNEL_ROW(1), KERNEL_ROW(2)},
+                    .strided = {strided_1, strided_2, strided_3, strided_4},
+                    .small = small_kernel,
+                    .quads = quads,
+                    .nonzero = nonzero,
+                    .largest = largest,
+};

@@ -1,0 +1,197 @@
+/* kernels/cpu/packed8_ops.c - pooling, element by element operations and the way in, on lines of 64
+ * images: of codes or floats alike, through floats; products and sums are rounded one by one. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/cpu/packed8_impl.h"
+
+enum { LANES = AP_PACKED8_LANES, PARTS = AP_PACKED8_LANES / AP_PACKED_LANES };
+
+size_t ap_packed8_tensor_bytes(const ap_packed8_tensor *t) {
+  return t->shape->block * sizeof(float) * (t->codes ? 1 : PARTS);
+}
+
+void ap_packed8_clear(const ap_packed8_tensor *t, size_t n_blocks, void *data) {
+  memset(data, t->codes ? t->zero : 0, ap_packed8_tensor_bytes(t) * n_blocks);
+}
+
+/* Of channel c, pixel (y, x) in block b: its codes, or the first 16 floats; the next are
+ * shape->block floats further. */
+static size_t place(const ap_packed8_tensor *t, size_t b, size_t c, size_t y, size_t x) {
+  const ap_packed_shape *s = t->shape;
+  return ap_packed8_tensor_bytes(t) * b +
+         (c * s->channel + s->origin + y * s->row) * sizeof(float) + x * P8_LINE;
+}
+
+/* Values, without the source's factor. */
+static void get_line(const ap_packed8_tensor *t, const void *data, size_t at, float *line) {
+  const uint8_t *p = (const uint8_t *)data + at;
+  if (t->codes) {
+    for (size_t i = 0; i < LANES; ++i) line[i] = (float)(p[i] - t->zero);
+    return;
+  }
+  for (size_t part = 0; part < PARTS; ++part)
+    memcpy(line + part * AP_PACKED_LANES, p + part * t->shape->block * sizeof(float),
+           AP_PACKED_LANES * sizeof *line);
+}
+
+typedef struct {
+  const ap_packed8_target *to;
+  float low, high, least, most; /* least, most: of the rounded value */
+} limits;
+static limits limits_of(const ap_packed8_target *to, float low, float high) {
+  const float zero = (float)to->tensor.zero;
+  return (limits){to, low, high, -zero, (float)to->most - zero};
+}
+
+static float clip(float v, float low, float high) {
+  v = v > low ? v : low;
+  return v < high ? v : high;
+}
+
+static void put_line(const limits *k, size_t at, const float *line) {
+  const ap_packed8_tensor *t = &k->to->tensor;
+  uint8_t *p = (uint8_t *)k->to->data + at;
+  float v[LANES];
+  for (size_t i = 0; i < LANES; ++i) v[i] = clip(line[i], k->low, k->high);
+  if (t->codes) {
+    for (size_t i = 0; i < LANES; ++i)
+      p[i] = (uint8_t)((int32_t)clip(rintf(v[i]), k->least, k->most) + t->zero);
+    return;
+  }
+  for (size_t part = 0; part < PARTS; ++part)
+    memcpy(p + part * t->shape->block * sizeof(float), v + part * AP_PACKED_LANES,
+           AP_PACKED_LANES * sizeof *v);
+}
+
+/* ---- pooling ---------------------------------------------------------------------------------- */
+/* The part of window `i` that lies in the image. */
+typedef struct {
+  size_t first, count;
+} span;
+static span window_span(size_t i, size_t stride, size_t pad, size_t kernel, size_t extent) {
+  const size_t begin = i * stride, end = begin + kernel; /* with padding */
+  const size_t lo = begin > pad ? begin - pad : 0;
+  size_t hi = end > pad ? end - pad : 0;
+  if (hi > extent) hi = extent;
+  return (span){lo, hi > lo ? hi - lo : 0};
+}
+
+static void reduce(const ap_packed_pool *p, const ap_packed8_source *in, size_t b, size_t c,
+                   span rows, span columns, float *line) {
+  float next[LANES];
+  for (size_t i = 0; i < LANES; ++i) line[i] = p->maximum ? -INFINITY : 0;
+  for (size_t y = rows.first; y < rows.first + rows.count; ++y)
+    for (size_t x = columns.first; x < columns.first + columns.count; ++x) {
+      get_line(&in->tensor, in->data, place(&in->tensor, b, c, y, x), next);
+      if (p->maximum) {
+        for (size_t i = 0; i < LANES; ++i) line[i] = next[i] > line[i] ? next[i] : line[i];
+      } else {
+        for (size_t i = 0; i < LANES; ++i) line[i] += next[i];
+      }
+    }
+}
+
+/* Codes to codes of the same scale stay bytes. */
+static bool stays_bytes(const ap_packed_pool *p, const ap_packed8_source *in, double ratio,
+                        const ap_packed8_target *out) {
+  return p->maximum && in->tensor.codes && out->tensor.codes &&
+         in->tensor.zero == out->tensor.zero && !(ratio < 1) && !(ratio > 1);
+}
+
+void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *p, size_t n_blocks,
+                         const ap_packed8_source *in, double ratio, const ap_packed8_target *out,
+                         float low, float high) {
+  const limits k = limits_of(out, low, high);
+  const bool bytes = stays_bytes(p, in, ratio, out);
+  uint8_t least = 0, most = 0;
+  float line[LANES];
+  packed8_code_limits(out, low, high, &least, &most);
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t c = 0; c < p->out.c; ++c)
+      for (size_t y = 0; y < p->out.h; ++y) {
+        const span rows = window_span(y, p->stride_h, p->pad_top, p->kh, p->in.h);
+        for (size_t x = 0; x < p->out.w; ++x) {
+          const span columns = window_span(x, p->stride_w, p->pad_left, p->kw, p->in.w);
+          const size_t to = place(&out->tensor, b, c, y, x);
+          if (bytes) {
+            isa->largest(
+                (const uint8_t *)in->data + place(&in->tensor, b, c, rows.first, columns.first),
+                p->in.row * sizeof(float), rows.count, columns.count, least, most,
+                (uint8_t *)out->data + to);
+            continue;
+          }
+          const size_t area = p->count_padding ? p->kh * p->kw : rows.count * columns.count;
+          const float factor = p->maximum ? in->factor : (float)(ratio / (double)area);
+          reduce(p, in, b, c, rows, columns, line);
+          for (size_t i = 0; i < LANES; ++i) line[i] *= factor;
+          put_line(&k, to, line);
+        }
+      }
+}
+
+/* ---- element by element ----------------------------------------------------------------------- */
+/* The line of channel c under pixel (y, x) as the source is read; false: it is 0 there. */
+static bool source_line(const ap_packed8_source *s, size_t b, size_t c, size_t y, size_t x,
+                        float *line) {
+  const size_t channel = c - s->first; /* wraps below `first` */
+  if (!s->data || channel >= s->tensor.shape->c) return false;
+  get_line(&s->tensor, s->data, place(&s->tensor, b, channel, y * s->stride_h, x * s->stride_w),
+           line);
+  return true;
+}
+
+void ap_packed8_map_run(const ap_packed8_source *in, size_t channels, const float *scale,
+                        const float *shift, const ap_packed8_target *out, size_t first_out,
+                        size_t n_blocks, const ap_packed8_epilogue *epilogue) {
+  const limits k = limits_of(out, epilogue->low, epilogue->high);
+  const ap_packed8_source *res = &epilogue->residual;
+  const ap_packed_shape *s = out->tensor.shape;
+  float line[LANES], other[LANES];
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t c = 0; c < channels; ++c)
+      for (size_t y = 0; y < s->h; ++y)
+        for (size_t x = 0; x < s->w; ++x) {
+          const float factor = scale ? scale[c] : in->factor;
+          if (!source_line(in, b, c, y, x, line)) memset(line, 0, sizeof line);
+          for (size_t i = 0; i < LANES; ++i) line[i] *= factor;
+          if (shift)
+            for (size_t i = 0; i < LANES; ++i) line[i] += shift[c];
+          if (source_line(res, b, c, y, x, other))
+            for (size_t i = 0; i < LANES; ++i) line[i] += other[i] * res->factor;
+          put_line(&k, place(&out->tensor, b, first_out + c, y, x), line);
+        }
+}
+
+/* ---- layout ----------------------------------------------------------------------------------- */
+void ap_packed8_flatten_run(const ap_packed8_tensor *in_tensor, const ap_packed8_tensor *out_tensor,
+                            size_t n_blocks, const void *in, void *out) {
+  const ap_packed_shape *s = in_tensor->shape;
+  const size_t parts = in_tensor->codes ? 1 : PARTS;
+  for (size_t b = 0; b < n_blocks; ++b) {
+    size_t feature = 0;
+    for (size_t c = 0; c < s->c; ++c)
+      for (size_t y = 0; y < s->h; ++y)
+        for (size_t x = 0; x < s->w; ++x, ++feature)
+          for (size_t part = 0; part < parts; ++part)
+            memcpy((uint8_t *)out + place(out_tensor, b, feature, 0, 0) +
+                       part * out_tensor->shape->block * sizeof(float),
+                   (const uint8_t *)in + place(in_tensor, b, c, y, x) +
+                       part * s->block * sizeof(float),
+                   P8_LINE);
+  }
+}
+
+void ap_packed8_pixels_run(size_t n_blocks, const uint8_t *pixels, const float *table,
+                           const ap_packed8_target *out) {
+  const ap_packed_shape *s = out->tensor.shape;
+  const limits k = limits_of(out, -INFINITY, INFINITY);
+  float line[LANES];
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t c = 0; c < s->c; ++c)
+      for (size_t y = 0; y < s->h; ++y)
+        for (size_t x = 0; x < s->w; ++x, pixels += LANES) {
+          for (size_t i = 0; i < LANES; ++i) line[i] = table[c * 256 + pixels[i]];
+          put_line(&k, place(&out->tensor, b, c, y, x), line);
+        }
+}

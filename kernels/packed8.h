@@ -1,0 +1,108 @@
+/* kernels/packed8.h - the layers of kernels/packed.h in integers: 8-bit weights and activations.
+ *
+ * A pixel of one channel is 64 bytes here, too: either the codes of 64 images,
+ *   uint8_t data[block of 64][channel][row][column][64],
+ * or their float32 values as four blocks of packed.h one after the other (image i of a block is
+ * lane i % 16 of float block i / 16). Both use the strides of one ap_packed_shape: a code's are 4
+ * times those in floats. A code q stands for the value q - zero; borders hold the code `zero`.
+ *
+ * Everything is exact in the sense of nn/integer.h: a layer's sum is an integer, then each float32
+ * product and sum is rounded once, codes are the nearest integers (halves to even). So all
+ * instruction sets, forms and tilings give equal bits. Functions that take no error work
+ * synchronously, allocate nothing and may be called from any thread on disjoint outputs. */
+#ifndef AP_KERNELS_PACKED8_H
+#define AP_KERNELS_PACKED8_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/packed.h"
+AP_EXTERN_C_BEGIN
+
+#define AP_PACKED8_LANES 64 /* images in a block */
+
+typedef struct ap_packed8_isa ap_packed8_isa; /* a constant table; never freed */
+/* As ap_packed_isa_find; "avx512" needs VNNI here. */
+AP_NODISCARD ap_status ap_packed8_isa_find(const char *name, const ap_packed8_isa **out,
+                                           ap_error *err);
+const char *ap_packed8_isa_name(const ap_packed8_isa *isa);
+
+/* ---- tensors ---------------------------------------------------------------------------------- */
+typedef struct {
+  const ap_packed_shape *shape;
+  bool codes;   /* bytes; else floats */
+  uint8_t zero; /* codes: what stands for 0 */
+} ap_packed8_tensor;
+size_t ap_packed8_tensor_bytes(const ap_packed8_tensor *t); /* of one block of 64 images */
+/* All of it, borders too, to zero. */
+void ap_packed8_clear(const ap_packed8_tensor *t, size_t n_blocks, void *data);
+
+/* A tensor to be read as in ap_packed_source; its values times factor. */
+typedef struct {
+  const void *data; /* NULL: absent */
+  ap_packed8_tensor tensor;
+  float factor;
+  size_t stride_h, stride_w, first;
+} ap_packed8_source;
+
+/* Where values go: codes are rounded and limited to 0 .. most. */
+typedef struct {
+  void *data;
+  ap_packed8_tensor tensor;
+  uint8_t most;
+} ap_packed8_target;
+
+/* What happens to a value before it is stored: + residual, then clipped to [low, high]. */
+typedef struct {
+  ap_packed8_source residual;
+  float low, high;
+} ap_packed8_epilogue;
+
+/* ---- convolution and fully connected layers -------------------------------------------------- */
+typedef struct ap_packed8_weights ap_packed8_weights;
+/* matrix: K x N row-major integers, zeros are left out; zero: the input's code of 0;
+ * factor, shift: N; forms as in packed.h. Nothing is kept of the arguments but `isa`.
+ * Errors: ARG as ap_packed_weights_create and where a column's sum could exceed 31 bits; MEMORY. */
+AP_NODISCARD ap_status ap_packed8_weights_create(const ap_packed8_isa *isa,
+                                                 const ap_packed_conv *geometry,
+                                                 const int8_t *matrix, uint8_t zero,
+                                                 const float *factor, const float *shift,
+                                                 ap_packed_form form, ap_packed8_weights **out,
+                                                 ap_error *err);
+void ap_packed8_weights_destroy(ap_packed8_weights *weights); /* NULL is allowed */
+ap_packed_form ap_packed8_weights_form(const ap_packed8_weights *weights);
+size_t ap_packed8_weights_bytes(const ap_packed8_weights *weights);
+
+/* Memory that one running call needs, in bytes; the largest of all geometries suits all. Begins on
+ * a multiple of 64 bytes (as ap_calloc's does). */
+size_t ap_packed8_scratch_bytes(const ap_packed_conv *geometry);
+
+/* out = epilogue((in * weights) * factor + shift). in: codes. `out` overlaps neither input. */
+void ap_packed8_conv_run(const ap_packed8_weights *weights, size_t n_blocks, const uint8_t *in,
+                         const ap_packed8_target *out, const ap_packed8_epilogue *epilogue,
+                         void *scratch);
+
+/* ---- the other operations -------------------------------------------------------------------- */
+/* Largest value x factor, or sum (float32, in the order of rows and columns) x (float)(ratio /
+ * pixels); ratio: the source's factor before its rounding to float32. */
+void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *pool, size_t n_blocks,
+                         const ap_packed8_source *in, double ratio, const ap_packed8_target *out,
+                         float low, float high);
+
+/* out[first_out + c] = clip(in[c] * factor + residual[c]); scale and shift, where not NULL, replace
+ * the factor: in[c] * scale[c] + shift[c]. */
+void ap_packed8_map_run(const ap_packed8_source *in, size_t channels, const float *scale,
+                        const float *shift, const ap_packed8_target *out, size_t first_out,
+                        size_t n_blocks, const ap_packed8_epilogue *epilogue);
+
+/* [c, h, w] to [c * h * w, 1, 1], both codes or both floats. */
+void ap_packed8_flatten_run(const ap_packed8_tensor *in_tensor, const ap_packed8_tensor *out_tensor,
+                            size_t n_blocks, const void *in, void *out);
+
+/* 8-bit images [block][channel][row][column][64] (no border) through table[channel][256]. */
+void ap_packed8_pixels_run(size_t n_blocks, const uint8_t *pixels, const float *table,
+                           const ap_packed8_target *out);
+
+AP_EXTERN_C_END
+#endif
