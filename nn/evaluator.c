@@ -18,7 +18,10 @@ enum {
 
 struct ap_evaluator {
   eval_plan plan;
-  const ap_packed_isa *isa;
+  const ap_packed_isa *isa;       /* floats, else NULL */
+  const ap_packed8_isa *integers; /* integers, else NULL */
+  double *input_scale, *unit;     /* integers: [plan.n_layers] of a layer's input and output */
+  uint8_t *zero;                  /* integers: [plan.n_layers] of a layer's input */
   ap_pool *pool;
   eval_layer *layers;       /* [plan.n_layers] by layer number */
   ap_packed_conv *geometry; /* [plan.n_layers] by layer number */
@@ -57,40 +60,82 @@ static ap_status check_data(const ap_network *net, const ap_dataset *data, ap_sp
 
 static ap_status pack_pixels(ap_evaluator *ev, const uint8_t *pixels, size_t image_bytes,
                              ap_error *err) {
-  ev->block_pixels = image_bytes * AP_PACKED_LANES;
+  const size_t lanes = ev->plan.lanes;
+  ev->block_pixels = image_bytes * lanes;
   ev->pixels = ap_calloc(ev->n_blocks, ev->block_pixels);
   if (!ev->pixels)
     return ap_fail(err, AP_ERR_MEMORY, "%zu images of %zu bytes", ev->n_images, image_bytes);
   for (size_t i = 0; i < ev->n_images; ++i) {
-    uint8_t *to = ev->pixels + i / AP_PACKED_LANES * ev->block_pixels + i % AP_PACKED_LANES;
-    for (size_t j = 0; j < image_bytes; ++j) to[j * AP_PACKED_LANES] = pixels[i * image_bytes + j];
+    uint8_t *to = ev->pixels + i / lanes * ev->block_pixels + i % lanes;
+    for (size_t j = 0; j < image_bytes; ++j) to[j * lanes] = pixels[i * image_bytes + j];
   }
+  return AP_OK;
+}
+
+static ap_status reserve_level(eval_layer *to, ap_error *err) {
+  if (to->n_levels < to->capacity) return AP_OK;
+  const size_t capacity = to->capacity ? to->capacity * 2 : 8;
+  eval_level *levels = ap_realloc(to->levels, capacity, sizeof *levels);
+  if (!levels) return ap_fail(err, AP_ERR_MEMORY, "%zu levels", capacity);
+  to->levels = levels;
+  to->capacity = capacity;
   return AP_OK;
 }
 
 static ap_status append_level(ap_evaluator *ev, size_t layer, const float *matrix,
                               const float *bias, ap_error *err) {
   eval_layer *to = &ev->layers[layer];
+  eval_level level = {NULL, NULL};
   ap_status st;
   if (ev->engine) {
     st = ap_engine_add_level(ev->engine, layer, matrix, bias, err);
-  } else {
-    if (to->n_levels == to->capacity) {
-      const size_t capacity = to->capacity ? to->capacity * 2 : 8;
-      ap_packed_weights **levels = ap_realloc(to->levels, capacity, sizeof *levels);
-      if (!levels) return ap_fail(err, AP_ERR_MEMORY, "%zu levels", capacity);
-      to->levels = levels;
-      to->capacity = capacity;
-    }
-    st = ap_packed_weights_create(ev->isa, &ev->geometry[layer], matrix, bias, AP_PACKED_AUTO,
-                                  &to->levels[to->n_levels], err);
+    if (!st) ++to->n_levels;
+    return st;
   }
-  if (!st) ++to->n_levels;
+  st = reserve_level(to, err);
+  if (st) return st;
+  st = ap_packed_weights_create(ev->isa, &ev->geometry[layer], matrix, bias, AP_PACKED_AUTO,
+                                &level.real, err);
+  if (!st) to->levels[to->n_levels++] = level;
+  return st;
+}
+
+static ap_status append_integers(ap_evaluator *ev, size_t layer, const int8_t *weight,
+                                 const float *scale, const float *bias, ap_error *err) {
+  eval_layer *to = &ev->layers[layer];
+  const size_t n = ev->geometry[layer].out.c;
+  eval_level level = {NULL, NULL};
+  float *factor = ap_calloc(n, sizeof *factor), *shift = ap_calloc(n, sizeof *shift);
+  ap_status st = factor && shift ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "%zu columns", n);
+  if (!st) st = reserve_level(to, err);
+  if (!st)
+    st = ap_integer_factors(ev->input_scale[layer], scale, bias, ev->unit[layer], n, factor, shift,
+                            err);
+  if (!st)
+    st = ap_packed8_weights_create(ev->integers, &ev->geometry[layer], weight, ev->zero[layer],
+                                   factor, shift, AP_PACKED_AUTO, &level.integer, err);
+  if (!st) to->levels[to->n_levels++] = level;
+  ap_free(factor);
+  ap_free(shift);
+  return st;
+}
+
+static ap_status append_given_integers(ap_evaluator *ev, size_t i, const ap_integer_layer *layer,
+                                       ap_error *err) {
+  const size_t size = layer->info.k * layer->info.n;
+  int8_t *weight = ap_calloc(size, 1);
+  ap_status st = weight ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "%zu weights", size);
+  ev->input_scale[i] = layer->input_scale;
+  ev->zero[i] = (uint8_t)layer->zero_point;
+  if (!st) st = ap_integer_narrow(layer->weight, size, weight, err);
+  if (!st) st = append_integers(ev, i, weight, layer->scale, ev->bias[i], err);
+  ap_free(weight);
   return st;
 }
 
 /* Level 0 of every layer. */
-static ap_status add_given_levels(ap_evaluator *ev, const ap_network *net, ap_error *err) {
+static ap_status add_given_levels(ap_evaluator *ev, const ap_network *net,
+                                  const ap_evaluator_integers *integer, ap_error *err) {
   const size_t n = ev->plan.n_layers;
   ap_status st = AP_OK;
   float *matrix = NULL;
@@ -98,14 +143,21 @@ static ap_status add_given_levels(ap_evaluator *ev, const ap_network *net, ap_er
   ev->layers = ap_calloc(n, sizeof *ev->layers);
   ev->geometry = ap_calloc(n, sizeof *ev->geometry);
   ev->bias = ap_calloc(n, sizeof *ev->bias);
-  if (!info || !ev->layers || !ev->geometry || !ev->bias) {
+  ev->input_scale = ap_calloc(n, sizeof *ev->input_scale);
+  ev->unit = ap_calloc(n, sizeof *ev->unit);
+  ev->zero = ap_calloc(n, sizeof *ev->zero);
+  if (!info || !ev->layers || !ev->geometry || !ev->bias || !ev->input_scale || !ev->unit ||
+      !ev->zero) {
     st = ap_fail(err, AP_ERR_MEMORY, "%zu layers", n);
     goto done;
   }
   (void)ap_network_layers(net, info, n);
-  for (size_t i = 0; i < ev->plan.n_ops; ++i)
-    if (ev->plan.ops[i].kind == OP_LAYER)
-      ev->geometry[ev->plan.ops[i].layer] = ev->plan.ops[i].conv;
+  for (size_t i = 0; i < ev->plan.n_ops; ++i) {
+    const op *o = &ev->plan.ops[i];
+    if (o->kind != OP_LAYER) continue;
+    ev->geometry[o->layer] = o->conv;
+    ev->unit[o->layer] = ev->plan.tensors[o->out].unit;
+  }
   for (size_t i = 0; i < n; ++i) {
     const ap_node *node = &net->nodes[info[i].node];
     float *larger = ap_realloc(matrix, info[i].k * info[i].n, sizeof *larger);
@@ -116,8 +168,12 @@ static ap_status add_given_levels(ap_evaluator *ev, const ap_network *net, ap_er
       goto done;
     }
     if (node->bias) memcpy(ev->bias[i], node->bias, info[i].n * sizeof **ev->bias);
-    ap_layer_get_matrix(net, info[i].node, matrix);
-    st = append_level(ev, i, matrix, ev->bias[i], err);
+    if (integer) {
+      st = append_given_integers(ev, i, &integer->layers[i], err);
+    } else {
+      ap_layer_get_matrix(net, info[i].node, matrix);
+      st = append_level(ev, i, matrix, ev->bias[i], err);
+    }
     if (st) {
       st = ap_fail_context(err, st, "%s", info[i].name);
       goto done;
@@ -134,9 +190,9 @@ done:
 static size_t choose_chunk(const ap_evaluator *ev) {
   size_t largest = 1;
   for (size_t t = 0; t < ev->plan.n_tensors; ++t)
-    if (ev->plan.tensors[t].shape.block > largest) largest = ev->plan.tensors[t].shape.block;
-  size_t blocks = MOST_CHUNK_BLOCKS;
-  while (blocks > 1 && (blocks * largest * sizeof(float) > WARM_BYTES ||
+    if (ev->plan.tensors[t].block_bytes > largest) largest = ev->plan.tensors[t].block_bytes;
+  size_t blocks = MOST_CHUNK_BLOCKS * AP_PACKED_LANES / ev->plan.lanes;
+  while (blocks > 1 && (blocks * largest > WARM_BYTES ||
                         ev->n_blocks / blocks < ev->n_workers * CHUNKS_PER_WORKER))
     blocks /= 2;
   return blocks;
@@ -181,8 +237,11 @@ static ap_status find_precision(const ap_evaluator_options *o, ap_engine_options
 static ap_status create_processor(ap_evaluator *ev, const ap_network *net, const uint8_t *pixels,
                                   const ap_evaluator_options *options, ap_error *err) {
   const ap_shape3 in = net->nodes[0].shape;
+  ev->n_blocks = (ev->n_images + ev->plan.lanes - 1) / ev->plan.lanes;
   ap_status st = pack_pixels(ev, pixels, in.c * in.h * in.w, err);
-  if (!st) st = add_given_levels(ev, net, err);
+  if (!st && options->integer)
+    st = eval_integer_input(&ev->plan, net, ev->n_blocks, &ev->pixels, &ev->block_pixels, err);
+  if (!st) st = add_given_levels(ev, net, options->integer, err);
   if (!st) st = create_workers(ev, options->n_threads, err);
   return st;
 }
@@ -202,15 +261,20 @@ ap_status ap_evaluator_create(const ap_network *net, const ap_dataset *data, ap_
   const char *name = engine_name(options);
   const uint8_t *pixels = ap_dataset_pixels(data, split);
   ev->n_images = n_images;
-  ev->n_blocks = (n_images + AP_PACKED_LANES - 1) / AP_PACKED_LANES;
   ev->labels = ap_dataset_labels(data, split);
-  if (!name) st = ap_packed_isa_find(options->vectors, &ev->isa, err);
-  if (!st) st = eval_plan_init(&ev->plan, net, err);
+  if (name && options->integer)
+    st = ap_fail(err, AP_ERR_UNSUPPORTED, "integers are the processor's, the backend is %s", name);
+  else if (options->integer)
+    st = ap_packed8_isa_find(options->vectors, &ev->integers, err);
+  else if (!name)
+    st = ap_packed_isa_find(options->vectors, &ev->isa, err);
+  if (!st) st = eval_plan_init(&ev->plan, net, options->integer, err);
   if (!st && name)
     st = eval_engine_create(name, &ev->plan, n_images, pixels, ev->labels, &engine, &ev->engine,
                             err);
   if (!st)
-    st = name ? add_given_levels(ev, net, err) : create_processor(ev, net, pixels, options, err);
+    st = name ? add_given_levels(ev, net, NULL, err)
+              : create_processor(ev, net, pixels, options, err);
   if (!st) {
     ev->order.n_layers = ev->plan.n_layers;
     ev->order.depth_layer = ev->plan.order;
@@ -228,8 +292,10 @@ void ap_evaluator_destroy(ap_evaluator *ev) {
   ap_engine_destroy(ev->engine);
   ap_pool_destroy(ev->pool);
   for (size_t i = 0; ev->layers && i < ev->plan.n_layers; ++i) {
-    for (size_t j = 0; j < ev->layers[i].n_levels && ev->layers[i].levels; ++j)
-      ap_packed_weights_destroy(ev->layers[i].levels[j]);
+    for (size_t j = 0; j < ev->layers[i].n_levels && ev->layers[i].levels; ++j) {
+      ap_packed_weights_destroy(ev->layers[i].levels[j].real);
+      ap_packed8_weights_destroy(ev->layers[i].levels[j].integer);
+    }
     ap_free(ev->layers[i].levels);
   }
   for (size_t i = 0; ev->bias && i < ev->plan.n_layers; ++i) ap_free(ev->bias[i]);
@@ -237,6 +303,9 @@ void ap_evaluator_destroy(ap_evaluator *ev) {
   ap_free(ev->layers);
   ap_free(ev->geometry);
   ap_free(ev->bias);
+  ap_free(ev->input_scale);
+  ap_free(ev->unit);
+  ap_free(ev->zero);
   ap_free(ev->pixels);
   ap_free(ev->workers);
   ap_free(ev->results);
@@ -249,14 +318,43 @@ void ap_evaluator_destroy(ap_evaluator *ev) {
 /* ---- levels ---------------------------------------------------------------------------------- */
 size_t ap_evaluator_layers(const ap_evaluator *ev) { return ev->plan.n_layers; }
 
+bool ap_evaluator_is_integer(const ap_evaluator *ev) { return ev->plan.integer; }
+
+const char *ap_evaluator_vectors(const ap_evaluator *ev) {
+  if (ev->integers) return ap_packed8_isa_name(ev->integers);
+  return ev->isa ? ap_packed_isa_name(ev->isa) : "none"; /* an engine has its own */
+}
+
+static ap_status check_new_level(const ap_evaluator *ev, size_t layer, bool integer,
+                                 ap_error *err) {
+  if (layer >= ev->plan.n_layers)
+    return ap_fail(err, AP_ERR_ARG, "layer %zu of %zu", layer, ev->plan.n_layers);
+  if (integer != ev->plan.integer)
+    return ap_fail(err, AP_ERR_ARG, "layer %zu: %s for an evaluator in %s", layer,
+                   integer ? "integers" : "floats", integer ? "floats" : "integers");
+  if (ev->layers[layer].n_levels > UINT32_MAX)
+    return ap_fail(err, AP_ERR_ARG, "layer %zu has too many levels", layer);
+  return AP_OK;
+}
+
 ap_status ap_evaluator_add_level(ap_evaluator *ev, size_t layer, const float *matrix,
                                  const float *bias, size_t *level, ap_error *err) {
   *level = 0;
-  if (layer >= ev->plan.n_layers)
-    return ap_fail(err, AP_ERR_ARG, "layer %zu of %zu", layer, ev->plan.n_layers);
-  if (ev->layers[layer].n_levels > UINT32_MAX)
-    return ap_fail(err, AP_ERR_ARG, "layer %zu has too many levels", layer);
-  const ap_status st = append_level(ev, layer, matrix, bias ? bias : ev->bias[layer], err);
+  ap_status st = check_new_level(ev, layer, false, err);
+  if (st) return st;
+  st = append_level(ev, layer, matrix, bias ? bias : ev->bias[layer], err);
+  if (st) return ap_fail_context(err, st, "layer %zu", layer);
+  *level = ev->layers[layer].n_levels - 1;
+  return AP_OK;
+}
+
+ap_status ap_evaluator_add_integer_level(ap_evaluator *ev, size_t layer, const int8_t *weight,
+                                         const float *scale, const float *bias, size_t *level,
+                                         ap_error *err) {
+  *level = 0;
+  ap_status st = check_new_level(ev, layer, true, err);
+  if (st) return st;
+  st = append_integers(ev, layer, weight, scale, bias ? bias : ev->bias[layer], err);
   if (st) return ap_fail_context(err, st, "layer %zu", layer);
   *level = ev->layers[layer].n_levels - 1;
   return AP_OK;
@@ -266,8 +364,11 @@ size_t ap_evaluator_level_bytes(const ap_evaluator *ev) {
   size_t bytes = 0;
   if (ev->engine) return ap_engine_level_bytes(ev->engine);
   for (size_t i = 0; i < ev->plan.n_layers; ++i)
-    for (size_t j = 0; j < ev->layers[i].n_levels; ++j)
-      bytes += ap_packed_weights_bytes(ev->layers[i].levels[j]);
+    for (size_t j = 0; j < ev->layers[i].n_levels; ++j) {
+      const eval_level *level = &ev->layers[i].levels[j];
+      bytes += level->real ? ap_packed_weights_bytes(level->real)
+                           : ap_packed8_weights_bytes(level->integer);
+    }
   return bytes;
 }
 
@@ -299,6 +400,7 @@ static void evaluate(ap_evaluator *ev, size_t first, size_t n, float *logits) {
   eval_order_link(&ev->order, first, n);
   eval_job job = {.plan = &ev->plan,
                   .isa = ev->isa,
+                  .integers = ev->integers,
                   .layers = ev->layers,
                   .order = &ev->order,
                   .first = first,

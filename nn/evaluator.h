@@ -6,7 +6,10 @@
  * first, for a few images at a time so that activations stay in the cache), and the work of a layer
  * is in proportion to its non-zero weight vectors. Results do not depend on the thread count, the
  * batch or the order. Confined to one thread; it runs its own workers, or an engine of
- * kernels/engine.h on a GPU (docs/CUDA.md). */
+ * kernels/engine.h on a GPU (docs/CUDA.md).
+ *
+ * In floats (float32), or in the integers of nn/integer.h: then outputs are those of the quantised
+ * network (pruners/integer_network.h) bit for bit, on every instruction set. */
 #ifndef AP_NN_EVALUATOR_H
 #define AP_NN_EVALUATOR_H
 #include <stdbool.h>
@@ -16,10 +19,18 @@
 #include "base/status.h"
 #include "nn/dataset.h"
 #include "nn/infer.h"
+#include "nn/integer.h"
 #include "nn/network.h"
 AP_EXTERN_C_BEGIN
 
 typedef struct ap_evaluator ap_evaluator;
+
+/* The quantised network: layers in order, with weights of level 0 (all in -127..127) and the ranges
+ * of their inputs, which hold for all levels; up to 8 bits. */
+typedef struct {
+  const ap_integer_layer *layers;
+  unsigned activation_bits;
+} ap_evaluator_integers;
 
 typedef struct {
   size_t n_threads;    /* 0: all processors */
@@ -29,6 +40,8 @@ typedef struct {
    * "cuda"; "cuda-emulated" (tests). With it n_threads counts for nothing and vectors is refused. */
   const char *backend;
   const char *precision; /* of an engine: NULL or "fp32"; "bf16" (less exact, docs/CUDA.md) */
+  const ap_evaluator_integers
+      *integer; /* NULL: floats; else read during the call; not with an engine */
 } ap_evaluator_options;
 
 /* net: folded (nn/network.h); copied. data: kept until destroy; the first n_images (0: all) of
@@ -40,12 +53,19 @@ AP_NODISCARD ap_status ap_evaluator_create(const ap_network *net, const ap_datas
                                            ap_error *err);
 void ap_evaluator_destroy(ap_evaluator *ev);
 size_t ap_evaluator_layers(const ap_evaluator *ev); /* as ap_network_layers counts them */
+bool ap_evaluator_is_integer(const ap_evaluator *ev);
+const char *ap_evaluator_vectors(const ap_evaluator *ev); /* the instruction set in use */
 
-/* Adds a version of one layer: matrix K x N row-major (float; zeros are skipped, runs of kh*kw rows
+/* Adds a version of one layer to an evaluator in floats: matrix K x N row-major (float; zeros are skipped, runs of kh*kw rows
  * of one input channel and column are the unit that is tested), bias N floats (NULL: the layer's
  * own). *level: its number, 1, 2, ... */
 AP_NODISCARD ap_status ap_evaluator_add_level(ap_evaluator *ev, size_t layer, const float *matrix,
                                               const float *bias, size_t *level, ap_error *err);
+/* The same of an integer evaluator: weight K x N in -127..127 with a scale per column. */
+AP_NODISCARD ap_status ap_evaluator_add_integer_level(ap_evaluator *ev, size_t layer,
+                                                      const int8_t *weight, const float *scale,
+                                                      const float *bias, size_t *level,
+                                                      ap_error *err);
 size_t ap_evaluator_level_bytes(const ap_evaluator *ev); /* memory of all levels */
 
 /* levels: n_candidates x n_layers level numbers; scores: n_candidates records. */

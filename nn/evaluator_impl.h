@@ -10,6 +10,9 @@
 #include "base/status.h"
 #include "kernels/engine.h"
 #include "kernels/packed.h"
+#include "kernels/packed8.h"
+#include "nn/evaluator.h"
+#include "nn/integer.h"
 #include "nn/network.h"
 
 #define EVAL_NONE SIZE_MAX
@@ -21,6 +24,7 @@ typedef enum { OP_INPUT, OP_LAYER, OP_POOL, OP_MAP, OP_FLATTEN } op_kind;
 typedef struct {
   size_t tensor; /* EVAL_NONE: absent */
   size_t stride_h, stride_w, first;
+  double ratio; /* integers: its unit over the result's */
 } op_input;
 
 typedef struct {
@@ -28,6 +32,7 @@ typedef struct {
   op_input in, residual; /* OP_INPUT has neither */
   size_t out;            /* tensor */
   float low, high;
+  size_t node;                /* what is computed, before addition and clipping */
   size_t layer;               /* LAYER: number as ap_network_layers counts */
   ap_packed_conv conv;        /* LAYER */
   ap_packed_pool pool;        /* POOL */
@@ -37,7 +42,12 @@ typedef struct {
 
 typedef struct {
   ap_packed_shape shape;
-  size_t kind;                  /* tensors of one kind have equal shapes and share memory */
+  size_t node;                  /* whose value it is */
+  bool codes;                   /* integers: a byte an image */
+  uint8_t zero;                 /* codes: what stands for 0 */
+  double unit;                  /* integers: what 1 stands for */
+  size_t block_bytes;           /* of one block of images */
+  size_t kind;                  /* tensors of one kind are alike and share memory */
   size_t first_op, last_op;     /* written first, read last; the logits are read after all */
   size_t first_part, last_part; /* the same as parts */
 } tensor;
@@ -54,10 +64,18 @@ typedef struct {
   size_t *part_start;  /* [n_layers + 2] */
   double *layer_share; /* [n_layers] by depth: share of the network's dense multiply-adds */
   size_t logits, classes;
+  bool integer;
+  uint8_t most; /* integers: the largest code */
+  size_t lanes; /* images in a block */
 } eval_plan;
 
-AP_NODISCARD ap_status eval_plan_init(eval_plan *plan, const ap_network *net, ap_error *err);
+/* integer: NULL for floats. */
+AP_NODISCARD ap_status eval_plan_init(eval_plan *plan, const ap_network *net,
+                                      const ap_evaluator_integers *integer, ap_error *err);
 void eval_plan_release(eval_plan *plan);
+/* Part of init: which tensors are codes, and all units. */
+AP_NODISCARD ap_status eval_plan_take_integers(eval_plan *plan, const ap_network *net,
+                                               const ap_evaluator_integers *integer, ap_error *err);
 
 /* ---- order ----------------------------------------------------------------------------------- */
 /* Distinct candidates in the order of a trie's depth first walk. */
@@ -117,18 +135,24 @@ AP_NODISCARD ap_status eval_engine_run(ap_engine *engine, eval_order *order, eva
 
 /* ---- work ------------------------------------------------------------------------------------ */
 typedef struct {
+  ap_packed_weights *real; /* one of the two */
+  ap_packed8_weights *integer;
+} eval_level;
+
+typedef struct {
   size_t n_levels, capacity;
-  ap_packed_weights **levels;
+  eval_level *levels;
 } eval_layer;
 
 /* Memory of one worker: for every kind of tensor as many buffers as tensors, in a stack of free
  * ones (the last used is the warmest). */
 typedef struct {
-  float **free;        /* all kinds' stacks one after the other */
+  void **free;         /* all kinds' stacks one after the other */
   size_t *n_free;      /* [n_kinds] */
   size_t *stack_start; /* [n_kinds] */
-  float **at;          /* [n_tensors]: where a tensor is now, or NULL */
-  float *memory;
+  void **at;           /* [n_tensors]: where a tensor is now, or NULL */
+  uint8_t *memory;
+  void *scratch; /* integers */
 } eval_worker;
 
 AP_NODISCARD ap_status eval_worker_init(eval_worker *worker, const eval_plan *plan, size_t n_blocks,
@@ -138,18 +162,32 @@ void eval_worker_release(eval_worker *worker);
 /* One call's work; the same for all workers. */
 typedef struct {
   const eval_plan *plan;
-  const ap_packed_isa *isa;
-  const eval_layer *layers; /* by layer number */
+  const ap_packed_isa *isa;       /* floats */
+  const ap_packed8_isa *integers; /* integers */
+  const eval_layer *layers;       /* by layer number */
   const eval_order *order;
-  size_t first, n; /* distinct candidates */
-  const uint8_t *pixels;
-  size_t block_pixels; /* bytes of a block */
+  size_t first, n;       /* distinct candidates */
+  const uint8_t *pixels; /* integers: the input tensor itself */
+  size_t block_pixels;   /* bytes of a block */
   const int32_t *labels;
   size_t n_images, n_blocks, chunk_blocks;
   eval_result *results; /* [n][n_blocks] */
   float *logits;        /* NULL, or [n_images][classes] of the only candidate */
   eval_worker *workers;
 } eval_job;
+
+/* Some blocks of images with one worker. */
+typedef struct {
+  const eval_job *job;
+  eval_worker *worker;
+  size_t first_block, n_blocks;
+} eval_chunk;
+/* One operation of an integer plan for one candidate. */
+void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate);
+/* The packed images become the input tensor. */
+AP_NODISCARD ap_status eval_integer_input(const eval_plan *plan, const ap_network *net,
+                                          size_t n_blocks, uint8_t **pixels, size_t *block_bytes,
+                                          ap_error *err);
 
 /* ap_pool_body: chunk `chunk` of images through all candidates. */
 void eval_work(void *job, size_t chunk, size_t worker);

@@ -67,16 +67,17 @@ static void find_fusions(compiler *c) {
 }
 
 /* ---- emission -------------------------------------------------------------------------------- */
-static size_t new_tensor(compiler *c, ap_shape3 size) {
-  c->size[c->plan->n_tensors] = size;
+static size_t new_tensor(compiler *c, size_t node) {
+  c->size[c->plan->n_tensors] = c->net->nodes[node].shape;
+  c->plan->tensors[c->plan->n_tensors].node = node;
   return c->plan->n_tensors++;
 }
 
 static op *new_op(compiler *c, op_kind kind, size_t out) {
   op *o = &c->plan->ops[c->plan->n_ops++];
   *o = (op){.kind = kind,
-            .in = {EVAL_NONE, 1, 1, 0},
-            .residual = {EVAL_NONE, 1, 1, 0},
+            .in = {EVAL_NONE, 1, 1, 0, 1},
+            .residual = {EVAL_NONE, 1, 1, 0, 1},
             .out = out,
             .low = -INFINITY,
             .high = INFINITY,
@@ -87,8 +88,8 @@ static op *new_op(compiler *c, op_kind kind, size_t out) {
 static op_input read_node(const compiler *c, size_t node) {
   const ap_node *n = &c->net->nodes[node];
   if (n->kind == AP_NODE_SHORTCUT && c->absorbed[node])
-    return (op_input){c->value[n->inputs[0]], n->stride_h, n->stride_w, n->channels_before};
-  return (op_input){c->value[node], 1, 1, 0};
+    return (op_input){c->value[n->inputs[0]], n->stride_h, n->stride_w, n->channels_before, 1};
+  return (op_input){c->value[node], 1, 1, 0, 1};
 }
 
 static void emit_layer(compiler *c, const ap_node *n, size_t node, op *o) {
@@ -157,6 +158,7 @@ static void emit_concat(compiler *c, const ap_node *n, size_t out) {
 static ap_status emit_chain(compiler *c, size_t node, op *o, ap_error *err) {
   const ap_node *nodes = c->net->nodes, *n = &nodes[node];
   o->channels = n->shape.c;
+  o->node = node;
   if (n->kind == AP_NODE_RELU) {
     o->low = 0;
     o->high = n->ceiling;
@@ -174,6 +176,7 @@ static ap_status emit_chain(compiler *c, size_t node, op *o, ap_error *err) {
     node = main;
     n = &nodes[node];
   }
+  o->node = node;
   switch (n->kind) {
     case AP_NODE_CONV:
     case AP_NODE_LINEAR:
@@ -196,7 +199,7 @@ static ap_status emit_chain(compiler *c, size_t node, op *o, ap_error *err) {
                                  .count_padding = n->count_padding};
       return AP_OK;
     case AP_NODE_SHORTCUT:
-      o->in = (op_input){c->value[n->inputs[0]], n->stride_h, n->stride_w, n->channels_before};
+      o->in = (op_input){c->value[n->inputs[0]], n->stride_h, n->stride_w, n->channels_before, 1};
       return AP_OK;
     case AP_NODE_FLATTEN:
       o->kind = OP_FLATTEN;
@@ -229,7 +232,7 @@ static ap_status emit_all(compiler *c, ap_error *err) {
       c->value[i] = c->value[n->inputs[0]];
       continue;
     }
-    c->value[i] = new_tensor(c, n->shape);
+    c->value[i] = new_tensor(c, i);
     if (n->kind == AP_NODE_CONCAT)
       emit_concat(c, n, c->value[i]);
     else if (n->kind == AP_NODE_INPUT)
@@ -265,10 +268,8 @@ static ap_status lay_out(compiler *c, ap_error *err) {
     tensor *to = &p->tensors[t];
     ap_status st = ap_packed_shape_init(s.c, s.h, s.w, top, left, bottom, right, &to->shape, err);
     if (st) return st;
-    to->kind = p->n_kinds;
-    for (size_t i = 0; i < t; ++i)
-      if (ap_packed_shape_equal(&p->tensors[i].shape, &to->shape)) to->kind = p->tensors[i].kind;
-    if (to->kind == p->n_kinds) ++p->n_kinds;
+    to->unit = 1;
+    to->block_bytes = to->shape.block * sizeof(float);
   }
   for (size_t i = 0; i < p->n_ops; ++i) {
     op *o = &p->ops[i];
@@ -277,6 +278,20 @@ static ap_status lay_out(compiler *c, ap_error *err) {
     o->conv.out = o->pool.out = p->tensors[o->out].shape;
   }
   return AP_OK;
+}
+
+static void find_kinds(eval_plan *p) {
+  for (size_t t = 0; t < p->n_tensors; ++t) {
+    tensor *to = &p->tensors[t];
+    to->kind = p->n_kinds;
+    for (size_t i = 0; i < t; ++i) {
+      const tensor *like = &p->tensors[i];
+      if (ap_packed_shape_equal(&like->shape, &to->shape) && like->codes == to->codes &&
+          like->zero == to->zero)
+        to->kind = like->kind;
+    }
+    if (to->kind == p->n_kinds) ++p->n_kinds;
+  }
 }
 
 static void find_parts(compiler *c, const ap_layer_info *info) {
@@ -315,7 +330,7 @@ static void find_lifetimes(eval_plan *p) {
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
-static ap_status compile(compiler *c, ap_error *err) {
+static ap_status compile(compiler *c, const ap_evaluator_integers *integer, ap_error *err) {
   eval_plan *p = c->plan;
   const size_t n = c->net->n_nodes;
   size_t most_ops = n;
@@ -347,7 +362,9 @@ static ap_status compile(compiler *c, ap_error *err) {
   st = emit_all(c, err);
   if (st) goto done;
   st = lay_out(c, err);
+  if (!st && integer) st = eval_plan_take_integers(p, c->net, integer, err);
   if (st) goto done;
+  find_kinds(p);
   find_parts(c, info);
   find_lifetimes(p);
 done:
@@ -355,14 +372,16 @@ done:
   return st;
 }
 
-ap_status eval_plan_init(eval_plan *plan, const ap_network *net, ap_error *err) {
+ap_status eval_plan_init(eval_plan *plan, const ap_network *net,
+                         const ap_evaluator_integers *integer, ap_error *err) {
   memset(plan, 0, sizeof *plan);
+  plan->lanes = integer ? AP_PACKED8_LANES : AP_PACKED_LANES;
   const ap_shape3 last = net->nodes[net->n_nodes - 1].shape;
   if (last.h != 1 || last.w != 1 || last.c != net->classes)
     return ap_fail(err, AP_ERR_ARG, "%s: the last node gives %zux%zux%zu, not %zu classes",
                    net->name, last.c, last.h, last.w, net->classes);
   compiler c = {.plan = plan, .net = net};
-  const ap_status st = compile(&c, err);
+  const ap_status st = compile(&c, integer, err);
   ap_free(c.users);
   ap_free(c.absorbed);
   ap_free(c.value);

@@ -9,24 +9,33 @@
 ap_status eval_worker_init(eval_worker *w, const eval_plan *p, size_t n_blocks, ap_error *err) {
   memset(w, 0, sizeof *w);
   size_t total = 0;
-  for (size_t t = 0; t < p->n_tensors; ++t) total += p->tensors[t].shape.block * n_blocks;
+  size_t scratch = 0;
+  for (size_t t = 0; t < p->n_tensors; ++t) total += p->tensors[t].block_bytes * n_blocks;
+  for (size_t i = 0; p->integer && i < p->n_ops; ++i) {
+    if (p->ops[i].kind != OP_LAYER) continue;
+    const size_t bytes = ap_packed8_scratch_bytes(&p->ops[i].conv);
+    if (bytes > scratch) scratch = bytes;
+  }
   w->free = ap_calloc(p->n_tensors, sizeof *w->free);
   w->at = ap_calloc(p->n_tensors, sizeof *w->at);
   w->n_free = ap_calloc(p->n_kinds, sizeof *w->n_free);
   w->stack_start = ap_calloc(p->n_kinds, sizeof *w->stack_start);
   w->memory = ap_calloc(total, sizeof *w->memory);
-  if (!w->free || !w->at || !w->n_free || !w->stack_start || !w->memory) {
+  if (scratch > 0) w->scratch = ap_calloc(scratch, 1);
+  if (!w->free || !w->at || !w->n_free || !w->stack_start || !w->memory ||
+      (scratch > 0 && !w->scratch)) {
     eval_worker_release(w);
-    return ap_fail(err, AP_ERR_MEMORY, "%zu bytes of activations for a worker", total * 4);
+    return ap_fail(err, AP_ERR_MEMORY, "%zu bytes of activations for a worker", total);
   }
-  float *next = w->memory;
+  uint8_t *next = w->memory;
   size_t position = 0;
   for (size_t kind = 0; kind < p->n_kinds; ++kind) {
     w->stack_start[kind] = position;
     for (size_t t = 0; t < p->n_tensors; ++t) {
       if (p->tensors[t].kind != kind) continue;
       w->free[position++] = next;
-      next += p->tensors[t].shape.block * n_blocks;
+      memset(next, p->tensors[t].zero, p->tensors[t].block_bytes * n_blocks);
+      next += p->tensors[t].block_bytes * n_blocks;
       ++w->n_free[kind];
     }
   }
@@ -39,6 +48,7 @@ void eval_worker_release(eval_worker *w) {
   ap_free(w->n_free);
   ap_free(w->stack_start);
   ap_free(w->memory);
+  ap_free(w->scratch);
   memset(w, 0, sizeof *w);
 }
 
@@ -53,19 +63,13 @@ static void give(eval_worker *w, const eval_plan *p, size_t t) {
   w->at[t] = NULL;
 }
 
-typedef struct {
-  const eval_job *job;
-  eval_worker *worker;
-  size_t first_block, n_blocks;
-} chunk;
-
-static ap_packed_source source(const chunk *k, const op_input *in) {
+static ap_packed_source source(const eval_chunk *k, const op_input *in) {
   if (in->tensor == EVAL_NONE) return (ap_packed_source){.data = NULL};
   return (ap_packed_source){k->worker->at[in->tensor], &k->job->plan->tensors[in->tensor].shape,
                             in->stride_h, in->stride_w, in->first};
 }
 
-static void run_op(const chunk *k, const op *o, size_t candidate) {
+static void run_op(const eval_chunk *k, const op *o, size_t candidate) {
   const eval_job *j = k->job;
   const eval_plan *p = j->plan;
   float *out = k->worker->at[o->out];
@@ -79,7 +83,7 @@ static void run_op(const chunk *k, const op *o, size_t candidate) {
       break;
     case OP_LAYER: {
       const uint32_t level = j->order->levels[j->order->unique[candidate] * p->n_layers + o->layer];
-      ap_packed_conv_run(j->layers[o->layer].levels[level], k->n_blocks, in, out, &epilogue);
+      ap_packed_conv_run(j->layers[o->layer].levels[level].real, k->n_blocks, in, out, &epilogue);
       break;
     }
     case OP_POOL:
@@ -99,7 +103,7 @@ static void run_op(const chunk *k, const op *o, size_t candidate) {
 
 /* The present candidate does not need the tensor any more; a later one does when it resumes after
  * the tensor was made and before it is read for the last time. */
-static void release_read(const chunk *k, size_t t, size_t op_index, size_t candidate) {
+static void release_read(const eval_chunk *k, size_t t, size_t op_index, size_t candidate) {
   const eval_plan *p = k->job->plan;
   if (t == EVAL_NONE || p->tensors[t].last_op != op_index) return;
   if (!eval_order_needed(k->job->order, candidate, p->tensors[t].first_part,
@@ -107,13 +111,16 @@ static void release_read(const chunk *k, size_t t, size_t op_index, size_t candi
     give(k->worker, p, t);
 }
 
-static void run_candidate(const chunk *k, size_t candidate) {
+static void run_candidate(const eval_chunk *k, size_t candidate) {
   const eval_plan *p = k->job->plan;
   const size_t first_part = k->job->order->resume[candidate];
   for (size_t i = p->part_start[first_part]; i < p->n_ops; ++i) {
     const op *o = &p->ops[i];
     if (p->tensors[o->out].first_op == i) take(k->worker, p, o->out);
-    run_op(k, o, candidate);
+    if (p->integer)
+      eval_run_integer_op(k, o, candidate);
+    else
+      run_op(k, o, candidate);
     release_read(k, o->in.tensor, i, candidate);
     release_read(k, o->residual.tensor, i, candidate);
     release_read(k, o->out, i, candidate); /* that nobody reads */
@@ -133,7 +140,7 @@ static void score_image(const float *z, size_t stride, size_t classes, int32_t l
   result->correct += best == (size_t)label;
 }
 
-static void score(const chunk *k, size_t candidate) {
+static void score(const eval_chunk *k, size_t candidate) {
   const eval_job *j = k->job;
   const eval_plan *p = j->plan;
   const ap_packed_shape *s = &p->tensors[p->logits].shape;
@@ -141,10 +148,11 @@ static void score(const chunk *k, size_t candidate) {
   for (size_t b = 0; b < k->n_blocks; ++b) {
     const size_t block = k->first_block + b;
     eval_result result = {0, 0};
-    for (size_t lane = 0; lane < AP_PACKED_LANES; ++lane) {
-      const size_t image = block * AP_PACKED_LANES + lane;
+    for (size_t lane = 0; lane < p->lanes; ++lane) {
+      const size_t image = block * p->lanes + lane;
+      const size_t part = b * p->lanes / AP_PACKED_LANES + lane / AP_PACKED_LANES;
       if (image >= j->n_images) break;
-      const float *z = logits + b * s->block + s->origin + lane;
+      const float *z = logits + part * s->block + s->origin + lane % AP_PACKED_LANES;
       score_image(z, s->channel, p->classes, j->labels[image], &result);
       if (j->logits)
         for (size_t c = 0; c < p->classes; ++c)
@@ -158,7 +166,8 @@ void eval_work(void *context, size_t chunk_number, size_t worker) {
   const eval_job *j = context;
   const eval_plan *p = j->plan;
   const size_t first = chunk_number * j->chunk_blocks, left = j->n_blocks - first;
-  const chunk k = {j, &j->workers[worker], first, left < j->chunk_blocks ? left : j->chunk_blocks};
+  const eval_chunk k = {j, &j->workers[worker], first,
+                        left < j->chunk_blocks ? left : j->chunk_blocks};
   for (size_t i = j->first; i < j->first + j->n; ++i) {
     run_candidate(&k, i);
     score(&k, i);

@@ -51,6 +51,10 @@ AP_NODISCARD ap_status ap_integer_factors(double input_scale, const float *scale
                                           double unit, size_t n, float *factor, float *shift,
                                           ap_error *err);
 
+/* Weights as bytes. Errors: ARG for one outside -127..127. */
+AP_NODISCARD ap_status ap_integer_narrow(const int32_t *weight, size_t n, int8_t *out,
+                                         ap_error *err);
+
 float ap_integer_ratio(double from_unit, double to_unit); /* (float)(from / to) */
 /* BATCHNORM: v = x * *factor + *shift, from one unit to another. */
 void ap_integer_affine(const ap_node *node, size_t channel, double from_unit, double to_unit,

@@ -1,0 +1,149 @@
+/* nn/evaluator_integer.c - the integer side of the evaluator: a plan's tensors as codes or floats in
+ * their units, and its operations. Numbers are those of nn/integer.h. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "nn/evaluator_impl.h"
+
+/* ---- plan ------------------------------------------------------------------------------------- */
+static void set_tensors(eval_plan *p, const ap_integer_value *values) {
+  for (size_t t = 0; t < p->n_tensors; ++t) {
+    const ap_integer_value *v = &values[p->tensors[t].node];
+    p->tensors[t].unit = v->unit;
+    p->tensors[t].codes = v->rounded;
+    p->tensors[t].zero = (uint8_t)(v->rounded ? v->zero_point : 0);
+  }
+}
+
+static size_t count_readers(const eval_plan *p, size_t t) {
+  size_t n = 0;
+  for (size_t i = 0; i < p->n_ops; ++i)
+    n += (size_t)(p->ops[i].in.tensor == t) + (p->ops[i].residual.tensor == t);
+  return n;
+}
+
+/* What only a maximum reads can be rounded before instead of behind it: rounding is monotone. */
+static void round_before_maxima(eval_plan *p) {
+  for (size_t i = p->n_ops; i-- > 0;) {
+    const op *o = &p->ops[i];
+    if (o->kind != OP_POOL || !o->pool.maximum) continue;
+    tensor *in = &p->tensors[o->in.tensor], *out = &p->tensors[o->out];
+    const bool equal = !(in->unit < out->unit) && !(in->unit > out->unit);
+    if (in->codes || !out->codes || !equal || count_readers(p, o->in.tensor) != 1) continue;
+    in->codes = true;
+    in->zero = out->zero;
+  }
+}
+
+static void set_units(eval_plan *p, const ap_network *net) {
+  for (size_t i = 0; i < p->n_ops; ++i) {
+    op *o = &p->ops[i];
+    const double unit = p->tensors[o->out].unit;
+    op_input *const inputs[] = {&o->in, &o->residual};
+    for (size_t j = 0; j < 2; ++j)
+      if (inputs[j]->tensor != EVAL_NONE)
+        inputs[j]->ratio = p->tensors[inputs[j]->tensor].unit / unit;
+    o->high = (float)((double)o->high / unit);
+    if (o->kind != OP_MAP || !o->scale) continue;
+    for (size_t c = 0; c < o->channels; ++c)
+      ap_integer_affine(&net->nodes[o->node], c, p->tensors[o->in.tensor].unit, unit, &o->scale[c],
+                        &o->shift[c]);
+  }
+}
+
+ap_status eval_plan_take_integers(eval_plan *p, const ap_network *net,
+                                  const ap_evaluator_integers *integer, ap_error *err) {
+  const unsigned bits = integer->activation_bits;
+  if (bits < 1 || bits > 8)
+    return ap_fail(err, AP_ERR_ARG, "activations of %u bits, expected 1 to 8", bits);
+  ap_integer_value *values = ap_calloc(net->n_nodes, sizeof *values);
+  if (!values) return ap_fail(err, AP_ERR_MEMORY, "values of %zu nodes", net->n_nodes);
+  ap_status st = ap_integer_values(net, integer->layers, bits, values, err);
+  if (!st && values[net->n_nodes - 1].rounded)
+    st = ap_fail(err, AP_ERR_ARG, "%s: a layer reads the outputs", net->name);
+  if (!st) {
+    p->integer = true;
+    p->most = (uint8_t)((1U << bits) - 1);
+    set_tensors(p, values);
+    round_before_maxima(p);
+    set_units(p, net);
+    for (size_t t = 0; t < p->n_tensors; ++t) {
+      tensor *to = &p->tensors[t];
+      to->block_bytes =
+          ap_packed8_tensor_bytes(&(ap_packed8_tensor){&to->shape, to->codes, to->zero});
+    }
+  }
+  ap_free(values);
+  return st;
+}
+
+/* ---- input ------------------------------------------------------------------------------------ */
+static ap_packed8_tensor format_of(const tensor *t) {
+  return (ap_packed8_tensor){&t->shape, t->codes, t->zero};
+}
+
+ap_status eval_integer_input(const eval_plan *p, const ap_network *net, size_t n_blocks,
+                             uint8_t **pixels, size_t *block_bytes, ap_error *err) {
+  const tensor *to = &p->tensors[p->ops[0].out];
+  const size_t channels = to->shape.c;
+  float *table = ap_calloc(channels * 256, sizeof *table);
+  uint8_t *values = ap_calloc(n_blocks, to->block_bytes);
+  if (!table || !values) {
+    ap_free(table);
+    ap_free(values);
+    return ap_fail(err, AP_ERR_MEMORY, "%zu blocks of %zu bytes", n_blocks, to->block_bytes);
+  }
+  for (size_t i = 0; i < channels * 256; ++i)
+    table[i] = ap_integer_pixel(net, i / 256, (unsigned)(i % 256), to->unit);
+  const ap_packed8_target target = {values, format_of(to), p->most};
+  ap_packed8_clear(&target.tensor, n_blocks, values);
+  ap_packed8_pixels_run(n_blocks, *pixels, table, &target);
+  ap_free(table);
+  ap_free(*pixels);
+  *pixels = values;
+  *block_bytes = to->block_bytes;
+  return AP_OK;
+}
+
+/* ---- work ------------------------------------------------------------------------------------- */
+static ap_packed8_source source(const eval_chunk *k, const op_input *in) {
+  if (in->tensor == EVAL_NONE) return (ap_packed8_source){.data = NULL};
+  const tensor *t = &k->job->plan->tensors[in->tensor];
+  return (ap_packed8_source){k->worker->at[in->tensor],
+                             format_of(t),
+                             (float)in->ratio,
+                             in->stride_h,
+                             in->stride_w,
+                             in->first};
+}
+
+void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
+  const eval_job *j = k->job;
+  const eval_plan *p = j->plan;
+  const ap_packed8_target out = {k->worker->at[o->out], format_of(&p->tensors[o->out]), p->most};
+  const ap_packed8_source in = source(k, &o->in);
+  const ap_packed8_epilogue epilogue = {source(k, &o->residual), o->low, o->high};
+  switch (o->kind) {
+    case OP_INPUT:
+      memcpy(out.data, j->pixels + k->first_block * j->block_pixels, k->n_blocks * j->block_pixels);
+      break;
+    case OP_LAYER: {
+      const uint32_t level = j->order->levels[j->order->unique[candidate] * p->n_layers + o->layer];
+      ap_packed8_conv_run(j->layers[o->layer].levels[level].integer, k->n_blocks, in.data, &out,
+                          &epilogue, k->worker->scratch);
+      break;
+    }
+    case OP_POOL:
+      ap_packed8_pool_run(j->integers, &o->pool, k->n_blocks, &in, o->in.ratio, &out, o->low,
+                          o->high);
+      break;
+    case OP_MAP:
+      ap_packed8_map_run(&in, o->channels, o->scale, o->shift, &out, o->first_out, k->n_blocks,
+                         &epilogue);
+      break;
+    case OP_FLATTEN:
+      ap_packed8_flatten_run(&in.tensor, &out.tensor, k->n_blocks, in.data, out.data);
+      break;
+  }
+}
