@@ -1,0 +1,64 @@
+/* tests/nn/odd_network.h - a network with every kind of node, for the evaluators. */
+#ifndef AP_TESTS_NN_ODD_NETWORK_H
+#define AP_TESTS_NN_ODD_NETWORK_H
+#include "tests/nn/train_testing.h"
+
+/* Every kind of node, in the places that fusion must tell apart: a batch normalisation that stays,
+ * one inside an addition, a tensor that is read twice, additions of two layers, of a tensor with
+ * itself and of two shortcuts, groups, uneven padding and strides, a clipped ReLU behind a pool,
+ * concatenation, a flattened tensor that is read by a ReLU, another that is not. */
+static inline ap_network *odd_network(void) {
+  ap_network *net = NULL;
+  must(ap_network_create("odd", (ap_shape3){1, SIDE, SIDE}, &net, &failure));
+  const ap_node relu3 = {.kind = AP_NODE_RELU, .ceiling = 3};
+  const ap_node add = {.kind = AP_NODE_ADD}, concat = {.kind = AP_NODE_CONCAT};
+  const size_t stem = put_plain(net, AP_NODE_RELU, put_conv(net, 5, 3, 1, 1, true, 0));
+  const size_t norm = put_plain(net, AP_NODE_RELU, put_plain(net, AP_NODE_BATCHNORM, stem));
+  const size_t deep = put_conv(net, 10, 3, 1, 5, true, norm); /* 2 filters per channel */
+  const size_t wide = put_conv(net, 10, 1, 1, 1, false, stem);
+  const size_t both = put(net, relu3, put(net, add, deep, wide), 0);
+  const size_t twice = put(net, add, both, both);
+  const size_t pooled = put(net, relu3,
+                            put(net,
+                                (ap_node){.kind = AP_NODE_AVGPOOL,
+                                          .kh = 3,
+                                          .kw = 2,
+                                          .stride_h = 2,
+                                          .stride_w = 2,
+                                          .pad_top = 1,
+                                          .pad_bottom = 1},
+                                twice, 0),
+                            0);
+  const ap_node down = {.kind = AP_NODE_SHORTCUT,
+                        .stride_h = 2,
+                        .stride_w = 2,
+                        .channels_before = 2,
+                        .channels_after = 3};
+  const size_t a = put(net, down, norm, 0), b = put(net, down, stem, 0);
+  const size_t sum = put_plain(net, AP_NODE_RELU, put(net, add, a, b));
+  const size_t joined = put(net, concat, pooled, sum);
+  const size_t uneven = put(net,
+                            (ap_node){.kind = AP_NODE_CONV,
+                                      .shape.c = 9,
+                                      .kh = 2,
+                                      .kw = 3,
+                                      .stride_h = 1,
+                                      .stride_w = 2,
+                                      .pad_left = 2,
+                                      .pad_bottom = 1,
+                                      .groups = 1},
+                            joined, 0);
+  const size_t shape_norm = put(net, add, put_plain(net, AP_NODE_BATCHNORM, uneven),
+                                put_plain(net, AP_NODE_RELU, uneven));
+  const size_t flat = put_plain(net, AP_NODE_FLATTEN, shape_norm);
+  const size_t left = put_linear(net, 7, true, put_plain(net, AP_NODE_RELU, flat));
+  const size_t right = put_linear(net, 6, false, put_plain(net, AP_NODE_FLATTEN, joined));
+  (void)put_linear(net, 10, true, put(net, concat, left, right));
+  net->classes = 10;
+  net->mean[0] = 0.3F;
+  net->std[0] = 0.25F;
+  randomise(net, 5);
+  return net;
+}
+
+#endif
