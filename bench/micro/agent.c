@@ -49,7 +49,10 @@ static ap_status setup(const void *context, const int64_t *point, void **problem
   st = ap_search_options_default("ddpg", &options, err);
   options.baseline_rate = 0; /* a moving target would hide whether it learns */
   if (!st) st = ap_ddpg_create(&options, FEATURES, TRANSITIONS, 1, &p->agent, err);
-  if (!st) st = ap_micro_pair_open(context, point[0], IMAGES, &p->pair, err);
+  if (!st) {
+    const ap_micro_setting setting = {context, point[0], false, IMAGES, 1};
+    st = ap_micro_pair_open(&setting, &p->pair, err);
+  }
   if (st) {
     teardown(p);
     return st;

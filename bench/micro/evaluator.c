@@ -3,14 +3,15 @@
 #include "bench/benchmark.h"
 #include "bench/micro/micro_impl.h"
 
-enum { IMAGES = 64 };
+enum { IMAGES = 1000 }; /* the first of a search split */
 
 static ap_status setup(const void *context, const int64_t *point, void **problem, ap_error *err) {
   ap_micro_pair *pair = ap_calloc(1, sizeof *pair);
   ap_status st = AP_OK;
   *problem = NULL;
   if (!pair) return ap_fail(err, AP_ERR_MEMORY, "problem");
-  st = ap_micro_pair_open(context, point[0], IMAGES, pair, err);
+  const ap_micro_setting setting = {context, point[0], point[1] > 1, IMAGES, (size_t)point[2]};
+  st = ap_micro_pair_open(&setting, pair, err);
   if (st) {
     ap_free(pair);
     return st;
@@ -27,6 +28,9 @@ static void teardown(void *problem) {
 static ap_status verify(void *problem, ap_error *err) { return ap_micro_pair_verify(problem, err); }
 static ap_status dense(void *problem, ap_error *err) { return ap_micro_pair_dense(problem, err); }
 static ap_status sparse(void *problem, ap_error *err) { return ap_micro_pair_sparse(problem, err); }
+static ap_status integer(void *problem, ap_error *err) {
+  return ap_micro_pair_integer(problem, err);
+}
 
 static void report(void *problem, size_t way, ap_bench_meter *meter) {
   const ap_micro_pair *pair = problem;
@@ -38,23 +42,32 @@ static void report(void *problem, size_t way, ap_bench_meter *meter) {
 }
 
 ap_status ap_micro_evaluator(ap_error *err) {
-  static const char *const axes[] = {"sparsity_percent"};
-  static const int64_t points[] = {0, 70, 90};
-  static const ap_bench_way ways[] = {{"dense", dense}, {"evaluator", sparse}};
+  static const char *const axes[] = {"sparsity_percent", "vector_columns", "threads"};
+  static const int64_t points[] = {
+      0,  1, 1, /* vectors of 1 column have 9 rows, those of 8 columns 1 row */
+      70, 1, 1, /**/
+      90, 1, 1, /**/
+      90, 8, 1, /**/
+      90, 1, 2, /**/
+      90, 8, 2,
+  };
+  static const ap_bench_way ways[] = {
+      {"dense", dense}, {"evaluator", sparse}, {"integer", integer}};
   static const struct {
     const char *name, *network;
   } nets[] = {{"evaluator/lenet5", "lenet5"},
               {"evaluator/resnet8", "resnet8"},
               {"evaluator/resnet20", "resnet20"},
+              {"evaluator/resnet18", "resnet18"},
               {"evaluator/vgg16", "vgg16"}};
   ap_status st = AP_OK;
   for (size_t i = 0; i < sizeof nets / sizeof nets[0] && !st; i++) {
     st = ap_bench_register(&(ap_bench_case){.name = nets[i].name,
-                                            .n_axes = 1,
+                                            .n_axes = 3,
                                             .axes = axes,
-                                            .n_points = 3,
+                                            .n_points = sizeof points / sizeof points[0] / 3,
                                             .points = points,
-                                            .n_ways = 2,
+                                            .n_ways = 3,
                                             .ways = ways,
                                             .context = nets[i].network,
                                             .setup = setup,

@@ -68,7 +68,7 @@ static ap_status setup(const void *context, const int64_t *point, void **problem
   p->vectors = (ap_granularity){AP_GRANULARITY_COLUMN_VECTOR, 9, 0};
   st = ap_tech_open("ou", &p->tech, err);
   if (!st) st = ap_micro_network("resnet18", (ap_shape3){3, 224, 224}, 1000, &p->net, err);
-  if (!st) st = ap_micro_prune(p->net, point[0], err);
+  if (!st) st = ap_micro_prune(p->net, point[0], false, err);
   if (!st) {
     p->n_layers = ap_network_layers(p->net, NULL, 0);
     p->layers = ap_calloc(p->n_layers, sizeof *p->layers);

@@ -2,6 +2,7 @@
  * it is made from fixed seeds; no data set or trained network is needed. */
 #ifndef AP_BENCH_MICRO_IMPL_H
 #define AP_BENCH_MICRO_IMPL_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@
 #include "nn/executor.h"
 #include "nn/executor_feed.h"
 #include "nn/network.h"
+#include "pruners/integer_network.h"
 
 #define AP_MICRO_CLASSES ((size_t)10)
 
@@ -20,11 +22,20 @@ AP_NODISCARD ap_status ap_micro_images(size_t channels, size_t n, ap_dataset **o
 /* A built-in network, He-initialised and folded. */
 AP_NODISCARD ap_status ap_micro_network(const char *name, ap_shape3 input, size_t classes,
                                         ap_network **out, ap_error *err);
-/* Removes this share of every layer's column-vectors of 9 rows (the last band of a layer may be
- * shorter), the smallest in magnitude, but for the first layer. */
-AP_NODISCARD ap_status ap_micro_prune(ap_network *net, int64_t percent, ap_error *err);
+/* Removes this share of every layer's vectors, the smallest in magnitude, but for the first layer:
+ * column-vectors of 9 rows (the last band of a layer may be shorter), or row-vectors of 8 columns. */
+AP_NODISCARD ap_status ap_micro_prune(ap_network *net, int64_t percent, bool row_vectors,
+                                      ap_error *err);
 
-/* One network at one sparsity: the evaluator and the dense path side by side, one thread each. */
+typedef struct {
+  const char *network;
+  int64_t percent; /* of the vectors removed */
+  bool row_vectors;
+  size_t n_images, threads;
+} ap_micro_setting;
+
+/* One network at one sparsity: the evaluator in floats and in integers and the dense path side by
+ * side. */
 typedef struct {
   size_t n_images;
   double macs_kept; /* share of the dense multiply-adds */
@@ -33,17 +44,21 @@ typedef struct {
   ap_backend *be;
   ap_executor *ex;
   ap_feed *feed;
-  ap_evaluator *ev;
-  uint32_t *levels;      /* 0 for every layer: the network as given */
-  float *dense, *sparse; /* outputs, n_images x classes */
-  ap_score score;        /* of the dense path */
+  ap_evaluator *ev, *integer;
+  ap_pool *pool;
+  ap_integer_network *quantised;
+  uint32_t *levels;                 /* 0 for every layer: the network as given */
+  float *dense, *sparse, *integers; /* outputs, n_images x classes */
+  ap_score score;                   /* of the dense path */
 } ap_micro_pair;
-AP_NODISCARD ap_status ap_micro_pair_open(const char *network, int64_t percent, size_t n_images,
-                                          ap_micro_pair *out, ap_error *err);
+AP_NODISCARD ap_status ap_micro_pair_open(const ap_micro_setting *setting, ap_micro_pair *out,
+                                          ap_error *err);
 void ap_micro_pair_close(ap_micro_pair *pair);
 AP_NODISCARD ap_status ap_micro_pair_dense(ap_micro_pair *pair, ap_error *err);
 AP_NODISCARD ap_status ap_micro_pair_sparse(ap_micro_pair *pair, ap_error *err);
-/* Runs both; all outputs agree to 1e-4 of the largest (float32 sums in different orders). INTERNAL. */
+AP_NODISCARD ap_status ap_micro_pair_integer(ap_micro_pair *pair, ap_error *err);
+/* Runs all: the outputs in floats agree to 1e-4 of the largest (float32 sums in different orders);
+ * those in integers equal the quantised network's bit for bit on the first images. INTERNAL. */
 AP_NODISCARD ap_status ap_micro_pair_verify(ap_micro_pair *pair, ap_error *err);
 
 /* Each registers its cases. */

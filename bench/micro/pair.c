@@ -6,6 +6,8 @@
 #include "bench/micro/micro_impl.h"
 #include "nn/executor_score.h"
 
+enum { CHECKED = 16 }; /* images that the quantised network computes, too */
+
 static double kept_macs(const ap_network *net, ap_error *err, ap_status *st) {
   size_t n = ap_network_layers(net, NULL, 0), all = 0, kept = 0;
   ap_layer_info *layers = ap_calloc(n, sizeof *layers);
@@ -25,33 +27,53 @@ static double kept_macs(const ap_network *net, ap_error *err, ap_status *st) {
   return (double)kept / (double)all;
 }
 
-ap_status ap_micro_pair_open(const char *network, int64_t percent, size_t n_images,
-                             ap_micro_pair *out, ap_error *err) {
-  const bool small = strcmp(network, "lenet5") == 0;
-  const ap_shape3 input = small ? (ap_shape3){1, 28, 28} : (ap_shape3){3, 32, 32};
-  const size_t batch = n_images < 128 ? n_images : 128; /* as nn/infer.c takes */
-  const ap_evaluator_options options = {.n_threads = 1};
-  ap_status st = AP_OK;
-  *out = (ap_micro_pair){.n_images = n_images};
-  st = ap_micro_images(input.c, n_images, &out->data, err);
-  if (!st) st = ap_micro_network(network, input, AP_MICRO_CLASSES, &out->net, err);
-  if (!st) st = ap_micro_prune(out->net, percent, err);
-  if (!st) out->macs_kept = kept_macs(out->net, err, &st);
-  if (!st) st = ap_backend_open("cpu", 1, &out->be, err);
+static ap_status open_dense(const ap_micro_setting *k, ap_micro_pair *out, ap_error *err) {
+  const size_t batch = k->n_images < 128 ? k->n_images : 128; /* as nn/infer.c takes */
+  ap_status st = ap_backend_open("cpu", k->threads, &out->be, err);
   if (!st) st = ap_executor_create(out->be, out->net, batch, false, &out->ex, err);
+  if (st) return st;
+  return ap_feed_create(out->be, out->net, out->data, AP_SPLIT_TEST, 0, k->n_images, batch, 8,
+                        &out->feed, err);
+}
+
+static ap_status open_evaluators(const ap_micro_setting *k, ap_micro_pair *out, ap_error *err) {
+  const ap_array_spec spec = ap_array_spec_default(); /* 8 bits */
+  const ap_range_options ranges = ap_range_defaults();
+  ap_evaluator_options options = {.n_threads = k->threads};
+  ap_evaluator_integers integers = {NULL, spec.activation_bits};
+  ap_status st =
+      ap_evaluator_create(out->net, out->data, AP_SPLIT_TEST, k->n_images, &options, &out->ev, err);
+  if (!st) st = ap_pool_create(k->threads, &out->pool, err);
   if (!st) {
-    st = ap_feed_create(out->be, out->net, out->data, AP_SPLIT_TEST, 0, n_images, batch, 8, &out->feed,
-                        err);
+    st = ap_integer_network_create(out->net, &spec, out->data, &ranges, out->pool, &out->quantised,
+                                   err);
   }
-  if (!st) {
-    st = ap_evaluator_create(out->net, out->data, AP_SPLIT_TEST, n_images, &options, &out->ev, err);
-  }
+  if (st) return st;
+  integers.layers = ap_integer_network_all_layers(out->quantised);
+  options.integer = &integers;
+  return ap_evaluator_create(out->net, out->data, AP_SPLIT_TEST, k->n_images, &options,
+                             &out->integer, err);
+}
+
+ap_status ap_micro_pair_open(const ap_micro_setting *k, ap_micro_pair *out, ap_error *err) {
+  const bool small = strcmp(k->network, "lenet5") == 0;
+  const ap_shape3 input = small ? (ap_shape3){1, 28, 28} : (ap_shape3){3, 32, 32};
+  const size_t n_outputs = k->n_images * AP_MICRO_CLASSES;
+  ap_status st = AP_OK;
+  *out = (ap_micro_pair){.n_images = k->n_images};
+  st = ap_micro_images(input.c, k->n_images, &out->data, err);
+  if (!st) st = ap_micro_network(k->network, input, AP_MICRO_CLASSES, &out->net, err);
+  if (!st) st = ap_micro_prune(out->net, k->percent, k->row_vectors, err);
+  if (!st) out->macs_kept = kept_macs(out->net, err, &st);
+  if (!st) st = open_dense(k, out, err);
+  if (!st) st = open_evaluators(k, out, err);
   if (!st) {
     out->levels = ap_calloc(ap_evaluator_layers(out->ev), sizeof *out->levels);
-    out->dense = ap_calloc(n_images * AP_MICRO_CLASSES, sizeof *out->dense);
-    out->sparse = ap_calloc(n_images * AP_MICRO_CLASSES, sizeof *out->sparse);
-    if (!out->levels || !out->dense || !out->sparse) {
-      st = ap_fail(err, AP_ERR_MEMORY, "%zu images", n_images);
+    out->dense = ap_calloc(n_outputs, sizeof *out->dense);
+    out->sparse = ap_calloc(n_outputs, sizeof *out->sparse);
+    out->integers = ap_calloc(n_outputs, sizeof *out->integers);
+    if (!out->levels || !out->dense || !out->sparse || !out->integers) {
+      st = ap_fail(err, AP_ERR_MEMORY, "%zu images", k->n_images);
     }
   }
   if (st) ap_micro_pair_close(out);
@@ -60,6 +82,9 @@ ap_status ap_micro_pair_open(const char *network, int64_t percent, size_t n_imag
 
 void ap_micro_pair_close(ap_micro_pair *pair) {
   ap_evaluator_destroy(pair->ev);
+  ap_evaluator_destroy(pair->integer);
+  ap_integer_network_destroy(pair->quantised);
+  ap_pool_destroy(pair->pool);
   ap_executor_destroy(pair->ex);
   ap_feed_destroy(pair->feed);
   ap_backend_close(pair->be);
@@ -68,6 +93,7 @@ void ap_micro_pair_close(ap_micro_pair *pair) {
   ap_free(pair->levels);
   ap_free(pair->dense);
   ap_free(pair->sparse);
+  ap_free(pair->integers);
   memset(pair, 0, sizeof *pair);
 }
 
@@ -80,6 +106,29 @@ ap_status ap_micro_pair_dense(ap_micro_pair *pair, ap_error *err) {
 /* Not ap_evaluator_run: that would find the candidate in its cache. */
 ap_status ap_micro_pair_sparse(ap_micro_pair *pair, ap_error *err) {
   return ap_evaluator_logits(pair->ev, pair->levels, pair->sparse, err);
+}
+
+ap_status ap_micro_pair_integer(ap_micro_pair *pair, ap_error *err) {
+  return ap_evaluator_logits(pair->integer, pair->levels, pair->integers, err);
+}
+
+/* The first images; the reference takes its time. */
+static ap_status verify_integers(ap_micro_pair *pair, ap_error *err) {
+  const size_t images = pair->n_images < CHECKED ? pair->n_images : CHECKED;
+  float want[CHECKED * AP_MICRO_CLASSES];
+  ap_status st = ap_micro_pair_integer(pair, err);
+  if (!st) {
+    st = ap_integer_network_run(pair->quantised, pair->data, AP_SPLIT_TEST, images, pair->pool,
+                                NULL, want, err);
+  }
+  for (size_t i = 0; i < images * AP_MICRO_CLASSES && !st; i++) {
+    if (memcmp(&want[i], &pair->integers[i], sizeof *want) != 0) {
+      st = ap_fail(err, AP_ERR_INTERNAL, "image %zu, output %zu: %.9g, quantised network %.9g",
+                   i / AP_MICRO_CLASSES, i % AP_MICRO_CLASSES, (double)pair->integers[i],
+                   (double)want[i]);
+    }
+  }
+  return st;
 }
 
 ap_status ap_micro_pair_verify(ap_micro_pair *pair, ap_error *err) {
@@ -99,6 +148,8 @@ ap_status ap_micro_pair_verify(ap_micro_pair *pair, ap_error *err) {
                      (double)pair->dense[i]);
     }
   }
+  st = verify_integers(pair, err);
+  if (st) return st;
   if (!(largest > 0)) return ap_fail(err, AP_ERR_INTERNAL, "all outputs are 0");
   return AP_OK;
 }

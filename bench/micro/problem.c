@@ -10,7 +10,7 @@
 #include "bench/micro/micro_impl.h"
 #include "pruners/pruner.h"
 
-enum { TRAIN = 16, VECTOR_ROWS = 9 };
+enum { TRAIN = 16, VECTOR_ROWS = 9, VECTOR_COLUMNS = 8 };
 
 /* One CIFAR-10 file, or the pixels or labels of an IDX pair: a head, then records. */
 static ap_status write_random(const char *dir, const char *name, const uint8_t *head, size_t n_head,
@@ -106,8 +106,10 @@ ap_status ap_micro_network(const char *name, ap_shape3 input, size_t classes, ap
 }
 
 static ap_status prune_layer(ap_network *net, const ap_layer_info *layer, size_t percent,
-                             ap_error *err) {
-  const ap_granularity vectors = {AP_GRANULARITY_COLUMN_VECTOR, VECTOR_ROWS, 0};
+                             bool row_vectors, ap_error *err) {
+  const ap_granularity columns = {AP_GRANULARITY_COLUMN_VECTOR, VECTOR_ROWS, 0};
+  const ap_granularity rows = {AP_GRANULARITY_ROW_VECTOR, 0, VECTOR_COLUMNS};
+  const ap_granularity vectors = row_vectors ? rows : columns;
   const ap_array_spec spec = ap_array_spec_default();
   ap_partition partition;
   float *matrix = ap_calloc(layer->k * layer->n, sizeof *matrix);
@@ -135,13 +137,14 @@ static ap_status prune_layer(ap_network *net, const ap_layer_info *layer, size_t
   return st;
 }
 
-ap_status ap_micro_prune(ap_network *net, int64_t percent, ap_error *err) {
+ap_status ap_micro_prune(ap_network *net, int64_t percent, bool row_vectors, ap_error *err) {
   size_t n = ap_network_layers(net, NULL, 0);
   ap_layer_info *layers = ap_calloc(n, sizeof *layers);
   ap_status st = AP_OK;
   if (!layers) return ap_fail(err, AP_ERR_MEMORY, "%zu layers", n);
   (void)ap_network_layers(net, layers, n);
-  for (size_t i = 1; i < n && !st; i++) st = prune_layer(net, &layers[i], (size_t)percent, err);
+  for (size_t i = 1; i < n && !st; i++)
+    st = prune_layer(net, &layers[i], (size_t)percent, row_vectors, err);
   ap_free(layers);
   return st;
 }
