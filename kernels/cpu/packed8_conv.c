@@ -3,10 +3,9 @@
 
 #include "kernels/cpu/packed8_impl.h"
 
-/* Quads of some columns of one pass stay in the second-level cache while all output channels read
- * them. */
-static const size_t warm_bytes = 256 << 10;
-enum { WIDEST = 64 }; /* bytes of the widest register */
+/* Quads of some columns stay in the second-level cache while all output channels read them, one pass
+ * after the other. */
+static const size_t warm_bytes = 512 << 10;
 
 static size_t bytes_of(size_t floats) { return floats * sizeof(float); }
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
@@ -59,6 +58,8 @@ static packed8_tile tile_at(const job *j, size_t b, size_t y, size_t x) {
       .code_high = j->code_high,
       .clips = j->clips,
       .wide = j->wide,
+      .simple = o->tensor.codes && o->tensor.zero == 0 && !j->clips && !j->wide,
+      .residual_simple = res->tensor.codes && res->tensor.zero == 0,
   };
   if (res->data) {
     const strides from = strides_of(&res->tensor);
@@ -96,52 +97,52 @@ static void run_lists(const job *j, size_t n_blocks) {
 }
 
 /* ---- KERNEL3 ---------------------------------------------------------------------------------- */
-/* Quads of all input channels: rows y0 .. y0 + 3 of the output's taps, n columns from tap column x0;
- * rows past the border are read again (their weights are 0). */
-static void make_quads(const job *j, size_t b, size_t y0, size_t x0, size_t n, size_t pass) {
-  const ap_packed_conv *g = j->g;
-  const size_t vector = j->w->isa->vector, last = g->in.top + g->in.h + g->in.bottom - 1;
-  const uint8_t *corner =
-      j->in + b * bytes_of(g->in.block) + (g->in.left - g->pad_left + x0) * P8_LINE;
-  const uint8_t *rows[P8_QUAD];
-  for (size_t c = 0; c < g->in.c; ++c) {
-    for (size_t i = 0; i < P8_QUAD; ++i)
-      rows[i] = corner + bytes_of(c * g->in.channel +
-                                  min_size(g->in.top - g->pad_top + y0 + i, last) * g->in.row);
-    j->w->isa->quads(rows, n, P8_LINE, pass, j->scratch + c * n * 2 * vector);
-  }
-}
-
 typedef struct {
   size_t y, rows, x0, columns, n_in; /* of the output; n_in: columns of quads */
 } band;
 
-static void run_band(const job *j, size_t b, const band *k, size_t pass) {
+/* Quads of all input channels; rows past the border are read again (their weights are 0). */
+static void make_quads(const job *j, size_t b, const band *k) {
   const ap_packed_conv *g = j->g;
-  const ap_packed8_isa *isa = j->w->isa;
-  const size_t column = 2 * isa->vector, stride = g->stride_w;
-  const bool skip = j->w->zero == 0 && g->pad_left == 1;
-  const size_t widest = k->rows == 2 ? isa->kernel_w : (size_t)P8_KERNEL_W;
-  make_quads(j, b, k->y * stride, k->x0 * stride, k->n_in, pass);
-  for (size_t x = 0; x < k->columns;) {
-    const size_t n = min_size(widest, k->columns - x), at = k->x0 + x;
-    packed8_tile t = tile_at(j, b, k->y, at);
-    t.in = j->scratch + x * stride * column;
-    t.in_channel = k->n_in * column;
-    t.pass = pass;
-    if (stride == 2)
-      isa->strided[n - 1](&t);
-    else
-      isa->kernel[k->rows - 1][n - 1][skip && at == 0][skip && at + n == g->in.w](&t);
-    x += n;
+  const size_t last = g->in.top + g->in.h + g->in.bottom - 1;
+  const size_t y = g->in.top - g->pad_top + k->y * g->stride_h;
+  const size_t x = g->in.left - g->pad_left + k->x0 * g->stride_w;
+  const uint8_t *corner = j->in + bytes_of(b * g->in.block) + x * P8_LINE;
+  const uint8_t *rows[P8_QUAD];
+  for (size_t c = 0; c < g->in.c; ++c) {
+    for (size_t i = 0; i < P8_QUAD; ++i)
+      rows[i] = corner + bytes_of(c * g->in.channel + min_size(y + i, last) * g->in.row);
+    j->w->isa->quads(rows, k->n_in, j->scratch + c * k->n_in * P8_COLUMN);
   }
 }
 
+static void run_band(const job *j, size_t b, const band *k) {
+  const ap_packed_conv *g = j->g;
+  const ap_packed8_isa *isa = j->w->isa;
+  const size_t stride = g->stride_w, n_passes = 2 * P8_LINE / isa->vector;
+  const bool skip = j->w->zero == 0 && g->pad_left == 1;
+  const size_t widest = k->rows == 2 ? isa->kernel_w : (size_t)P8_KERNEL_W;
+  make_quads(j, b, k);
+  for (size_t pass = 0; pass < n_passes; ++pass)
+    for (size_t x = 0; x < k->columns;) {
+      const size_t n = min_size(widest, k->columns - x), at = k->x0 + x;
+      packed8_tile t = tile_at(j, b, k->y, at);
+      t.in = j->scratch + x * stride * P8_COLUMN + pass * 2 * isa->vector;
+      t.in_channel = k->n_in * P8_COLUMN;
+      t.pass = pass;
+      if (stride == 2)
+        isa->strided[n - 1](&t);
+      else
+        isa->kernel[k->rows - 1][n - 1][skip && at == 0][skip && at + n == g->in.w](&t);
+      x += n;
+    }
+}
+
 /* Columns of output of one band. */
-static size_t band_columns(const ap_packed_conv *g, size_t vector) {
-  const size_t per_column = g->in.c * 2 * vector * g->stride_w;
-  const size_t columns = warm_bytes / per_column / P8_KERNEL_W * P8_KERNEL_W;
-  return min_size(g->out.w, columns > P8_KERNEL_W ? columns : P8_KERNEL_W);
+static size_t band_columns(const ap_packed_conv *g) {
+  const size_t columns = warm_bytes / (g->in.c * P8_COLUMN * g->stride_w);
+  const size_t whole = columns / P8_KERNEL_W * P8_KERNEL_W;
+  return min_size(g->out.w, whole > P8_KERNEL_W ? whole : P8_KERNEL_W);
 }
 static size_t input_columns(const ap_packed_conv *g, size_t columns) {
   return (columns - 1) * g->stride_w + 3;
@@ -149,46 +150,39 @@ static size_t input_columns(const ap_packed_conv *g, size_t columns) {
 
 static void run_kernels(const job *j, size_t n_blocks) {
   const ap_packed_conv *g = j->g;
-  const size_t vector = j->w->isa->vector, n_passes = 2 * P8_LINE / vector;
-  const size_t most_rows = g->stride_h == 1 ? 2 : 1, most_columns = band_columns(g, vector);
+  const size_t most_rows = g->stride_h == 1 ? 2 : 1, most_columns = band_columns(g);
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t y = 0; y < g->out.h; y += most_rows)
-      for (size_t x = 0; x < g->out.w; x += most_columns)
-        for (size_t pass = 0; pass < n_passes; ++pass) {
-          const size_t columns = min_size(most_columns, g->out.w - x);
-          const band k = {y, min_size(most_rows, g->out.h - y), x, columns,
-                          input_columns(g, columns)};
-          run_band(j, b, &k, pass);
-        }
+      for (size_t x = 0; x < g->out.w; x += most_columns) {
+        const size_t columns = min_size(most_columns, g->out.w - x);
+        const band k = {y, min_size(most_rows, g->out.h - y), x, columns,
+                        input_columns(g, columns)};
+        run_band(j, b, &k);
+      }
 }
 
 static void run_small(const job *j, size_t n_blocks) {
   const ap_packed_conv *g = j->g;
   const size_t vector = j->w->isa->vector;
-  for (size_t b = 0; b < n_blocks; ++b)
-    for (size_t pass = 0; pass < 2 * P8_LINE / vector; ++pass) {
-      for (size_t c = 0; c < g->in.c; ++c) {
-        const uint8_t *p = j->in + bytes_of(b * g->in.block + c * g->in.channel + g->in.origin);
-        const uint8_t *const pixels[P8_QUAD] = {p, p + P8_LINE, p + bytes_of(g->in.row),
-                                                p + bytes_of(g->in.row) + P8_LINE};
-        j->w->isa->quads(pixels, 1, 0, pass, j->scratch + c * 2 * vector);
-      }
-      packed8_tile t = tile_at(j, b, 0, 0);
-      t.in = j->scratch;
-      t.in_channel = 2 * vector;
-      t.pass = pass;
+  for (size_t b = 0; b < n_blocks; ++b) {
+    for (size_t c = 0; c < g->in.c; ++c) {
+      const uint8_t *p = j->in + bytes_of(b * g->in.block + c * g->in.channel + g->in.origin);
+      const uint8_t *const pixels[P8_QUAD] = {p, p + P8_LINE, p + bytes_of(g->in.row),
+                                              p + bytes_of(g->in.row) + P8_LINE};
+      j->w->isa->quads(pixels, 1, j->scratch + c * P8_COLUMN);
+    }
+    packed8_tile t = tile_at(j, b, 0, 0);
+    t.in_channel = P8_COLUMN;
+    for (t.pass = 0; t.pass < 2 * P8_LINE / vector; ++t.pass) {
+      t.in = j->scratch + t.pass * 2 * vector;
       j->w->isa->small(&t);
     }
+  }
 }
 
 size_t ap_packed8_scratch_bytes(const ap_packed_conv *g) {
   if (!(g->kh == 3 && g->kw == 3 && g->stride_h == g->stride_w && g->stride_h <= 2)) return 0;
-  size_t most = 0;
-  for (size_t vector = 16; vector <= WIDEST; vector *= 2) {
-    const size_t bytes = g->in.c * 2 * vector * input_columns(g, band_columns(g, vector));
-    if (bytes > most) most = bytes;
-  }
-  return most;
+  return g->in.c * P8_COLUMN * input_columns(g, band_columns(g));
 }
 
 /* ---- the whole -------------------------------------------------------------------------------- */

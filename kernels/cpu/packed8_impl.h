@@ -12,13 +12,14 @@
 #include "kernels/packed8.h"
 
 enum {
-  P8_LINE = AP_PACKED8_LANES, /* bytes of a pixel */
-  P8_QUAD = 4,                /* inputs of one dot product */
-  P8_LIST_TILE = 8,           /* output channels x pixels of a tile of the lists */
-  P8_KERNEL_W = 4,            /* columns of a tile of 3x3 kernels */
-  P8_LIST_HEAD = P8_QUAD,     /* words before the weights of a list's entry: offsets */
-  P8_KERNEL_WORDS = 7,        /* channel, 3 quads for the upper, 3 for the lower output row */
-  P8_SMALL_WORDS = 5          /* channel, a quad for each of 2x2 outputs */
+  P8_LINE = AP_PACKED8_LANES,    /* bytes of a pixel */
+  P8_QUAD = 4,                   /* inputs of one dot product */
+  P8_COLUMN = P8_LINE * P8_QUAD, /* bytes of a pixel's quads: pass by pass */
+  P8_LIST_TILE = 8,              /* output channels x pixels of a tile of the lists */
+  P8_KERNEL_W = 4,               /* columns of a tile of 3x3 kernels */
+  P8_LIST_HEAD = P8_QUAD,        /* words before the weights of a list's entry: offsets */
+  P8_KERNEL_WORDS = 7,           /* channel, 3 quads for the upper, 3 for the lower output row */
+  P8_SMALL_WORDS = 5             /* channel, a quad for each of 2x2 outputs */
 };
 
 struct ap_packed8_weights {
@@ -57,7 +58,10 @@ typedef struct {
   float low, high;             /* of floats */
   int32_t zero;                /* codes: added to the rounded value */
   uint8_t code_low, code_high; /* codes */
-  bool clips, wide; /* the code's limits are not 0 and 255; values may not fit an int32_t */
+  bool clips;                  /* the code's limits are not 0 and 255 */
+  bool wide;                   /* values may not fit an int32_t */
+  bool simple;                 /* codes, neither of the two, and a zero of 0 */
+  bool residual_simple;        /* the residual's codes stand for themselves */
 } packed8_tile;
 
 typedef void packed8_tile_k(const packed8_tile *tile);
@@ -73,9 +77,8 @@ struct ap_packed8_isa {
   packed8_tile_k *kernel[2][P8_KERNEL_W][2][2];
   packed8_tile_k *strided[P8_KERNEL_W]; /* stride 2, one row */
   packed8_tile_k *small;
-  /* n columns of quads of one pass from four rows of lines; columns step bytes apart */
-  void (*quads)(const uint8_t *const rows[P8_QUAD], size_t n, size_t step, size_t pass,
-                uint8_t *out);
+  /* n columns of quads, P8_COLUMN bytes each, from four rows of lines */
+  void (*quads)(const uint8_t *const rows[P8_QUAD], size_t n, uint8_t *out);
   /* bit i of bits[] = (row[i] != 0), unused bits 0 */
   void (*nonzero)(const int8_t *row, size_t n, uint64_t *bits);
   /* largest of kh x kw lines, limited */

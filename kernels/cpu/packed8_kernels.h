@@ -66,8 +66,8 @@ INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector,
 }
 
 /* One output pixel of one channel, the images of one pass. out, residual: its lines. */
-INLINE void finish(const packed8_tile *t, vf factor, vf shift, v32 a0, v32 a1, size_t vector,
-                   const size_t half, const uint8_t *residual, uint8_t *out) {
+static void finish(const packed8_tile *t, vf factor, vf shift, v32 a0, v32 a1, size_t vector,
+                   size_t half, const uint8_t *residual, uint8_t *out) {
   vf v0 = to_float(a0) * factor, v1 = to_float(a1) * factor;
   v0 += shift;
   v1 += shift;
@@ -94,7 +94,28 @@ INLINE void finish(const packed8_tile *t, vf factor, vf shift, v32 a0, v32 a1, s
     codes = MAX8(codes, (v8)(t->code_low - (v8){0}));
     codes = MIN8(codes, (v8)(t->code_high - (v8){0}));
   }
-  STORE_HALF(out + vector * VECTOR, codes, half);
+  if (half)
+    STORE_HALF(out + vector * VECTOR, codes, (size_t)1);
+  else
+    STORE_HALF(out + vector * VECTOR, codes, (size_t)0);
+}
+
+/* The common case without branches: codes that are limited by 0 and 255 alone, as after a ReLU; the
+ * residual, if any, of codes that stand for themselves. */
+INLINE void finish_codes(vf factor, vf shift, v32 a0, v32 a1, const size_t half,
+                         const bool residual, vf residual_factor, const uint8_t *from,
+                         uint8_t *out) {
+  vf v0 = to_float(a0) * factor, v1 = to_float(a1) * factor;
+  v0 += shift;
+  v1 += shift;
+  if (residual) {
+    const v8 line = load(from), none = {0};
+    const v8 part = half ? UNPACK_HI8(line, none) : UNPACK_LO8(line, none);
+    v0 += to_float((v32)UNPACK_LO16(part, none)) * residual_factor;
+    v1 += to_float((v32)UNPACK_HI16(part, none)) * residual_factor;
+  }
+  const v16 words = PACK32(ROUND(v0), ROUND(v1));
+  STORE_HALF(out, PACK16(words, words), half);
 }
 
 /* Residual lines of output channel c, or NULL. */
@@ -102,6 +123,52 @@ INLINE const uint8_t *residual_channel(const packed8_tile *t, size_t c) {
   const size_t source = c - t->residual_first; /* wraps below `first` */
   if (!t->residual || source >= t->residual_channels) return NULL;
   return t->residual + source * t->residual_channel;
+}
+
+/* A tile's sums of one channel, the images of one pass. */
+INLINE void finish_tile(const packed8_tile *t, size_t channel, const v32 *acc, const int rows,
+                        const int columns, size_t vector, const size_t half) {
+  const ap_packed8_weights *w = t->weights;
+  const vf factor = splatf(w->factor[channel]), shift = splatf(w->shift[channel]);
+  const uint8_t *residual = residual_channel(t, channel);
+  uint8_t *out = t->out + channel * t->out_channel;
+  if (t->simple && !residual) {
+#pragma GCC unroll 2
+    for (int r = 0; r < rows; ++r) {
+      uint8_t *to = out + (size_t)r * t->out_row + vector * VECTOR;
+#pragma GCC unroll 8
+      for (int c = 0; c < columns; ++c) {
+        const v32 *a = acc + 2 * (r * columns + c);
+        finish_codes(factor, shift, a[0], a[1], half, false, factor, NULL,
+                     to + (size_t)c * P8_LINE);
+      }
+    }
+    return;
+  }
+  if (t->simple && t->residual_simple) {
+    const vf residual_factor = splatf(t->residual_factor);
+    const size_t step = t->residual_column;
+#pragma GCC unroll 2
+    for (int r = 0; r < rows; ++r) {
+      uint8_t *to = out + (size_t)r * t->out_row + vector * VECTOR;
+      const uint8_t *from = residual + (size_t)r * t->residual_row + vector * VECTOR;
+#pragma GCC unroll 8
+      for (int c = 0; c < columns; ++c) {
+        const v32 *a = acc + 2 * (r * columns + c);
+        finish_codes(factor, shift, a[0], a[1], half, true, residual_factor,
+                     from + (size_t)c * step, to + (size_t)c * P8_LINE);
+      }
+    }
+    return;
+  }
+  for (int r = 0; r < rows; ++r)
+    for (int c = 0; c < columns; ++c) {
+      const v32 *a = acc + 2 * (r * columns + c);
+      const uint8_t *from = NULL;
+      if (residual) from = residual + (size_t)r * t->residual_row + (size_t)c * t->residual_column;
+      finish(t, factor, shift, a[0], a[1], vector, half, from,
+             out + (size_t)r * t->out_row + (size_t)c * P8_LINE);
+    }
 }
 
 /* ---- LISTn ------------------------------------------------------------------------------------ */
@@ -140,16 +207,7 @@ INLINE void list_pass(const packed8_tile *t, size_t list, size_t vector, const i
   for (int k = 0; k < width; ++k) {
     const size_t channel = first + (size_t)k;
     if (channel >= w->geometry.out.c) break;
-    const vf factor = splatf(w->factor[channel]), shift = splatf(w->shift[channel]);
-    const uint8_t *residual = residual_channel(t, channel);
-    uint8_t *out = t->out + channel * t->out_channel;
-#pragma GCC unroll 8
-    for (int p = 0; p < pixels; ++p) {
-      const v32 *a = acc + 2 * (k * pixels + p);
-      finish(t, factor, shift, a[0], a[1], vector, (size_t)half,
-             residual ? residual + (size_t)p * t->residual_column : NULL,
-             out + (size_t)p * P8_LINE);
-    }
+    finish_tile(t, channel, acc + 2 * k * pixels, 1, pixels, vector, (size_t)half);
   }
 }
 
@@ -163,26 +221,6 @@ INLINE void list_body(const packed8_tile *t, const int width, const int pixels) 
 }
 
 /* ---- KERNEL3 ---------------------------------------------------------------------------------- */
-INLINE void finish_tile(const packed8_tile *t, size_t channel, const v32 *acc, const int rows,
-                        const int columns) {
-  const ap_packed8_weights *w = t->weights;
-  const vf factor = splatf(w->factor[channel]), shift = splatf(w->shift[channel]);
-  const uint8_t *residual = residual_channel(t, channel);
-  uint8_t *out = t->out + channel * t->out_channel;
-  const size_t vector = t->pass / 2, half = t->pass % 2;
-#pragma GCC unroll 2
-  for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 4
-    for (int c = 0; c < columns; ++c) {
-      const v32 *a = acc + 2 * (r * columns + c);
-      const uint8_t *from = NULL;
-      if (residual) from = residual + (size_t)r * t->residual_row + (size_t)c * t->residual_column;
-      finish(t, factor, shift, a[0], a[1], vector, half, from,
-             out + (size_t)r * t->out_row + (size_t)c * P8_LINE);
-    }
-  }
-}
-
 /* Whole 3x3 kernels: a quad is four rows of a column, enough for two output rows. skip_first,
  * skip_last: the tile's first (last) column of inputs is all zero. */
 INLINE void kernel_body(const packed8_tile *t, const int rows, const int columns, const int stride,
@@ -200,7 +238,7 @@ INLINE void kernel_body(const packed8_tile *t, const int rows, const int columns
       const uint8_t *in = t->in + (size_t)(uint32_t)e[0] * t->in_channel;
 #pragma GCC unroll 16
       for (int x = skip_first; x < n_in - skip_last; ++x) {
-        const v8 q0 = load(in + x * 2 * VECTOR), q1 = load(in + x * 2 * VECTOR + VECTOR);
+        const v8 q0 = load(in + x * P8_COLUMN), q1 = load(in + x * P8_COLUMN + VECTOR);
 #pragma GCC unroll 3
         for (int kx = 0; kx < 3; ++kx) {
           const int c = x - kx;
@@ -215,7 +253,10 @@ INLINE void kernel_body(const packed8_tile *t, const int rows, const int columns
         }
       }
     }
-    finish_tile(t, channel, acc, rows, columns);
+    if (t->pass % 2)
+      finish_tile(t, channel, acc, rows, columns, t->pass / 2, 1);
+    else
+      finish_tile(t, channel, acc, rows, columns, t->pass / 2, 0);
   }
 }
 
@@ -239,22 +280,23 @@ static void small_kernel(const packed8_tile *t) {
         acc[2 * p + 1] = DOT(acc[2 * p + 1], q1, weights);
       }
     }
-    finish_tile(t, channel, acc, 2, 2);
+    if (t->pass % 2)
+      finish_tile(t, channel, acc, 2, 2, t->pass / 2, 1);
+    else
+      finish_tile(t, channel, acc, 2, 2, t->pass / 2, 0);
   }
 }
 
-static void quads(const uint8_t *const rows[P8_QUAD], size_t n, size_t step, size_t pass,
-                  uint8_t *out) {
-  const size_t at = pass / 2 * VECTOR;
-  const uint8_t *r0 = rows[0] + at, *r1 = rows[1] + at, *r2 = rows[2] + at, *r3 = rows[3] + at;
-  for (size_t i = 0; i < n; ++i, out += 2 * VECTOR) {
-    const size_t x = i * step;
-    v8 *to = (v8 *)(void *)out;
-    if (pass % 2)
-      interleave(load(r0 + x), load(r1 + x), load(r2 + x), load(r3 + x), 1, &to[0], &to[1]);
-    else
-      interleave(load(r0 + x), load(r1 + x), load(r2 + x), load(r3 + x), 0, &to[0], &to[1]);
-  }
+static void quads(const uint8_t *const rows[P8_QUAD], size_t n, uint8_t *out) {
+  for (size_t i = 0; i < n * P8_LINE; i += P8_LINE)
+    for (size_t vector = 0; vector < VECTORS; ++vector, out += 4 * VECTOR) {
+      const size_t at = i + vector * VECTOR;
+      const v8 r0 = load(rows[0] + at), r1 = load(rows[1] + at);
+      const v8 r2 = load(rows[2] + at), r3 = load(rows[3] + at);
+      v8 *to = (v8 *)(void *)out;
+      interleave(r0, r1, r2, r3, 0, &to[0], &to[1]);
+      interleave(r0, r1, r2, r3, 1, &to[2], &to[3]);
+    }
 }
 
 static void largest(const uint8_t *in, size_t in_row, size_t kh, size_t kw, uint8_t low,
@@ -288,7 +330,9 @@ static void nonzero(const int8_t *row, size_t n, uint64_t *bits) {
 #define LIST(w, p) \
   static void list_##w##_##p(const packed8_tile *t) { list_body(t, w, p); }
 LIST(1, 1)
-LIST(1, 2) LIST(1, 4) LIST(1, 8) LIST(2, 1) LIST(2, 2) LIST(2, 4) LIST(4, 1) LIST(4, 2) LIST(8, 1)
+LIST(1, 2)
+LIST(1, 4)
+LIST(1, 8) LIST(2, 1) LIST(2, 2) LIST(2, 4) LIST(4, 1) LIST(4, 2) LIST(8, 1)
 #define KERNEL(r, c, f, l) \
   static void kernel_##r##_##c##_##f##_##l(const packed8_tile *t) { kernel_body(t, r, c, 1, f, l); }
 #define KERNEL_EDGES(r, c) \
