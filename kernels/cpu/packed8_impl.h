@@ -18,6 +18,7 @@ enum {
   P8_LIST_TILE = 8,              /* output channels x pixels of a tile of the lists */
   P8_KERNEL_W = 4,               /* columns of a tile of 3x3 kernels */
   P8_LIST_HEAD = P8_QUAD,        /* words before the weights of a list's entry: offsets */
+  P8_AHEAD = 16,                 /* entries that a list's lines are fetched ahead */
   P8_KERNEL_WORDS = 7,           /* channel, 3 quads for the upper, 3 for the lower output row */
   P8_SMALL_WORDS = 5             /* channel, a quad for each of 2x2 outputs */
 };
@@ -30,9 +31,10 @@ struct ap_packed8_weights {
   size_t width;       /* output channels per list */
   size_t entry_words; /* int32 words of an entry */
   size_t n_lists, n_entries;
-  size_t *start;  /* [n_lists + 1], in entries */
-  int32_t *words; /* weights as bytes of a word, the first input in the lowest */
-  int32_t *base;  /* [n_lists * width]: minus the zero point's share of a sum */
+  size_t *start; /* [n_lists + 1], in entries */
+  int32_t *
+      words; /* and P8_AHEAD entries of zeros; weights as bytes of a word, the first input in the lowest */
+  int32_t *base; /* [n_lists * width]: minus the zero point's share of a sum */
   float *factor, *shift;
   uint8_t zero;
   double reach; /* largest magnitude of a value */

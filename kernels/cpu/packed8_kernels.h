@@ -8,6 +8,7 @@
  *   ROUND(v)           vf to v32, halves to even;  MAX8/MIN8(a, b)  unsigned bytes
  *   MAXF/MINF(a, b)    a > b ? a : b, a < b ? a : b
  *   NONZERO8(v)        a bit mask of the bytes that are not 0
+ *   JOIN(lanes), SPLIT(v, lanes)  vf from and to LANES128 vectors of 4 floats (v4)
  *   STORE_HALF(p, v, half)  bytes 8 * half .. 8 * half + 7 of every 128-bit lane
  * Loops over constants are unrolled completely, so that accumulators live in registers. */
 #include <stddef.h>
@@ -15,6 +16,7 @@
 
 #include "kernels/cpu/packed8_impl.h"
 
+typedef float v4 __attribute__((vector_size(16), may_alias));
 #define INLINE static inline __attribute__((always_inline))
 enum {
   LANES128 = VECTOR / 16, /* 128-bit lanes of a register */
@@ -38,14 +40,16 @@ INLINE void interleave(v8 r0, v8 r1, v8 r2, v8 r3, const int half, v8 *q0, v8 *q
 /* ---- from sums to values ---------------------------------------------------------------------- */
 /* Where the values of a vector of quads are in float blocks: 4 in each of LANES128 blocks of 16. */
 INLINE vf gather_floats(const uint8_t *p, size_t block, size_t vector, size_t quad) {
-  vf v;
+  v4 lanes[LANES128];
   for (size_t lane = 0; lane < LANES128; ++lane)
-    memcpy((float *)&v + 4 * lane, p + (vector * LANES128 + lane) * block + 16 * quad, 16);
-  return v;
+    lanes[lane] = *(const v4 *)(const void *)(p + (vector * LANES128 + lane) * block + 16 * quad);
+  return JOIN(lanes);
 }
 INLINE void scatter_floats(uint8_t *p, size_t block, size_t vector, size_t quad, vf v) {
+  v4 lanes[LANES128];
+  SPLIT(v, lanes);
   for (size_t lane = 0; lane < LANES128; ++lane)
-    memcpy(p + (vector * LANES128 + lane) * block + 16 * quad, (const float *)&v + 4 * lane, 16);
+    *(v4 *)(void *)(p + (vector * LANES128 + lane) * block + 16 * quad) = lanes[lane];
 }
 
 INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector, size_t half,
@@ -125,11 +129,20 @@ INLINE const uint8_t *residual_channel(const packed8_tile *t, size_t c) {
   return t->residual + source * t->residual_channel;
 }
 
+/* What a kernel reads again and again, copied: stores of bytes could change anything whose address
+ * the compiler has seen, but not these. */
+typedef struct {
+  packed8_tile t;
+  ap_packed8_weights w;
+  const packed8_tile *whole; /* for functions that are not inlined */
+} state;
+INLINE state state_of(const packed8_tile *t) { return (state){*t, *t->weights, t}; }
+
 /* A tile's sums of one channel, the images of one pass. */
-INLINE void finish_tile(const packed8_tile *t, size_t channel, const v32 *acc, const int rows,
+INLINE void finish_tile(const state *s, size_t channel, const v32 *acc, const int rows,
                         const int columns, size_t vector, const size_t half) {
-  const ap_packed8_weights *w = t->weights;
-  const vf factor = splatf(w->factor[channel]), shift = splatf(w->shift[channel]);
+  const packed8_tile *t = &s->t;
+  const vf factor = splatf(s->w.factor[channel]), shift = splatf(s->w.shift[channel]);
   const uint8_t *residual = residual_channel(t, channel);
   uint8_t *out = t->out + channel * t->out_channel;
   if (t->simple && !residual) {
@@ -166,16 +179,17 @@ INLINE void finish_tile(const packed8_tile *t, size_t channel, const v32 *acc, c
       const v32 *a = acc + 2 * (r * columns + c);
       const uint8_t *from = NULL;
       if (residual) from = residual + (size_t)r * t->residual_row + (size_t)c * t->residual_column;
-      finish(t, factor, shift, a[0], a[1], vector, half, from,
+      finish(s->whole, factor, shift, a[0], a[1], vector, half, from,
              out + (size_t)r * t->out_row + (size_t)c * P8_LINE);
     }
 }
 
 /* ---- LISTn ------------------------------------------------------------------------------------ */
 /* `width` output channels x pixels side by side, one pass. */
-INLINE void list_pass(const packed8_tile *t, size_t list, size_t vector, const int half,
-                      const int width, const int pixels) {
-  const ap_packed8_weights *w = t->weights;
+INLINE void list_pass(const state *s, size_t list, size_t vector, const int half, const int width,
+                      const int pixels) {
+  const packed8_tile *t = &s->t;
+  const ap_packed8_weights *w = &s->w;
   const size_t words = (size_t)width + P8_LIST_HEAD, first = list * (size_t)width;
   const int32_t *e = w->words + w->start[list] * words;
   const int32_t *const end = w->words + w->start[list + 1] * words;
@@ -189,6 +203,11 @@ INLINE void list_pass(const packed8_tile *t, size_t list, size_t vector, const i
   }
   for (; e != end; e += words) {
     const uint8_t *r0 = in + e[0], *r1 = in + e[1], *r2 = in + e[2], *r3 = in + e[3];
+    if (vector == 0 && half == 0) { /* lines lie scattered, in the second or third cache */
+      const int32_t *ahead = e + P8_AHEAD * words;
+#pragma GCC unroll 4
+      for (int i = 0; i < P8_QUAD; ++i) __builtin_prefetch(in + ahead[i]);
+    }
 #pragma GCC unroll 8
     for (int p = 0; p < pixels; ++p) {
       const size_t at = (size_t)p * t->in_column;
@@ -207,25 +226,28 @@ INLINE void list_pass(const packed8_tile *t, size_t list, size_t vector, const i
   for (int k = 0; k < width; ++k) {
     const size_t channel = first + (size_t)k;
     if (channel >= w->geometry.out.c) break;
-    finish_tile(t, channel, acc + 2 * k * pixels, 1, pixels, vector, (size_t)half);
+    finish_tile(s, channel, acc + 2 * k * pixels, 1, pixels, vector, (size_t)half);
   }
 }
 
 /* A list's passes follow each other: its lines are in the nearest cache then. */
 INLINE void list_body(const packed8_tile *t, const int width, const int pixels) {
-  for (size_t list = 0; list < t->weights->n_lists; ++list)
+  const state s = state_of(t);
+  for (size_t list = 0; list < s.w.n_lists; ++list)
     for (size_t vector = 0; vector < VECTORS; ++vector) {
-      list_pass(t, list, vector, 0, width, pixels);
-      list_pass(t, list, vector, 1, width, pixels);
+      list_pass(&s, list, vector, 0, width, pixels);
+      list_pass(&s, list, vector, 1, width, pixels);
     }
 }
 
 /* ---- KERNEL3 ---------------------------------------------------------------------------------- */
 /* Whole 3x3 kernels: a quad is four rows of a column, enough for two output rows. skip_first,
  * skip_last: the tile's first (last) column of inputs is all zero. */
-INLINE void kernel_body(const packed8_tile *t, const int rows, const int columns, const int stride,
-                        const int skip_first, const int skip_last) {
-  const ap_packed8_weights *w = t->weights;
+INLINE void kernel_body(const packed8_tile *tile, const int rows, const int columns,
+                        const int stride, const int skip_first, const int skip_last) {
+  const state s = state_of(tile);
+  const packed8_tile *t = &s.t;
+  const ap_packed8_weights *w = &s.w;
   const int n_in = (columns - 1) * stride + 3;
   for (size_t channel = 0; channel < w->geometry.out.c; ++channel) {
     const int32_t *e = w->words + w->start[channel] * P8_KERNEL_WORDS;
@@ -254,15 +276,17 @@ INLINE void kernel_body(const packed8_tile *t, const int rows, const int columns
       }
     }
     if (t->pass % 2)
-      finish_tile(t, channel, acc, rows, columns, t->pass / 2, 1);
+      finish_tile(&s, channel, acc, rows, columns, t->pass / 2, 1);
     else
-      finish_tile(t, channel, acc, rows, columns, t->pass / 2, 0);
+      finish_tile(&s, channel, acc, rows, columns, t->pass / 2, 0);
   }
 }
 
 /* 2x2 images: a quad is all four pixels. */
-static void small_kernel(const packed8_tile *t) {
-  const ap_packed8_weights *w = t->weights;
+static void small_kernel(const packed8_tile *tile) {
+  const state s = state_of(tile);
+  const packed8_tile *t = &s.t;
+  const ap_packed8_weights *w = &s.w;
   for (size_t channel = 0; channel < w->geometry.out.c; ++channel) {
     const int32_t *e = w->words + w->start[channel] * P8_SMALL_WORDS;
     const int32_t *const end = w->words + w->start[channel + 1] * P8_SMALL_WORDS;
@@ -281,9 +305,9 @@ static void small_kernel(const packed8_tile *t) {
       }
     }
     if (t->pass % 2)
-      finish_tile(t, channel, acc, 2, 2, t->pass / 2, 1);
+      finish_tile(&s, channel, acc, 2, 2, t->pass / 2, 1);
     else
-      finish_tile(t, channel, acc, 2, 2, t->pass / 2, 0);
+      finish_tile(&s, channel, acc, 2, 2, t->pass / 2, 0);
   }
 }
 
@@ -332,7 +356,9 @@ static void nonzero(const int8_t *row, size_t n, uint64_t *bits) {
 LIST(1, 1)
 LIST(1, 2)
 LIST(1, 4)
-LIST(1, 8) LIST(2, 1) LIST(2, 2) LIST(2, 4) LIST(4, 1) LIST(4, 2) LIST(8, 1)
+LIST(1, 8)
+LIST(2, 1)
+LIST(2, 2) LIST(2, 4) LIST(4, 1) LIST(4, 2) LIST(8, 1)
 #define KERNEL(r, c, f, l) \
   static void kernel_##r##_##c##_##f##_##l(const packed8_tile *t) { kernel_body(t, r, c, 1, f, l); }
 #define KERNEL_EDGES(r, c) \

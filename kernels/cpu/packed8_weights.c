@@ -8,9 +8,11 @@
 #include "kernels/cpu/packed_impl.h"
 
 /* Work in cycles of one dot product instruction, per pixel and 64 images. A list's entry: 4 for each
- * output channel, or what it takes to interleave its four lines (8 instructions). A kernel: three
- * quads of inputs for each pixel, or one where the image is 2x2. */
-static const double list_cost[] = {8, 10.5, 16.5, 33}, half_filled = 0.4;
+ * output channel, or what it takes to interleave its four lines (8 instructions); and each list has
+ * its beginning and end. A kernel: three quads of inputs for each pixel, or one where the image is
+ * 2x2. From timings of whole networks (docs/EVALUATOR.md). */
+static const double list_cost[] = {8, 10.5, 17.5, 32}, list_end[] = {8, 13, 22, 80};
+static const double half_filled = 0.4; /* quads lost at a list's end */
 static const double kernel_cost = 13, small_cost = 4.5;
 static const double interleave_cost = 7, strided_interleave_cost = 22; /* per input channel */
 
@@ -58,8 +60,9 @@ static double work_of(const scan *s, const ap_packed_conv *g, uint8_t zero, ap_p
     return rows * kernel_cost * (skips ? 1 - 2.0 / 3 / (double)g->out.w : 1) +
            inputs * interleave_cost;
   }
+  const size_t i = (size_t)(form - AP_PACKED_LIST1);
   const double lists = ceil((double)s->n / (double)packed_form_width(form));
-  return (rows / P8_QUAD + half_filled * lists) * list_cost[form - AP_PACKED_LIST1];
+  return (rows / P8_QUAD + half_filled * lists) * list_cost[i] + lists * list_end[i];
 }
 
 static ap_packed_form cheapest_form(const scan *s, const ap_packed8_isa *isa,
@@ -171,7 +174,7 @@ static ap_status build_lists(const scan *s, ap_packed8_weights *w, ap_error *err
   for (size_t i = 0; i < w->n_lists; ++i)
     w->start[i + 1] = w->start[i] + (kernels ? rows[i] : (rows[i] + P8_QUAD - 1) / P8_QUAD);
   w->n_entries = w->start[w->n_lists];
-  w->words = ap_calloc(w->n_entries * w->entry_words, sizeof *w->words);
+  w->words = ap_calloc((w->n_entries + P8_AHEAD) * w->entry_words, sizeof *w->words);
   if (w->words) {
     memset(rows, 0, w->n_lists * sizeof *rows);
     fill_lists(s, w, rows);
@@ -259,5 +262,5 @@ ap_packed_form ap_packed8_weights_form(const ap_packed8_weights *w) { return w->
 size_t ap_packed8_weights_bytes(const ap_packed8_weights *w) {
   return sizeof *w + (w->n_lists + 1) * sizeof *w->start +
          w->n_lists * w->width * (sizeof *w->base + sizeof *w->factor + sizeof *w->shift) +
-         w->n_entries * w->entry_words * sizeof *w->words;
+         (w->n_entries + P8_AHEAD) * w->entry_words * sizeof *w->words;
 }
