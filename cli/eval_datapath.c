@@ -9,13 +9,9 @@
 #include "base/npy.h"
 #include "base/progress.h"
 #include "base/provenance.h"
-#include "base/threads.h"
 #include "cli/common.h"
 #include "cli/record.h"
-#include "nn/infer.h"
 #include "pruners/datapath_network.h"
-#include "pruners/policy.h"
-#include "pruners/pruner.h"
 
 typedef struct {
   ap_score score;
@@ -24,51 +20,15 @@ typedef struct {
 } device_result;
 
 typedef struct {
-  ap_tech *tech;
-  ap_dataset *data;
-  ap_split split;
-  ap_network *net; /* folded and pruned */
-  ap_granularity granularity;
-  char granularity_name[64];
-  ap_pool *pool;
-  ap_integer_network *in;
+  ap_quantised_subject on;
   ap_datapath_network *hw;
-  size_t images;
-  ap_score in_floats, quantised;
+  ap_score quantised;
   float *quantised_logits, *logits;
   device_result *devices;
   double *accuracies;
   ap_sample_statistics accuracy;
   double seconds, cpu_seconds; /* of the hardware's part */
 } evaluation;
-
-ap_datapath_options ap_datapath_options_default(void) {
-  ap_range_options ranges = ap_range_defaults();
-  return (ap_datapath_options){
-      .samples = 1, .calibration = ranges.images, .coverage = ranges.coverage};
-}
-
-ap_status ap_datapath_options_check(const ap_datapath_options *o, ap_error *err) {
-  ap_datapath_options d = ap_datapath_options_default();
-  const char *given = NULL;
-  if (o->stuck_low + o->stuck_high > 1) {
-    return ap_fail(err, AP_ERR_ARG, "--stuck-low %g and --stuck-high %g: together at most 1",
-                   o->stuck_low, o->stuck_high);
-  }
-  if (o->wanted) return AP_OK;
-  if (o->hw) given = "hw";
-  if (o->overrides.n > 0) given = "set";
-  if (o->policy) given = "policy";
-  if (o->pruner) given = "pruner";
-  if (o->sigma > 0) given = "sigma";
-  if (o->stuck_low > 0) given = "stuck-low";
-  if (o->stuck_high > 0) given = "stuck-high";
-  if (o->read_noise > 0) given = "read-noise";
-  if (o->samples != d.samples) given = "samples";
-  if (o->calibration != d.calibration) given = "calibration";
-  if (o->coverage < d.coverage) given = "coverage";
-  return given ? ap_fail(err, AP_ERR_ARG, "--%s goes with --datapath", given) : AP_OK;
-}
 
 static double cpu_seconds(void) {
   struct timespec t = {0, 0};
@@ -78,71 +38,25 @@ static double cpu_seconds(void) {
 
 static void release(evaluation *e) {
   ap_datapath_network_destroy(e->hw);
-  ap_integer_network_destroy(e->in);
-  ap_pool_destroy(e->pool);
-  ap_network_destroy(e->net);
-  ap_dataset_destroy(e->data);
-  ap_tech_close(e->tech);
+  ap_quantised_subject_release(&e->on);
   ap_free(e->quantised_logits);
   ap_free(e->logits);
   ap_free(e->devices);
   ap_free(e->accuracies);
 }
 
-/* Hardware, images, and the network that is to be mapped. */
-static ap_status prepare(const ap_datapath_subject *s, const ap_datapath_options *o, evaluation *e,
-                         ap_error *err) {
-  ap_policy *policy = NULL;
-  ap_pruner pruner;
-  ap_status st = ap_pruner_parse(o->pruner ? o->pruner : "column-vector", &pruner, err);
-  if (st) return ap_fail_context(err, st, "--pruner");
-  st = ap_cli_open_tech(o->hw, &o->overrides, &e->tech, err);
-  if (!st) st = ap_split_parse(s->split, &e->split, err);
-  if (!st && o->policy) st = ap_policy_load(o->policy, &policy, err);
-  if (!st) st = ap_dataset_open(s->data, &e->data, err);
-  if (!st) st = ap_network_fold(s->net, &e->net, err);
-  if (!st && policy) st = ap_policy_apply(policy, ap_tech_array(e->tech), e->net, err);
-  if (!st) {
-    size_t all = ap_dataset_describe(e->data, e->split).n_images;
-    if (policy && !o->pruner) pruner = policy->pruner;
-    e->granularity = pruner.granularity;
-    ap_granularity_print(pruner.granularity, e->granularity_name);
-    e->images = s->images > 0 ? s->images : all;
-    if (e->images > all) {
-      st = ap_fail(err, AP_ERR_ARG, "--images %zu: the %s split of %s has %zu", s->images,
-                   ap_split_name(e->split), ap_dataset_name(e->data), all);
-    }
-  }
-  ap_policy_destroy(policy);
-  return st;
-}
-
-static ap_status build(const ap_cli *cli, const ap_datapath_options *o, evaluation *e,
-                       ap_error *err) {
-  const ap_array_spec *array = ap_tech_array(e->tech);
-  const ap_range_options ranges = {.images = o->calibration, .coverage = o->coverage};
-  ap_status st = ap_pool_create(cli->threads, &e->pool, err);
-  if (!st) st = ap_integer_network_create(e->net, array, e->data, &ranges, e->pool, &e->in, err);
-  if (!st) st = ap_datapath_network_create(e->in, array, e->granularity, &e->hw, err);
+static ap_status build(const ap_datapath_options *o, evaluation *e, ap_error *err) {
+  ap_status st = ap_datapath_network_create(e->on.in, ap_tech_array(e->on.tech), e->on.granularity,
+                                            &e->hw, err);
   if (st) return st;
-  e->quantised_logits = ap_calloc(e->images, e->net->classes * sizeof *e->quantised_logits);
-  e->logits = ap_calloc(e->images, e->net->classes * sizeof *e->logits);
+  e->quantised_logits = ap_calloc(e->on.images, e->on.net->classes * sizeof *e->quantised_logits);
+  e->logits = ap_calloc(e->on.images, e->on.net->classes * sizeof *e->logits);
   e->devices = ap_calloc(o->samples, sizeof *e->devices);
   e->accuracies = ap_calloc(o->samples, sizeof *e->accuracies);
   if (!e->quantised_logits || !e->logits || !e->devices || !e->accuracies) {
-    return ap_fail(err, AP_ERR_MEMORY, "outputs of %zu images", e->images);
+    return ap_fail(err, AP_ERR_MEMORY, "outputs of %zu images", e->on.images);
   }
   return AP_OK;
-}
-
-static ap_status run_floats(const ap_cli *cli, evaluation *e, ap_error *err) {
-  ap_backend *be = NULL;
-  ap_status st = ap_backend_open(cli->backend, cli->threads, &be, err);
-  if (!st) {
-    st = ap_infer(be, e->net, e->data, e->split, e->images, &e->in_floats, NULL, err);
-  }
-  ap_backend_close(be);
-  return st;
 }
 
 static ap_status run_devices(const ap_cli *cli, const ap_datapath_subject *s,
@@ -155,17 +69,17 @@ static ap_status run_devices(const ap_cli *cli, const ap_datapath_subject *s,
   double start = ap_seconds(), cpu = cpu_seconds();
   for (size_t k = 0; k < o->samples; k++) {
     device_result *d = &e->devices[k];
-    ap_status st = ap_datapath_network_run(e->hw, &device, k, e->data, e->split, e->images, e->pool,
-                                           &d->score, e->logits, &d->stats, err);
+    ap_status st = ap_datapath_network_run(e->hw, &device, k, e->on.data, e->on.split, e->on.images,
+                                           e->on.pool, &d->score, e->logits, &d->stats, err);
     if (!st && k == 0 && s->logits) {
-      size_t dims[2] = {e->images, e->net->classes};
+      size_t dims[2] = {e->on.images, e->on.net->classes};
       st = ap_npy_save(s->logits, AP_NPY_F32, dims, 2, e->logits, cli->force, err);
     }
     if (st) return st;
     d->equal_images =
-        ap_count_equal_logits(e->quantised_logits, e->logits, e->images, e->net->classes);
+        ap_count_equal_logits(e->quantised_logits, e->logits, e->on.images, e->on.net->classes);
     d->equal_classes =
-        ap_count_equal_classes(e->quantised_logits, e->logits, e->images, e->net->classes);
+        ap_count_equal_classes(e->quantised_logits, e->logits, e->on.images, e->on.net->classes);
     e->accuracies[k] = d->score.accuracy;
     if (o->samples > 1) {
       ap_cli_note(cli, "device %zu of %zu: %.2f %%", k + 1, o->samples, 100 * d->score.accuracy);
@@ -180,27 +94,11 @@ static ap_status run_devices(const ap_cli *cli, const ap_datapath_subject *s,
 /* ---- results ---- */
 static double within_1(double value) { return value < 0 ? 0 : value > 1 ? 1 : value; }
 
-static json_t *score_json(const ap_score *s) {
-  return json_pack("{s:f,s:f,s:I}", "accuracy", s->accuracy, "loss", s->loss, "correct",
-                   (json_int_t)s->correct);
-}
-
-static json_t *layers_json(const ap_integer_network *in) {
-  json_t *layers = json_array();
-  for (size_t l = 0; layers && l < ap_integer_network_layers(in); l++) {
-    const ap_integer_layer *layer = ap_integer_network_layer(in, l);
-    (void)json_array_append_new(
-        layers, json_pack("{s:s,s:f,s:i}", "name", layer->info.name, "input_scale",
-                          layer->input_scale, "zero_point", (int)layer->zero_point));
-  }
-  return layers;
-}
-
 static json_t *devices_json(const ap_datapath_options *o, const evaluation *e) {
   json_t *devices = json_array();
   for (size_t k = 0; devices && k < o->samples; k++) {
     const device_result *d = &e->devices[k];
-    json_t *one = score_json(&d->score);
+    json_t *one = ap_quantised_score_json(&d->score);
     if (!one || !ap_cli_set(one, "equal_images", json_integer((json_int_t)d->equal_images)) ||
         !ap_cli_set(one, "equal_classes", json_integer((json_int_t)d->equal_classes)) ||
         !ap_cli_set(one, "conversions", json_integer((json_int_t)d->stats.conversions)) ||
@@ -218,11 +116,11 @@ static json_t *devices_json(const ap_datapath_options *o, const evaluation *e) {
 static json_t *hardware_json(const ap_datapath_options *o, const evaluation *e) {
   char hash[65] = "";
   json_t *hardware = json_object();
-  if (hardware && ap_tech_hash(e->tech, hash, NULL) == AP_OK &&
-      ap_cli_set(hardware, "name", json_string(ap_tech_name(e->tech))) &&
+  if (hardware && ap_tech_hash(e->on.tech, hash, NULL) == AP_OK &&
+      ap_cli_set(hardware, "name", json_string(ap_tech_name(e->on.tech))) &&
       ap_cli_set(hardware, "hash", json_string(hash)) &&
-      ap_cli_set(hardware, "configuration", ap_tech_to_json(e->tech)) &&
-      ap_cli_set(hardware, "granularity", json_string(e->granularity_name)) &&
+      ap_cli_set(hardware, "configuration", ap_tech_to_json(e->on.tech)) &&
+      ap_cli_set(hardware, "granularity", json_string(e->on.granularity_name)) &&
       ap_cli_set(hardware, "sigma", json_real(o->sigma)) &&
       ap_cli_set(hardware, "stuck_low", json_real(o->stuck_low)) &&
       ap_cli_set(hardware, "stuck_high", json_real(o->stuck_high)) &&
@@ -238,8 +136,8 @@ static json_t *configuration_of(const ap_cli *cli, const ap_datapath_options *o,
                                 const evaluation *e, const char *model_hash) {
   json_t *configuration =
       json_pack("{s:s, s:s, s:s, s:I, s:o, s:I, s:f, s:I, s:I}", "model_sha256", model_hash,
-                "data_sha256", ap_dataset_hash(e->data), "split", ap_split_name(e->split), "images",
-                (json_int_t)e->images, "policy_sha256", ap_cli_file_hash(o->policy),
+                "data_sha256", ap_dataset_hash(e->on.data), "split", ap_split_name(e->on.split),
+                "images", (json_int_t)e->on.images, "policy_sha256", ap_cli_file_hash(o->policy),
                 "calibration_images", (json_int_t)o->calibration, "coverage", o->coverage,
                 "samples", (json_int_t)o->samples, "seed", (json_int_t)cli->seed);
   if (configuration && ap_cli_set(configuration, "hardware", hardware_json(o, e))) {
@@ -260,10 +158,10 @@ static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
   }
   if (doc && ap_network_hash(s->net, hash, NULL) == AP_OK &&
       ap_cli_set(doc, "accuracy", json_real(mean)) && ap_cli_set(doc, "loss", json_real(loss)) &&
-      ap_cli_set(doc, "images", json_integer((json_int_t)e->images)) &&
-      ap_cli_set(doc, "split", json_string(ap_split_name(e->split))) &&
-      ap_cli_set(doc, "float", score_json(&e->in_floats)) &&
-      ap_cli_set(doc, "quantised", score_json(&e->quantised)) &&
+      ap_cli_set(doc, "images", json_integer((json_int_t)e->on.images)) &&
+      ap_cli_set(doc, "split", json_string(ap_split_name(e->on.split))) &&
+      ap_cli_set(doc, "float", ap_quantised_score_json(&e->on.in_floats)) &&
+      ap_cli_set(doc, "quantised", ap_quantised_score_json(&e->quantised)) &&
       ap_cli_set(doc, "equal_images", json_integer((json_int_t)first->equal_images)) &&
       ap_cli_set(doc, "equal_classes", json_integer((json_int_t)first->equal_classes)) &&
       ap_cli_set(doc, "samples", json_integer((json_int_t)o->samples)) &&
@@ -273,7 +171,7 @@ static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
                  o->samples > 1 ? json_pack("[f,f]", within_1(mean - half), within_1(mean + half))
                                 : json_null()) &&
       ap_cli_set(doc, "devices", devices_json(o, e)) &&
-      ap_cli_set(doc, "layers", layers_json(e->in)) &&
+      ap_cli_set(doc, "layers", ap_quantised_layers_json(e->on.in)) &&
       ap_cli_set(doc, "hardware", hardware_json(o, e)) &&
       ap_cli_set(doc, "calibration_images", json_integer((json_int_t)o->calibration)) &&
       ap_cli_set(doc, "coverage", json_real(o->coverage)) &&
@@ -281,8 +179,8 @@ static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
       ap_cli_set(doc, "policy", o->policy ? json_string(o->policy) : json_null()) &&
       ap_cli_set(doc, "network", json_string(s->net->name)) &&
       ap_cli_set(doc, "model_hash", json_string(hash)) &&
-      ap_cli_set(doc, "data", json_string(ap_dataset_name(e->data))) &&
-      ap_cli_set(doc, "data_hash", json_string(ap_dataset_hash(e->data))) &&
+      ap_cli_set(doc, "data", json_string(ap_dataset_name(e->on.data))) &&
+      ap_cli_set(doc, "data_hash", json_string(ap_dataset_hash(e->on.data))) &&
       ap_cli_set(doc, "seed", json_integer((json_int_t)cli->seed)) &&
       ap_cli_set(doc, "seconds", json_real(e->seconds)) &&
       ap_cli_set(doc, "cpu_seconds", json_real(e->cpu_seconds)) &&
@@ -293,19 +191,14 @@ static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
   return NULL;
 }
 
-static void print_score(const char *name, const ap_score *score) {
-  (void)printf("  %-10s accuracy %6.2f %% (%zu of %zu images), loss %.4f\n", name,
-               100 * score->accuracy, score->correct, score->images, score->loss);
-}
-
 static void print_table(const ap_datapath_subject *s, const ap_datapath_options *o,
                         const evaluation *e) {
   const device_result *first = &e->devices[0];
-  double runs = (double)(e->images * o->samples);
-  (void)printf("%s on %s, %s split; hardware %s, %s\n", s->model, ap_dataset_name(e->data),
-               ap_split_name(e->split), ap_tech_name(e->tech), e->granularity_name);
-  print_score("float", &e->in_floats);
-  print_score("quantised", &e->quantised);
+  double runs = (double)(e->on.images * o->samples);
+  (void)printf("%s on %s, %s split; hardware %s, %s\n", s->model, ap_dataset_name(e->on.data),
+               ap_split_name(e->on.split), ap_tech_name(e->on.tech), e->on.granularity_name);
+  ap_quantised_print_score("float", &e->on.in_floats);
+  ap_quantised_print_score("quantised", &e->quantised);
   if (o->samples > 1) {
     (void)printf(
         "  %-10s accuracy %6.2f %%, standard deviation %.2f, 95 %% interval %.2f .. %.2f "
@@ -314,12 +207,12 @@ static void print_table(const ap_datapath_subject *s, const ap_datapath_options 
         100 * within_1(e->accuracy.mean - e->accuracy.half_width),
         100 * within_1(e->accuracy.mean + e->accuracy.half_width), o->samples);
   } else {
-    print_score("hardware", &first->score);
+    ap_quantised_print_score("hardware", &first->score);
   }
   (void)printf(
       "Hardware and quantised network%s: %zu of %zu images with equal outputs, %zu with "
       "the same class\n",
-      o->samples > 1 ? " (first device)" : "", first->equal_images, e->images,
+      o->samples > 1 ? " (first device)" : "", first->equal_images, e->on.images,
       first->equal_classes);
   (void)printf("%" PRIu64 " conversions, %" PRIu64
                " above the converter's range; %.1f images/s, "
@@ -346,7 +239,7 @@ static ap_status record(const ap_cli *cli, const ap_datapath_subject *s,
       overrides
           ? ap_sprintf("eval-datapath %s %s split=%s images=%zu hw=%s%s %s policy=%s sigma=%g "
                        "stuck=%g,%g noise=%g samples=%zu seed=%llu",
-                       ap_cli_file_name(s->model), ap_cli_file_name(s->data), s->split, e->images,
+                       ap_cli_file_name(s->model), ap_cli_file_name(s->data), s->split, e->on.images,
                        o->hw ? ap_cli_file_name(o->hw) : "ou", overrides, e->granularity_name,
                        o->policy ? ap_cli_file_name(o->policy) : "none", o->sigma, o->stuck_low,
                        o->stuck_high, o->read_noise, o->samples, (unsigned long long)cli->seed)
@@ -362,12 +255,11 @@ ap_status ap_cli_eval_datapath(const ap_cli *cli, const ap_datapath_subject *sub
   json_t *document = NULL;
   ap_status st = AP_OK;
   memset(&e, 0, sizeof e);
-  st = prepare(subject, o, &e, err);
-  if (!st) st = run_floats(cli, &e, err);
-  if (!st) st = build(cli, o, &e, err);
+  st = ap_quantised_subject_open(cli, subject, o, &e.on, err);
+  if (!st) st = build(o, &e, err);
   if (!st) {
-    st = ap_integer_network_run(e.in, e.data, e.split, e.images, e.pool, &e.quantised,
-                                e.quantised_logits, err);
+    st = ap_integer_network_run(e.on.in, e.on.data, e.on.split, e.on.images, e.on.pool,
+                                &e.quantised, e.quantised_logits, err);
   }
   if (!st) st = run_devices(cli, subject, o, &e, err);
   if (!st && (cli->json || cli->record)) {

@@ -1,16 +1,25 @@
-/* cli/eval_datapath.h - `eval --datapath`: a model in floats, quantised, and on its crossbars. */
+/* cli/eval_datapath.h - `eval --integer` and `eval --datapath`: a model in floats, quantised, and on
+ * its crossbars. */
 #ifndef AP_CLI_EVAL_DATAPATH_H
 #define AP_CLI_EVAL_DATAPATH_H
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/status.h"
+#include "base/threads.h"
 #include "cli/options.h"
+#include "mapper/vectors.h"
+#include "nn/dataset.h"
+#include "nn/infer.h"
 #include "nn/network.h"
+#include "pruners/integer_network.h"
+#include "reram_model/tech.h"
 AP_EXTERN_C_BEGIN
 
 typedef struct {
-  bool wanted; /* --datapath */
+  bool wanted;  /* --datapath */
+  bool integer; /* --integer */
   const char *hw, *policy, *pruner;
   ap_text_list overrides;
   double sigma, stuck_low, stuck_high, read_noise;
@@ -18,13 +27,15 @@ typedef struct {
   double coverage;
 } ap_datapath_options;
 ap_datapath_options ap_datapath_options_default(void);
-/* ARG when one of them is given without --datapath, or shares sum to more than 1. */
+/* ARG when one of them is given without the option it goes with, or shares sum to more than 1. */
 AP_NODISCARD ap_status ap_datapath_options_check(const ap_datapath_options *o, ap_error *err);
 
 /* clang-format off */
 #define AP_DATAPATH_OPTIONS(o)                                                                     \
   {"datapath", NULL, "also multiply as the mapped crossbars do, bit by bit",                       \
    AP_OPTION_FLAG, &(o)->wanted, 0, 0},                                                            \
+  {"integer", NULL, "accuracy of the quantised network, by the fast evaluator",                    \
+   AP_OPTION_FLAG, &(o)->integer, 0, 0},                                                           \
   {"hw", "PRESET|FILE", "hardware: ou (default), isaac, sre, or an .ini file",                     \
    AP_OPTION_TEXT, &(o)->hw, 0, 0},                                                                \
   {"set", "SECTION.KEY=V", "change one value of the hardware; may be repeated",                    \
@@ -55,9 +66,36 @@ typedef struct {
   size_t images; /* 0: the whole split */
 } ap_datapath_subject;
 
+/* What both begin with: hardware, images, the network as it is to be mapped, its quantised form. */
+typedef struct {
+  ap_tech *tech;
+  ap_dataset *data;
+  ap_split split;
+  ap_network *net; /* folded and pruned */
+  ap_granularity granularity;
+  char granularity_name[64];
+  ap_pool *pool;
+  ap_integer_network *in;
+  size_t images;
+  ap_score in_floats;
+} ap_quantised_subject;
+/* *out is to be released in any case. */
+AP_NODISCARD ap_status ap_quantised_subject_open(const ap_cli *cli, const ap_datapath_subject *s,
+                                                 const ap_datapath_options *o,
+                                                 ap_quantised_subject *out, ap_error *err);
+void ap_quantised_subject_release(ap_quantised_subject *subject);
+
+/* Pieces of both documents; NULL when memory is out. */
+json_t *ap_quantised_score_json(const ap_score *score);
+json_t *ap_quantised_layers_json(const ap_integer_network *in);
+void ap_quantised_print_score(const char *name, const ap_score *score);
+
 /* Prints the table or the JSON document. --logits keeps the outputs of the first device. */
 AP_NODISCARD ap_status ap_cli_eval_datapath(const ap_cli *cli, const ap_datapath_subject *subject,
                                             const ap_datapath_options *o, ap_error *err);
+/* The same of the quantised network alone. */
+AP_NODISCARD ap_status ap_cli_eval_integer(const ap_cli *cli, const ap_datapath_subject *subject,
+                                           const ap_datapath_options *o, ap_error *err);
 
 AP_EXTERN_C_END
 #endif

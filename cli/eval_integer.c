@@ -1,0 +1,120 @@
+/* cli/eval_integer.c - `eval --integer`: the quantised network by the fast evaluator. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/npy.h"
+#include "base/progress.h"
+#include "base/provenance.h"
+#include "cli/common.h"
+#include "cli/eval_datapath.h"
+#include "nn/evaluator.h"
+
+typedef struct {
+  ap_quantised_subject on;
+  ap_evaluator *ev;
+  uint32_t *levels; /* all 0: the network as given */
+  float *logits;
+  ap_score score;
+  double seconds;
+} evaluation;
+
+static ap_status open_evaluator(const ap_cli *cli, evaluation *e, ap_error *err) {
+  const ap_evaluator_integers integers = {ap_integer_network_all_layers(e->on.in),
+                                          ap_integer_network_activation_bits(e->on.in)};
+  const ap_evaluator_options options = {.n_threads = cli->threads, .integer = &integers};
+  ap_status st =
+      ap_evaluator_create(e->on.net, e->on.data, e->on.split, e->on.images, &options, &e->ev, err);
+  if (st)
+    return ap_fail_context(err, st, "--integer (%u-bit weights, %u-bit activations)",
+                           ap_integer_network_weight_bits(e->on.in),
+                           ap_integer_network_activation_bits(e->on.in));
+  e->levels = ap_calloc(ap_evaluator_layers(e->ev), sizeof *e->levels);
+  e->logits = ap_calloc(e->on.images, e->on.net->classes * sizeof *e->logits);
+  if (e->levels && e->logits) return AP_OK;
+  return ap_fail(err, AP_ERR_MEMORY, "outputs of %zu images", e->on.images);
+}
+
+static ap_status run(const ap_cli *cli, const ap_datapath_subject *s, evaluation *e,
+                     ap_error *err) {
+  size_t dims[2] = {e->on.images, e->on.net->classes};
+  double start = ap_seconds();
+  ap_status st = ap_evaluator_run(e->ev, 1, e->levels, &e->score, err);
+  e->seconds = ap_seconds() - start;
+  if (st || !s->logits) return st;
+  st = ap_evaluator_logits(e->ev, e->levels, e->logits, err);
+  if (st) return st;
+  return ap_npy_save(s->logits, AP_NPY_F32, dims, 2, e->logits, cli->force, err);
+}
+
+/* What the result depends on. */
+static json_t *configuration_of(const ap_datapath_options *o, const evaluation *e,
+                                const char *model_hash) {
+  return json_pack("{s:s, s:s, s:s, s:I, s:o, s:I, s:f, s:I, s:I}", "model_sha256", model_hash,
+                   "data_sha256", ap_dataset_hash(e->on.data), "split", ap_split_name(e->on.split),
+                   "images", (json_int_t)e->on.images, "policy_sha256", ap_cli_file_hash(o->policy),
+                   "calibration_images", (json_int_t)o->calibration, "coverage", o->coverage,
+                   "weight_bits", (json_int_t)ap_integer_network_weight_bits(e->on.in),
+                   "activation_bits", (json_int_t)ap_integer_network_activation_bits(e->on.in));
+}
+
+static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
+                           const ap_datapath_options *o, const evaluation *e) {
+  json_t *doc = json_object();
+  char hash[65] = "";
+  if (doc && ap_network_hash(s->net, hash, NULL) == AP_OK &&
+      ap_cli_set(doc, "accuracy", json_real(e->score.accuracy)) &&
+      ap_cli_set(doc, "loss", json_real(e->score.loss)) &&
+      ap_cli_set(doc, "correct", json_integer((json_int_t)e->score.correct)) &&
+      ap_cli_set(doc, "images", json_integer((json_int_t)e->on.images)) &&
+      ap_cli_set(doc, "split", json_string(ap_split_name(e->on.split))) &&
+      ap_cli_set(doc, "float", ap_quantised_score_json(&e->on.in_floats)) &&
+      ap_cli_set(doc, "weight_bits",
+                 json_integer((json_int_t)ap_integer_network_weight_bits(e->on.in))) &&
+      ap_cli_set(doc, "activation_bits",
+                 json_integer((json_int_t)ap_integer_network_activation_bits(e->on.in))) &&
+      ap_cli_set(doc, "layers", ap_quantised_layers_json(e->on.in)) &&
+      ap_cli_set(doc, "calibration_images", json_integer((json_int_t)o->calibration)) &&
+      ap_cli_set(doc, "coverage", json_real(o->coverage)) &&
+      ap_cli_set(doc, "model", json_string(s->model)) &&
+      ap_cli_set(doc, "policy", o->policy ? json_string(o->policy) : json_null()) &&
+      ap_cli_set(doc, "network", json_string(s->net->name)) &&
+      ap_cli_set(doc, "model_hash", json_string(hash)) &&
+      ap_cli_set(doc, "data", json_string(ap_dataset_name(e->on.data))) &&
+      ap_cli_set(doc, "data_hash", json_string(ap_dataset_hash(e->on.data))) &&
+      ap_cli_set(doc, "vectors", json_string(ap_evaluator_vectors(e->ev))) &&
+      ap_cli_set(doc, "seconds", json_real(e->seconds)) &&
+      ap_cli_set(doc, "provenance", ap_cli_provenance(cli, configuration_of(o, e, hash)))) {
+    return doc;
+  }
+  json_decref(doc);
+  return NULL;
+}
+
+static void print_table(const ap_datapath_subject *s, const evaluation *e) {
+  (void)printf("%s on %s, %s split; %u-bit weights, %u-bit activations\n", s->model,
+               ap_dataset_name(e->on.data), ap_split_name(e->on.split),
+               ap_integer_network_weight_bits(e->on.in),
+               ap_integer_network_activation_bits(e->on.in));
+  ap_quantised_print_score("float", &e->on.in_floats);
+  ap_quantised_print_score("quantised", &e->score);
+  (void)printf("%.0f images/s (%s)\n", e->seconds > 0 ? (double)e->on.images / e->seconds : 0.0,
+               ap_evaluator_vectors(e->ev));
+}
+
+ap_status ap_cli_eval_integer(const ap_cli *cli, const ap_datapath_subject *subject,
+                              const ap_datapath_options *o, ap_error *err) {
+  evaluation e = {.ev = NULL};
+  ap_status st = ap_quantised_subject_open(cli, subject, o, &e.on, err);
+  if (!st) st = open_evaluator(cli, &e, err);
+  if (!st) st = run(cli, subject, &e, err);
+  if (!st && cli->json) {
+    st = ap_cli_print_json(document_of(cli, subject, o, &e), err);
+  } else if (!st) {
+    print_table(subject, &e);
+  }
+  ap_evaluator_destroy(e.ev);
+  ap_quantised_subject_release(&e.on);
+  ap_free(e.levels);
+  ap_free(e.logits);
+  return st;
+}
