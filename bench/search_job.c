@@ -145,12 +145,13 @@ static ap_status full_provenance(run *r, const ap_search_options *o, const json_
   if (!st) st = ap_tech_hash(ap_workbench_tech(r->bench), tech, err);
   if (st) return st;
   config = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:f, s:b, s:f, s:f, s:I, s:I, s:I, s:I}",
-      "model_sha256", model, "data", ap_dataset_name(data), "data_sha256", ap_dataset_hash(data),
-      "hardware_sha256", tech, "pruner", job->levels.pruner.name, "searcher", job->searcher,
-      "reward", job->reward, "max_levels", (json_int_t)job->levels.max_levels, "keep_min",
-      job->levels.keep_min, "repair", (int)job->repair, "max_loss", job->max_loss, "budget",
-      o->budget, "episodes", (json_int_t)o->episodes, "parallel", (json_int_t)o->parallel, "images",
+      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:f, s:b, s:f, s:f, s:I, s:I, s:I, s:I}",
+      "arithmetic", job->integer ? "integer" : "float", "model_sha256", model, "data",
+      ap_dataset_name(data), "data_sha256", ap_dataset_hash(data), "hardware_sha256", tech,
+      "pruner", job->levels.pruner.name, "searcher", job->searcher, "reward", job->reward,
+      "max_levels", (json_int_t)job->levels.max_levels, "keep_min", job->levels.keep_min, "repair",
+      (int)job->repair, "max_loss", job->max_loss, "budget", o->budget, "episodes",
+      (json_int_t)o->episodes, "parallel", (json_int_t)o->parallel, "images",
       (json_int_t)job->images, "seed", (json_int_t)job->seed);
   if (config && job->levels.pruner.plugin.kind != AP_PLUGIN_NONE &&
       json_object_set_new(config, "plugin", ap_plugin_to_json(&job->levels.pruner.plugin))) {
@@ -236,8 +237,8 @@ static ap_status search(run *r, const ap_network *net, const ap_dataset *data, c
   if (!st) st = ap_workbench_levels(r->bench, &job->levels, job->repair, &r->db, err);
   *build_seconds = ap_seconds() - start;
   if (!st) {
-    st = ap_workbench_evaluator(r->bench, r->db, AP_SPLIT_SEARCH, job->images, job->quiet, &r->ev,
-                                err);
+    st = (job->integer ? ap_workbench_integer_evaluator : ap_workbench_evaluator)(
+        r->bench, r->db, AP_SPLIT_SEARCH, job->images, job->quiet, &r->ev, err);
   }
   if (!st) st = ap_prune_env_create(r->db, r->ev, &reward, &r->env, err);
   if (!st) st = full_provenance(r, &options, provenance, err);

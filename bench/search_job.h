@@ -27,6 +27,7 @@ typedef struct {
   size_t n_threads;
   const char *backend;   /* of dense passes and candidates: "cpu" */
   const char *precision; /* of candidates on a GPU: "fp32" or "bf16" (nn/evaluator.h) */
+  bool integer;          /* candidates are judged in the hardware's integers, else in floats */
   bool force, resume, quiet;
 } ap_search_job;
 ap_search_job ap_search_job_defaults(void);

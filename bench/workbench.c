@@ -1,6 +1,7 @@
 #include "bench/workbench.h"
 
 #include "base/alloc.h"
+#include "pruners/integer_network.h"
 #include "pruners/moments.h"
 
 struct ap_workbench {
@@ -77,11 +78,13 @@ ap_status ap_workbench_levels(ap_workbench *bench, const ap_level_db_options *op
                             options, out, err);
 }
 
-ap_status ap_workbench_evaluator(ap_workbench *bench, const ap_level_db *db, ap_split split,
-                                 size_t n_images, bool quiet, ap_evaluator **out, ap_error *err) {
+static ap_status open_evaluator(ap_workbench *bench, const ap_level_db *db, ap_split split,
+                                size_t n_images, const ap_evaluator_integers *integers, bool quiet,
+                                ap_evaluator **out, ap_error *err) {
   ap_evaluator_options options = {.n_threads = bench->n_threads,
                                   .backend = ap_backend_name(bench->backend),
-                                  .precision = bench->precision};
+                                  .precision = bench->precision,
+                                  .integer = integers};
   ap_evaluator *ev = NULL;
   ap_status st =
       ap_evaluator_create(bench->folded, bench->data, split, n_images, &options, &ev, err);
@@ -93,6 +96,29 @@ ap_status ap_workbench_evaluator(ap_workbench *bench, const ap_level_db *db, ap_
   }
   *out = ev;
   return AP_OK;
+}
+
+ap_status ap_workbench_evaluator(ap_workbench *bench, const ap_level_db *db, ap_split split,
+                                 size_t n_images, bool quiet, ap_evaluator **out, ap_error *err) {
+  return open_evaluator(bench, db, split, n_images, NULL, quiet, out, err);
+}
+
+ap_status ap_workbench_integer_evaluator(ap_workbench *bench, const ap_level_db *db, ap_split split,
+                                         size_t n_images, bool quiet, ap_evaluator **out,
+                                         ap_error *err) {
+  const ap_array_spec *array = ap_tech_array(bench->tech);
+  const ap_range_options ranges = ap_range_defaults();
+  ap_evaluator_integers integers = {NULL, array->activation_bits};
+  ap_integer_network *in = NULL;
+  ap_status st =
+      ap_integer_network_create(bench->folded, array, bench->data, &ranges, bench->pool, &in, err);
+  *out = NULL;
+  if (!st) {
+    integers.layers = ap_integer_network_all_layers(in);
+    st = open_evaluator(bench, db, split, n_images, &integers, quiet, out, err);
+  }
+  ap_integer_network_destroy(in);
+  return st;
 }
 
 ap_status ap_workbench_score(ap_workbench *bench, const ap_network *net, ap_split split,

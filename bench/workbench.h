@@ -38,6 +38,11 @@ void ap_workbench_set_precision(ap_workbench *bench, const char *name);
 AP_NODISCARD ap_status ap_workbench_evaluator(ap_workbench *bench, const ap_level_db *db,
                                               ap_split split, size_t n_images, bool quiet,
                                               ap_evaluator **out, ap_error *err);
+/* The same in the integers of nn/integer.h: weights and activations of the hardware's bits, at most
+ * 8; ranges of the unpruned network on calibration images hold for all levels. */
+AP_NODISCARD ap_status ap_workbench_integer_evaluator(ap_workbench *bench, const ap_level_db *db,
+                                                      ap_split split, size_t n_images, bool quiet,
+                                                      ap_evaluator **out, ap_error *err);
 /* Accuracy of any network of this shape on a split. */
 AP_NODISCARD ap_status ap_workbench_score(ap_workbench *bench, const ap_network *net,
                                           ap_split split, ap_score *out, ap_error *err);

@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -26,12 +27,13 @@ static const ap_command_info INFO = {
     .examples =
         "  autoprune search --model lenet5_fashion-mnist --data fashion-mnist --out out/s1\n"
         "  autoprune search --model m.apm --data cifar10 --searcher random --episodes 400 \\\n"
-        "      --max-loss 0.02 --hw ou --set array.ou_rows=16 --seed 7 --out out/s2\n"
+        "      --arithmetic integer --max-loss 0.02 --hw ou --set array.ou_rows=16 --seed 7 --out "
+        "out/s2\n"
         "  autoprune search --model m.apm --data cifar10 --pruner ./mine.so --out out/s3"};
 
 typedef struct {
   ap_model_choice model;
-  const char *data, *out, *hw, *pruner, *snap;
+  const char *data, *out, *hw, *pruner, *snap, *arithmetic;
   ap_text_list overrides;
   double plugin_timeout;
   bool no_repair;
@@ -75,10 +77,10 @@ static ap_status record(const ap_cli *cli, const search_options *o, const ap_sea
       cli,
       overrides ? ap_sprintf("search %s %s searcher=%s reward=%s pruner=%s hw=%s%s max_loss=%g "
                              "episodes=%zu budget=%g images=%zu seed=%llu",
-                             ap_cli_file_name(o->model.path), ap_cli_file_name(o->data), job->searcher,
-                             job->reward, o->pruner, o->hw ? ap_cli_file_name(o->hw) : "ou",
-                             overrides, job->max_loss, job->episodes, job->budget, job->images,
-                             (unsigned long long)job->seed)
+                             ap_cli_file_name(o->model.path), ap_cli_file_name(o->data),
+                             job->searcher, job->reward, o->pruner,
+                             o->hw ? ap_cli_file_name(o->hw) : "ou", overrides, job->max_loss,
+                             job->episodes, job->budget, job->images, (unsigned long long)job->seed)
                 : NULL,
       summary, metrics, sizeof metrics / sizeof metrics[0], err);
   ap_free(overrides);
@@ -124,8 +126,10 @@ static ap_status run_search(ap_cli *cli, const search_options *o, const ap_searc
 }
 
 ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
-  search_options o = {
-      .pruner = "column-vector", .snap = "crossbar", .plugin_timeout = AP_PLUGIN_TIME_LIMIT};
+  search_options o = {.pruner = "column-vector",
+                      .snap = "crossbar",
+                      .arithmetic = "float",
+                      .plugin_timeout = AP_PLUGIN_TIME_LIMIT};
   ap_search_job job = ap_search_job_defaults();
   ap_option options[] = {
       AP_MODEL_OPTIONS(&o.model),
@@ -157,6 +161,9 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
        AP_OPTION_TEXT, &job.precision, 0, 0},
       {"images", "N", "images of the search split to use; 0: all", AP_OPTION_SIZE, &job.images, 0,
        1e9},
+      {"arithmetic", "NAME",
+       "how candidates are judged: float (default), or integer as the hardware", AP_OPTION_TEXT,
+       &o.arithmetic, 0, 0},
       {"hw", "PRESET|FILE", "hardware: ou (default), isaac, sre, or an .ini file", AP_OPTION_TEXT,
        &o.hw, 0, 0},
       {"set", "SECTION.KEY=V", "change one value of the hardware; may be repeated", AP_OPTION_LIST,
@@ -174,6 +181,10 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
   if (!st) st = ap_cli_pruner(o.pruner, o.plugin_timeout, cli->seed, &job.levels.pruner, err);
   if (!st && ap_snap_parse(o.snap, &job.levels.snap, err)) {
     st = ap_fail_context(err, AP_ERR_ARG, "--snap");
+  }
+  job.integer = strcmp(o.arithmetic, "integer") == 0;
+  if (!st && !job.integer && strcmp(o.arithmetic, "float") != 0) {
+    st = ap_fail(err, AP_ERR_ARG, "--arithmetic %s: float or integer is expected", o.arithmetic);
   }
   job.repair = job.repair && !o.no_repair;
   job.seed = cli->seed;

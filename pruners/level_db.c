@@ -274,6 +274,36 @@ ap_status ap_level_db_matrix(const ap_level_db *db, size_t layer, size_t level, 
   return st;
 }
 
+/* Level i + 1 of ev. The matrix is on the grid of the weights' bits already: its integers are exact. */
+static ap_status add_level(const ap_level_db *db, size_t layer, const float *matrix,
+                           const float *bias, ap_evaluator *ev, size_t *number, ap_error *err) {
+  const ap_layer_info *info = &db->layers[layer].info;
+  size_t size = info->k * info->n;
+  int32_t *q = NULL;
+  int8_t *bytes = NULL;
+  float *scale = NULL;
+  ap_status st = AP_OK;
+  if (!ap_evaluator_is_integer(ev)) {
+    return ap_evaluator_add_level(ev, layer, matrix, bias, number, err);
+  }
+  q = ap_calloc(size, sizeof *q);
+  bytes = ap_calloc(size, 1);
+  scale = ap_calloc(info->n, sizeof *scale);
+  if (!q || !bytes || !scale) {
+    st = ap_fail(err, AP_ERR_MEMORY, "integers of %s", info->name);
+    goto done;
+  }
+  st = ap_quantise_columns(matrix, info->k, info->n, ap_tech_array(db->tech)->weight_bits, q, scale,
+                           err);
+  if (!st) st = ap_integer_narrow(q, size, bytes, err);
+  if (!st) st = ap_evaluator_add_integer_level(ev, layer, bytes, scale, bias, number, err);
+done:
+  ap_free(q);
+  ap_free(bytes);
+  ap_free(scale);
+  return st;
+}
+
 static ap_status register_layer(const ap_level_db *db, size_t layer, ap_evaluator *ev,
                                 ap_progress *progress, size_t *done, ap_error *err) {
   const ap_level_layer *l = &db->layers[layer];
@@ -293,7 +323,7 @@ static ap_status register_layer(const ap_level_db *db, size_t layer, ap_evaluato
       break;
     }
     st = level_matrix(db, l, i, repair, kept, matrix, bias, err);
-    if (!st) st = ap_evaluator_add_level(ev, layer, matrix, bias, &number, err);
+    if (!st) st = add_level(db, layer, matrix, bias, ev, &number, err);
     if (!st && number != i + 1) {
       st =
           ap_fail(err, AP_ERR_INTERNAL, "%s: level %zu became number %zu", l->info.name, i, number);

@@ -70,6 +70,14 @@ static void test_bad_options(void **state) {
   command_bad("--model is needed", WORDS("eval"));
   command_bad("--sigma goes with --datapath",
               WORDS("eval", "--model", "m", "--data", "d", "--sigma", "0.1"));
+  command_bad("--sigma goes with --datapath",
+              WORDS("eval", "--model", "m", "--data", "d", "--integer", "--sigma", "0.1"));
+  command_bad("--policy goes with --datapath or --integer",
+              WORDS("eval", "--model", "m", "--data", "d", "--policy", "p"));
+  command_bad("--integer or --datapath",
+              WORDS("eval", "--model", "m", "--data", "d", "--integer", "--datapath"));
+  command_bad("float or integer is expected",
+              WORDS("search", "--model", "m", "--data", "d", "--out", "o", "--arithmetic", "half"));
   command_bad("together at most 1", WORDS("eval", "--model", "m", "--data", "d", "--datapath",
                                           "--stuck-low", "0.6", "--stuck-high", "0.5"));
   command_bad("--model or --matrix", WORDS("map"));

@@ -88,6 +88,27 @@ static void test_stopped_search(void **state) {
   json_decref(resumed);
 }
 
+/* In integers the same policies are drawn and cost the same; accuracies are nearly those of floats,
+ * those of the whole network those of eval --integer. */
+static void test_integer_search(void **state) {
+  json_t *floats = command_json(0, WORDS(SEARCH("f", "8"), "--json"));
+  json_t *integers = command_json(0, WORDS(SEARCH("i", "8"), "--json", "--arithmetic", "integer"));
+  json_t *whole = command_json(0, WORDS("eval", "--model", "m.apm", "--data", "images", "--integer",
+                                        "--split", "search", "--images", "20", "--json"));
+  (void)state;
+  assert_string_equal(json_string_value(json_object_get(floats, "levels_hash")),
+                      json_string_value(json_object_get(integers, "levels_hash")));
+  assert_true(json_number_value(json_object_get(integers, "dense_accuracy_search")) ==
+              json_number_value(json_object_get(whole, "accuracy")));
+  assert_string_equal(
+      json_string_value(json_object_get(
+          json_object_get(json_object_get(integers, "provenance"), "configuration"), "arithmetic")),
+      "integer");
+  json_decref(floats);
+  json_decref(integers);
+  json_decref(whole);
+}
+
 static void test_bad_comparison(void **state) {
   (void)state;
   command_bad("no such folder", WORDS("compare", "--suite", "smoke", "--data", "images", "--out",
@@ -100,6 +121,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_search_and_map),
       cmocka_unit_test(test_stopped_search),
+      cmocka_unit_test(test_integer_search),
       cmocka_unit_test(test_bad_comparison),
   };
   return cmocka_run_group_tests(tests, setup, command_teardown);

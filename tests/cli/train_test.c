@@ -1,5 +1,6 @@
 /* train, eval, map and cost on a small data set: results, refusals, a full disk, and a run that is
  * stopped half-way and goes on. */
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static size_t log_rows(const char *path) {
 }
 
 static void test_train_and_use(void **state) {
-  json_t *document = command_json(0, WORDS(TRAIN("m.apm", "3"), "--json", "--test"));
+  json_t *document = command_json(0, WORDS(TRAIN("m.apm", "3"), "--json", "--test")), *other;
   ap_npy logits;
   ap_error err;
   double accuracy;
@@ -70,6 +71,15 @@ static void test_train_and_use(void **state) {
       json_number_value(json_object_get(document, "accuracy")) ==
       json_number_value(json_object_get(json_object_get(document, "quantised"), "accuracy")));
   assert_true(json_number_value(json_object_get(document, "accuracy")) > 0.9);
+  other = command_json(0, WORDS("eval", "--model", "m.apm", "--data", "images", "--split", "test",
+                                "--images", "20", "--integer", "--json"));
+  assert_true(json_number_value(json_object_get(document, "accuracy")) ==
+              json_number_value(json_object_get(other, "accuracy")));
+  assert_true(fabs(json_number_value(json_object_get(document, "loss")) -
+                   json_number_value(json_object_get(other, "loss"))) < 1e-12);
+  assert_true(json_equal(json_object_get(document, "float"), json_object_get(other, "float")));
+  assert_true(json_equal(json_object_get(document, "layers"), json_object_get(other, "layers")));
+  json_decref(other);
   json_decref(document);
   document = command_json(
       0, WORDS("eval", "--model", "m.apm", "--data", "images", "--split", "test", "--images", "8",
