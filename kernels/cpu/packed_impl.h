@@ -11,7 +11,9 @@ enum {
   PACKED_MAX_COLUMNS = 8,     /* same */
   PACKED_STRIDED_COLUMNS = 4, /* the same with a column stride of 2 */
   PACKED_KERNEL_TILE = 4,     /* largest side of a tile of whole 3x3 kernels */
-  PACKED_TAPS = 9             /* of a 3x3 kernel */
+  PACKED_TAPS = 9,            /* of a 3x3 kernel */
+  PACKED_AHEAD = 2,           /* entries whose inputs are fetched ahead: of whole kernels, */
+  PACKED_LIST_AHEAD = 16      /* and of wide lists */
 };
 
 /* Lists are words: an entry is the offset of its input (floats from the tile's first input pixel)
@@ -30,7 +32,7 @@ struct ap_packed_weights {
   size_t n_lists;
   size_t n_entries;
   size_t *start; /* [n_lists + 1], in entries */
-  packed_word *words;
+  packed_word *words; /* and PACKED_LIST_AHEAD entries of zeros */
   float *bias; /* [n_lists * width] */
 };
 

@@ -143,7 +143,18 @@ INLINE void list_body(const packed_tile *t, const int width, const int rows, con
       const packed_word *e = w->words + w->start[list] * words;
       const packed_word *end = w->words + w->start[list + 1] * words;
       list_start(w, list, acc, width, rows * columns);
-      for (; e != end; e += words) list_entry(in, e, acc, width, rows, columns, in_row, in_column);
+      for (; e != end; e += words) {
+        if (width >= 4 && lane == 0) { /* few inputs an entry, far apart */
+          const float *next = in + e[PACKED_LIST_AHEAD * words].offset;
+#pragma GCC unroll 4
+          for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+            for (int c = 0; c < columns; ++c)
+              __builtin_prefetch(next + (size_t)r * in_row + (size_t)c * in_column);
+          }
+        }
+        list_entry(in, e, acc, width, rows, columns, in_row, in_column);
+      }
       list_store(t, lane, list, acc, width, rows, columns);
     }
   }
@@ -170,12 +181,18 @@ INLINE void kernel_body(const packed_tile *t, const int blocks, const int rows, 
 #pragma GCC unroll 64
       for (int p = 0; p < blocks * rows * columns; ++p) acc[p] = bias;
       for (; e != end; e += 1 + PACKED_TAPS) {
+        const int32_t ahead = e[PACKED_AHEAD * (1 + PACKED_TAPS)].offset;
 #pragma GCC unroll 4
         for (int b = 0; b < blocks; ++b) {
           const float *x = in + e->offset + (size_t)b * t->in_block + (size_t)y_begin * in_row;
+          const float *next = in + ahead + (size_t)b * t->in_block + (size_t)y_begin * in_row;
 #pragma GCC unroll 9
-          for (int y = y_begin; y < y_end; ++y, x += in_row) {
+          for (int y = y_begin; y < y_end; ++y, x += in_row, next += in_row) {
             x = pin(x);
+            next = pin(next);
+#pragma GCC unroll 9
+            for (int i = x_begin; i < x_end; ++i)
+              if (lane == 0) __builtin_prefetch(next + (size_t)i * LANES);
 #pragma GCC unroll 9
             for (int i = x_begin; i < x_end; ++i) {
               const vec v = load(x + (size_t)i * LANES);

@@ -170,7 +170,7 @@ static ap_status build_lists(const scan *s, const float *bias, ap_packed_weights
   count_lists(s, w);
   for (size_t i = 0; i < w->n_lists; ++i) w->start[i + 1] += w->start[i];
   w->n_entries = w->start[w->n_lists];
-  w->words = ap_calloc(w->n_entries * w->entry_words, sizeof *w->words);
+  w->words = ap_calloc((w->n_entries + PACKED_LIST_AHEAD) * w->entry_words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
   fill_lists(s, w);
   /* every start[i] has advanced to its list's end: shift them back */
@@ -234,7 +234,7 @@ ap_packed_form ap_packed_weights_form(const ap_packed_weights *weights) { return
 
 size_t ap_packed_weights_bytes(const ap_packed_weights *w) {
   return sizeof *w + (w->n_lists + 1) * sizeof *w->start + w->n_lists * w->width * sizeof *w->bias +
-         w->n_entries * w->entry_words * sizeof *w->words;
+         (w->n_entries + PACKED_LIST_AHEAD) * w->entry_words * sizeof *w->words;
 }
 
 size_t ap_packed_weights_macs(const ap_packed_weights *w) {
