@@ -83,30 +83,27 @@ static ap_packed_form cheapest_form(const scan *s, const ap_packed8_isa *isa,
 }
 
 /* ---- lists ------------------------------------------------------------------------------------ */
-static int32_t word_of(const uint8_t bytes[P8_QUAD]) {
-  int32_t word;
-  memcpy(&word, bytes, sizeof word);
-  return word;
+static int32_t word_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  return (int32_t)(a | b << 8 | c << 16 | d << 24);
 }
 
 /* Kernel of input channel r and output channel `column` into e. */
 static void write_kernel(const scan *s, const ap_packed8_weights *w, size_t r, size_t column,
                          int32_t channel, int32_t *e) {
-  uint8_t tap[PACKED_TAPS];
-  for (size_t i = 0; i < PACKED_TAPS; ++i)
-    tap[i] = (uint8_t)s->matrix[(r * PACKED_TAPS + i) * s->n + column];
+  const uint8_t *from = (const uint8_t *)s->matrix + r * PACKED_TAPS * s->n + column;
+  uint32_t tap[PACKED_TAPS];
+  for (size_t i = 0; i < PACKED_TAPS; ++i) tap[i] = from[i * s->n];
   *e++ = channel;
   if (w->small) { /* byte of pixel (y, x) for output (oy, ox): tap (y - oy + 1, x - ox + 1) */
-    for (size_t oy = 0; oy < 2; ++oy)
-      for (size_t ox = 0; ox < 2; ++ox) {
-        const size_t t = (1 - oy) * 3 + 1 - ox;
-        *e++ = word_of((const uint8_t[]){tap[t], tap[t + 1], tap[t + 3], tap[t + 4]});
-      }
+    e[0] = word_of(tap[4], tap[5], tap[7], tap[8]);
+    e[1] = word_of(tap[3], tap[4], tap[6], tap[7]);
+    e[2] = word_of(tap[1], tap[2], tap[4], tap[5]);
+    e[3] = word_of(tap[0], tap[1], tap[3], tap[4]);
     return;
   }
   for (size_t x = 0; x < 3; ++x) {
-    e[x] = word_of((const uint8_t[]){tap[x], tap[3 + x], tap[6 + x], 0});
-    e[3 + x] = word_of((const uint8_t[]){0, tap[x], tap[3 + x], tap[6 + x]});
+    e[x] = word_of(tap[x], tap[3 + x], tap[6 + x], 0);
+    e[3 + x] = word_of(0, tap[x], tap[3 + x], tap[6 + x]);
   }
 }
 
@@ -118,8 +115,8 @@ static void write_row(const scan *s, const ap_packed8_weights *w, size_t r, size
   if (slot == 0) /* the other three may stay: their weights are 0 */
     for (size_t i = 0; i < P8_QUAD; ++i) e[i] = offset;
   e[slot] = offset;
-  uint8_t *bytes = (uint8_t *)(e + P8_LIST_HEAD) + slot;
-  for (size_t i = 0; i < count; ++i) bytes[P8_QUAD * i] = (uint8_t)from[i];
+  for (size_t i = 0; i < count; ++i)
+    e[P8_LIST_HEAD + i] |= (int32_t)((uint32_t)(uint8_t)from[i] << 8 * slot);
 }
 
 /* Rows per list, at [list + 1]. */
