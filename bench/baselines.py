@@ -216,8 +216,7 @@ def framework_rows(network, threads, batches, seconds):
 def bench_rows(program, network, repetitions):
     command = [program, f"--benchmark_filter=^evaluator/{network}/.*(sparsity_percent:0/vector_columns:1/threads:1|"
                "sparsity_percent:90/).*/(evaluator|integer)/", "--benchmark_format=json",
-               f"--benchmark_repetitions={repetitions}", "--benchmark_enable_random_interleaving=true",
-               "--benchmark_min_time=0.05"]
+               f"--benchmark_repetitions={repetitions}", "--benchmark_min_time=0.05"]
     found = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     document = json.loads(found.stdout)
     if found.returncode:

@@ -7,6 +7,7 @@
 #include "base/provenance.h"
 #include "cli/common.h"
 #include "cli/eval_datapath.h"
+#include "cli/record.h"
 #include "nn/evaluator.h"
 
 typedef struct {
@@ -101,17 +102,47 @@ static void print_table(const ap_datapath_subject *s, const evaluation *e) {
                ap_evaluator_vectors(e->ev));
 }
 
+static ap_status record(const ap_cli *cli, const ap_datapath_subject *s,
+                        const ap_datapath_options *o, const evaluation *e, const json_t *document,
+                        ap_error *err) {
+  static const ap_cli_metric metrics[] = {{"accuracy", "accuracy", "", false},
+                                          {"loss", "loss", "", false},
+                                          {"float.accuracy", "float_accuracy", "", false},
+                                          {"seconds", "seconds", "s", true}};
+  char *overrides;
+  ap_status st;
+  if (!cli->record) return AP_OK;
+  overrides = ap_cli_overrides_text(&o->overrides);
+  st = ap_cli_record_document(
+      cli,
+      overrides ? ap_sprintf("eval-integer %s %s split=%s images=%zu hw=%s%s policy=%s",
+                             ap_cli_file_name(s->model), ap_cli_file_name(s->data), s->split,
+                             e->on.images, o->hw ? ap_cli_file_name(o->hw) : "ou", overrides,
+                             o->policy ? ap_cli_file_name(o->policy) : "none")
+                : NULL,
+      document, metrics, sizeof metrics / sizeof metrics[0], err);
+  ap_free(overrides);
+  return st;
+}
+
 ap_status ap_cli_eval_integer(const ap_cli *cli, const ap_datapath_subject *subject,
                               const ap_datapath_options *o, ap_error *err) {
   evaluation e = {.ev = NULL};
+  json_t *document = NULL;
   ap_status st = ap_quantised_subject_open(cli, subject, o, &e.on, err);
   if (!st) st = open_evaluator(cli, &e, err);
   if (!st) st = run(cli, subject, &e, err);
+  if (!st && (cli->json || cli->record)) {
+    document = document_of(cli, subject, o, &e);
+    st = document ? record(cli, subject, o, &e, document, err)
+                  : ap_fail(err, AP_ERR_MEMORY, "result document");
+  }
   if (!st && cli->json) {
-    st = ap_cli_print_json(document_of(cli, subject, o, &e), err);
+    st = ap_cli_print_json(json_incref(document), err);
   } else if (!st) {
     print_table(subject, &e);
   }
+  json_decref(document);
   ap_evaluator_destroy(e.ev);
   ap_quantised_subject_release(&e.on);
   ap_free(e.levels);
