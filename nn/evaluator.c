@@ -191,7 +191,7 @@ static size_t choose_chunk(const ap_evaluator *ev) {
   size_t largest = 1;
   for (size_t t = 0; t < ev->plan.n_tensors; ++t)
     if (ev->plan.tensors[t].block_bytes > largest) largest = ev->plan.tensors[t].block_bytes;
-  size_t blocks = MOST_CHUNK_BLOCKS * AP_PACKED_LANES / ev->plan.lanes;
+  size_t blocks = (size_t)MOST_CHUNK_BLOCKS * AP_PACKED_LANES / ev->plan.lanes;
   while (blocks > 1 && (blocks * largest > WARM_BYTES ||
                         ev->n_blocks / blocks < ev->n_workers * CHUNKS_PER_WORKER))
     blocks /= 2;

@@ -189,7 +189,7 @@ AP_NODISCARD ap_status eval_integer_input(const eval_plan *plan, const ap_networ
                                           size_t n_blocks, uint8_t **pixels, size_t *block_bytes,
                                           ap_error *err);
 
-/* ap_pool_body: chunk `chunk` of images through all candidates. */
-void eval_work(void *job, size_t chunk, size_t worker);
+/* ap_pool_body: a chunk of images through all candidates. context: an eval_job. */
+void eval_work(void *context, size_t chunk_number, size_t worker);
 
 #endif

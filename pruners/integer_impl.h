@@ -47,6 +47,6 @@ AP_NODISCARD ap_status ap_integer_forward(const ap_integer_network *in, const ap
 
 /* A node without crossbars, for n images: data[i] is node i's output, [n, c, h, w]. FLATTEN is
  * its input's memory: nothing to do. */
-void ap_integer_node(const ap_integer_network *in, size_t node, size_t n, float *const *data);
+void ap_integer_node(const ap_integer_network *in, size_t index, size_t n, float *const *data);
 
 #endif

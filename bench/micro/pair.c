@@ -112,6 +112,12 @@ ap_status ap_micro_pair_integer(ap_micro_pair *pair, ap_error *err) {
   return ap_evaluator_logits(pair->integer, pair->levels, pair->integers, err);
 }
 
+static uint32_t bits_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
 /* The first images; the reference takes its time. */
 static ap_status verify_integers(ap_micro_pair *pair, ap_error *err) {
   const size_t images = pair->n_images < CHECKED ? pair->n_images : CHECKED;
@@ -122,7 +128,7 @@ static ap_status verify_integers(ap_micro_pair *pair, ap_error *err) {
                                 NULL, want, err);
   }
   for (size_t i = 0; i < images * AP_MICRO_CLASSES && !st; i++) {
-    if (memcmp(&want[i], &pair->integers[i], sizeof *want) != 0) {
+    if (bits_of(want[i]) != bits_of(pair->integers[i])) {
       st = ap_fail(err, AP_ERR_INTERNAL, "image %zu, output %zu: %.9g, quantised network %.9g",
                    i / AP_MICRO_CLASSES, i % AP_MICRO_CLASSES, (double)pair->integers[i],
                    (double)want[i]);

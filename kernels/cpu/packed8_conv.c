@@ -119,7 +119,7 @@ static void make_quads(const job *j, size_t b, const band *k) {
 static void run_band(const job *j, size_t b, const band *k) {
   const ap_packed_conv *g = j->g;
   const ap_packed8_isa *isa = j->w->isa;
-  const size_t stride = g->stride_w, n_passes = 2 * P8_LINE / isa->vector;
+  const size_t stride = g->stride_w, n_passes = (size_t)2 * P8_LINE / isa->vector;
   const bool skip = j->w->zero == 0 && g->pad_left == 1;
   const size_t widest = k->rows == 2 ? isa->kernel_w : (size_t)P8_KERNEL_W;
   make_quads(j, b, k);
@@ -173,7 +173,7 @@ static void run_small(const job *j, size_t n_blocks) {
     }
     packed8_tile t = tile_at(j, b, 0, 0);
     t.in_channel = P8_COLUMN;
-    for (t.pass = 0; t.pass < 2 * P8_LINE / vector; ++t.pass) {
+    for (t.pass = 0; t.pass < (size_t)2 * P8_LINE / vector; ++t.pass) {
       t.in = j->scratch + t.pass * 2 * vector;
       j->w->isa->small(&t);
     }

@@ -152,7 +152,7 @@ INLINE void finish_tile(const state *s, size_t channel, const v32 *acc, const in
 #pragma GCC unroll 8
       for (int c = 0; c < columns; ++c) {
         const v32 *a = acc + 2 * (r * columns + c);
-        finish_codes(factor, shift, a[0], a[1], half, false, factor, NULL,
+        finish_codes(factor, shift, a[0], a[1], half, false, factor, to,
                      to + (size_t)c * P8_LINE);
       }
     }

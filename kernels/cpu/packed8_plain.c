@@ -84,7 +84,7 @@ FN int32_t limit(int32_t x, int32_t low, int32_t high) {
   return x < low ? low : x > high ? high : x;
 }
 FN v16 pack32(v32 a, v32 b) {
-  v16 out;
+  v16 out = {0};
   for (int i = 0; i < 4; ++i) {
     out[i] = (int16_t)limit(a[i], INT16_MIN, INT16_MAX);
     out[4 + i] = (int16_t)limit(b[i], INT16_MIN, INT16_MAX);
@@ -92,7 +92,7 @@ FN v16 pack32(v32 a, v32 b) {
   return out;
 }
 FN v8 pack16(v16 a, v16 b) {
-  v8 out;
+  v8 out = {0};
   for (int i = 0; i < 8; ++i) {
     out[i] = (uint8_t)limit(a[i], 0, UINT8_MAX);
     out[8 + i] = (uint8_t)limit(b[i], 0, UINT8_MAX);
@@ -100,7 +100,7 @@ FN v8 pack16(v16 a, v16 b) {
   return out;
 }
 FN v32 round_all(vf v) {
-  v32 out;
+  v32 out = {0};
   for (int i = 0; i < 4; ++i) out[i] = v[i] < (float)INT32_MIN ? INT32_MIN : (int32_t)rintf(v[i]);
   return out;
 }

@@ -170,11 +170,12 @@ static void run_case(const conv_case *k, ap_rng *rng, const ap_packed8_isa *isa,
     e.high = 97.3F;
   }
   void *scratch = room(ap_packed8_scratch_bytes(&g) + 1, 1);
+  const size_t plane = g.out.h * g.out.w;
   ap_packed8_conv_run(w, x.blocks, x.data, &to, &e, scratch);
-  for (size_t i = 0; i < count_of(&y); ++i) {
-    const size_t c = i / g.out.w / g.out.h % k->c_out;
-    float v = (float)sum_of(k, &x, matrix, i) * factor[c];
-    v += shift[c];
+  for (size_t i = 0, c = 0; i < count_of(&y); ++i) {
+    if (i > 0 && i == plane * (c + 1)) ++c; /* c: channels before, of all images */
+    float v = (float)sum_of(k, &x, matrix, i) * factor[c % k->c_out];
+    v += shift[c % k->c_out];
     if (m.residual) {
       const float other = value(&r, i) * 0.37F;
       v += other;
@@ -226,13 +227,13 @@ static void largest_sums(void **state) {
   (void)state;
   const conv_case k = {64, 16384, 1, 1, 8, 1, 1, 1, 1, 0, 0, 0, 0, 1};
   const ap_packed_conv g = packed_geometry(&k, 0);
-  int8_t *matrix = room(16384 * 8, 1);
+  int8_t *matrix = room((size_t)16384 * 8, 1);
   float factor[8], shift[8] = {0};
   packed x = {.shape = g.in}, y = {.shape = g.out};
   open_packed(&x, 64, true, 255);
   open_packed(&y, 64, false, 0);
   for (size_t i = 0; i < count_of(&x); ++i) put_value(&x, i, -255);
-  memset(matrix, 127, 16384 * 8);
+  memset(matrix, 127, (size_t)16384 * 8);
   for (size_t i = 0; i < 8; ++i) factor[i] = 1;
   for (size_t isa = 0; isa < N_ISAS; ++isa) {
     ap_packed8_weights *w = NULL;
@@ -262,7 +263,7 @@ static void form_chosen(void **state) {
   for (int kind = 3; kind <= 4; ++kind) {
     ap_packed8_weights *w = NULL;
     ap_rng_seed(&rng, 5, 0);
-    int8_t *m = sparse_matrix(&rng, 64 * 9, 64, 9, kind);
+    int8_t *m = sparse_matrix(&rng, (size_t)64 * 9, 64, 9, kind);
     assert_int_equal(
         ap_packed8_weights_create(isas[0], &g, m, 0, factor, shift, AP_PACKED_AUTO, &w, NULL),
         AP_OK);
@@ -350,7 +351,7 @@ static void maps(void **state) {
     if (bits & 8) e.residual = (ap_packed8_source){r.data, r.tensor, 1.5F, 1, 1, 0};
     const bool affine = bits & 16;
     ap_packed8_map_run(&from, 3, affine ? scale : NULL, affine ? shift : NULL, &to, 1, 1, &e);
-    for (size_t i = 0; i < 3 * 3 * 12; ++i) {
+    for (size_t i = 0; i < (size_t)3 * 3 * 12; ++i) {
       const size_t image = i / 36, c = i / 12 % 3, py = i / 4 % 3, px = i % 4;
       float v = c > 0 ? value(&x, (image * 2 + c - 1) * 35 + 2 * py * 7 + 2 * px) : 0;
       v *= affine ? scale[c] : 0.3F;
@@ -385,7 +386,7 @@ static void ways_in(void **state) {
     const ap_packed8_target to = {x.data, x.tensor, 255};
     ap_packed8_pixels_run(1, pixels, table, &to);
     ap_packed8_flatten_run(&x.tensor, &flat.tensor, 1, x.data, flat.data);
-    for (size_t i = 0; i < 12 * LANES; ++i) {
+    for (size_t i = 0; i < (size_t)12 * LANES; ++i) {
       const size_t image = i / 12, feature = i % 12;
       const float v = table[feature / 6 * 256 + pixels[feature * LANES + image]];
       assert_true(value(&x, i) == expected(v, &to, -INFINITY, INFINITY));

@@ -118,6 +118,12 @@ static ap_status open_evaluator(const ap_network *net, const ap_integer_network 
 }
 
 /* ---- equal outputs --------------------------------------------------------------------------- */
+static uint32_t bits_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
 static void equal_outputs(const ap_network *net, const ap_dataset *data, size_t n, unsigned w_bits,
                           unsigned a_bits, double coverage) {
   static const uint32_t given[LAYERS] = {0};
@@ -136,7 +142,7 @@ static void equal_outputs(const ap_network *net, const ap_dataset *data, size_t 
     memset(got, 0xFF, n * CLASSES * sizeof *got);
     must(ap_evaluator_logits(ev, given, got, &failure));
     for (size_t i = 0; i < n * CLASSES; i++) {
-      if (memcmp(&got[i], &want[i], sizeof *got) != 0) {
+      if (bits_of(got[i]) != bits_of(want[i])) {
         fail_msg("%s, %s, %u and %u bits: image %zu, class %zu is %.9g, expected %.9g", net->name,
                  vectors[v], w_bits, a_bits, i / CLASSES, i % CLASSES, (double)got[i],
                  (double)want[i]);
