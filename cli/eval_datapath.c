@@ -236,14 +236,14 @@ static ap_status record(const ap_cli *cli, const ap_datapath_subject *s,
   overrides = ap_cli_overrides_text(&o->overrides);
   st = ap_cli_record_document(
       cli,
-      overrides
-          ? ap_sprintf("eval-datapath %s %s split=%s images=%zu hw=%s%s %s policy=%s sigma=%g "
-                       "stuck=%g,%g noise=%g samples=%zu seed=%llu",
-                       ap_cli_file_name(s->model), ap_cli_file_name(s->data), s->split, e->on.images,
-                       o->hw ? ap_cli_file_name(o->hw) : "ou", overrides, e->granularity_name,
-                       o->policy ? ap_cli_file_name(o->policy) : "none", o->sigma, o->stuck_low,
-                       o->stuck_high, o->read_noise, o->samples, (unsigned long long)cli->seed)
-          : NULL,
+      overrides ? ap_sprintf(
+                      "eval-datapath %s %s split=%s images=%zu hw=%s%s %s policy=%s sigma=%g "
+                      "stuck=%g,%g noise=%g samples=%zu seed=%llu",
+                      ap_cli_file_name(s->model), ap_cli_file_name(s->data), s->split, e->on.images,
+                      o->hw ? ap_cli_file_name(o->hw) : "ou", overrides, e->on.granularity_name,
+                      o->policy ? ap_cli_file_name(o->policy) : "none", o->sigma, o->stuck_low,
+                      o->stuck_high, o->read_noise, o->samples, (unsigned long long)cli->seed)
+                : NULL,
       document, metrics, sizeof metrics / sizeof metrics[0], err);
   ap_free(overrides);
   return st;
