@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/threads.h"
 #include "kernels/engine.h"
 #include "kernels/packed.h"
 #include "kernels/packed8.h"
@@ -191,5 +192,34 @@ AP_NODISCARD ap_status eval_integer_input(const eval_plan *plan, const ap_networ
 
 /* ap_pool_body: a chunk of images through all candidates. context: an eval_job. */
 void eval_work(void *context, size_t chunk_number, size_t worker);
+
+/* ---- the evaluator --------------------------------------------------------------------------- */
+struct ap_evaluator {
+  eval_plan plan;
+  const ap_packed_isa *isa;       /* floats, else NULL */
+  const ap_packed8_isa *integers; /* integers, else NULL */
+  double *input_scale, *unit;     /* integers: [plan.n_layers] of a layer's input and output */
+  uint8_t *zero;                  /* integers: [plan.n_layers] of a layer's input */
+  ap_pool *pool;
+  eval_layer *layers;       /* [plan.n_layers] by layer number */
+  ap_packed_conv *geometry; /* [plan.n_layers] by layer number */
+  float **bias;             /* [plan.n_layers] level 0's, or NULL */
+  size_t n_images, n_blocks, chunk_blocks;
+  uint8_t *pixels; /* [n_blocks][c][h][w][16] */
+  size_t block_pixels;
+  const int32_t *labels; /* the data set's */
+  ap_engine *engine;     /* NULL: this processor's workers */
+  eval_worker *workers;
+  size_t n_workers;
+  eval_order order;
+  eval_result *results; /* [results_room][n_blocks] */
+  size_t results_room;
+  eval_cache cache;
+  ap_evaluator_stats stats;
+};
+
+/* Level 0 of every layer; integer: NULL for floats. */
+AP_NODISCARD ap_status eval_add_given_levels(ap_evaluator *ev, const ap_network *net,
+                                             const ap_evaluator_integers *integer, ap_error *err);
 
 #endif
