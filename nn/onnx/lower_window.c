@@ -63,7 +63,7 @@ static ap_status read_pads(const ap_onnx_node *node, const size_t in[2], window 
  * out, and is compared with it. */
 static ap_status read_window(const ap_onnx_node *node, const size_t in[2], window *w,
                              ap_error *err) {
-  size_t dilation[2], k[2];
+  size_t dilation[2] = {1, 1}, k[2] = {0};
   int64_t ceil_mode;
   ap_status st = two_sizes(node, "dilations", 1, dilation, err);
   if (!st) st = two_sizes(node, "strides", 1, w->stride, err);
@@ -126,7 +126,7 @@ static ap_status emit_window(ap_onnx_lowering *low, const ap_onnx_node *node, ap
 ap_status ap_onnx_lower_conv(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   const ap_onnx_tensor *weight, *bias;
   ap_onnx_view view;
-  size_t pads[4], in[2];
+  size_t pads[4] = {0}, in[2];
   int64_t groups;
   window w = {0};
   ap_status st = input_image(low, node, &view, pads, in, err);
@@ -181,7 +181,7 @@ static bool round_up(const size_t in[2], window *w) {
 
 ap_status ap_onnx_lower_max_pool(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
-  size_t pads[4], in[2];
+  size_t pads[4] = {0}, in[2];
   window w = {0};
   ap_node like = {.kind = AP_NODE_MAXPOOL};
   ap_status st = input_image(low, node, &view, pads, in, err);
@@ -204,7 +204,7 @@ ap_status ap_onnx_lower_max_pool(ap_onnx_lowering *low, const ap_onnx_node *node
 ap_status ap_onnx_lower_average_pool(ap_onnx_lowering *low, const ap_onnx_node *node,
                                      ap_error *err) {
   ap_onnx_view view;
-  size_t pads[4], in[2];
+  size_t pads[4] = {0}, in[2];
   int64_t count_padding;
   window w = {0};
   ap_node like = {.kind = AP_NODE_AVGPOOL};
