@@ -54,8 +54,8 @@ while [ $# -gt 0 ]; do
 done
 
 # ---- collecting ----------------------------------------------------------------------------------
-# The packages that the build and its tests link, with what these depend on, but for the C and C++
-# libraries that every machine with a compiler has.
+# The packages that the build and its tests link, with what these depend on, but for ONNX (left out of
+# the build) and the C and C++ libraries that every machine with a compiler has.
 collect_debs() {
   local names wanted
   command -v apt-get > /dev/null || fail "--collect needs apt"
@@ -63,7 +63,7 @@ collect_debs() {
   # shellcheck source=tools/packages.sh
   . "$root/tools/packages.sh"
   wanted=$({ ap_packages build && ap_packages test; } | tr ' ' '\n' | grep -E '^(lib|nettle|pkg|zlib)' |
-    sed 's/^libopenblas-dev$/libopenblas-pthread-dev/')
+    grep -vE 'onnx|protobuf' | sed 's/^libopenblas-dev$/libopenblas-pthread-dev/')
   # shellcheck disable=SC2086 # the names are words
   names=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
     --no-replaces --no-enhances $wanted |
@@ -161,7 +161,7 @@ configure() {
   local generator=(-G Ninja)
   command -v ninja > /dev/null || generator=(-G "Unix Makefiles")
   (cd "$root" && within cmake --preset cuda "${generator[@]}" -B "$build" -DAP_WERROR=OFF \
-    -DAP_CUDA_VERBOSE=ON "${extra[@]}")
+    -DAP_ONNX=OFF -DAP_CUDA_VERBOSE=ON "${extra[@]}")
 }
 
 machine() {
