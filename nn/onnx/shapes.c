@@ -167,8 +167,8 @@ static ap_onnx_range range_of(int64_t start, int64_t end, int64_t step, int64_t 
     span = start - end;
   }
   r.start = start;
-  if (span > 0) {
-    uint64_t stride = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;
+  uint64_t stride = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;
+  if (span > 0 && stride > 0) {
     r.count = (size_t)(((uint64_t)span - 1) / stride + 1);
   }
   return r;
