@@ -194,7 +194,20 @@ void ap_partition_kept(const ap_partition *p, const int32_t *w, uint8_t *kept) {
   }
 }
 
+/* Column-vectors row by row, as the matrix lies. */
+static void kept_columns_f32(const ap_partition *p, const float *w, uint8_t *kept) {
+  memset(kept, 0, p->count);
+  for (size_t k = 0; k < p->k; k++) {
+    uint8_t *band = kept + k / p->granularity.h * p->n;
+    for (size_t n = 0; n < p->n; n++) band[n] |= w[k * p->n + n] != 0.0F;
+  }
+}
+
 void ap_partition_kept_f32(const ap_partition *p, const float *w, uint8_t *kept) {
+  if (p->granularity.kind == AP_GRANULARITY_COLUMN_VECTOR) {
+    kept_columns_f32(p, w, kept);
+    return;
+  }
   for (size_t i = 0; i < p->count; i++) {
     ap_extent e = ap_partition_vector(p, i);
     uint8_t any = p->granularity.kind == AP_GRANULARITY_DENSE;

@@ -1,5 +1,6 @@
 #include "pruners/network_price.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -8,7 +9,7 @@
 /* One matrix that is stored by itself: a layer, or one group of a grouped convolution. */
 typedef struct {
   size_t k, n;
-  int32_t *q;    /* k x n quantised weights */
+  int32_t *q;    /* k x n quantised weights; NULL where the mapping is not built */
   uint8_t *kept; /* vectors with a weight that is not 0 before quantisation */
   uint8_t *live; /* k: rows with such a weight */
   uint64_t positions;
@@ -26,25 +27,29 @@ static ap_status take_columns(const ap_array_spec *spec, ap_granularity granular
                               const ap_layer_info *info, const float *matrix, const int32_t *q,
                               size_t first, size_t width, stored_matrix *out, ap_error *err) {
   ap_partition partition;
-  float *part = NULL;
+  const float *part = matrix;
+  float *own = NULL; /* the columns of a group side by side */
+  size_t size = info->k * width;
+  bool whole = width == info->n;
   ap_status st = ap_partition_init(granularity, spec, info->k, width, &partition, err);
   *out = (stored_matrix){.k = info->k, .n = width, .positions = info->positions};
   if (st) return st;
-  part = ap_calloc(info->k * width, sizeof *part);
-  out->q = ap_calloc(info->k * width, sizeof *out->q);
+  if (!whole) part = own = ap_calloc(size, sizeof *own);
+  if (q) out->q = ap_calloc(size, sizeof *out->q);
   out->kept = ap_calloc(partition.count, 1);
   out->live = ap_calloc(info->k, 1);
-  if (!part || !out->q || !out->kept || !out->live) {
+  if (!part || (q && !out->q) || !out->kept || !out->live) {
     st = ap_fail(err, AP_ERR_MEMORY, "%zu x %zu weights", info->k, width);
   } else {
     for (size_t i = 0; i < info->k; i++) {
-      memcpy(part + i * width, matrix + i * info->n + first, width * sizeof *part);
-      memcpy(out->q + i * width, q + i * info->n + first, width * sizeof *out->q);
-      for (size_t j = 0; j < width && !out->live[i]; j++) out->live[i] = part[i * width + j] != 0;
+      size_t from = i * info->n + first, to = i * width;
+      if (own) memcpy(own + to, matrix + from, width * sizeof *own);
+      if (q) memcpy(out->q + to, q + from, width * sizeof *out->q);
+      for (size_t j = 0; j < width && !out->live[i]; j++) out->live[i] = part[to + j] != 0;
     }
     ap_partition_kept_f32(&partition, part, out->kept);
   }
-  ap_free(part);
+  ap_free(own);
   return st;
 }
 
@@ -130,17 +135,28 @@ static ap_status price_groups(const ap_tech *tech, ap_granularity granularity, b
   return st ? st : ap_cost_layer(tech, &out->events, &out->needs, &out->cost, err);
 }
 
+static ap_status check_finite(const float *matrix, size_t k, size_t n, ap_error *err) {
+  for (size_t i = 0; i < k * n; i++) {
+    if (isfinite(matrix[i])) continue;
+    return ap_fail(err, AP_ERR_FORMAT, "row %zu, column %zu is not a finite number", i / n, i % n);
+  }
+  return AP_OK;
+}
+
 static ap_status price_layer(const ap_tech *tech, ap_granularity granularity, bool check,
                              const float *matrix, size_t groups, ap_layer_price *out,
                              ap_error *err) {
   size_t size = out->info.k * out->info.n;
-  int32_t *q = ap_calloc(size, sizeof *q);
-  float *scale = ap_calloc(out->info.n, sizeof *scale);
+  int32_t *q = check ? ap_calloc(size, sizeof *q) : NULL;
+  float *scale = check ? ap_calloc(out->info.n, sizeof *scale) : NULL;
   ap_status st = AP_OK;
-  if (!q || !scale) st = ap_fail(err, AP_ERR_MEMORY, "%zu quantised weights", size);
-  if (!st) {
+  if (check && (!q || !scale)) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%zu quantised weights", size);
+  } else if (check) {
     st = ap_quantise_columns(matrix, out->info.k, out->info.n, ap_tech_array(tech)->weight_bits, q,
                              scale, err);
+  } else { /* counts need no integers, only weights that are numbers */
+    st = check_finite(matrix, out->info.k, out->info.n, err);
   }
   if (!st) st = price_groups(tech, granularity, check, matrix, q, groups, out, err);
   ap_free(q);
