@@ -95,7 +95,7 @@ static ap_status read_type(header_reader *r, ap_error *err) {
   size_t start = r->at;
   if (!take_text(r, text, sizeof text)) return bad(r, "a short quoted type such as '<f4'", err);
   if (text[0] == '=') text[0] = '<'; /* "native", where it was written: little endian assumed */
-  if (strcmp(text, "|b1") == 0) { /* Booleans are bytes of 0 and 1. */
+  if (strcmp(text, "|b1") == 0) {    /* Booleans are bytes of 0 and 1. */
     r->array->type = AP_NPY_U8;
     return AP_OK;
   }

@@ -103,6 +103,8 @@ static ap_status run(const ap_cli *cli, const request *r, ap_study_options *o, a
   } else if (!st) {
     print_summary(o, tables);
   }
+  o->models = NULL; /* they end here */
+  o->n_models = 0;
   json_decref(tables);
   json_decref(provenance);
   release(&l);

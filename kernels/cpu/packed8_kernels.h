@@ -152,8 +152,7 @@ INLINE void finish_tile(const state *s, size_t channel, const v32 *acc, const in
 #pragma GCC unroll 8
       for (int c = 0; c < columns; ++c) {
         const v32 *a = acc + 2 * (r * columns + c);
-        finish_codes(factor, shift, a[0], a[1], half, false, factor, to,
-                     to + (size_t)c * P8_LINE);
+        finish_codes(factor, shift, a[0], a[1], half, false, factor, to, to + (size_t)c * P8_LINE);
       }
     }
     return;
@@ -358,7 +357,8 @@ LIST(1, 2)
 LIST(1, 4)
 LIST(1, 8)
 LIST(2, 1)
-LIST(2, 2) LIST(2, 4) LIST(4, 1) LIST(4, 2) LIST(8, 1)
+LIST(2, 2)
+LIST(2, 4) LIST(4, 1) LIST(4, 2) LIST(8, 1)
 #define KERNEL(r, c, f, l) \
   static void kernel_##r##_##c##_##f##_##l(const packed8_tile *t) { kernel_body(t, r, c, 1, f, l); }
 #define KERNEL_EDGES(r, c) \

@@ -31,9 +31,9 @@ struct ap_packed_weights {
   size_t entry_words; /* 1 + weights of an entry */
   size_t n_lists;
   size_t n_entries;
-  size_t *start; /* [n_lists + 1], in entries */
+  size_t *start;      /* [n_lists + 1], in entries */
   packed_word *words; /* and PACKED_LIST_AHEAD entries of zeros */
-  float *bias; /* [n_lists * width] */
+  float *bias;        /* [n_lists * width] */
 };
 
 /* One register tile over all output channels. */
