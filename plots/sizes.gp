@@ -4,7 +4,7 @@ figure = "sizes"
 file = "sizes.csv"
 who = "method"
 figure_width(n) = 1060
-figure_height(n, m) = 100 + 2 * 250 * n
+figure_height(n, m) = 118 + 2 * 250 * n
 load system("dirname '" . home . "'") . "/common.gp"
 if (empty) { exit }
 set datafile missing NaN # rows of other methods lie between: the lines go on
