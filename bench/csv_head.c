@@ -1,5 +1,6 @@
 #include "bench/csv_head.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 void ap_csv_head(ap_csv *csv, const json_t *provenance) {
@@ -15,4 +16,25 @@ void ap_csv_head(ap_csv *csv, const json_t *provenance) {
     }
   }
   json_decref(object);
+}
+
+void ap_csv_value(ap_csv *csv, const json_t *value) {
+  if (json_is_string(value)) {
+    ap_csv_text(csv, json_string_value(value));
+  } else {
+    ap_csv_number(csv, json_is_number(value) ? json_number_value(value) : (double)NAN);
+  }
+}
+
+void ap_csv_rows(ap_csv *csv, const json_t *rows) {
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    json_t *row = json_array_get(rows, i), *value;
+    const char *key;
+    if (i == 0) {
+      json_object_foreach(row, key, value) ap_csv_text(csv, key);
+      ap_csv_end_row(csv);
+    }
+    json_object_foreach(row, key, value) ap_csv_value(csv, value);
+    ap_csv_end_row(csv);
+  }
 }

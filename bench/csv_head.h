@@ -1,4 +1,4 @@
-/* bench/csv_head.h - the provenance of a result on top of its CSV file. */
+/* bench/csv_head.h - JSON as CSV: the provenance of a result on top of its file, and rows. */
 #ifndef AP_BENCH_CSV_HEAD_H
 #define AP_BENCH_CSV_HEAD_H
 #include <jansson.h>
@@ -8,6 +8,11 @@ AP_EXTERN_C_BEGIN
 
 /* One line "# key: value" for every member of a JSON object; objects and arrays as compact JSON. */
 void ap_csv_head(ap_csv *csv, const json_t *provenance);
+
+/* One value: text, a number, or an empty field for anything else. */
+void ap_csv_value(ap_csv *csv, const json_t *value);
+/* An array of objects with the same members: their names as the first line, then a line each. */
+void ap_csv_rows(ap_csv *csv, const json_t *rows);
 
 AP_EXTERN_C_END
 #endif

@@ -81,14 +81,6 @@ static ap_status check(const ap_study_options *o, ap_error *err) {
   return AP_OK;
 }
 
-static void put(ap_csv *csv, const json_t *value) {
-  if (json_is_string(value)) {
-    ap_csv_text(csv, json_string_value(value));
-  } else {
-    ap_csv_number(csv, json_number_value(value));
-  }
-}
-
 static ap_status write_rows(const ap_study_options *o, const char *study, const json_t *rows,
                             const json_t *head, ap_error *err) {
   char *path = ap_sprintf("%s/%s.csv", o->out, study);
@@ -98,16 +90,7 @@ static ap_status write_rows(const ap_study_options *o, const char *study, const 
   if (!st) {
     ap_csv csv = {ap_output_stream(output), 0};
     ap_csv_head(&csv, head);
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-      json_t *row = json_array_get(rows, i), *value;
-      const char *key;
-      if (i == 0) {
-        json_object_foreach(row, key, value) ap_csv_text(&csv, key);
-        ap_csv_end_row(&csv);
-      }
-      json_object_foreach(row, key, value) put(&csv, value);
-      ap_csv_end_row(&csv);
-    }
+    ap_csv_rows(&csv, rows);
     st = ap_output_commit(output, err);
   }
   ap_free(path);

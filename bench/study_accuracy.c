@@ -12,9 +12,8 @@
 #include "bench/study_impl.h"
 #include "pruners/datapath_network.h"
 
-/* One point: a converter's width and a device's variation. */
+/* One point: a device's variation; the converter's width is the technology's. */
 typedef struct {
-  unsigned adc_bits; /* 0: exact */
   double sigma;
   size_t samples;
 } point;
@@ -165,7 +164,7 @@ ap_status ap_study_converter(const ap_study *study, json_t *rows, ap_error *err)
   widest = ap_array_adc_bits(&exact);
   progress = ap_progress_create("converter", widest, study->options->quiet);
   for (unsigned bits = 1; bits <= widest && !st; bits++) {
-    const point p = {.adc_bits = bits, .samples = 1};
+    const point p = {.samples = 1};
     ap_tech *tech = NULL;
     char text[16];
     (void)snprintf(text, sizeof text, "%u", bits);

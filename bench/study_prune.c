@@ -5,8 +5,8 @@
 #include "bench/study_impl.h"
 
 /* How many vectors of the order hold at most `most` weights. Kept weights never fall with the number. */
-static ap_status largest_set(const ap_partition *partition, const uint32_t *order, uint64_t most,
-                             uint8_t *kept, size_t *out) {
+static size_t largest_set(const ap_partition *partition, const uint32_t *order, uint64_t most,
+                          uint8_t *kept) {
   size_t low = 1, high = partition->count;
   while (low < high) {
     size_t middle = low + (high - low + 1) / 2;
@@ -17,8 +17,7 @@ static ap_status largest_set(const ap_partition *partition, const uint32_t *orde
       high = middle - 1;
     }
   }
-  *out = low;
-  return AP_OK;
+  return low;
 }
 
 static ap_status prune_layer(ap_network *net, const ap_array_spec *array, const ap_pruner *pruner,
@@ -27,7 +26,6 @@ static ap_status prune_layer(ap_network *net, const ap_array_spec *array, const 
   float *matrix = NULL;
   uint32_t *order = NULL;
   uint8_t *kept = NULL;
-  size_t m = 0;
   ap_status st = ap_partition_init(pruner->granularity, array, info->k, info->n, &partition, err);
   if (st) return st;
   matrix = ap_calloc(info->k * info->n, sizeof *matrix);
@@ -40,10 +38,8 @@ static ap_status prune_layer(ap_network *net, const ap_array_spec *array, const 
     st = ap_pruner_order(&partition, matrix, order, err);
   }
   if (!st) {
-    st = largest_set(&partition, order, (uint64_t)(keep * (double)(info->k * info->n)), kept, &m);
-  }
-  if (!st) {
-    ap_pruner_keep_first(order, partition.count, m, kept);
+    uint64_t most = (uint64_t)(keep * (double)(info->k * info->n));
+    ap_pruner_keep_first(order, partition.count, largest_set(&partition, order, most, kept), kept);
     ap_partition_mask_f32(&partition, kept, matrix);
     ap_layer_set_matrix(net, info->node, matrix);
   }

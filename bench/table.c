@@ -82,28 +82,11 @@ ap_status ap_table_rows(const json_t *cells, json_t **rows, ap_error *err) {
   return AP_OK;
 }
 
-static void put(ap_csv *csv, const json_t *value) {
-  if (json_is_string(value)) {
-    ap_csv_text(csv, json_string_value(value));
-  } else {
-    ap_csv_number(csv, json_is_number(value) ? json_number_value(value) : (double)NAN);
-  }
-}
-
 typedef void writer(ap_csv *csv, const json_t *cells, const json_t *rows);
 
 static void write_table(ap_csv *csv, const json_t *cells, const json_t *rows) {
   (void)cells;
-  for (size_t i = 0; i < json_array_size(rows); i++) {
-    json_t *row = json_array_get(rows, i), *value;
-    const char *key;
-    if (i == 0) {
-      json_object_foreach(row, key, value) ap_csv_text(csv, key);
-      ap_csv_end_row(csv);
-    }
-    json_object_foreach(row, key, value) put(csv, value);
-    ap_csv_end_row(csv);
-  }
+  ap_csv_rows(csv, rows);
 }
 
 static void write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows) {
@@ -119,7 +102,7 @@ static void write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows)
       const json_t *row = json_array_get(episodes, e);
       ap_csv_text(csv, text(cell, "network"));
       ap_csv_text(csv, text(json_object_get(cell, "config"), "searcher"));
-      for (size_t c = 0; c < json_array_size(row); c++) put(csv, json_array_get(row, c));
+      for (size_t c = 0; c < json_array_size(row); c++) ap_csv_value(csv, json_array_get(row, c));
       ap_csv_end_row(csv);
     }
   }
