@@ -24,6 +24,7 @@ typedef struct {
   double crossbars;      /* occupied crossbars (or OUs, if the environment counts in OUs) */
   double image_forwards; /* dense-equivalent image-forwards that this evaluation is charged */
   bool feasible;         /* accuracy_loss is within the limit */
+  bool stopped;          /* seen on some images only, as it cannot be the best: all is estimated */
 } ap_outcome;
 
 typedef struct {
@@ -60,9 +61,10 @@ typedef struct {
 
   /* Evaluates n candidate policies AT ONCE: executed is n x n_steps (row-major, one row a policy,
    * all values snapped); fills out[0..n-1]. Evaluators share work between candidates, so searchers
-   * hand over as many as they can. On an error nothing in out counts. n == 0 does nothing. */
-  ap_status (*evaluate)(void *self, size_t n, const double *executed, ap_outcome *out,
-                        ap_error *err);
+   * hand over as many as they can. incumbent: the best outcome so far, or NULL; an environment may stop
+   * a candidate early that cannot be better. On an error nothing in out counts. n == 0 does nothing. */
+  ap_status (*evaluate)(void *self, size_t n, const double *executed, const ap_outcome *incumbent,
+                        ap_outcome *out, ap_error *err);
 } ap_env;
 
 /* ARG with the reason if a function is missing, a size is 0, or a layer's levels break the rules

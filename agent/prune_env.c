@@ -16,6 +16,8 @@ struct ap_prune_env {
   size_t n_layers;
   double dense_accuracy, dense_cost, full_cost; /* cost: crossbars, or OUs (see level_cost) */
   double *features;                             /* n_layers x N_STATIC, scaled */
+  uint32_t *dense;                              /* n_layers: all at their last level */
+  double race_error;                            /* 0: no races */
   char identity[AP_SHA256_TEXT];
 };
 
@@ -68,8 +70,25 @@ void ap_prune_env_levels(const ap_prune_env *env, const double *executed, uint32
   }
 }
 
-static ap_status env_evaluate(void *self, size_t n, const double *executed, ap_outcome *out,
-                              ap_error *err) {
+/* Candidates against the dense network, each up to the loss at which it cannot beat the incumbent. */
+static ap_status race(ap_prune_env *env, size_t n, const uint32_t *levels,
+                      const ap_outcome *incumbent, const ap_outcome *out, ap_score *scores,
+                      ap_error *err) {
+  double *most_loss = ap_calloc(n, sizeof *most_loss);
+  const ap_race rule = {env->dense, most_loss, env->race_error};
+  ap_status st;
+  if (!most_loss) return ap_fail(err, AP_ERR_MEMORY, "%zu candidates", n);
+  for (size_t i = 0; i < n; i++) {
+    most_loss[i] = ap_reward_most_loss(&env->reward, env->dense_accuracy, env->dense_cost,
+                                       out[i].crossbars, incumbent);
+  }
+  st = ap_evaluator_race(env->ev, &rule, n, levels, scores, err);
+  ap_free(most_loss);
+  return st;
+}
+
+static ap_status env_evaluate(void *self, size_t n, const double *executed,
+                              const ap_outcome *incumbent, ap_outcome *out, ap_error *err) {
   ap_prune_env *env = self;
   size_t layers = env->n_layers;
   uint32_t *levels = ap_calloc(n * layers, sizeof *levels);
@@ -87,12 +106,14 @@ static ap_status env_evaluate(void *self, size_t n, const double *executed, ap_o
       levels[i * layers + t]++; /* the evaluator's level 0 is the network before quantisation */
     }
   }
-  st = ap_evaluator_run(env->ev, n, levels, scores, err);
+  st = env->race_error > 0 ? race(env, n, levels, incumbent, out, scores, err)
+                           : ap_evaluator_run(env->ev, n, levels, scores, err);
   if (st) goto done;
   for (size_t i = 0; i < n; i++) {
     out[i].accuracy = scores[i].accuracy;
     out[i].loss = scores[i].loss;
     out[i].image_forwards = (double)scores[i].images;
+    out[i].stopped = out[i].image_forwards < env->iface.evaluation_cost;
     ap_reward_fill(&env->reward, env->dense_accuracy, env->dense_cost, &out[i]);
   }
 done:
@@ -135,24 +156,21 @@ static void fill_features(ap_prune_env *env) {
 
 /* Accuracy of all layers at their last level, and the costs to compare with. */
 static ap_status measure_dense(ap_prune_env *env, ap_error *err) {
-  uint32_t *levels = ap_calloc(env->n_layers, sizeof *levels);
   ap_score score;
-  ap_status st = levels ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "environment");
-  for (size_t t = 0; t < env->n_layers && !st; t++) {
+  ap_status st;
+  for (size_t t = 0; t < env->n_layers; t++) {
     const ap_keep_level *full = ap_level_db_level(env->db, t, ap_level_db_levels(env->db, t) - 1);
-    levels[t] = (uint32_t)ap_level_db_levels(env->db, t);
+    env->dense[t] = (uint32_t)ap_level_db_levels(env->db, t);
     env->full_cost += cost_of(env->db, &full->map);
     env->dense_cost += ap_level_db_snap(env->db) == AP_SNAP_CROSSBAR
                            ? (double)full->map.crossbars_dense
                            : (double)full->map.ous_dense;
   }
-  if (!st) st = ap_evaluator_run(env->ev, 1, levels, &score, err);
-  if (!st) {
-    env->dense_accuracy = score.accuracy;
-    env->iface.evaluation_cost = (double)score.images;
-  }
-  ap_free(levels);
-  return st;
+  st = ap_evaluator_run(env->ev, 1, env->dense, &score, err);
+  if (st) return st;
+  env->dense_accuracy = score.accuracy;
+  env->iface.evaluation_cost = (double)score.images;
+  return AP_OK;
 }
 
 static ap_status identify(ap_prune_env *env, ap_error *err) {
@@ -166,6 +184,7 @@ static ap_status identify(ap_prune_env *env, ap_error *err) {
   ap_hash_add(hash, &env->reward.penalty, sizeof(double));
   ap_hash_add(hash, &env->iface.evaluation_cost, sizeof(double));
   ap_hash_add(hash, &env->dense_accuracy, sizeof(double));
+  if (env->race_error > 0) ap_hash_add(hash, &env->race_error, sizeof(double));
   ap_hash_text(hash, env->identity);
   ap_hash_destroy(hash);
   return AP_OK;
@@ -195,7 +214,8 @@ ap_status ap_prune_env_create(const ap_level_db *db, ap_evaluator *ev, const ap_
                         .level_cost = env_level_cost,
                         .evaluate = env_evaluate};
   env->features = ap_calloc(env->n_layers * N_STATIC, sizeof *env->features);
-  if (!env->features) st = ap_fail(err, AP_ERR_MEMORY, "environment");
+  env->dense = ap_calloc(env->n_layers, sizeof *env->dense);
+  if (!env->features || !env->dense) st = ap_fail(err, AP_ERR_MEMORY, "environment");
   if (!st) fill_features(env);
   if (!st) st = measure_dense(env, err);
   if (!st) st = identify(env, err);
@@ -208,9 +228,22 @@ ap_status ap_prune_env_create(const ap_level_db *db, ap_evaluator *ev, const ap_
   return st;
 }
 
+ap_status ap_prune_env_race(ap_prune_env *env, double error, ap_error *err) {
+  if (!(error >= 0 && error < 1)) {
+    return ap_fail(err, AP_ERR_ARG, "error probability %g of a race: 0 to below 1 is expected",
+                   error);
+  }
+  if (error > 0 && ap_evaluator_has_engine(env->ev)) {
+    return ap_fail(err, AP_ERR_UNSUPPORTED, "races are the processor's: backend cpu is expected");
+  }
+  env->race_error = error;
+  return identify(env, err);
+}
+
 void ap_prune_env_destroy(ap_prune_env *env) {
   if (!env) return;
   ap_free(env->features);
+  ap_free(env->dense);
   ap_free(env);
 }
 

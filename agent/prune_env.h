@@ -23,6 +23,9 @@ typedef struct ap_prune_env ap_prune_env;
 AP_NODISCARD ap_status ap_prune_env_create(const ap_level_db *db, ap_evaluator *ev,
                                            const ap_reward *reward, ap_prune_env **out,
                                            ap_error *err);
+/* From now on candidates that cannot be better than the incumbent are stopped early (ap_evaluator_race), each wrongly with at
+ * most this probability; 0: none, as at first. Errors: ARG; UNSUPPORTED with an evaluator on an engine. */
+AP_NODISCARD ap_status ap_prune_env_race(ap_prune_env *env, double error, ap_error *err);
 void ap_prune_env_destroy(ap_prune_env *env);
 const ap_env *ap_prune_env_interface(const ap_prune_env *env);
 double ap_prune_env_dense_accuracy(const ap_prune_env *env);

@@ -66,3 +66,32 @@ void ap_reward_fill(const ap_reward *reward, double dense_accuracy, double dense
       break;
   }
 }
+
+/* The greatest loss at which the reward of a candidate is at least `wanted`. */
+static double loss_for(const ap_reward *reward, double dense_accuracy, double dense_crossbars,
+                       double crossbars, double wanted) {
+  const double cost = fmax(crossbars, 1), cells = fmax(dense_crossbars, 1);
+  switch (reward->kind) {
+    case AP_REWARD_CONSTRAINED: {
+      const double spare = log(fmax(cells / cost, 1)) - wanted; /* at the limit itself */
+      if (wanted < 0) return reward->max_loss - wanted / reward->penalty;
+      if (spare >= 0) return reward->max_loss;
+      if (reward->accuracy_weight > 0) return reward->max_loss + spare / reward->accuracy_weight;
+      return -INFINITY;
+    }
+    case AP_REWARD_AMC:
+      if (cost > 1) return dense_accuracy - 1 - wanted / log(cost);
+      return wanted <= 0 ? (double)INFINITY : -(double)INFINITY;
+    case AP_REWARD_ACCURACY:
+      return dense_accuracy - wanted;
+  }
+  return INFINITY;
+}
+
+double ap_reward_most_loss(const ap_reward *reward, double dense_accuracy, double dense_crossbars,
+                           double crossbars, const ap_outcome *incumbent) {
+  double loss;
+  if (!incumbent) return INFINITY;
+  loss = loss_for(reward, dense_accuracy, dense_crossbars, crossbars, incumbent->reward);
+  return incumbent->feasible ? fmin(loss, reward->max_loss) : fmax(loss, reward->max_loss);
+}

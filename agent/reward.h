@@ -43,6 +43,11 @@ AP_NODISCARD ap_status ap_reward_check(const ap_reward *reward, ap_error *err);
  * logarithms). A loss that exceeds the limit by rounding only (1e-9) is feasible. */
 void ap_reward_fill(const ap_reward *reward, double dense_accuracy, double dense_crossbars,
                     ap_outcome *outcome);
+/* The greatest accuracy loss with which a candidate of so many crossbars is no worse than the incumbent (feasible before
+ * infeasible, then by reward): it is known before the candidate is evaluated. May be -INFINITY (never) or INFINITY
+ * (always, and with incumbent NULL). */
+double ap_reward_most_loss(const ap_reward *reward, double dense_accuracy, double dense_crossbars,
+                           double crossbars, const ap_outcome *incumbent);
 
 AP_EXTERN_C_END
 #endif

@@ -13,9 +13,10 @@ void ap_search_result_destroy(ap_search_result *result) {
   ap_free(result);
 }
 
-/* a is better than b; equal ones stand in the order of their evaluation. */
-static bool better(const ap_candidate *a, const ap_candidate *b) {
+/* a is better than b; equal ones stand in the order of their evaluation. Estimates come last. */
+bool ap_search_better(const ap_candidate *a, const ap_candidate *b) {
   const ap_outcome *x = &a->outcome, *y = &b->outcome;
+  if (x->stopped != y->stopped) return y->stopped;
   if (x->feasible != y->feasible) return x->feasible;
   if (x->reward != y->reward) return x->reward > y->reward;
   if (x->crossbars != y->crossbars) return x->crossbars < y->crossbars;
@@ -35,7 +36,8 @@ size_t ap_search_top(const ap_search_result *r, size_t k, size_t *index) {
     bool known = false;
     for (size_t j = 0; j < found && !known; j++) known = same_policy(r, index[j], i);
     if (known) continue; /* the earlier evaluation stands: equal policies have equal outcomes */
-    while (place > 0 && better(&r->candidates[i], &r->candidates[index[place - 1]])) place--;
+    while (place > 0 && ap_search_better(&r->candidates[i], &r->candidates[index[place - 1]]))
+      place--;
     if (place >= k) continue;
     if (found < k) found++;
     for (size_t j = found - 1; j > place; j--) index[j] = index[j - 1];
@@ -71,7 +73,7 @@ void ap_search_result_finish(ap_search_result *r) {
   double best_accuracy = -INFINITY;
   r->best = 0;
   for (size_t i = 1; i < r->n; i++) {
-    if (better(&r->candidates[i], &r->candidates[r->best])) r->best = i;
+    if (ap_search_better(&r->candidates[i], &r->candidates[r->best])) r->best = i;
   }
   r->found = r->candidates[r->best].outcome.feasible;
   /* Heap sort of all indices by `before`, then those that bring more accuracy stay. */
@@ -85,8 +87,9 @@ void ap_search_result_finish(ap_search_result *r) {
   }
   r->n_front = 0;
   for (size_t i = 0; i < r->n; i++) {
-    double accuracy = r->candidates[r->front[i]].outcome.accuracy;
-    if (accuracy > best_accuracy) {
+    const ap_outcome *y = &r->candidates[r->front[i]].outcome;
+    double accuracy = y->accuracy;
+    if (accuracy > best_accuracy && !y->stopped) {
       best_accuracy = accuracy;
       r->front[r->n_front++] = r->front[i];
     }

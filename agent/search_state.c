@@ -1,4 +1,4 @@
-/* The file of an interrupted search: "APSEARC1", the settings, the candidates, the searcher's own
+/* The file of an interrupted search: "APSEARC2", the settings, the candidates, the searcher's own
  * state, and a SHA-256 of all that. Native byte order: it is continued on the machine that wrote
  * it. */
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-static const char magic[] = "APSEARC1";
+static const char magic[] = "APSEARC2";
 #define MAX_STATE ((size_t)1 << 34)
 
 typedef struct {
@@ -54,21 +54,23 @@ static void settings(const ap_search *s, setting out[N_SETTINGS]) {
 
 static void put_candidate(ap_state_writer *w, const ap_candidate *c, size_t n_steps) {
   const ap_outcome *y = &c->outcome;
-  const double values[] = {y->reward,      y->accuracy,    y->loss,           y->accuracy_loss,
-                           y->compression, y->crossbars,   y->image_forwards, y->feasible ? 1 : 0,
-                           c->sigma,       c->critic_loss, c->actor_loss,     c->image_forwards};
+  const double values[] = {y->reward,         y->accuracy,         y->loss,
+                           y->accuracy_loss,  y->compression,      y->crossbars,
+                           y->image_forwards, y->feasible ? 1 : 0, c->sigma,
+                           c->critic_loss,    c->actor_loss,       c->image_forwards,
+                           y->stopped ? 1 : 0};
   ap_state_put(w, values, sizeof values);
   ap_state_put(w, c->executed, n_steps * sizeof(double));
 }
 
 static void get_candidate(ap_state_reader *r, ap_search_result *result, size_t i) {
-  double v[12], *executed = result->executed + i * result->n_steps;
+  double v[13], *executed = result->executed + i * result->n_steps;
   ap_state_get(r, v, sizeof v);
   ap_state_get(r, executed, result->n_steps * sizeof(double));
   result->candidates[i] =
       (ap_candidate){.episode = i,
                      .executed = executed,
-                     .outcome = {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7] > 0},
+                     .outcome = {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7] > 0, v[12] > 0},
                      .sigma = v[8],
                      .critic_loss = v[9],
                      .actor_loss = v[10],

@@ -160,14 +160,26 @@ static ap_status report(const ap_search_observer *observer, const ap_search_resu
   return AP_OK;
 }
 
+/* The best so far; NULL: none. */
+static const ap_candidate *incumbent(const ap_search_result *r) {
+  const ap_candidate *best = NULL;
+  for (size_t i = 0; i < r->n; i++) {
+    const ap_candidate *c = &r->candidates[i];
+    if (!c->outcome.stopped && (!best || ap_search_better(c, best))) best = c;
+  }
+  return best;
+}
+
 /* Evaluates and keeps n proposed candidates, which stand behind the others in result->executed. */
 static ap_status evaluate(ap_search *s, size_t n, const double *sigma, ap_outcome *outcomes,
                           ap_error *err) {
   ap_search_result *r = s->result;
   const double *executed = r->executed + r->n * r->n_steps;
+  const ap_candidate *best = incumbent(r);
   double began = ap_seconds(), ended;
   ap_learned learned = {NAN, NAN};
-  ap_status st = s->env->evaluate(s->env->self, n, executed, outcomes, err);
+  ap_status st =
+      s->env->evaluate(s->env->self, n, executed, best ? &best->outcome : NULL, outcomes, err);
   if (st) return st;
   ended = ap_seconds();
   r->evaluation_seconds += ended - began;

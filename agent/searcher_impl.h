@@ -48,6 +48,9 @@ typedef struct {
 ap_status ap_search_save(const ap_search *search, ap_error *err);
 ap_status ap_search_restore(ap_search *search, ap_error *err);
 
+/* a is the better one: whole evaluations before stopped ones, feasible before infeasible, higher reward, fewer
+ * crossbars, lower loss, earlier. */
+bool ap_search_better(const ap_candidate *a, const ap_candidate *b);
 /* Fills best, found, front and n_front (n >= 1). */
 void ap_search_result_finish(ap_search_result *result);
 

@@ -82,8 +82,9 @@ static ap_status prepare_folder(run *r, const char *dir, ap_error *err) {
 
 static ap_status open_table(run *r, ap_error *err) {
   static const char *const columns[] = {
-      "episode",   "reward",   "accuracy", "loss",        "accuracy_loss", "compression",
-      "crossbars", "feasible", "sigma",    "critic_loss", "actor_loss",    "image_forwards"};
+      "episode",     "reward",         "accuracy", "loss",  "accuracy_loss",
+      "compression", "crossbars",      "feasible", "sigma", "critic_loss",
+      "actor_loss",  "image_forwards", "stopped"};
   ap_status st = ap_output_open(r->table_path, true, &r->table, err);
   if (st) return st;
   r->csv = (ap_csv){ap_output_stream(r->table), 0};
@@ -114,6 +115,7 @@ static ap_status on_candidate(void *context, const ap_candidate *c, ap_error *er
   ap_csv_number(&r->csv, c->critic_loss);
   ap_csv_number(&r->csv, c->actor_loss);
   ap_csv_number(&r->csv, c->image_forwards);
+  ap_csv_size(&r->csv, c->outcome.stopped);
   for (size_t i = 0; i < ap_level_db_layers(r->db); i++) ap_csv_number(&r->csv, c->executed[i]);
   ap_csv_end_row(&r->csv);
   (void)snprintf(note, sizeof note, "accuracy %.4f, compression %.2f", c->outcome.accuracy,
@@ -165,6 +167,11 @@ static ap_status full_provenance(run *r, const ap_search_options *o, const json_
     json_decref(config);
     config = NULL;
   }
+  if (config && job->race_error > 0 &&
+      json_object_set_new(config, "race_error", json_real(job->race_error))) {
+    json_decref(config);
+    config = NULL;
+  }
   if (!config) return ap_fail(err, AP_ERR_MEMORY, "configuration");
   st = ap_config_hash(config, hash, err);
   r->provenance = json_deep_copy(provenance);
@@ -199,32 +206,46 @@ static ap_status save_policy(run *r, ap_error *err) {
   return st;
 }
 
-static json_t *summarise(const run *r, double build_seconds, double seconds) {
+/* Where the time went: what is not one of the four parts is reading, moments, repair and packing. */
+static json_t *seconds_of(const run *r, double total) {
+  const ap_level_seconds levels = ap_level_db_seconds(r->db);
+  const double agent = r->result->agent_seconds, evaluator = r->result->evaluation_seconds;
+  return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "agent", agent, "evaluator", evaluator,
+                   "mapper", levels.mapper, "model", levels.model, "preparation",
+                   total - agent - evaluator - levels.mapper - levels.model, "total", total);
+}
+
+static json_t *evaluator_of(const run *r) {
+  const ap_evaluator_stats stats = ap_evaluator_statistics(r->ev);
+  return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "level_bytes",
+                   (json_int_t)ap_evaluator_level_bytes(r->ev), "candidates",
+                   (json_int_t)stats.candidates, "cache_hits", (json_int_t)stats.cache_hits,
+                   "stopped", (json_int_t)stats.stopped, "image_forwards", stats.image_forwards,
+                   "image_forwards_saved_by_sharing", stats.shared_forwards,
+                   "image_forwards_saved_by_racing", stats.stopped_forwards);
+}
+
+static json_t *summarise(const run *r, double seconds) {
   const ap_outcome *best = &r->result->candidates[r->result->best].outcome;
-  ap_evaluator_stats stats = ap_evaluator_statistics(r->ev);
   return json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:I, s:f, s:b, s:{s:f, s:f, s:f, s:f, s:f, s:f}, s:f,"
-      " s:{s:I, s:I, s:f, s:f}, s:{s:f, s:f, s:f, s:f}, s:O}",
+      "{s:s, s:s, s:s, s:s, s:s, s:I, s:f, s:b, s:{s:f, s:f, s:f, s:f, s:f, s:f}, s:f, s:f,"
+      " s:o, s:o, s:O}",
       "schema", "autoprune-search-1", "searcher", r->job->searcher, "reward", r->job->reward,
       "pruner", r->job->levels.pruner.name, "levels_hash", ap_level_db_hash(r->db), "episodes",
       (json_int_t)r->result->n, "max_loss", r->job->max_loss, "feasible", (int)best->feasible,
       "best_on_search_split", "reward", best->reward, "accuracy", best->accuracy, "loss",
       best->loss, "accuracy_loss", best->accuracy_loss, "compression", best->compression,
       "crossbars", best->crossbars, "dense_accuracy_search", ap_prune_env_dense_accuracy(r->env),
-      "evaluator", "candidates", (json_int_t)stats.candidates, "cache_hits",
-      (json_int_t)stats.cache_hits, "image_forwards", stats.image_forwards,
-      "image_forwards_saved_by_sharing", stats.shared_forwards, "seconds", "agent",
-      r->result->agent_seconds, "evaluator", r->result->evaluation_seconds, "mapper_and_model",
-      build_seconds, "total", seconds, "provenance", r->provenance);
+      "race_error", r->job->race_error, "evaluator", evaluator_of(r), "seconds",
+      seconds_of(r, seconds), "provenance", r->provenance);
 }
 
 static ap_status search(run *r, const ap_network *net, const ap_dataset *data, const ap_tech *tech,
-                        const json_t *provenance, double *build_seconds, ap_error *err) {
+                        const json_t *provenance, ap_error *err) {
   const ap_search_job *job = r->job;
   ap_reward reward = ap_reward_default();
   ap_search_options options;
   ap_search_observer observer = {r, on_candidate};
-  double start;
   ap_status st = ap_reward_parse(job->reward, &reward.kind, err);
   reward.max_loss = job->max_loss;
   if (!st) st = ap_reward_check(&reward, err);
@@ -233,14 +254,13 @@ static ap_status search(run *r, const ap_network *net, const ap_dataset *data, c
     st = ap_workbench_open(net, data, tech, job->backend, job->n_threads, &r->bench, err);
   }
   if (!st) ap_workbench_set_precision(r->bench, job->precision);
-  start = ap_seconds();
   if (!st) st = ap_workbench_levels(r->bench, &job->levels, job->repair, &r->db, err);
-  *build_seconds = ap_seconds() - start;
   if (!st) {
     st = (job->integer ? ap_workbench_integer_evaluator : ap_workbench_evaluator)(
         r->bench, r->db, AP_SPLIT_SEARCH, job->images, job->quiet, &r->ev, err);
   }
   if (!st) st = ap_prune_env_create(r->db, r->ev, &reward, &r->env, err);
+  if (!st) st = ap_prune_env_race(r->env, job->race_error, err);
   if (!st) st = full_provenance(r, &options, provenance, err);
   if (!st) st = open_table(r, err);
   if (st) return st;
@@ -253,18 +273,18 @@ ap_status ap_search_job_run(const ap_search_job *job, const ap_network *net, con
                             const ap_tech *tech, const char *dir, const json_t *provenance,
                             json_t **summary, bool *feasible, ap_error *err) {
   run r = {.job = job};
-  double start = ap_seconds(), build_seconds = 0;
+  double start = ap_seconds();
   json_t *document = NULL;
   ap_status st = prepare_folder(&r, dir, err);
   *feasible = false;
   if (summary) *summary = NULL;
-  if (!st) st = search(&r, net, data, tech, provenance, &build_seconds, err);
+  if (!st) st = search(&r, net, data, tech, provenance, err);
   if (st) goto done;
   st = ap_output_commit(r.table, err);
   r.table = NULL;
   if (!st) st = save_policy(&r, err);
   if (st) goto done;
-  document = summarise(&r, build_seconds, ap_seconds() - start);
+  document = summarise(&r, ap_seconds() - start);
   if (!document) {
     st = ap_fail(err, AP_ERR_MEMORY, "summary");
     goto done;

@@ -23,6 +23,9 @@ typedef struct {
   size_t episodes; /* 0: the searcher's default */
   size_t parallel; /* 0: the searcher's default */
   size_t images;   /* of the search split; 0: all */
+  double
+      race_error; /* > 0: candidates that cannot be the best are stopped early, each wrongly with at
+                      * most this probability; 0: every candidate sees all images */
   uint64_t seed;
   size_t n_threads;
   const char *backend;   /* of dense passes and candidates: "cpu" */

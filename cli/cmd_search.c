@@ -29,7 +29,8 @@ static const ap_command_info INFO = {
         "  autoprune search --model m.apm --data cifar10 --searcher random --episodes 400 \\\n"
         "      --arithmetic integer --max-loss 0.02 --hw ou --set array.ou_rows=16 --seed 7 --out "
         "out/s2\n"
-        "  autoprune search --model m.apm --data cifar10 --pruner ./mine.so --out out/s3"};
+        "  autoprune search --model m.apm --data cifar10 --pruner ./mine.so --out out/s3\n"
+        "  autoprune search --model m.apm --data cifar10 --race 0.01 --out out/s4"};
 
 typedef struct {
   ap_model_choice model;
@@ -75,13 +76,14 @@ static ap_status record(const ap_cli *cli, const search_options *o, const ap_sea
   overrides = ap_cli_overrides_text(&o->overrides);
   st = ap_cli_record_document(
       cli,
-      overrides ? ap_sprintf("search %s %s searcher=%s reward=%s pruner=%s hw=%s%s max_loss=%g "
-                             "episodes=%zu budget=%g images=%zu seed=%llu",
-                             ap_cli_file_name(o->model.path), ap_cli_file_name(o->data),
-                             job->searcher, job->reward, o->pruner,
-                             o->hw ? ap_cli_file_name(o->hw) : "ou", overrides, job->max_loss,
-                             job->episodes, job->budget, job->images, (unsigned long long)job->seed)
-                : NULL,
+      overrides
+          ? ap_sprintf("search %s %s searcher=%s reward=%s pruner=%s hw=%s%s max_loss=%g "
+                       "episodes=%zu budget=%g images=%zu race=%g seed=%llu",
+                       ap_cli_file_name(o->model.path), ap_cli_file_name(o->data), job->searcher,
+                       job->reward, o->pruner, o->hw ? ap_cli_file_name(o->hw) : "ou", overrides,
+                       job->max_loss, job->episodes, job->budget, job->images, job->race_error,
+                       (unsigned long long)job->seed)
+          : NULL,
       summary, metrics, sizeof metrics / sizeof metrics[0], err);
   ap_free(overrides);
   return st;
@@ -161,6 +163,9 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
        AP_OPTION_TEXT, &job.precision, 0, 0},
       {"images", "N", "images of the search split to use; 0: all", AP_OPTION_SIZE, &job.images, 0,
        1e9},
+      {"race", "P",
+       "stop candidates that cannot be the best early, each wrongly with at most this probability",
+       AP_OPTION_NUMBER, &job.race_error, 0, 0.5},
       {"arithmetic", "NAME",
        "how candidates are judged: float (default), or integer as the hardware", AP_OPTION_TEXT,
        &o.arithmetic, 0, 0},

@@ -174,6 +174,7 @@ void ap_evaluator_destroy(ap_evaluator *ev) {
   ap_free(ev->results);
   eval_order_release(&ev->order);
   eval_cache_release(&ev->cache);
+  eval_race_destroy(ev->race);
   eval_plan_release(&ev->plan);
   ap_free(ev);
 }
@@ -183,14 +184,16 @@ size_t ap_evaluator_layers(const ap_evaluator *ev) { return ev->plan.n_layers; }
 
 bool ap_evaluator_is_integer(const ap_evaluator *ev) { return ev->plan.integer; }
 
+bool ap_evaluator_has_engine(const ap_evaluator *ev) { return ev->engine != NULL; }
+
 const char *ap_evaluator_vectors(const ap_evaluator *ev) {
   if (ev->integers) return ap_packed8_isa_name(ev->integers);
   return ev->isa ? ap_packed_isa_name(ev->isa) : "none"; /* an engine has its own */
 }
 
 /* ---- evaluation ------------------------------------------------------------------------------ */
-static ap_status check_levels(const ap_evaluator *ev, const uint32_t *levels, size_t n,
-                              ap_error *err) {
+ap_status eval_check_levels(const ap_evaluator *ev, const uint32_t *levels, size_t n,
+                            ap_error *err) {
   const size_t layers = ev->plan.n_layers;
   for (size_t i = 0; i < n * layers; ++i) {
     const size_t have = ev->layers[i % layers].n_levels;
@@ -201,9 +204,9 @@ static ap_status check_levels(const ap_evaluator *ev, const uint32_t *levels, si
   return AP_OK;
 }
 
-static ap_status reserve_results(ap_evaluator *ev, size_t n, ap_error *err) {
+ap_status eval_reserve_results(ap_evaluator *ev, size_t n, ap_error *err) {
   if (n <= ev->results_room) return AP_OK;
-  eval_result *results = ap_realloc(ev->results, n, ev->n_blocks * sizeof *results);
+  eval_block *results = ap_realloc(ev->results, n, ev->n_blocks * sizeof *results);
   if (!results)
     return ap_fail(err, AP_ERR_MEMORY, "results of %zu candidates in %zu blocks", n, ev->n_blocks);
   ev->results = results;
@@ -211,8 +214,8 @@ static ap_status reserve_results(ap_evaluator *ev, size_t n, ap_error *err) {
   return AP_OK;
 }
 
-/* Distinct candidates first .. first + n - 1 of the order. */
-static void evaluate(ap_evaluator *ev, size_t first, size_t n, float *logits) {
+void eval_evaluate(ap_evaluator *ev, size_t first, size_t n, size_t from, size_t to,
+                   float *logits) {
   eval_order_link(&ev->order, first, n);
   eval_job job = {.plan = &ev->plan,
                   .isa = ev->isa,
@@ -227,35 +230,39 @@ static void evaluate(ap_evaluator *ev, size_t first, size_t n, float *logits) {
                   .n_images = ev->n_images,
                   .n_blocks = ev->n_blocks,
                   .chunk_blocks = ev->chunk_blocks,
+                  .from_block = from,
+                  .to_block = to,
                   .results = ev->results,
                   .logits = logits,
                   .workers = ev->workers};
-  const size_t chunks = (ev->n_blocks + ev->chunk_blocks - 1) / ev->chunk_blocks;
+  const size_t chunks = (to - from + ev->chunk_blocks - 1) / ev->chunk_blocks;
   ap_pool_run(ev->pool, chunks, eval_work, &job);
 }
 
-/* Distinct candidate i is done: what it cost. */
-static void count(ap_evaluator *ev, size_t i) {
-  ev->stats.image_forwards += (double)ev->n_images;
-  for (size_t depth = 0; depth + 1 < ev->order.resume[i]; ++depth)
-    ev->stats.shared_forwards += ev->plan.layer_share[depth] * (double)ev->n_images;
+void eval_count(ap_evaluator *ev, size_t first, size_t n, size_t n_images) {
+  for (size_t i = first; i < first + n; ++i) {
+    ev->stats.image_forwards += (double)n_images;
+    for (size_t depth = 0; depth + 1 < ev->order.resume[i]; ++depth)
+      ev->stats.shared_forwards += ev->plan.layer_share[depth] * (double)n_images;
+  }
 }
 
 /* Sums in the order of the blocks, whichever worker did them. */
 static eval_result total(const ap_evaluator *ev, size_t i) {
   eval_result sum = {0, 0};
   for (size_t b = 0; b < ev->n_blocks; ++b) {
-    sum.loss += ev->results[i * ev->n_blocks + b].loss;
-    sum.correct += ev->results[i * ev->n_blocks + b].correct;
+    const eval_block *block = &ev->results[i * ev->n_blocks + b];
+    sum.loss += block->loss;
+    sum.correct += (size_t)__builtin_popcountll(block->right);
   }
   return sum;
 }
 
-static ap_score score_of(const ap_evaluator *ev, const eval_result *r) {
-  return (ap_score){.images = ev->n_images,
-                    .correct = r->correct,
-                    .accuracy = (double)r->correct / (double)ev->n_images,
-                    .loss = r->loss / (double)ev->n_images};
+ap_score eval_score(const eval_result *sums, size_t n_images) {
+  return (ap_score){.images = n_images,
+                    .correct = sums->correct,
+                    .accuracy = (double)sums->correct / (double)n_images,
+                    .loss = sums->loss / (double)n_images};
 }
 
 /* Candidates that the cache does not have go to order.sorted. */
@@ -264,7 +271,7 @@ static size_t look_up(ap_evaluator *ev, size_t n, const uint32_t *levels, ap_sco
   for (size_t i = 0; i < n; ++i) {
     const eval_result *known = eval_cache_find(&ev->cache, levels + i * ev->plan.n_layers);
     if (known)
-      scores[i] = score_of(ev, known);
+      scores[i] = eval_score(known, ev->n_images);
     else
       ev->order.sorted[missing++] = i;
   }
@@ -283,19 +290,20 @@ static void deliver(void *context, size_t i, const eval_result *result) {
   delivery *d = context;
   ap_evaluator *ev = d->ev;
   const eval_order *order = &ev->order;
-  count(ev, i);
+  eval_count(ev, i, 1, ev->n_images);
   eval_cache_put(&ev->cache, order->levels + order->unique[i] * ev->plan.n_layers, result);
   for (; d->position < order->n && order->owner[d->position] == i; ++d->position)
-    d->scores[order->sorted[d->position]] = score_of(ev, result);
+    d->scores[order->sorted[d->position]] = eval_score(result, ev->n_images);
 }
 
 static ap_status run_processor(ap_evaluator *ev, delivery *d, ap_error *err) {
   const size_t n_unique = ev->order.n_unique;
-  const ap_status st = reserve_results(ev, n_unique < MOST_AT_ONCE ? n_unique : MOST_AT_ONCE, err);
+  const ap_status st =
+      eval_reserve_results(ev, n_unique < MOST_AT_ONCE ? n_unique : MOST_AT_ONCE, err);
   if (st) return st;
   for (size_t first = 0; first < n_unique; first += MOST_AT_ONCE) {
     const size_t left = n_unique - first, n = left < MOST_AT_ONCE ? left : MOST_AT_ONCE;
-    evaluate(ev, first, n, NULL);
+    eval_evaluate(ev, first, n, 0, ev->n_blocks, NULL);
     for (size_t i = first; i < first + n; ++i) {
       const eval_result result = total(ev, i - first);
       deliver(d, i, &result);
@@ -307,7 +315,7 @@ static ap_status run_processor(ap_evaluator *ev, delivery *d, ap_error *err) {
 ap_status ap_evaluator_run(ap_evaluator *ev, size_t n_candidates, const uint32_t *levels,
                            ap_score *scores, ap_error *err) {
   const double start = ap_seconds();
-  ap_status st = check_levels(ev, levels, n_candidates, err);
+  ap_status st = eval_check_levels(ev, levels, n_candidates, err);
   if (!st) st = eval_order_reserve(&ev->order, n_candidates, err);
   if (st) return st;
   delivery d = {ev, scores, 0};
@@ -324,16 +332,16 @@ ap_status ap_evaluator_run(ap_evaluator *ev, size_t n_candidates, const uint32_t
 ap_status ap_evaluator_logits(ap_evaluator *ev, const uint32_t *levels, float *logits,
                               ap_error *err) {
   const double start = ap_seconds();
-  ap_status st = check_levels(ev, levels, 1, err);
+  ap_status st = eval_check_levels(ev, levels, 1, err);
   if (!st && ev->engine) {
     st = ap_engine_logits(ev->engine, levels, logits, err);
   } else {
     if (!st) st = eval_order_reserve(&ev->order, 1, err);
-    if (!st) st = reserve_results(ev, 1, err);
+    if (!st) st = eval_reserve_results(ev, 1, err);
     if (!st) {
       ev->order.sorted[0] = 0;
       eval_order_sort(&ev->order, levels, 1);
-      evaluate(ev, 0, 1, logits);
+      eval_evaluate(ev, 0, 1, 0, ev->n_blocks, logits);
     }
   }
   if (st) return st;
@@ -356,7 +364,7 @@ ap_status ap_evaluator_measure(ap_evaluator *ev, size_t n, const uint32_t *level
                                double *seconds, ap_error *err) {
   ap_engine_result results[AP_ENGINE_MOST];
   ap_status st = need_engine(ev, err);
-  if (!st) st = check_levels(ev, levels, n, err);
+  if (!st) st = eval_check_levels(ev, levels, n, err);
   if (!st) st = eval_order_reserve(&ev->order, n, err);
   if (st) return st;
   for (size_t i = 0; i < n; ++i) ev->order.sorted[i] = i;

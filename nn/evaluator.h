@@ -54,6 +54,7 @@ AP_NODISCARD ap_status ap_evaluator_create(const ap_network *net, const ap_datas
 void ap_evaluator_destroy(ap_evaluator *ev);
 size_t ap_evaluator_layers(const ap_evaluator *ev); /* as ap_network_layers counts them */
 bool ap_evaluator_is_integer(const ap_evaluator *ev);
+bool ap_evaluator_has_engine(const ap_evaluator *ev);     /* not the processor */
 const char *ap_evaluator_vectors(const ap_evaluator *ev); /* the instruction set in use */
 
 /* Adds a version of one layer to an evaluator in floats: matrix K x N row-major (float; zeros are skipped, runs of kh*kw rows
@@ -71,13 +72,32 @@ size_t ap_evaluator_level_bytes(const ap_evaluator *ev); /* memory of all levels
 /* levels: n_candidates x n_layers level numbers; scores: n_candidates records. */
 AP_NODISCARD ap_status ap_evaluator_run(ap_evaluator *ev, size_t n_candidates,
                                         const uint32_t *levels, ap_score *scores, ap_error *err);
+/* A race: candidates that are surely worse than they may be are stopped after some of the images. */
+typedef struct {
+  const uint32_t
+      *reference; /* n_layers levels: whom candidates are compared with, image by image */
+  const double
+      *most_loss; /* [n_candidates] accuracy(reference) - accuracy(candidate) on all images that is
+                              * still of interest; INFINITY: never stopped, -INFINITY: at once */
+  double error; /* bound, for each candidate, of the probability that it is stopped although on all
+                 * images it is within its limit; in (0, 1) */
+} ap_race;
+/* As ap_evaluator_run, but scores[i] of a stopped candidate are those of its first scores[i].images images.
+ * Looks are taken at 256, 512, ... images; each stops a candidate when the exact paired test of nn/paired.h rejects,
+ * at error / number of looks, that it is within its limit. The bound supposes that images come in random order, as those
+ * of the splits cut from the training images do. Scores of the others equal ap_evaluator_run's bit for bit.
+ * Errors: UNSUPPORTED with an engine; ARG. */
+AP_NODISCARD ap_status ap_evaluator_race(ap_evaluator *ev, const ap_race *rule, size_t n_candidates,
+                                         const uint32_t *levels, ap_score *scores, ap_error *err);
 /* One candidate's outputs: images x classes floats. */
 AP_NODISCARD ap_status ap_evaluator_logits(ap_evaluator *ev, const uint32_t *levels, float *logits,
                                            ap_error *err);
 
 typedef struct {
   size_t candidates, cache_hits;
-  double image_forwards;  /* images x distinct candidates evaluated, the search budget's unit */
+  size_t stopped;          /* distinct candidates, by races */
+  double stopped_forwards; /* images that these did not see */
+  double image_forwards;  /* distinct candidates x images each has seen, the search budget's unit */
   double shared_forwards; /* of which saved by prefixes, in layers' dense MACs as fractions */
   double seconds;
 } ap_evaluator_stats;

@@ -109,6 +109,12 @@ typedef struct {
   size_t correct;
 } eval_result;
 
+/* Of one block of images. */
+typedef struct {
+  double loss;
+  uint64_t right; /* bit i: image i of the block is classified rightly */
+} eval_block;
+
 typedef struct {
   size_t n_layers, limit; /* limit: slots, a power of two */
   size_t slots, used;
@@ -172,8 +178,9 @@ typedef struct {
   size_t block_pixels;   /* bytes of a block */
   const int32_t *labels;
   size_t n_images, n_blocks, chunk_blocks;
-  eval_result *results; /* [n][n_blocks] */
-  float *logits;        /* NULL, or [n_images][classes] of the only candidate */
+  size_t from_block, to_block; /* the blocks to do */
+  eval_block *results;         /* [n][n_blocks] */
+  float *logits;               /* NULL, or [n_images][classes] of the only candidate */
   eval_worker *workers;
 } eval_job;
 
@@ -190,8 +197,11 @@ AP_NODISCARD ap_status eval_integer_input(const eval_plan *plan, const ap_networ
                                           size_t n_blocks, uint8_t **pixels, size_t *block_bytes,
                                           ap_error *err);
 
-/* ap_pool_body: a chunk of images through all candidates. context: an eval_job. */
+/* ap_pool_body: a chunk of the blocks through all candidates. context: an eval_job. */
 void eval_work(void *context, size_t chunk_number, size_t worker);
+
+/* What races keep: the reference and the test (evaluator_race.c). */
+typedef struct eval_race eval_race;
 
 /* ---- the evaluator --------------------------------------------------------------------------- */
 struct ap_evaluator {
@@ -212,11 +222,22 @@ struct ap_evaluator {
   eval_worker *workers;
   size_t n_workers;
   eval_order order;
-  eval_result *results; /* [results_room][n_blocks] */
+  eval_block *results; /* [results_room][n_blocks] */
   size_t results_room;
   eval_cache cache;
   ap_evaluator_stats stats;
+  eval_race *race; /* NULL until the first one */
 };
+
+AP_NODISCARD ap_status eval_check_levels(const ap_evaluator *ev, const uint32_t *levels, size_t n,
+                                         ap_error *err);
+AP_NODISCARD ap_status eval_reserve_results(ap_evaluator *ev, size_t n, ap_error *err);
+/* Distinct candidates first .. first + n - 1 of the order, on blocks from .. to - 1, into results. */
+void eval_evaluate(ap_evaluator *ev, size_t first, size_t n, size_t from, size_t to, float *logits);
+/* What they cost. */
+void eval_count(ap_evaluator *ev, size_t first, size_t n, size_t n_images);
+ap_score eval_score(const eval_result *sums, size_t n_images);
+void eval_race_destroy(eval_race *race);
 
 /* Level 0 of every layer; integer: NULL for floats. */
 AP_NODISCARD ap_status eval_add_given_levels(ap_evaluator *ev, const ap_network *net,

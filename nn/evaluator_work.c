@@ -128,8 +128,8 @@ static void run_candidate(const eval_chunk *k, size_t candidate) {
 }
 
 /* Loss and prediction of one image: natural logarithm, first largest class. */
-static void score_image(const float *z, size_t stride, size_t classes, int32_t label,
-                        eval_result *result) {
+static void score_image(const float *z, size_t stride, size_t classes, int32_t label, size_t lane,
+                        eval_block *result) {
   size_t best = 0;
   for (size_t c = 1; c < classes; ++c)
     if (z[c * stride] > z[best * stride]) best = c;
@@ -137,7 +137,7 @@ static void score_image(const float *z, size_t stride, size_t classes, int32_t l
   double sum = 0;
   for (size_t c = 0; c < classes; ++c) sum += exp((double)z[c * stride] - top);
   result->loss += log(sum) + top - (double)z[(size_t)label * stride];
-  result->correct += best == (size_t)label;
+  result->right |= (uint64_t)(best == (size_t)label) << lane;
 }
 
 static void score(const eval_chunk *k, size_t candidate) {
@@ -147,13 +147,13 @@ static void score(const eval_chunk *k, size_t candidate) {
   const float *logits = k->worker->at[p->logits];
   for (size_t b = 0; b < k->n_blocks; ++b) {
     const size_t block = k->first_block + b;
-    eval_result result = {0, 0};
+    eval_block result = {0, 0};
     for (size_t lane = 0; lane < p->lanes; ++lane) {
       const size_t image = block * p->lanes + lane;
       const size_t part = b * p->lanes / AP_PACKED_LANES + lane / AP_PACKED_LANES;
       if (image >= j->n_images) break;
       const float *z = logits + part * s->block + s->origin + lane % AP_PACKED_LANES;
-      score_image(z, s->channel, p->classes, j->labels[image], &result);
+      score_image(z, s->channel, p->classes, j->labels[image], lane, &result);
       if (j->logits)
         for (size_t c = 0; c < p->classes; ++c)
           j->logits[image * p->classes + c] = z[c * s->channel];
@@ -165,7 +165,7 @@ static void score(const eval_chunk *k, size_t candidate) {
 void eval_work(void *context, size_t chunk_number, size_t worker) {
   const eval_job *j = context;
   const eval_plan *p = j->plan;
-  const size_t first = chunk_number * j->chunk_blocks, left = j->n_blocks - first;
+  const size_t first = j->from_block + chunk_number * j->chunk_blocks, left = j->to_block - first;
   const eval_chunk k = {j, &j->workers[worker], first,
                         left < j->chunk_blocks ? left : j->chunk_blocks};
   for (size_t i = j->first; i < j->first + j->n; ++i) {

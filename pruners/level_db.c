@@ -166,6 +166,15 @@ double ap_level_db_dense_crossbars(const ap_level_db *db) {
   return sum;
 }
 
+ap_level_seconds ap_level_db_seconds(const ap_level_db *db) {
+  ap_level_seconds sum = {0, 0};
+  for (size_t i = 0; i < db->n_layers; i++) {
+    sum.mapper += db->layers[i].spent.mapper;
+    sum.model += db->layers[i].spent.model;
+  }
+  return sum;
+}
+
 const char *ap_level_db_hash(const ap_level_db *db) { return db->hash; }
 
 /* level: not the last one */

@@ -42,6 +42,11 @@ typedef struct {
   ap_cost cost;
 } ap_keep_level;
 
+/* Time spent on choosing, counting and pricing all levels. */
+typedef struct {
+  double mapper, model; /* vectors packed and counted; events priced */
+} ap_level_seconds;
+
 typedef struct ap_level_db ap_level_db;
 
 /* net: folded; copied. moments: NULL for no repair (weights as they are), else every level is
@@ -63,6 +68,7 @@ const ap_keep_level *ap_level_db_level(const ap_level_db *db, size_t layer, size
 size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep);
 /* Crossbars of the dense mapping, all layers: the numerator of the compression rate. */
 double ap_level_db_dense_crossbars(const ap_level_db *db);
+ap_level_seconds ap_level_db_seconds(const ap_level_db *db);
 /* SHA-256 over network, technology, pruner and options. */
 const char *ap_level_db_hash(const ap_level_db *db);
 

@@ -12,6 +12,7 @@ typedef struct {
   uint8_t *masks;      /* ... then of each level but the last, vectors each */
   size_t n_levels;
   ap_keep_level *levels;
+  ap_level_seconds spent;
 } ap_level_layer;
 
 struct ap_level_db {

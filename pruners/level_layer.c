@@ -3,21 +3,24 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/progress.h"
 #include "pruners/level_db_impl.h"
 
 /* Numbers of one kept set. A grouped convolution is kept whole, one matrix a group: the same numbers
  * each time, on shared crossbars. */
-static ap_status count_kept(const ap_level_db *db, const ap_level_layer *l, const uint8_t *kept,
+static ap_status count_kept(const ap_level_db *db, ap_level_layer *l, const uint8_t *kept,
                             ap_map_summary *map, ap_events *events, ap_needs *needs,
                             ap_error *err) {
   const ap_array_spec *array = ap_tech_array(db->tech);
   ap_granularity granularity = l->partition.granularity;
   size_t groups = l->info.groups, width = l->info.n / groups;
+  double start = ap_seconds();
   ap_status st = ap_map_count(array, granularity, kept, NULL, l->info.k, width, l->info.positions,
                               map, events, needs, err);
   ap_map_summary one;
   ap_events same;
   ap_needs own;
+  l->spent.mapper += ap_seconds() - start;
   if (st || groups == 1) return st;
   one = *map;
   same = *events;
@@ -30,12 +33,14 @@ static ap_status count_kept(const ap_level_db *db, const ap_level_layer *l, cons
   return ap_map_join_groups(array, granularity, groups, l->info.k, width, map, events, needs, err);
 }
 
-static ap_status fill_level(const ap_level_db *db, const ap_level_layer *l, size_t m,
-                            const uint8_t *kept, ap_keep_level *out, ap_error *err) {
+static ap_status fill_level(const ap_level_db *db, ap_level_layer *l, size_t m, const uint8_t *kept,
+                            ap_keep_level *out, ap_error *err) {
   ap_events events;
   ap_needs needs;
   ap_status st = count_kept(db, l, kept, &out->map, &events, &needs, err);
+  double start = ap_seconds();
   if (!st) st = ap_cost_layer(db->tech, &events, &needs, &out->cost, err);
+  l->spent.model += ap_seconds() - start;
   if (st) return st;
   out->n_kept = m;
   out->keep = (double)m / (double)l->partition.count;
@@ -47,7 +52,7 @@ static uint64_t unit_cost(const ap_level_db *db, const ap_map_summary *map) {
   return db->options.snap == AP_SNAP_CROSSBAR ? map->crossbars : map->ous;
 }
 
-static ap_status cost_of(const ap_level_db *db, const ap_level_layer *l, size_t m, uint8_t *kept,
+static ap_status cost_of(const ap_level_db *db, ap_level_layer *l, size_t m, uint8_t *kept,
                          uint64_t *cost, ap_error *err) {
   ap_map_summary map;
   ap_events events;
@@ -60,9 +65,8 @@ static ap_status cost_of(const ap_level_db *db, const ap_level_layer *l, size_t 
 }
 
 /* The largest m in lo..hi whose cost is at most `limit` (that of lo is). Cost rises with m. */
-static ap_status largest_within(const ap_level_db *db, const ap_level_layer *l, size_t lo,
-                                size_t hi, uint64_t limit, uint8_t *kept, size_t *out,
-                                ap_error *err) {
+static ap_status largest_within(const ap_level_db *db, ap_level_layer *l, size_t lo, size_t hi,
+                                uint64_t limit, uint8_t *kept, size_t *out, ap_error *err) {
   while (lo < hi) {
     size_t mid = lo + (hi - lo + 1) / 2;
     uint64_t cost;
@@ -87,8 +91,8 @@ static size_t least_kept(const ap_level_db *db, const ap_level_layer *l) {
 }
 
 /* Kept counts of all levels, rising, at most `room`; the last is all vectors. */
-static ap_status choose_counts(const ap_level_db *db, const ap_level_layer *l, uint8_t *kept,
-                               size_t room, size_t *counts, size_t *n, ap_error *err) {
+static ap_status choose_counts(const ap_level_db *db, ap_level_layer *l, uint8_t *kept, size_t room,
+                               size_t *counts, size_t *n, ap_error *err) {
   size_t all = l->partition.count;
   size_t least = least_kept(db, l);
   uint64_t low, high, last = UINT64_MAX;
@@ -117,7 +121,7 @@ static ap_status choose_counts(const ap_level_db *db, const ap_level_layer *l, u
 }
 
 /* The levels that a plug-in wishes for, without those that cost as much as a larger one. */
-static ap_status choose_given(const ap_level_db *db, const ap_level_layer *l,
+static ap_status choose_given(const ap_level_db *db, ap_level_layer *l,
                               const ap_plugin_answer *answer, uint8_t *kept, size_t *counts,
                               size_t *n, ap_error *err) {
   size_t all = l->partition.count;

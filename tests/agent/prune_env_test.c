@@ -2,8 +2,10 @@
  * rules of agent/env.h, prices against the database, the same answers in any order. */
 #include "agent/prune_env.h"
 
+#include "agent/searcher.h"
+#include "base/hash.h"
 #include "base/threads.h"
-#include "tests/nn/train_testing.h"
+#include "tests/nn/answers.h"
 
 #define STEPS 3
 #define CANDIDATES 60
@@ -39,12 +41,16 @@ static ap_network *three_layers(uint64_t seed) {
   return out;
 }
 
-static ap_evaluator *evaluator_of(const world *w) {
+static ap_evaluator *evaluator_on(const world *w, const ap_dataset *data, ap_split split) {
   ap_evaluator_options options = {.n_threads = 2};
   ap_evaluator *ev = NULL;
-  must(ap_evaluator_create(w->net, images, AP_SPLIT_TRAIN, 0, &options, &ev, &failure));
+  must(ap_evaluator_create(w->net, data, split, 0, &options, &ev, &failure));
   must(ap_level_db_register(w->db, ev, true, &failure));
   return ev;
+}
+
+static ap_evaluator *evaluator_of(const world *w) {
+  return evaluator_on(w, images, AP_SPLIT_TRAIN);
 }
 
 static void open_world(world *w, ap_snap snap, const char *pruner) {
@@ -166,7 +172,7 @@ static void all_kept_is_the_reference(void **state) {
     ap_score score;
     world w;
     open_world(&w, (ap_snap)snap, "column-vector");
-    must(w.face->evaluate(w.face->self, 1, all, &out, &failure));
+    must(w.face->evaluate(w.face->self, 1, all, NULL, &out, &failure));
     for (size_t t = 0; t < STEPS; t++) {
       const ap_map_summary *map = &ap_level_db_level(w.db, t, ap_level_db_levels(w.db, t) - 1)->map;
       dense += (double)(snap == AP_SNAP_CROSSBAR ? map->crossbars_dense : map->ous_dense);
@@ -201,20 +207,20 @@ static void answers_do_not_depend_on_order(void **state) {
   (void)state;
   open_world(&w, AP_SNAP_CROSSBAR, "column-vector");
   draw(w.face, 6, CANDIDATES, executed);
-  must(w.face->evaluate(w.face->self, CANDIDATES, executed, batch, &failure));
+  must(w.face->evaluate(w.face->self, CANDIDATES, executed, NULL, batch, &failure));
   fresh = evaluator_of(&w);
   must(ap_prune_env_create(w.db, fresh, &reward, &other, &failure));
   env = ap_prune_env_interface(other);
   assert_string_equal(env->identity, w.face->identity);
   for (size_t i = CANDIDATES; i-- > 0;) {
-    must(env->evaluate(env->self, 1, executed + i * STEPS, &one, &failure));
+    must(env->evaluate(env->self, 1, executed + i * STEPS, NULL, &one, &failure));
     same_outcome(&one, &batch[i]);
-    must(w.face->evaluate(w.face->self, 1, executed + i * STEPS, &one, &failure));
+    must(w.face->evaluate(w.face->self, 1, executed + i * STEPS, NULL, &one, &failure));
     same_outcome(&one, &batch[i]); /* asked again */
     different += batch[i].accuracy != batch[0].accuracy;
   }
   assert_true(different > 0); /* the levels do matter */
-  must(env->evaluate(env->self, 0, executed, NULL, &failure));
+  must(env->evaluate(env->self, 0, executed, NULL, NULL, &failure));
   ap_prune_env_destroy(other);
   ap_evaluator_destroy(fresh);
   close_world(&w);
@@ -228,7 +234,7 @@ static void prices_add_up_and_rewards_rise(void **state) {
   (void)state;
   open_world(&w, AP_SNAP_CROSSBAR, "column-vector");
   draw(w.face, 7, CANDIDATES, executed);
-  must(w.face->evaluate(w.face->self, CANDIDATES, executed, out, &failure));
+  must(w.face->evaluate(w.face->self, CANDIDATES, executed, NULL, out, &failure));
   for (size_t i = 0; i < CANDIDATES; i++) {
     double sum = 0, dense = ap_prune_env_dense_accuracy(w.env);
     uint32_t levels[STEPS];
@@ -266,6 +272,59 @@ static void identity_tells_limits_apart(void **state) {
   close_world(&w);
 }
 
+/* A search with races: the best and the front are of whole evaluations, fewer images are charged, and scores are the
+ * exact search's bit for bit. */
+static void races_spare_images(void **state) {
+  enum { IMAGES = 1500, EPISODES = 60 };
+  ap_reward reward = ap_reward_default();
+  ap_search_options options;
+  ap_search_result *exact = NULL, *raced = NULL;
+  ap_dataset *data;
+  ap_evaluator *ev;
+  ap_prune_env *env = NULL;
+  size_t stopped = 0;
+  char plain[AP_SHA256_TEXT];
+  world w;
+  (void)state;
+  open_world(&w, AP_SNAP_OU, "column-vector");
+  data = answers_of(w.net, IMAGES);
+  ev = evaluator_on(&w, data, AP_SPLIT_TEST);
+  reward.max_loss = 0.25;
+  must(ap_prune_env_create(w.db, ev, &reward, &env, &failure));
+  (void)snprintf(plain, sizeof plain, "%s", ap_prune_env_interface(env)->identity);
+  must(ap_search_options_default("random", &options, &failure));
+  options.episodes = EPISODES;
+  must(ap_search_run("random", &options, ap_prune_env_interface(env), NULL, &exact, &failure));
+  assert_int_equal(ap_prune_env_race(env, 1, &failure), AP_ERR_ARG);
+  assert_int_equal(ap_prune_env_race(env, -0.1, &failure), AP_ERR_ARG);
+  must(ap_prune_env_race(env, 1e-3, &failure));
+  assert_string_not_equal(ap_prune_env_interface(env)->identity, plain);
+  ap_evaluator_destroy(ev); /* another, whose cache knows nothing */
+  ap_prune_env_destroy(env);
+  ev = evaluator_on(&w, data, AP_SPLIT_TEST);
+  must(ap_prune_env_create(w.db, ev, &reward, &env, &failure));
+  must(ap_prune_env_race(env, 1e-3, &failure));
+  must(ap_search_run("random", &options, ap_prune_env_interface(env), NULL, &raced, &failure));
+  assert_int_equal(raced->n, exact->n);
+  assert_int_equal(raced->best, exact->best);
+  for (size_t i = 0; i < raced->n; i++) {
+    const ap_outcome *a = &raced->candidates[i].outcome, *b = &exact->candidates[i].outcome;
+    stopped += a->stopped;
+    if (!a->stopped) same_outcome(a, b);
+    if (a->stopped) assert_true(a->image_forwards < IMAGES);
+  }
+  assert_in_range(stopped, EPISODES / 4, EPISODES - 1);
+  assert_true(raced->image_forwards < 0.9 * exact->image_forwards);
+  for (size_t i = 0; i < raced->n_front; i++)
+    assert_false(raced->candidates[raced->front[i]].outcome.stopped);
+  ap_search_result_destroy(exact);
+  ap_search_result_destroy(raced);
+  ap_prune_env_destroy(env);
+  ap_evaluator_destroy(ev);
+  ap_dataset_destroy(data);
+  close_world(&w);
+}
+
 static void survives_failing_allocations(void **state) {
   const double policy[2 * STEPS] = {1, 0, 1, 0, 1, 0};
   double snapped[2 * STEPS];
@@ -294,7 +353,7 @@ static void survives_failing_allocations(void **state) {
   for (size_t i = 0;; i++) {
     ap_status st;
     ap_alloc_fail_after(i);
-    st = w.face->evaluate(w.face->self, 2, snapped, out, &failure);
+    st = w.face->evaluate(w.face->self, 2, snapped, NULL, out, &failure);
     ap_alloc_fail_after(SIZE_MAX);
     if (!st) {
       assert_true(i > 1);
@@ -312,6 +371,7 @@ int main(void) {
                                      cmocka_unit_test(answers_do_not_depend_on_order),
                                      cmocka_unit_test(prices_add_up_and_rewards_rise),
                                      cmocka_unit_test(identity_tells_limits_apart),
+                                     cmocka_unit_test(races_spare_images),
                                      cmocka_unit_test(survives_failing_allocations)};
   return cmocka_run_group_tests(tests, open_images, close_images);
 }

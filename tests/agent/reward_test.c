@@ -53,6 +53,29 @@ static void constrained_orders_as_promised(void **state) {
   }
 }
 
+/* The most a candidate may lose: a little less still beats the incumbent, a little more does not. */
+static void most_loss_is_where_the_incumbent_is_met(void **state) {
+  static const double crossbars[] = {1, 2, 20, 40, 80, 159, 160};
+  (void)state;
+  for (int kind = 0; kind <= AP_REWARD_ACCURACY; kind++) {
+    ap_reward r = ap_reward_default();
+    r.kind = (ap_reward_kind)kind;
+    assert_true(ap_reward_most_loss(&r, DENSE_ACCURACY, DENSE_CROSSBARS, 40, NULL) >= HUGE_VAL);
+    for (double accuracy = 0.7; accuracy <= 1; accuracy += 0.0125) {
+      ap_outcome best = judged(&r, accuracy, 50);
+      for (size_t i = 0; i < sizeof crossbars / sizeof crossbars[0]; i++) {
+        const double most =
+            ap_reward_most_loss(&r, DENSE_ACCURACY, DENSE_CROSSBARS, crossbars[i], &best);
+        for (double loss = -0.09; loss < 0.9; loss += 0.0049) {
+          ap_outcome y = judged(&r, DENSE_ACCURACY - loss, crossbars[i]);
+          const bool wins = y.feasible != best.feasible ? y.feasible : y.reward >= best.reward;
+          if (fabs(loss - most) > 1e-8) assert_int_equal(wins, loss < most);
+        }
+      }
+    }
+  }
+}
+
 static void a_limit_met_exactly_is_met(void **state) {
   ap_reward r = ap_reward_default();
   /* 2287 and 2262 of 2500 images: the loss is 25/2500, which is not 0.01 in doubles. */
@@ -160,6 +183,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(constrained_by_hand),
       cmocka_unit_test(constrained_orders_as_promised),
+      cmocka_unit_test(most_loss_is_where_the_incumbent_is_met),
       cmocka_unit_test(a_limit_met_exactly_is_met),
       cmocka_unit_test(amc_and_accuracy),
       cmocka_unit_test(odd_values_stay_finite),

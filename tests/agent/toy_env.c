@@ -61,9 +61,10 @@ static void judge(const toy *w, const double *executed, ap_outcome *out) {
   ap_reward_fill(&w->reward, w->dense_accuracy, dense, out);
 }
 
-static ap_status evaluate(void *self, size_t n, const double *executed, ap_outcome *out,
-                          ap_error *err) {
+static ap_status evaluate(void *self, size_t n, const double *executed, const ap_outcome *incumbent,
+                          ap_outcome *out, ap_error *err) {
   toy *w = self;
+  (void)incumbent;
   if (n > w->largest_batch) w->largest_batch = n;
   for (size_t i = 0; i < n; i++) {
     if (w->fail_at && w->evaluations >= w->fail_at) {

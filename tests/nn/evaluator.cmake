@@ -1,5 +1,7 @@
 # The double-precision backend that it compares with is slow under sanitizers.
 ap_test(nn.evaluator SOURCES evaluator_test.c ROOMS nn TIMEOUT 600)
+ap_test(nn.paired SOURCES paired_test.c ROOMS nn)
+ap_test(nn.evaluator_race SOURCES evaluator_race_test.c ROOMS nn TIMEOUT 600)
 # The same promises of the engines: on a GPU, and its kernels emulated on the processor.
 foreach(precision fp32 bf16)
   ap_test(nn.evaluator.emulated.${precision} SOURCES evaluator_test.c ROOMS nn TIMEOUT 900
