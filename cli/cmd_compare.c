@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -38,13 +39,48 @@ static ap_status print_file(const char *dir, const char *name, ap_error *err) {
   return st;
 }
 
+static bool several_seeds(const json_t *table) {
+  const json_t *first = json_object_get(json_array_get(table, 0), "seed");
+  for (size_t i = 1; i < json_array_size(table); i++) {
+    if (!json_equal(json_object_get(json_array_get(table, i), "seed"), first)) return true;
+  }
+  return false;
+}
+
+/* What is to be done, what was done, time left. */
+static void say(void *context, const char *text) { ap_cli_note(context, "%s", text); }
+
+/* "a,b" and repeated options alike, into a list; *copy holds the words. */
+static ap_status split_list(const ap_text_list *given, ap_text_list *out, char **copy,
+                            ap_error *err) {
+  size_t size = 1, used = 0;
+  for (size_t i = 0; i < given->n; i++) size += strlen(given->items[i]) + 1;
+  *copy = ap_calloc(size, 1);
+  if (!*copy) return ap_fail(err, AP_ERR_MEMORY, "options");
+  for (size_t i = 0; i < given->n; i++) {
+    char *rest = NULL, *at = *copy + used;
+    used += strlen(given->items[i]) + 1;
+    memcpy(at, given->items[i], strlen(given->items[i]) + 1);
+    for (char *w = strtok_r(at, ",", &rest); w; w = strtok_r(NULL, ",", &rest)) {
+      if (out->n == AP_CLI_MAX_LIST)
+        return ap_fail(err, AP_ERR_ARG, "more than %d names", AP_CLI_MAX_LIST);
+      out->items[out->n++] = w;
+    }
+  }
+  return AP_OK;
+}
+
 ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   ap_compare_options o = ap_compare_defaults();
-  ap_text_list pruners = {0};
+  ap_text_list pruners = {0}, given = {0}, networks = {0};
   bool no_plots = false, help = false;
   ap_option options[] = {
-      {"suite", "NAME", "quick (default); smoke: about a minute, to see that all works",
+      {"suite", "NAME",
+       "quick (default); paper: the paper's figures; smoke: about a minute, to see that all works",
        AP_OPTION_TEXT, &o.suite, 0, 0},
+      {"networks", "A,B", "only these of the suite's networks", AP_OPTION_LIST, &given, 0, 0},
+      {"seeds", "N", "repetitions from --seed on (default: 1; paper: 3)", AP_OPTION_SIZE, &o.seeds,
+       1, 100},
       {"data", "NAME|DIR", "data set to use in place of the suite's", AP_OPTION_TEXT, &o.data, 0,
        0},
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
@@ -60,6 +96,7 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"plots", "DIR", "folder of the gnuplot scripts", AP_OPTION_TEXT, &o.plots, 0, 0},
       {.name = NULL}};
   json_t *table = NULL, *provenance = NULL;
+  char *words = NULL;
   ap_status st;
   o.out = NULL;
   st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
@@ -67,8 +104,14 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   st = ap_cli_require("out", o.out, err);
   if (!st) st = ap_cli_record_ready(cli, err);
   if (st) return st;
+  st = split_list(&given, &networks, &words, err);
   provenance = ap_provenance(cli->argc, cli->argv);
-  if (!provenance) return ap_fail(err, AP_ERR_MEMORY, "provenance");
+  if (!st && !provenance) st = ap_fail(err, AP_ERR_MEMORY, "provenance");
+  if (st) goto done;
+  o.networks = networks.items;
+  o.n_networks = networks.n;
+  o.say = say;
+  o.say_context = cli;
   o.seed = cli->seed;
   o.n_threads = cli->threads;
   o.backend = cli->backend;
@@ -87,9 +130,11 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
     if (failed && failed[0]) cli->answer_no = true;
   }
   if (!st) {
-    st =
-        cli->json ? ap_cli_print_json(json_incref(table), err) : print_file(o.out, "table.md", err);
+    st = cli->json ? ap_cli_print_json(json_incref(table), err)
+                   : print_file(o.out, several_seeds(table) ? "summary.md" : "table.md", err);
   }
+done:
+  ap_free(words);
   json_decref(table);
   json_decref(provenance);
   return st;
