@@ -5,18 +5,20 @@
 #include "base/file.h"
 #include "base/provenance.h"
 #include "bench/compare.h"
+#include "bench/sweep.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/record.h"
 
 static const ap_command_info INFO = {
     .name = "compare",
-    .usage = "--suite quick --out DIR [OPTIONS]",
+    .usage = "--suite quick|paper --out DIR [OPTIONS]",
     .summary =
         "Pruning methods side by side: same networks, fine-tuning, mapper, hardware model "
         "and loss limit.",
     .details =
-        "Writes DIR/table.csv, table.md, episodes.csv, layers.csv and the figures (PNG and SVG). "
+        "Writes DIR/table.csv, table.md, summary.csv (means over the seeds), points.csv, "
+        "convergence.csv,\nepisodes.csv, layers.csv and the figures (PNG and SVG). "
         "Finished cells are\nkept in DIR/cells and never computed twice, so an interrupted "
         "comparison goes on when the same\ncommand is run again. A method that found nothing "
         "within the limit is marked as such in the table.\nA plug-in (--pruner ./mine.so, --pruner "
@@ -24,6 +26,8 @@ static const ap_command_info INFO = {
         "status is then 1.",
     .examples =
         "  autoprune compare --suite quick --out out/quick\n"
+        "  autoprune compare --suite paper --networks lenet5 --out out/paper\n"
+        "  autoprune compare --suite paper --sweep max-loss,crossbar,ou --out out/paper\n"
         "  autoprune compare --suite quick --pruner column-vector:4 --out out/mine\n"
         "  autoprune compare --suite quick --pruner ./mine.so --pruner exec:./mine.py --out out/p\n"
         "  autoprune compare --suite quick --max-loss 0.02 --no-plots --json --out out/2"};
@@ -70,9 +74,49 @@ static ap_status split_list(const ap_text_list *given, ap_text_list *out, char *
   return AP_OK;
 }
 
+static ap_status compare(ap_cli *cli, const ap_compare_options *o, const json_t *provenance,
+                         ap_error *err) {
+  json_t *table = NULL;
+  ap_status st = ap_compare_run(o, provenance, &table, err);
+  if (!st) st = ap_cli_record_table(cli, o->suite, o->max_loss, table, provenance, err);
+  for (size_t i = 0; i < json_array_size(table); i++) {
+    const char *failed = json_string_value(json_object_get(json_array_get(table, i), "failed"));
+    if (failed && failed[0]) cli->answer_no = true;
+  }
+  if (!st && cli->json) {
+    st = ap_cli_print_json(json_incref(table), err);
+  } else if (!st) {
+    st = print_file(o->out, several_seeds(table) ? "summary.md" : "table.md", err);
+  }
+  json_decref(table);
+  return st;
+}
+
+static ap_status sweep(ap_cli *cli, const ap_compare_options *o, const ap_text_list *axes,
+                       const json_t *provenance, ap_error *err) {
+  json_t *rows = NULL;
+  ap_status st;
+  if (cli->record) {
+    return ap_fail(err, AP_ERR_ARG, "--record takes a comparison, not a --sweep");
+  }
+  st = ap_sweep_run(o, axes->items, axes->n, provenance, &rows, err);
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    if (json_integer_value(json_object_get(json_array_get(rows, i), "failed")) > 0) {
+      cli->answer_no = true;
+    }
+  }
+  if (!st && cli->json) {
+    st = ap_cli_print_json(json_incref(rows), err);
+  } else if (!st) {
+    (void)printf("sensitivity is in %s/sensitivity.csv\n", o->out);
+  }
+  json_decref(rows);
+  return st;
+}
+
 ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   ap_compare_options o = ap_compare_defaults();
-  ap_text_list pruners = {0}, given = {0}, networks = {0};
+  ap_text_list pruners = {0}, given = {0}, networks = {0}, swept = {0}, axes = {0};
   bool no_plots = false, help = false;
   ap_option options[] = {
       {"suite", "NAME",
@@ -81,6 +125,9 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"networks", "A,B", "only these of the suite's networks", AP_OPTION_LIST, &given, 0, 0},
       {"seeds", "N", "repetitions from --seed on (default: 1; paper: 3)", AP_OPTION_SIZE, &o.seeds,
        1, 100},
+      {"sweep", "A,B",
+       "sensitivity instead: max-loss, crossbar, ou moved, each compared anew at equal loss",
+       AP_OPTION_LIST, &swept, 0, 0},
       {"data", "NAME|DIR", "data set to use in place of the suite's", AP_OPTION_TEXT, &o.data, 0,
        0},
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
@@ -95,8 +142,8 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"no-plots", NULL, "draw no figures", AP_OPTION_FLAG, &no_plots, 0, 0},
       {"plots", "DIR", "folder of the gnuplot scripts", AP_OPTION_TEXT, &o.plots, 0, 0},
       {.name = NULL}};
-  json_t *table = NULL, *provenance = NULL;
-  char *words = NULL;
+  json_t *provenance = NULL;
+  char *words = NULL, *axis_words = NULL;
   ap_status st;
   o.out = NULL;
   st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
@@ -105,6 +152,7 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   if (!st) st = ap_cli_record_ready(cli, err);
   if (st) return st;
   st = split_list(&given, &networks, &words, err);
+  if (!st) st = split_list(&swept, &axes, &axis_words, err);
   provenance = ap_provenance(cli->argc, cli->argv);
   if (!st && !provenance) st = ap_fail(err, AP_ERR_MEMORY, "provenance");
   if (st) goto done;
@@ -119,23 +167,14 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   o.pruners = pruners.items;
   o.n_pruners = pruners.n;
   if (no_plots) o.draw = false;
-  st = ap_compare_run(&o, provenance, &table, err);
+  st = axes.n ? sweep(cli, &o, &axes, provenance, err) : compare(cli, &o, provenance, err);
   if (st == AP_ERR_INTERRUPTED) {
     ap_error inner = *err;
     (void)ap_fail(err, st, "%s; run the same command again to go on", inner.text);
   }
-  if (!st) st = ap_cli_record_table(cli, o.suite, o.max_loss, table, provenance, err);
-  for (size_t i = 0; i < json_array_size(table); i++) {
-    const char *failed = json_string_value(json_object_get(json_array_get(table, i), "failed"));
-    if (failed && failed[0]) cli->answer_no = true;
-  }
-  if (!st) {
-    st = cli->json ? ap_cli_print_json(json_incref(table), err)
-                   : print_file(o.out, several_seeds(table) ? "summary.md" : "table.md", err);
-  }
 done:
   ap_free(words);
-  json_decref(table);
+  ap_free(axis_words);
   json_decref(provenance);
   return st;
 }
