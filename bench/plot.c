@@ -31,6 +31,9 @@ static const struct {
     {"control", "control.csv"},
     {"converter", "converter.csv"},
     {"devices", "devices.csv"},
+    {"pareto", "points.csv"},
+    {"convergence", "convergence.csv"},
+    {"sensitivity", "sensitivity.csv"},
 };
 static const char *const forms[] = {"png", "svg"};
 

@@ -91,19 +91,23 @@ ap_status ap_table_rows(const json_t *cells, json_t **rows, ap_error *err) {
   return AP_OK;
 }
 
-typedef void writer(ap_csv *csv, const json_t *cells, const json_t *rows);
+typedef ap_status writer(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err);
 
-static void write_table(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_table(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err) {
   (void)cells;
+  (void)err;
   ap_csv_rows(csv, rows);
+  return AP_OK;
 }
 
-static void write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows,
+                                ap_error *err) {
   static const char *const columns[] = {"network",       "searcher", "seed",          "episode",
                                         "reward",        "accuracy", "accuracy_loss", "compression",
                                         "crossbars",     "feasible", "sigma",         "critic_loss",
                                         "image_forwards"};
   (void)rows;
+  (void)err;
   for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) ap_csv_text(csv, columns[i]);
   ap_csv_end_row(csv);
   for (size_t i = 0; i < json_array_size(cells); i++) {
@@ -117,13 +121,15 @@ static void write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows)
       ap_csv_end_row(csv);
     }
   }
+  return AP_OK;
 }
 
-static void write_layers(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_layers(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err) {
   static const char *const columns[] = {"network",      "method",    "seed",
                                         "layer_index",  "layer",     "keep_vectors",
                                         "keep_weights", "crossbars", "crossbars_dense"};
   (void)rows;
+  (void)err;
   for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) ap_csv_text(csv, columns[i]);
   ap_csv_end_row(csv);
   for (size_t i = 0; i < json_array_size(cells); i++) {
@@ -143,31 +149,43 @@ static void write_layers(ap_csv *csv, const json_t *cells, const json_t *rows) {
       ap_csv_end_row(csv);
     }
   }
+  return AP_OK;
 }
 
-static void write_breakdown(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_breakdown(ap_csv *csv, const json_t *cells, const json_t *rows,
+                                 ap_error *err) {
   (void)rows;
+  (void)err;
   ap_write_breakdown(csv, cells);
+  return AP_OK;
 }
 
-static void write_laws(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_laws(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err) {
   (void)rows;
+  (void)err;
   ap_write_laws(csv, cells);
+  return AP_OK;
 }
 
-static void write_summary(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_summary(ap_csv *csv, const json_t *cells, const json_t *rows,
+                               ap_error *err) {
   (void)cells;
+  (void)err;
   ap_csv_rows(csv, rows);
+  return AP_OK;
 }
 
-static void write_points(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_points(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err) {
   (void)rows;
-  ap_write_points(csv, cells);
+  return ap_write_points(csv, cells, err);
 }
 
-static void write_convergence(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_convergence(ap_csv *csv, const json_t *cells, const json_t *rows,
+                                   ap_error *err) {
   (void)rows;
+  (void)err;
   ap_write_convergence(csv, cells);
+  return AP_OK;
 }
 
 static ap_status write_csv(const char *dir, const char *name, writer *write, const json_t *cells,
@@ -179,8 +197,12 @@ static ap_status write_csv(const char *dir, const char *name, writer *write, con
   if (!st) {
     ap_csv csv = {ap_output_stream(output), 0};
     ap_csv_head(&csv, provenance);
-    write(&csv, cells, rows);
-    st = ap_output_commit(output, err);
+    st = write(&csv, cells, rows, err);
+    if (st) {
+      ap_output_abandon(output);
+    } else {
+      st = ap_output_commit(output, err);
+    }
   }
   ap_free(path);
   return st;
