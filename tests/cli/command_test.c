@@ -9,8 +9,9 @@
 
 #include "base/npy.h"
 
-static const char *const commands[] = {"data", "train", "eval",     "import",  "export", "search",
-                                       "map",  "cost",  "simulate", "compare", "study",  "plot"};
+static const char *const commands[] = {"data",   "train", "eval",   "import",     "export",
+                                       "search", "map",   "cost",   "simulate",   "compare",
+                                       "study",  "plot",  "claims", "leaderboard"};
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
 static void save_f32(const char *path, size_t rows, size_t cols, const float *values) {
@@ -91,6 +92,15 @@ static void test_bad_options(void **state) {
   command_bad("no such folder", WORDS("plot", "--results", "nowhere"));
   command_bad("--max-loss -0.1", WORDS("search", "--max-loss", "-0.1"));
   command_bad("--max-loss -0.1", WORDS("compare", "--max-loss=-0.1"));
+  command_bad("--seeds 0", WORDS("compare", "--seeds", "0", "--out", "c"));
+  command_bad("unknown sweep 'weather'", WORDS("compare", "--sweep", "ou,weather", "--out", "c"));
+  command_bad("not a --sweep", WORDS("compare", "--sweep", "ou", "--record", "--out", "c"));
+  command_bad("has no network 'alexnet'",
+              WORDS("compare", "--networks", "lenet5,alexnet", "--out", "c"));
+  command_bad("--results is needed", WORDS("claims"));
+  command_bad("summary.csv: no such file", WORDS("claims", "--results", "nowhere"));
+  command_bad("--results is needed", WORDS("leaderboard"));
+  command_bad("summary.csv: no such file", WORDS("leaderboard", "--results", "nowhere"));
   command_bad("exclude each other",
               WORDS("train", "--net", "a", "--data", "b", "--out", "c", "--flip", "--no-flip"));
   command_bad("--chip takes no --model", WORDS("cost", "--chip", "--model", "m"));
