@@ -141,25 +141,29 @@ static char *timeless_table(const char *path) {
   return out;
 }
 
-/* Stopped in the middle of a fine-tuning, killed in another one, then finished: the same table as without. */
+/* Stopped, or killed, at its first fine-tuning, then finished: the same table as without. */
 static void test_stopped_comparison(void **state) {
   command_how soon = {.kill_after = "c/tunings", .kill_signal = SIGINT};
   command_result r = command_run(&soon, WORDS(SMOKE("c")));
-  char *stopped, *whole;
+  char *stopped, *killed, *whole;
   (void)state;
   assert_int_equal(r.status, 130);
   assert_non_null(strstr(r.err, "run the same command again"));
   command_release(&r);
-  soon.kill_signal = SIGKILL;
-  r = command_run(&soon, WORDS(SMOKE("c")));
+  soon = (command_how){.kill_after = "e/tunings", .kill_signal = SIGKILL};
+  r = command_run(&soon, WORDS(SMOKE("e")));
   assert_int_equal(r.status, 128 + SIGKILL);
   command_release(&r);
   command_good(WORDS(SMOKE("c")));
   command_good(WORDS(SMOKE("d")));
+  command_good(WORDS(SMOKE("e")));
   stopped = timeless_table("c/table.csv");
+  killed = timeless_table("e/table.csv");
   whole = timeless_table("d/table.csv");
   assert_string_equal(stopped, whole);
+  assert_string_equal(killed, whole);
   free(stopped);
+  free(killed);
   free(whole);
 }
 
