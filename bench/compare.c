@@ -40,13 +40,14 @@ ap_status ap_compare_run(const ap_compare_options *options, const json_t *proven
   if (table) *table = NULL;
   if (!st && !cells) st = ap_fail(err, AP_ERR_MEMORY, "comparison");
   if (!st) st = ap_experiment_plan(&e, &setting, 1, err);
-  for (size_t i = 0; i < e.n_networks && !st; i++) {
+  for (size_t i = 0; i < e.n_networks && !st && !options->plan; i++) {
     st = ap_experiment_network(&e, e.networks[i], &setting, cells, err);
     json_decref(rows);
     rows = NULL;
     if (!st) st = write_tables(&e, cells, &rows, err); /* an interruption leaves those */
   }
-  if (!st && options->draw) st = ap_compare_plot(options->out, options->plots, err);
+  if (!st && options->draw && !options->plan)
+    st = ap_compare_plot(options->out, options->plots, err);
   if (!st && table) {
     *table = rows;
     rows = NULL;

@@ -34,6 +34,7 @@ typedef struct {
   double plugin_time_limit; /* seconds that a plug-in may take for a layer */
   bool train;               /* train the dense networks anew instead of using the shipped ones */
   bool draw;                /* draw the figures */
+  bool plan;                /* only say what is to be done and how long it may take */
   bool quiet;
   /* Gets one line at a time: what is to be done, how long it may take, what was done; or NULL. */
   void (*say)(void *context, const char *text);
@@ -44,7 +45,8 @@ ap_compare_options ap_compare_defaults(void);
 /* A plug-in among the pruners that crashes, hangs or answers wrongly is a row without numbers, with
  * the reason as "failed"; it is asked again in the next run. The others are finished.
  *
- * Writes table.csv, table.md, summary.csv, summary.md (means and intervals over the seeds), episodes.csv,
+ * With `plan`, nothing is computed or written, and *table is NULL. Otherwise
+ * writes table.csv, table.md, summary.csv, summary.md (means and intervals over the seeds), episodes.csv,
  * layers.csv, ... and the figures (png and svg) into the folder options->out; the tables anew after each
  * network. *table (may be NULL): the rows as JSON, a new reference. */
 AP_NODISCARD ap_status ap_compare_run(const ap_compare_options *options, const json_t *provenance,

@@ -116,7 +116,7 @@ static ap_status run_points(ap_experiment *e, const bool chosen[N_POINTS], json_
     if (chosen[i]) settings[n++] = points[i].setting;
   }
   st = ap_experiment_plan(e, settings, n, err);
-  for (size_t i = 0; i < N_POINTS && !st; i++) {
+  for (size_t i = 0; i < N_POINTS && !st && !e->options->plan; i++) {
     if (chosen[i]) st = run_point(e, &points[i], rows, err);
   }
   return st;
@@ -127,16 +127,24 @@ ap_status ap_sweep_run(const ap_compare_options *options, const char *const *axe
   ap_compare_options own = *options;
   ap_experiment e = {.n_networks = 0};
   json_t *found = json_array();
+  const ap_suite *suite = NULL;
+  const char *first;
   bool chosen[N_POINTS];
   ap_status st = choose(axes, n_axes, chosen, err);
   if (rows) *rows = NULL;
+  if (!st) st = ap_suite_find(options->suite, &suite, err);
+  if (!st && own.n_networks == 0) {
+    first = suite->networks[0].network;
+    own.networks = &first;
+    own.n_networks = 1;
+  }
   if (!st && !found) st = ap_fail(err, AP_ERR_MEMORY, "sweep");
   if (!st) {
     st = ap_experiment_open(&own, provenance, methods, sizeof methods / sizeof methods[0], &e, err);
   }
-  if (!st && options->n_networks == 0) e.n_networks = 1;
   if (!st) st = run_points(&e, chosen, found, err);
-  if (!st && options->draw) st = ap_compare_plot(options->out, options->plots, err);
+  if (!st && options->draw && !options->plan)
+    st = ap_compare_plot(options->out, options->plots, err);
   if (!st && rows) *rows = json_incref(found);
   json_decref(found);
   ap_experiment_close(&e);

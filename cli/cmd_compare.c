@@ -53,6 +53,10 @@ static bool several_seeds(const json_t *table) {
 
 /* What is to be done, what was done, time left. */
 static void say(void *context, const char *text) { ap_cli_note(context, "%s", text); }
+static void say_plan(void *context, const char *text) {
+  (void)context;
+  (void)printf("%s\n", text);
+}
 
 /* "a,b" and repeated options alike, into a list; *copy holds the words. */
 static ap_status split_list(const ap_text_list *given, ap_text_list *out, char **copy,
@@ -139,6 +143,8 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
       AP_CLI_RECORD(cli),
       {"train", NULL, "train the dense networks anew, do not use the shipped ones", AP_OPTION_FLAG,
        &o.train, 0, 0},
+      {"plan", NULL, "only say which cells are there and how long the others may take",
+       AP_OPTION_FLAG, &o.plan, 0, 0},
       {"no-plots", NULL, "draw no figures", AP_OPTION_FLAG, &no_plots, 0, 0},
       {"plots", "DIR", "folder of the gnuplot scripts", AP_OPTION_TEXT, &o.plots, 0, 0},
       {.name = NULL}};
@@ -167,6 +173,12 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   o.pruners = pruners.items;
   o.n_pruners = pruners.n;
   if (no_plots) o.draw = false;
+  if (o.plan) {
+    o.say = say_plan;
+    st = axes.n ? ap_sweep_run(&o, axes.items, axes.n, provenance, NULL, err)
+                : ap_compare_run(&o, provenance, NULL, err);
+    goto done;
+  }
   st = axes.n ? sweep(cli, &o, &axes, provenance, err) : compare(cli, &o, provenance, err);
   if (st == AP_ERR_INTERRUPTED) {
     ap_error inner = *err;
