@@ -109,6 +109,34 @@ static void test_bad_options(void **state) {
   command_bad("unexpected word", WORDS("data", "check", "a", "b"));
 }
 
+/* The exit status is the answer: 0 where all that can be tested holds, 1 where something does not, or nothing
+ * can be tested. */
+static void test_claims(void **state) {
+  static const struct {
+    const char *row;
+    int status;
+  } cases[] = {{"net,auto-prune,4\n", 0}, {"net,auto-prune,1.2\n", 1}, {"net,dense,0.5\n", 1}};
+  command_result r;
+  (void)state;
+  assert_int_equal(mkdir("r", 0755), 0);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char text[200];
+    json_t *judged;
+    (void)snprintf(text, sizeof text, "network,method,compression_vs_pim\n%s", cases[i].row);
+    command_write("r/summary.csv", text, strlen(text));
+    judged = command_json(cases[i].status, WORDS("claims", "--results", "r", "--json"));
+    assert_int_equal(json_array_size(json_object_get(judged, "claims")), 9);
+    json_decref(judged);
+  }
+  command_write("r/summary.csv", "network,method\n\"n", 17);
+  command_bad("r/summary.csv, line 2: a quote is not closed", WORDS("claims", "--results", "r"));
+  r = command_run(NULL, WORDS("compare", "--suite", "paper", "--plan", "--networks", "lenet5",
+                              "--seeds", "2", "--data", "./absent", "--out", "p"));
+  assert_int_equal(r.status, 2); /* no checkpoint of such images: it says how to train one */
+  assert_non_null(strstr(r.err, "autoprune train --net lenet5"));
+  command_release(&r);
+}
+
 static void test_bad_hardware(void **state) {
   const float w[4] = {1, 2, 3, 4};
   (void)state;
@@ -265,11 +293,12 @@ static void test_data(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_help),         cmocka_unit_test(test_general),
-      cmocka_unit_test(test_full_output),  cmocka_unit_test(test_bad_options),
-      cmocka_unit_test(test_bad_hardware), cmocka_unit_test(test_bad_files),
-      cmocka_unit_test(test_map),          cmocka_unit_test(test_cost),
-      cmocka_unit_test(test_simulate),     cmocka_unit_test(test_data),
+      cmocka_unit_test(test_help),        cmocka_unit_test(test_general),
+      cmocka_unit_test(test_full_output), cmocka_unit_test(test_bad_options),
+      cmocka_unit_test(test_claims),      cmocka_unit_test(test_bad_hardware),
+      cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_map),
+      cmocka_unit_test(test_cost),        cmocka_unit_test(test_simulate),
+      cmocka_unit_test(test_data),
   };
   return cmocka_run_group_tests(tests, command_setup, command_teardown);
 }
