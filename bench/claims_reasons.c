@@ -160,8 +160,8 @@ ap_status ap_reason_overlap(const ap_claim *claim, const ap_claim_tables *t, con
                    claim->against, other);
   } else {
     (void)snprintf(text, sizeof text,
-                   "%s has %.2fx on %s, %s %.2fx, but their intervals over the seeds touch: within "
-                   "chance",
+                   "%s has %.2fx on %s, %s %.2fx, but their intervals over the seeds touch: so "
+                   "few seeds do not tell them apart",
                    claim->method, mine, network, claim->against, other);
   }
   return say(reasons, text, err);

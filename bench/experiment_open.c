@@ -116,6 +116,7 @@ static ap_status open_networks(ap_experiment *e, ap_error *err) {
   const ap_compare_options *o = e->options;
   ap_status st = check_network_names(e, err);
   if (st) return st;
+  /* pointers are meant: NOLINTNEXTLINE(bugprone-sizeof-expression) */
   e->networks = ap_calloc(e->suite->n_networks, sizeof *e->networks);
   e->skipped = json_array();
   if (!e->networks || !e->skipped) return ap_fail(err, AP_ERR_MEMORY, "networks");

@@ -49,7 +49,7 @@ see_method(s) = (methods = holds(methods, s) || s eq "" ? methods : methods . " 
 place(list, item) = sum [i = 1 : words(list)] (word(list, i) eq item ? i : 0)
 
 # Columns that older files lack.
-header = system("grep -v '^#' '" . path . "' | head -n 1")
+header = system("grep -m 1 -v '^#' '" . path . "'")
 has(c) = strstrt("," . header . ",", "," . c . ",") > 0
 # Of several seeds the first one is drawn, where a figure shows single rows: mine(0).
 seed_first = ""
