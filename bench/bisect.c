@@ -103,6 +103,9 @@ static ap_status try_policy(const ap_cell *cell, const ap_level_db *db, const ui
                             size_t number, double compression, attempt *out, ap_error *err) {
   ap_status st;
   memset(out, 0, sizeof *out);
+  if (!cell->tunings_folder) {
+    return tune(cell, db, levels, number, compression, &out->net, &out->accuracy, err);
+  }
   st = ap_tuning_open(cell, db, levels, &out->kept, err);
   if (st || ap_tuning_known(&out->kept, &out->accuracy)) return st;
   st = tune(cell, db, levels, number, compression, &out->net, &out->accuracy, err);
@@ -116,13 +119,13 @@ static ap_status take_network(const ap_cell *cell, const ap_level_db *db, const 
                               ap_error *err) {
   ap_status st = AP_OK;
   double again;
-  if (!a->net) a->net = ap_tuning_network(&a->kept);
+  if (!a->net && a->kept.network_path) a->net = ap_tuning_network(&a->kept);
   if (!a->net) st = tune(cell, db, levels, number, compression, &a->net, &again, err);
   if (st) return st;
   out->deployed = a->net;
   a->net = NULL;
   out->kept_network = ap_strdup(a->kept.network_path);
-  return out->kept_network ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "path");
+  return out->kept_network || !a->kept.network_path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "path");
 }
 
 ap_status ap_bisect(const ap_cell *cell, const ap_level_db *db, const ap_family *family,

@@ -25,7 +25,7 @@ typedef struct {
   uint64_t seed;
   const json_t *dense;        /* the dense method's result, NULL while that is computed */
   const char *folder;         /* of the cells' files */
-  const char *tunings_folder; /* of the fine-tunings' (bench/tuning_impl.h) */
+  const char *tunings_folder; /* of the fine-tunings' (bench/tuning_impl.h); NULL: none are kept */
   const char *network_path;   /* where the final network is kept: set by ap_cell_get */
   const json_t *config;       /* all that the result depends on: set by ap_cell_get */
   bool quiet;
