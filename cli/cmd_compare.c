@@ -53,9 +53,29 @@ static bool several_seeds(const json_t *table) {
 
 /* What is to be done, what was done, time left. */
 static void say(void *context, const char *text) { ap_cli_note(context, "%s", text); }
-static void say_plan(void *context, const char *text) {
-  (void)context;
-  (void)printf("%s\n", text);
+static void keep_line(void *context, const char *text) {
+  (void)json_array_append_new(context, json_string(text));
+}
+
+/* --plan: the lines that a run would begin with, as its answer. */
+static ap_status plan(ap_cli *cli, ap_compare_options *o, const ap_text_list *axes,
+                      const json_t *provenance, ap_error *err) {
+  json_t *lines = json_array();
+  ap_status st = lines ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "plan");
+  o->say = keep_line;
+  o->say_context = lines;
+  if (!st) {
+    st = axes->n ? ap_sweep_run(o, axes->items, axes->n, provenance, NULL, err)
+                 : ap_compare_run(o, provenance, NULL, err);
+  }
+  if (!st && cli->json) {
+    st = ap_cli_print_json(json_pack("{s:O}", "plan", lines), err);
+  }
+  for (size_t i = 0; i < json_array_size(lines) && !st && !cli->json; i++) {
+    (void)puts(json_string_value(json_array_get(lines, i)));
+  }
+  json_decref(lines);
+  return st;
 }
 
 /* "a,b" and repeated options alike, into a list; *copy holds the words. */
@@ -174,9 +194,7 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   o.n_pruners = pruners.n;
   if (no_plots) o.draw = false;
   if (o.plan) {
-    o.say = say_plan;
-    st = axes.n ? ap_sweep_run(&o, axes.items, axes.n, provenance, NULL, err)
-                : ap_compare_run(&o, provenance, NULL, err);
+    st = plan(cli, &o, &axes, provenance, err);
     goto done;
   }
   st = axes.n ? sweep(cli, &o, &axes, provenance, err) : compare(cli, &o, provenance, err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/npy.h"
 
@@ -116,7 +117,6 @@ static void test_claims(void **state) {
     const char *row;
     int status;
   } cases[] = {{"net,auto-prune,4\n", 0}, {"net,auto-prune,1.2\n", 1}, {"net,dense,0.5\n", 1}};
-  command_result r;
   (void)state;
   assert_int_equal(mkdir("r", 0755), 0);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -130,6 +130,20 @@ static void test_claims(void **state) {
   }
   command_write("r/summary.csv", "network,method\n\"n", 17);
   command_bad("r/summary.csv, line 2: a quote is not closed", WORDS("claims", "--results", "r"));
+}
+
+/* What is to be done, and nothing else; a network without a checkpoint is named, with the way to one. */
+static void test_plan(void **state) {
+  command_result r;
+  json_t *plan;
+  (void)state;
+  command_write_images("small", 600, 60);
+  plan = command_json(
+      0, WORDS("compare", "--suite", "smoke", "--plan", "--data", "small", "--out", "p", "--json"));
+  assert_non_null(strstr(json_string_value(json_array_get(json_object_get(plan, "plan"), 0)),
+                         "7 cells: 0 are there, 7 to do, about 0:00:"));
+  assert_int_not_equal(access("p", F_OK), 0);
+  json_decref(plan);
   r = command_run(NULL, WORDS("compare", "--suite", "paper", "--plan", "--networks", "lenet5",
                               "--seeds", "2", "--data", "./absent", "--out", "p"));
   assert_int_equal(r.status, 2); /* no checkpoint of such images: it says how to train one */
@@ -293,12 +307,12 @@ static void test_data(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_help),        cmocka_unit_test(test_general),
-      cmocka_unit_test(test_full_output), cmocka_unit_test(test_bad_options),
-      cmocka_unit_test(test_claims),      cmocka_unit_test(test_bad_hardware),
-      cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_map),
-      cmocka_unit_test(test_cost),        cmocka_unit_test(test_simulate),
-      cmocka_unit_test(test_data),
+      cmocka_unit_test(test_help),         cmocka_unit_test(test_general),
+      cmocka_unit_test(test_full_output),  cmocka_unit_test(test_bad_options),
+      cmocka_unit_test(test_claims),       cmocka_unit_test(test_plan),
+      cmocka_unit_test(test_bad_hardware), cmocka_unit_test(test_bad_files),
+      cmocka_unit_test(test_map),          cmocka_unit_test(test_cost),
+      cmocka_unit_test(test_simulate),     cmocka_unit_test(test_data),
   };
   return cmocka_run_group_tests(tests, command_setup, command_teardown);
 }
