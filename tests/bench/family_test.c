@@ -147,7 +147,7 @@ static void bisection_halves(void **state) {
   static const double limits[] = {2, -2, 0.02};
   static const size_t tunings[] = {1, 3, 40};
   ap_suite_network entry = {.network = "small", .data = "images", .tune_lr = 0.01};
-  ap_suite_method method = {"test", "column-vector", "uniform"};
+  ap_suite_method method = {.name = "test", .pruner = "column-vector", .searcher = "uniform"};
   world w;
   ap_family f;
   ap_score dense;

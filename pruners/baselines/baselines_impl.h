@@ -1,0 +1,8 @@
+/* pruners/baselines/baselines_impl.h - what the files of this folder define. */
+#ifndef AP_PRUNERS_BASELINES_BASELINES_IMPL_H
+#define AP_PRUNERS_BASELINES_BASELINES_IMPL_H
+#include "pruners/baseline.h"
+
+extern const ap_baseline ap_baseline_dense, ap_baseline_filter, ap_baseline_pim_prune,
+    ap_baseline_row_vector, ap_baseline_column_vector, ap_baseline_random, ap_baseline_auto_prune;
+#endif
