@@ -77,6 +77,8 @@ static ap_status configuration(const ap_cell *cell, json_t **out, ap_error *err)
       (int)recipe.flip);
   if (*out && ((ap_method_searches(cell->method) &&
                 json_object_set_new(*out, "search_limit", json_real(cell->search_limit))) ||
+               (cell->method->reward &&
+                json_object_set_new(*out, "reward", json_string(cell->method->reward))) ||
                (cell->pruner->plugin.kind != AP_PLUGIN_NONE &&
                 json_object_set_new(*out, "plugin", ap_plugin_to_json(&cell->pruner->plugin))))) {
     json_decref(*out);
@@ -175,12 +177,15 @@ static ap_status pruned_cell(const ap_cell *cell, ap_cell_tools *tools, const ch
   ap_status st = ap_cell_tools_open(cell, tools, err);
   if (!st && ap_method_searches(cell->method)) {
     ap_family_search search = {.searcher = cell->method->searcher,
+                               .reward = cell->method->reward,
                                .episodes = cell->network->episodes,
                                .max_loss = cell->search_limit,
                                .seed = cell->seed,
                                .state_path = state_path,
                                .quiet = cell->quiet};
     st = ap_family_searched(tools->db, tools->ev, &search, &family, &episodes, &seconds, err);
+  } else if (!st && strcmp(cell->method->searcher, "global") == 0) {
+    st = ap_family_global(tools->db, tools->ev, &family, err);
   } else if (!st) {
     st = ap_family_uniform(tools->db, tools->ev, &family, err);
   }

@@ -20,7 +20,8 @@ const ap_suite_method ap_quick_methods[AP_N_QUICK_METHODS] = {
 };
 
 bool ap_method_searches(const ap_suite_method *method) {
-  return method->searcher && strcmp(method->searcher, "uniform") != 0;
+  return method->searcher && strcmp(method->searcher, "uniform") != 0 &&
+         strcmp(method->searcher, "global") != 0;
 }
 
 static ap_suite_method of_baseline(const ap_baseline *b) {

@@ -35,7 +35,7 @@ static ap_status prune_layer(ap_network *net, const ap_array_spec *array, const 
     st = ap_fail(err, AP_ERR_MEMORY, "%s", info->name);
   } else {
     ap_layer_get_matrix(net, info->node, matrix);
-    st = ap_pruner_order(&partition, matrix, order, err);
+    st = ap_pruner_order(&partition, pruner->criterion, matrix, order, err);
   }
   if (!st) {
     uint64_t most = (uint64_t)(keep * (double)(info->k * info->n));

@@ -1,5 +1,6 @@
 #include "mapper/vectors.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,18 +242,27 @@ void ap_partition_mask_i32(const ap_partition *p, const uint8_t *kept, int32_t *
   mask(p, kept, w, sizeof *w);
 }
 
-void ap_partition_squares(const ap_partition *p, const float *w, double *score) {
+/* squares: v*v, else |v|, summed over each vector. */
+static void sums(const ap_partition *p, const float *w, bool squares, double *score) {
   for (size_t i = 0; i < p->count; i++) {
     ap_extent e = ap_partition_vector(p, i);
     double sum = 0.0;
     for (size_t k = e.k0; k < e.k1; k++) {
       for (size_t n = e.n0; n < e.n1; n++) {
         double v = (double)w[k * p->n + n];
-        sum += v * v;
+        sum += squares ? v * v : fabs(v);
       }
     }
     score[i] = sum;
   }
+}
+
+void ap_partition_squares(const ap_partition *p, const float *w, double *score) {
+  sums(p, w, true, score);
+}
+
+void ap_partition_magnitudes(const ap_partition *p, const float *w, double *score) {
+  sums(p, w, false, score);
 }
 
 static uint64_t block_weights_kept(const ap_partition *p, const uint8_t *kept) {

@@ -63,6 +63,8 @@ void ap_partition_mask_f32(const ap_partition *partition, const uint8_t *kept, f
 void ap_partition_mask_i32(const ap_partition *partition, const uint8_t *kept, int32_t *w);
 /* score[i] = sum of squares of vector i (of its own extent, for blocks too). */
 void ap_partition_squares(const ap_partition *partition, const float *w, double *score);
+/* The same with absolute values for squares. */
+void ap_partition_magnitudes(const ap_partition *partition, const float *w, double *score);
 /* Weights that the kept set holds. */
 uint64_t ap_partition_weights_kept(const ap_partition *partition, const uint8_t *kept);
 

@@ -52,7 +52,7 @@ static ap_status add_plugin(const ap_plugin *plugin, ap_hash *hash, ap_error *er
 
 static ap_status hash_of(ap_level_db *db, ap_error *err) {
   ap_hash *hash = NULL;
-  char text[AP_SHA256_TEXT], line[256], granularity[64];
+  char text[AP_SHA256_TEXT], line[256], granularity[96];
   const ap_level_db_options *o = &db->options;
   ap_status st = ap_hash_create(&hash, err);
   if (!st) st = ap_network_hash(db->net, text, err);
@@ -60,7 +60,7 @@ static ap_status hash_of(ap_level_db *db, ap_error *err) {
   if (!st) st = ap_tech_hash(db->tech, text, err);
   if (!st) {
     ap_hash_add(hash, text, strlen(text));
-    ap_granularity_print(o->pruner.granularity, granularity);
+    ap_pruner_print(&o->pruner, granularity);
     (void)snprintf(line, sizeof line, "%s|%s|%zu|%.17g|%d", granularity, ap_snap_name(o->snap),
                    o->max_levels, o->keep_min, db->moments != NULL);
     ap_hash_add(hash, line, strlen(line));
@@ -155,6 +155,18 @@ size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep) {
   size_t i = 0;
   while (i + 1 < l->n_levels && l->levels[i].keep < keep - 1e-12) i++;
   return i;
+}
+
+ap_status ap_level_db_scores(const ap_level_db *db, size_t layer, double *score, ap_error *err) {
+  const ap_level_layer *l = &db->layers[layer];
+  if (db->options.pruner.plugin.kind != AP_PLUGIN_NONE) {
+    return ap_fail(
+        err, AP_ERR_UNSUPPORTED,
+        "%s: a plug-in ranks the vectors of a layer; what they are worth beside those of "
+        "other layers is not known",
+        l->info.name);
+  }
+  return ap_pruner_scores(&l->partition, db->options.pruner.criterion, l->dense, score, err);
 }
 
 double ap_level_db_dense_crossbars(const ap_level_db *db) {

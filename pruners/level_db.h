@@ -66,6 +66,10 @@ size_t ap_level_db_levels(const ap_level_db *db, size_t layer);
 const ap_keep_level *ap_level_db_level(const ap_level_db *db, size_t layer, size_t level);
 /* The lowest level that keeps at least this fraction of the vectors (what costs the same). */
 size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep);
+/* Scores of a layer's vectors by the pruner's criterion, before any repair: ap_level_db_vectors of them.
+ * UNSUPPORTED for a plug-in; MEMORY. */
+AP_NODISCARD ap_status ap_level_db_scores(const ap_level_db *db, size_t layer, double *score,
+                                          ap_error *err);
 /* Crossbars of the dense mapping, all layers: the numerator of the compression rate. */
 double ap_level_db_dense_crossbars(const ap_level_db *db);
 ap_level_seconds ap_level_db_seconds(const ap_level_db *db);

@@ -253,7 +253,7 @@ ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) 
     l->order = answer.order;
     answer.order = NULL;
   } else if (!whole) {
-    st = ap_pruner_order(&l->partition, l->dense, l->order, err);
+    st = ap_pruner_order(&l->partition, db->options.pruner.criterion, l->dense, l->order, err);
   }
   if (!st && l->order) st = order_levels(db, l, &answer, kept, counts, err);
   if (!st && !l->order) st = take_masks(db, l, &answer, kept, err);

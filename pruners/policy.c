@@ -112,10 +112,10 @@ static int add_kept(json_t *layers, const ap_policy *policy, json_t *root) {
 ap_status ap_policy_save(const char *path, const ap_policy *policy, const json_t *extra, bool force,
                          ap_error *err) {
   json_t *root = json_object(), *layers = json_array();
-  char granularity[64];
+  char granularity[96]; /* and criterion */
   ap_status st = AP_OK;
   int bad = !root || !layers;
-  ap_granularity_print(policy->pruner.granularity, granularity);
+  ap_pruner_print(&policy->pruner, granularity);
   if (!bad) bad = json_object_set_new(root, "schema", json_string(SCHEMA));
   if (!bad) bad = json_object_set_new(root, "pruner", json_string(policy->pruner.name));
   if (!bad) bad = json_object_set_new(root, "granularity", json_string(granularity));
@@ -254,7 +254,7 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
   if (wish->kept) {
     memcpy(kept, wish->kept, partition.count);
   } else {
-    st = ap_pruner_order(&partition, matrix, order, err);
+    st = ap_pruner_order(&partition, policy->pruner.criterion, matrix, order, err);
     if (st) goto done;
     ap_pruner_keep_first(order, partition.count, wish->n_kept, kept);
   }

@@ -2,10 +2,22 @@
 
 #include "pruners/baselines/baselines_impl.h"
 
-static const ap_baseline *const all[] = {&ap_baseline_dense,         &ap_baseline_filter,
-                                         &ap_baseline_pim_prune,     &ap_baseline_row_vector,
-                                         &ap_baseline_column_vector, &ap_baseline_random,
-                                         &ap_baseline_auto_prune};
+static const ap_baseline *const all[] = {
+    &ap_baseline_dense,
+    &ap_baseline_magnitude,
+    &ap_baseline_magnitude_global,
+    &ap_baseline_lamp,
+    &ap_baseline_filter,
+    &ap_baseline_filter_l1,
+    &ap_baseline_pim_prune,
+    &ap_baseline_row_vector,
+    &ap_baseline_column_vector,
+    &ap_baseline_column_vector_global,
+    &ap_baseline_column_vector_lamp,
+    &ap_baseline_random,
+    &ap_baseline_macs_reward,
+    &ap_baseline_auto_prune,
+};
 
 const ap_baseline *ap_baseline_at(size_t index) {
   return index < sizeof all / sizeof all[0] ? all[index] : NULL;

@@ -15,3 +15,13 @@ const ap_baseline ap_baseline_filter = {
     .publication = "Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017, arXiv 1608.08710",
     .known = "filters ranked by magnitude; the next layer's kernels that read them go, too",
     .assumed = "mean square (L2) in place of L1; one share for all layers"};
+
+const ap_baseline ap_baseline_filter_l1 = {
+    .name = "filter-l1",
+    .pruner = "filter+l1",
+    .allocation = "uniform",
+    .publication = "Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017, arXiv 1608.08710",
+    .known =
+        "filters ranked by the sum of absolute weights; the next layer's kernels that read them "
+        "go, too",
+    .assumed = "one share for all layers, in place of shares set by hand"};

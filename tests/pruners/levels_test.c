@@ -122,7 +122,7 @@ static void crossbar_levels_are_the_largest(void **state) {
     order = ap_calloc(partition.count, sizeof *order);
     kept = ap_calloc(partition.count, 1);
     ap_layer_get_matrix(net, info->node, matrix);
-    must(ap_pruner_order(&partition, matrix, order, &failure));
+    must(ap_pruner_order(&partition, AP_CRITERION_L2, matrix, order, &failure));
     for (size_t i = 0; i + 1 < ap_level_db_levels(db, l); i++) {
       const ap_keep_level *level = ap_level_db_level(db, l, i);
       ap_map_summary more;
