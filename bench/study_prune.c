@@ -26,7 +26,8 @@ static ap_status prune_layer(ap_network *net, const ap_array_spec *array, const 
   float *matrix = NULL;
   uint32_t *order = NULL;
   uint8_t *kept = NULL;
-  ap_status st = ap_partition_init(pruner->granularity, array, info->k, info->n, &partition, err);
+  ap_status st = ap_partition_init(ap_granularity_of_layer(pruner->granularity, info), array,
+                                   info->k, info->n, &partition, err);
   if (st) return st;
   matrix = ap_calloc(info->k * info->n, sizeof *matrix);
   order = ap_calloc(partition.count, sizeof *order);

@@ -134,6 +134,20 @@ static void row_vectors(builder *b, const uint8_t *flags) {
   }
 }
 
+/* Rows of the kept input channels, which one list names. */
+static size_t channel_rows(builder *b) {
+  const ap_partition *p = &b->packing->partition;
+  ap_u32_list channels = {0};
+  size_t rows = 0, h = p->granularity.h;
+  size_t n = append_list(b, &channels, b->source->kept, false, b->source->row_table, p->count, 0);
+  for (size_t i = 0; i < n; i++) {
+    size_t first = channels.items[i] * h;
+    rows += append_range(b, &b->layout->rows, first, min_size(h, p->k - first));
+  }
+  ap_free(channels.items);
+  return rows;
+}
+
 static void in_place(builder *b) {
   const ap_partition *p = &b->packing->partition;
   ap_layout *l = b->layout;
@@ -141,10 +155,13 @@ static void in_place(builder *b) {
   if (p->granularity.kind == AP_GRANULARITY_DENSE) {
     columns = append_range(b, &l->columns, 0, p->n);
     rows = append_range(b, &l->rows, 0, p->k);
+  } else if (p->granularity.kind == AP_GRANULARITY_CHANNEL) {
+    rows = channel_rows(b);
+    columns =
+        append_list(b, &l->columns, b->source->live, rows == 0, b->source->column_table, p->n, 0);
   } else {
     columns = append_list(b, &l->columns, b->source->kept, false, b->source->column_table, p->n, 0);
-    rows =
-        append_list(b, &l->rows, b->source->live_rows, columns == 0, b->source->row_table, p->k, 0);
+    rows = append_list(b, &l->rows, b->source->live, columns == 0, b->source->row_table, p->k, 0);
   }
   for (size_t r = 0; r < rows; r += chunk) add_group(b, r, min_size(chunk, rows - r), 0, columns);
 }
@@ -222,6 +239,7 @@ ap_status ap_layout_build(const ap_packing *packing, const ap_layout_source *sou
   switch (packing->partition.granularity.kind) {
     case AP_GRANULARITY_DENSE:
     case AP_GRANULARITY_FILTER:
+    case AP_GRANULARITY_CHANNEL:
       in_place(&b);
       break;
     case AP_GRANULARITY_UNSTRUCTURED:

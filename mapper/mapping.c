@@ -61,15 +61,15 @@ static void write_ou(ap_mapping *m, size_t index, const int32_t *w) {
   }
 }
 
-/* Rows with any weight, for the filter granularity; NULL in *out for the others. */
-static ap_status find_live_rows(const ap_partition *p, const int32_t *w, uint8_t **out,
-                                ap_error *err) {
+/* Rows (filter) or columns (channel) with any weight; NULL in *out for the other granularities. */
+static ap_status find_live(const ap_partition *p, const int32_t *w, uint8_t **out, ap_error *err) {
+  bool rows = p->granularity.kind == AP_GRANULARITY_FILTER;
   *out = NULL;
-  if (p->granularity.kind != AP_GRANULARITY_FILTER) return AP_OK;
-  *out = ap_calloc(p->k, 1);
-  if (!*out) return ap_fail(err, AP_ERR_MEMORY, "rows of a mapping");
+  if (!rows && p->granularity.kind != AP_GRANULARITY_CHANNEL) return AP_OK;
+  *out = ap_calloc(rows ? p->k : p->n, 1);
+  if (!*out) return ap_fail(err, AP_ERR_MEMORY, "rows or columns of a mapping");
   for (size_t i = 0; i < p->k * p->n; i++) {
-    if (w[i]) (*out)[i / p->n] = 1;
+    if (w[i]) (*out)[rows ? i / p->n : i % p->n] = 1;
   }
   return AP_OK;
 }
@@ -82,12 +82,12 @@ static ap_status make_table(ap_index_choice choice, const ap_index_sizes *sizes,
   return table->bytes ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "index table of a mapping");
 }
 
-static ap_status build(ap_mapping *m, const int32_t *w, const uint8_t *kept,
-                       const uint8_t *live_rows, ap_error *err) {
+static ap_status build(ap_mapping *m, const int32_t *w, const uint8_t *kept, const uint8_t *live,
+                       ap_error *err) {
   ap_status st = AP_OK;
   const ap_partition *p = &m->packing.partition;
-  ap_layout_source source = {kept, live_rows, &m->row_table, &m->column_table};
-  ap_pack_layer(&m->packing, kept, live_rows, &m->counts);
+  ap_layout_source source = {kept, live, &m->row_table, &m->column_table};
+  ap_pack_layer(&m->packing, kept, live, &m->counts);
   ap_pack_layer(&m->packing, NULL, NULL, &m->dense);
   for (size_t i = 0; i < p->count; i++) m->vectors_kept += kept[i];
   m->weights_kept = p->granularity.kind == AP_GRANULARITY_UNSTRUCTURED
@@ -118,9 +118,9 @@ static ap_status build(ap_mapping *m, const int32_t *w, const uint8_t *kept,
   return AP_OK;
 }
 
-/* Every weight that the kept vectors (and live rows) do not hold must be 0. */
+/* Every weight that the kept vectors (and live rows or columns) do not hold must be 0. */
 static ap_status check_kept(const ap_partition *p, const int32_t *w, const uint8_t *kept,
-                            const uint8_t *live_rows, ap_error *err) {
+                            const uint8_t *live, ap_error *err) {
   ap_status st = AP_OK;
   size_t size = p->k * p->n;
   int32_t *masked = ap_calloc(size, sizeof *masked);
@@ -128,7 +128,8 @@ static ap_status check_kept(const ap_partition *p, const int32_t *w, const uint8
   memcpy(masked, w, size * sizeof *masked);
   ap_partition_mask_i32(p, kept, masked);
   for (size_t i = 0; i < size && !st; i++) {
-    if (masked[i] != w[i] || (w[i] && live_rows && !live_rows[i / p->n])) {
+    bool dead = live && !live[p->granularity.kind == AP_GRANULARITY_FILTER ? i / p->n : i % p->n];
+    if (masked[i] != w[i] || (w[i] && dead)) {
       st = ap_fail(err, AP_ERR_ARG, "weight [%zu, %zu] is %d, but no kept vector holds it",
                    i / p->n, i % p->n, (int)w[i]);
     }
@@ -148,17 +149,19 @@ static ap_status init(ap_mapping *m, ap_granularity granularity, const int32_t *
 }
 
 ap_status ap_mapping_create_kept(const ap_array_spec *spec, ap_granularity granularity,
-                                 const int32_t *w, const uint8_t *kept, const uint8_t *live_rows,
+                                 const int32_t *w, const uint8_t *kept, const uint8_t *live,
                                  size_t k, size_t n, ap_mapping **out, ap_error *err) {
   ap_status st = AP_OK;
   ap_mapping *m = ap_calloc(1, sizeof *m);
   *out = NULL;
   if (!m) return ap_fail(err, AP_ERR_MEMORY, "mapping");
   m->spec = *spec;
-  if (granularity.kind != AP_GRANULARITY_FILTER) live_rows = NULL;
+  if (granularity.kind != AP_GRANULARITY_FILTER && granularity.kind != AP_GRANULARITY_CHANNEL) {
+    live = NULL;
+  }
   st = init(m, granularity, w, k, n, err);
-  if (!st) st = check_kept(&m->packing.partition, w, kept, live_rows, err);
-  if (!st) st = build(m, w, kept, live_rows, err);
+  if (!st) st = check_kept(&m->packing.partition, w, kept, live, err);
+  if (!st) st = build(m, w, kept, live, err);
   if (!st) {
     *out = m;
     m = NULL;
@@ -171,7 +174,7 @@ ap_status ap_mapping_create(const ap_array_spec *spec, ap_granularity granularit
                             size_t k, size_t n, ap_mapping **out, ap_error *err) {
   ap_status st = AP_OK;
   ap_mapping *m = ap_calloc(1, sizeof *m);
-  uint8_t *kept = NULL, *live_rows = NULL;
+  uint8_t *kept = NULL, *live = NULL;
   *out = NULL;
   if (!m) return ap_fail(err, AP_ERR_MEMORY, "mapping");
   m->spec = *spec;
@@ -182,13 +185,13 @@ ap_status ap_mapping_create(const ap_array_spec *spec, ap_granularity granularit
     goto done;
   }
   ap_partition_kept(&m->packing.partition, w, kept);
-  if ((st = find_live_rows(&m->packing.partition, w, &live_rows, err))) goto done;
-  if ((st = build(m, w, kept, live_rows, err))) goto done;
+  if ((st = find_live(&m->packing.partition, w, &live, err))) goto done;
+  if ((st = build(m, w, kept, live, err))) goto done;
   *out = m;
   m = NULL;
 done:
   ap_free(kept);
-  ap_free(live_rows);
+  ap_free(live);
   ap_mapping_destroy(m);
   return st;
 }

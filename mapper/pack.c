@@ -12,8 +12,9 @@ ap_status ap_packing_init(const ap_array_spec *spec, ap_granularity granularity,
   if (st) return st;
   out->spec = spec;
   out->slices = ap_array_slices(spec);
-  out->in_place =
-      granularity.kind == AP_GRANULARITY_DENSE || granularity.kind == AP_GRANULARITY_FILTER;
+  out->in_place = granularity.kind == AP_GRANULARITY_DENSE ||
+                  granularity.kind == AP_GRANULARITY_FILTER ||
+                  granularity.kind == AP_GRANULARITY_CHANNEL;
   return AP_OK;
 }
 
@@ -120,7 +121,13 @@ static void count_row_vectors(const ap_packing *p, const uint8_t *kept, ap_pack_
   }
 }
 
-static void count_in_place(const ap_packing *p, const uint8_t *kept, const uint8_t *live_rows,
+/* Rows of kept input channels; all the same height but perhaps the last. */
+static size_t channel_rows(const ap_partition *part, const uint8_t *kept, size_t channels) {
+  size_t h = part->granularity.h, short_by = part->count * h - part->k;
+  return channels * h - (!kept || kept[part->count - 1] ? short_by : 0);
+}
+
+static void count_in_place(const ap_packing *p, const uint8_t *kept, const uint8_t *live,
                            ap_pack_counts *c) {
   size_t rows = p->partition.k, columns = p->partition.n;
   if (p->partition.granularity.kind == AP_GRANULARITY_FILTER) {
@@ -129,7 +136,15 @@ static void count_in_place(const ap_packing *p, const uint8_t *kept, const uint8
       ap_index_empty_list(&c->row_lists, rows);
       return;
     }
-    rows = count_list(&c->row_lists, live_rows, rows);
+    rows = count_list(&c->row_lists, live, rows);
+  } else if (p->partition.granularity.kind == AP_GRANULARITY_CHANNEL) {
+    size_t channels = count_list(&c->row_lists, kept, p->partition.count);
+    if (channels == 0) {
+      ap_index_empty_list(&c->column_lists, columns);
+      return;
+    }
+    rows = channel_rows(&p->partition, kept, channels);
+    columns = count_list(&c->column_lists, live, columns);
   }
   for (size_t r = 0; r < rows; r += p->spec->rows) {
     ap_pack_group(p, min_size(p->spec->rows, rows - r), columns, c);
@@ -165,13 +180,14 @@ static void count_blocks(const ap_packing *p, const uint8_t *kept, ap_pack_count
   }
 }
 
-void ap_pack_layer(const ap_packing *p, const uint8_t *kept, const uint8_t *live_rows,
+void ap_pack_layer(const ap_packing *p, const uint8_t *kept, const uint8_t *live,
                    ap_pack_counts *c) {
   memset(c, 0, sizeof *c);
   switch (p->partition.granularity.kind) {
     case AP_GRANULARITY_DENSE:
     case AP_GRANULARITY_FILTER:
-      count_in_place(p, kept, live_rows, c);
+    case AP_GRANULARITY_CHANNEL:
+      count_in_place(p, kept, live, c);
       break;
     case AP_GRANULARITY_UNSTRUCTURED:
       count_unstructured(p, kept, c);

@@ -15,7 +15,7 @@ typedef struct {
   ap_partition partition;
   size_t slices; /* s */
   bool
-      in_place; /* dense and filter: crossbars hold R x C pieces of the compacted matrix as they lie;
+      in_place; /* dense, filter, channel: crossbars hold R x C pieces of the compacted matrix as they lie;
                       else OUs are placed one after the other */
 } ap_packing;
 
@@ -52,8 +52,8 @@ static inline void ap_pack_bitline(const ap_packing *packing, size_t columns, si
 
 /* Adds a group of rows x columns (either may be 0: nothing). In place: rows <= R. */
 void ap_pack_group(const ap_packing *packing, size_t rows, size_t columns, ap_pack_counts *counts);
-/* Counts of a whole layer; kept and live_rows as in ap_map_count. *counts is overwritten. */
-void ap_pack_layer(const ap_packing *packing, const uint8_t *kept, const uint8_t *live_rows,
+/* Counts of a whole layer; kept and live as in ap_map_count. *counts is overwritten. */
+void ap_pack_layer(const ap_packing *packing, const uint8_t *kept, const uint8_t *live,
                    ap_pack_counts *counts);
 uint64_t ap_pack_crossbars(const ap_packing *packing, const ap_pack_counts *counts);
 

@@ -115,6 +115,7 @@ static uint64_t count_kept(const ap_partition *part, const uint8_t *kept,
     case AP_GRANULARITY_FILTER:
       return counts->column_lists.entries;
     case AP_GRANULARITY_ROW_VECTOR:
+    case AP_GRANULARITY_CHANNEL:
       return counts->row_lists.entries;
     default:
       break;
@@ -124,7 +125,7 @@ static uint64_t count_kept(const ap_partition *part, const uint8_t *kept,
 }
 
 ap_status ap_map_count(const ap_array_spec *spec, ap_granularity granularity, const uint8_t *kept,
-                       const uint8_t *live_rows, size_t k, size_t n, uint64_t positions,
+                       const uint8_t *live, size_t k, size_t n, uint64_t positions,
                        ap_map_summary *summary, ap_events *events, ap_needs *needs, ap_error *err) {
   ap_status st = AP_OK;
   ap_packing packing;
@@ -134,7 +135,7 @@ ap_status ap_map_count(const ap_array_spec *spec, ap_granularity granularity, co
   if (positions == 0) return ap_fail(err, AP_ERR_ARG, "0 input positions, expected 1 or more");
   if ((st = ap_packing_init(spec, granularity, k, n, &packing, err))) return st;
   if (granularity.kind == AP_GRANULARITY_DENSE) kept = NULL;
-  ap_pack_layer(&packing, kept, live_rows, &counts);
+  ap_pack_layer(&packing, kept, live, &counts);
   ap_pack_layer(&packing, NULL, NULL, &dense);
   vectors_kept = count_kept(part, kept, &counts);
   weights_kept = counts.cells / packing.slices;

@@ -8,8 +8,8 @@
 #define MAX_WEIGHTS ((size_t)1 << 40)
 #define MAX_SIDE 16777216 /* of a vector, in text */
 
-static const char *const kind_names[] = {"dense",      "unstructured", "column-vector",
-                                         "row-vector", "filter",       "block"};
+static const char *const kind_names[] = {"dense",  "unstructured", "column-vector", "row-vector",
+                                         "filter", "block",        "channel"};
 #define N_KINDS (sizeof kind_names / sizeof kind_names[0])
 
 const char *ap_granularity_kind_name(ap_granularity_kind kind) {
@@ -39,7 +39,10 @@ ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *
     if (strlen(kind_names[i]) != length || strncmp(text, kind_names[i], length) != 0) continue;
     out->kind = (ap_granularity_kind)i;
     if (!rest) return AP_OK;
-    if (out->kind == AP_GRANULARITY_COLUMN_VECTOR) {
+    if (out->kind == AP_GRANULARITY_COLUMN_VECTOR && *rest == 'R') {
+      out->h = AP_SIDE_CROSSBAR;
+      rest++;
+    } else if (out->kind == AP_GRANULARITY_COLUMN_VECTOR || out->kind == AP_GRANULARITY_CHANNEL) {
       ok = side(rest, &rest, &out->h);
     } else if (out->kind == AP_GRANULARITY_ROW_VECTOR) {
       ok = side(rest, &rest, &out->w);
@@ -53,15 +56,19 @@ ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *
   }
   memset(out, 0, sizeof *out);
   return ap_fail(err, AP_ERR_ARG,
-                 "granularity '%.60s', expected dense, unstructured, filter, column-vector[:h], "
-                 "row-vector[:w] or block[:HxW]",
+                 "granularity '%.60s', expected dense, unstructured, filter, channel[:h], "
+                 "column-vector[:h], row-vector[:w] or block[:HxW]",
                  text);
 }
 
 void ap_granularity_print(ap_granularity granularity, char text[64]) {
   const char *name = ap_granularity_kind_name(granularity.kind);
   size_t h = granularity.h, w = granularity.w;
-  if (granularity.kind == AP_GRANULARITY_COLUMN_VECTOR && h) {
+  if (granularity.kind == AP_GRANULARITY_COLUMN_VECTOR && h == AP_SIDE_CROSSBAR) {
+    (void)snprintf(text, 64, "%s:R", name);
+  } else if ((granularity.kind == AP_GRANULARITY_COLUMN_VECTOR ||
+              granularity.kind == AP_GRANULARITY_CHANNEL) &&
+             h) {
     (void)snprintf(text, 64, "%s:%zu", name, h);
   } else if (granularity.kind == AP_GRANULARITY_ROW_VECTOR && w) {
     (void)snprintf(text, 64, "%s:%zu", name, w);
@@ -102,6 +109,7 @@ ap_status ap_partition_init(ap_granularity granularity, const ap_array_spec *spe
       out->lines = k;
       break;
     case AP_GRANULARITY_COLUMN_VECTOR:
+      if (g.h == AP_SIDE_CROSSBAR) g.h = spec->rows / spec->ou_rows * spec->ou_rows;
       g.h = min_size(g.h ? g.h : spec->ou_rows, k);
       g.w = 1;
       out->lines = ceil_div(k, g.h);
@@ -121,6 +129,11 @@ ap_status ap_partition_init(ap_granularity granularity, const ap_array_spec *spe
       g.w = 1;
       out->lines = 1;
       out->count = n;
+      break;
+    case AP_GRANULARITY_CHANNEL:
+      g.h = min_size(at_least_1(g.h), k);
+      g.w = n;
+      out->lines = out->count = ceil_div(k, g.h);
       break;
     case AP_GRANULARITY_BLOCK:
       g.h = min_size(g.h ? g.h : spec->rows, k);
@@ -177,6 +190,10 @@ ap_extent ap_partition_vector(const ap_partition *p, size_t index) {
     case AP_GRANULARITY_FILTER:
       e.n0 = index;
       e.n1 = index + 1;
+      break;
+    case AP_GRANULARITY_CHANNEL:
+      e.k0 = index * h;
+      e.k1 = min_size(e.k0 + h, p->k);
       break;
     case AP_GRANULARITY_BLOCK:
       return block_vector(p, index);
@@ -306,6 +323,11 @@ uint64_t ap_partition_weights_kept(const ap_partition *p, const uint8_t *kept) {
     case AP_GRANULARITY_ROW_VECTOR:
       for (size_t i = 0; i < p->lines; i++) {
         sum += min_size(w, p->n - i * w) * count_kept(kept + i * p->k, p->k);
+      }
+      return sum;
+    case AP_GRANULARITY_CHANNEL:
+      for (size_t i = 0; i < p->count; i++) {
+        if (kept[i]) sum += p->n * min_size(h, p->k - i * h);
       }
       return sum;
     case AP_GRANULARITY_BLOCK:

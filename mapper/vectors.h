@@ -15,8 +15,10 @@ typedef enum {
   AP_GRANULARITY_COLUMN_VECTOR, /* h x 1; default h = OU rows */
   AP_GRANULARITY_ROW_VECTOR,    /* 1 x w; default w = weights that one OU is wide, at least 1 */
   AP_GRANULARITY_FILTER,        /* K x 1, whole columns */
-  AP_GRANULARITY_BLOCK /* rows and columns of h x w blocks; default: one crossbar's weights,
-                          h = R, w = floor(C/s) */
+  AP_GRANULARITY_BLOCK,  /* rows and columns of h x w blocks; default: one crossbar's weights,
+                                   h = R, w = floor(C/s) */
+  AP_GRANULARITY_CHANNEL /* h x N, the rows of an input channel; default h = 1; a network's
+                                   layers have their kernels' area (pruners/pruner.h) */
 } ap_granularity_kind;
 
 typedef struct {
@@ -24,8 +26,10 @@ typedef struct {
   size_t h, w; /* 0: the default for the array; unused sides are ignored */
 } ap_granularity;
 
-/* "dense", "unstructured", "filter", "column-vector[:h]", "row-vector[:w]", "block[:HxW]". ARG. */
+/* "dense", "unstructured", "filter", "column-vector[:h]", "row-vector[:w]", "block[:HxW]",
+ * "channel[:h]". h of a column-vector may be R: all rows of a crossbar that whole OUs fill. ARG. */
 AP_NODISCARD ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *err);
+#define AP_SIDE_CROSSBAR ((size_t)-1) /* column-vector's h where "R" is written */
 /* The same text, at most 63 characters; sizes of 0 are left out. */
 void ap_granularity_print(ap_granularity granularity, char text[64]);
 const char *ap_granularity_kind_name(ap_granularity_kind kind);
@@ -35,6 +39,7 @@ const char *ap_granularity_kind_name(ap_granularity_kind kind);
  *   column-vector  band*N + n          (bands of h rows, top down)
  *   row-vector     group*K + k         (groups of w columns, left to right)
  *   filter         n
+ *   channel        k / h
  *   block          blocks in row-major order; in a block of r x c weights first its r row segments
  *                  (1 x c), then its c column segments (r x 1). Rows and columns overlap: a weight
  *                  is kept if its row segment AND its column segment are. */
@@ -42,7 +47,9 @@ typedef struct {
   ap_granularity granularity; /* all sizes filled in, at most K and N */
   size_t k, n;                /* K, N */
   size_t count;               /* vectors */
-  size_t lines; /* bands, column groups, block rows; 1 for dense, K for unstructured */
+  size_t
+      lines; /* bands, column groups, block rows; 1 for dense, K for unstructured, as many as vectors
+                   for channels */
 } ap_partition;
 
 /* spec fills in default sizes. ARG for K or N of 0 or a product above 2^40. */

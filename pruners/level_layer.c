@@ -224,7 +224,7 @@ static ap_status order_levels(const ap_level_db *db, ap_level_layer *l,
 
 ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) {
   ap_level_layer *l = &db->layers[index];
-  ap_granularity granularity = db->options.pruner.granularity;
+  ap_granularity granularity = ap_granularity_of_layer(db->options.pruner.granularity, &l->info);
   size_t room = db->options.max_levels + 1; /* a plug-in's wishes, and everything */
   size_t *counts = ap_calloc(room, sizeof *counts);
   uint8_t *kept = NULL;

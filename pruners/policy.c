@@ -233,7 +233,8 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
                    wish->name, info->name);
   }
   if (info->groups > 1) return AP_OK; /* grouped convolutions are kept whole */
-  st = ap_partition_init(policy->pruner.granularity, array, info->k, info->n, &partition, err);
+  st = ap_partition_init(ap_granularity_of_layer(policy->pruner.granularity, info), array, info->k,
+                         info->n, &partition, err);
   if (st) return st;
   if (wish->n_kept > partition.count) {
     return ap_fail(err, AP_ERR_ARG, "policy keeps %zu vectors of %s, which has %zu on this array",

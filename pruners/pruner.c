@@ -15,6 +15,7 @@ static const struct {
     {"column-vector", "column-vector", "pieces of a filter, OU rows x 1 (AUTO-PRUNE as read here)"},
     {"row-vector", "row-vector", "pieces of a matrix row, 1 x one OU's width (SRE-like)"},
     {"filter", "filter", "whole filters, with the inputs that only they fed"},
+    {"channel", "channel", "whole input channels, with the filters that only they read"},
     {"block", "block", "rows and columns inside crossbar-sized blocks (PIM-Prune's idea)"},
     {"unstructured", "unstructured", "single weights: what hardware makes of them"},
     {"dense", "dense", "nothing"},
@@ -39,6 +40,13 @@ static const char *const criteria[] = {"l2", "l1", "lamp"};
 
 const char *ap_criterion_name(ap_criterion criterion) {
   return (size_t)criterion < N_CRITERIA ? criteria[criterion] : "unknown";
+}
+
+ap_granularity ap_granularity_of_layer(ap_granularity granularity, const ap_layer_info *info) {
+  if (granularity.kind == AP_GRANULARITY_CHANNEL && granularity.h == 0) {
+    granularity.h = info->kh * info->kw;
+  }
+  return granularity;
 }
 
 void ap_pruner_print(const ap_pruner *pruner, char text[96]) {
@@ -85,7 +93,7 @@ static bool find_built_in(const char *text, size_t length, ap_granularity *out, 
 }
 
 static ap_status unknown(const char *text, ap_error *err) {
-  char names[256] = "";
+  char names[400] = "";
   size_t used = 0;
   for (size_t i = 0; i < N_PRUNERS; i++) {
     int n = snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", pruners[i].name);

@@ -28,7 +28,7 @@ typedef struct {
   ap_plugin plugin;           /* kind NONE: the built-in criterion */
 } ap_pruner;
 
-/* A granularity (mapper/vectors.h), or one of the published schemes' names: "auto-prune"
+/* A granularity (mapper/vectors.h; `channel` alone is each layer's own input channels), or one of the published schemes' names: "auto-prune"
  * (column-vector), "pim-prune" (block), "sre" (row-vector), with a criterion behind it where it is
  * not L2, "filter+l1", "unstructured+lamp"; or a plug-in (pruners/plugin_host.h),
  * "./mine.so", "exec:./mine.py", which may have a granularity before it: "row-vector:8@./mine.so".
@@ -37,6 +37,8 @@ AP_NODISCARD ap_status ap_pruner_parse(const char *text, ap_pruner *out, ap_erro
 /* Names and one line each, in the order in which to list them; NULL past the end. */
 const char *ap_pruner_name(size_t index);
 const char *ap_pruner_summary(size_t index);
+/* A granularity for one layer: whose h is its kernel's area where that is meant (channel). */
+ap_granularity ap_granularity_of_layer(ap_granularity granularity, const ap_layer_info *info);
 /* Granularity and criterion in words that ap_pruner_parse takes: "block:32x16", "filter+l1". */
 void ap_pruner_print(const ap_pruner *pruner, char text[96]);
 /* What tables call it: the name, or a plug-in's label. */
