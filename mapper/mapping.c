@@ -12,9 +12,10 @@ struct ap_mapping {
   ap_pack_counts counts, dense;
   uint64_t vectors_kept, weights_kept;
   ap_index_table row_table, column_table;
-  ap_layout layout; /* points at packing */
-  uint8_t *cells;   /* crossbars x R x C */
-  uint8_t *flips;   /* OUs x OU columns, 1: stored inverted; NULL without spec.flip */
+  size_t n_patterns; /* lists of row_table, a setting of the layer like the tables' formats */
+  ap_layout layout;  /* points at packing */
+  uint8_t *cells;    /* crossbars x R x C */
+  uint8_t *flips;    /* OUs x OU columns, 1: stored inverted; NULL without spec.flip */
 };
 
 static ap_status check_weights(const ap_array_spec *spec, const int32_t *w, size_t k, size_t n,
@@ -86,18 +87,26 @@ static ap_status build(ap_mapping *m, const int32_t *w, const uint8_t *kept, con
                        ap_error *err) {
   ap_status st = AP_OK;
   const ap_partition *p = &m->packing.partition;
-  ap_layout_source source = {kept, live, &m->row_table, &m->column_table};
-  ap_pack_layer(&m->packing, kept, live, &m->counts);
-  ap_pack_layer(&m->packing, NULL, NULL, &m->dense);
+  ap_patterns patterns = {0};
+  ap_layout_source source = {
+      .kept = kept, .live = live, .row_table = &m->row_table, .column_table = &m->column_table};
+  st = ap_pack_layer(&m->packing, kept, live, &m->counts, err);
+  if (!st) st = ap_pack_layer(&m->packing, NULL, NULL, &m->dense, err);
+  if (st) return st;
   for (size_t i = 0; i < p->count; i++) m->vectors_kept += kept[i];
-  m->weights_kept = p->granularity.kind == AP_GRANULARITY_UNSTRUCTURED
+  m->weights_kept = p->granularity.kind == AP_GRANULARITY_UNSTRUCTURED ||
+                            p->granularity.kind == AP_GRANULARITY_PATTERN
                         ? m->vectors_kept
                         : m->counts.cells / m->packing.slices;
   st = make_table(m->counts.row_index, &m->counts.row_lists, &m->row_table, err);
   if (!st) {
     st = make_table(m->counts.column_index, &m->counts.column_lists, &m->column_table, err);
   }
+  if (!st && m->packing.stacked) st = ap_patterns_find(p, kept, &patterns, err);
+  source.patterns = &patterns;
+  source.n_patterns = m->n_patterns = patterns.n;
   if (!st) st = ap_layout_build(&m->packing, &source, &m->layout, err);
+  ap_patterns_release(&patterns);
   if (st) return st;
   if (m->layout.n_ous != m->counts.ous ||
       m->layout.crossbars != ap_pack_crossbars(&m->packing, &m->counts) ||
@@ -281,7 +290,8 @@ static void read_ou(const ap_mapping *m, const ap_layout *layout, size_t index, 
 ap_status ap_mapping_reconstruct(const ap_mapping *m, int32_t *w_out, ap_error *err) {
   ap_status st = AP_OK;
   ap_index_table rows = m->row_table, columns = m->column_table; /* with read places of their own */
-  ap_layout_source source = {NULL, NULL, &rows, &columns};
+  ap_layout_source source = {
+      .row_table = &rows, .column_table = &columns, .n_patterns = m->n_patterns};
   ap_layout layout = {0};
   rows.at = columns.at = 0;
   memset(w_out, 0, m->packing.partition.k * m->packing.partition.n * sizeof *w_out);

@@ -43,14 +43,15 @@ json_t *ap_map_summary_to_json(const ap_map_summary *summary);
 /* *total += *layer over the counts (K, N and formats of the total are left alone). */
 void ap_map_summary_add(ap_map_summary *total, const ap_map_summary *layer);
 
-/* Counts only, for every step of a search: the same numbers as the full mapping, no allocation.
+/* Counts only, for every step of a search: the same numbers as the full mapping, no allocation (but
+ * for patterns).
  *   kept       one byte per vector of the partition (mapper/vectors.h); NULL: all are kept
  *   live       NULL (all live), or: filter: K bytes; rows whose input is known to be 0, because the
  *              filters that make it are gone, are not stored. channel: N bytes; columns whose
  *              output nobody reads are not stored. Ignored for the others
  *   positions  P >= 1
  *   summary, events, needs   each may be NULL
- * Cost O(vectors). Errors: ARG (spec, sizes, counts that overflow 64 bits). */
+ * Cost O(vectors). Errors: ARG (spec, sizes, counts that overflow 64 bits), MEMORY (patterns). */
 AP_NODISCARD ap_status ap_map_count(const ap_array_spec *spec, ap_granularity granularity,
                                     const uint8_t *kept, const uint8_t *live, size_t k, size_t n,
                                     uint64_t positions, ap_map_summary *summary, ap_events *events,

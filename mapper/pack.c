@@ -1,6 +1,7 @@
 /* The packing rules of docs/MAPPING.md, as counts. */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "mapper/pack_impl.h"
 
 static uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
@@ -15,6 +16,7 @@ ap_status ap_packing_init(const ap_array_spec *spec, ap_granularity granularity,
   out->in_place = granularity.kind == AP_GRANULARITY_DENSE ||
                   granularity.kind == AP_GRANULARITY_FILTER ||
                   granularity.kind == AP_GRANULARITY_CHANNEL;
+  out->stacked = granularity.kind == AP_GRANULARITY_PATTERN;
   return AP_OK;
 }
 
@@ -180,8 +182,45 @@ static void count_blocks(const ap_packing *p, const uint8_t *kept, ap_pack_count
   }
 }
 
-void ap_pack_layer(const ap_packing *p, const uint8_t *kept, const uint8_t *live,
-                   ap_pack_counts *c) {
+/* A group's OUs in the order in which the layout has them. */
+static void stack_group(const ap_packing *p, size_t rows, size_t columns, ap_stacks *stacks) {
+  uint64_t widest, pieces = count_pieces(p, columns, &widest);
+  for (size_t r = 0; r < rows; r += p->spec->ou_rows) {
+    size_t height = min_size(p->spec->ou_rows, rows - r);
+    for (uint64_t i = 0; i < pieces; i++) (void)ap_stacks_place(p->spec, stacks, height);
+  }
+}
+
+static ap_status count_patterns(const ap_packing *p, const uint8_t *kept, ap_pack_counts *c,
+                                ap_error *err) {
+  const ap_partition *part = &p->partition;
+  ap_patterns patterns;
+  uint8_t *flags = ap_calloc(part->n, 1);
+  ap_status st = flags ? ap_patterns_find(part, kept, &patterns, err)
+                       : ap_fail(err, AP_ERR_MEMORY, "patterns");
+  for (size_t i = 0; !st && i < patterns.n; i++) {
+    ap_index_list(&c->row_lists, part->granularity.h);
+    for (size_t r = 0; r < part->granularity.h; r++) {
+      if (patterns.masks[i] >> r & 1U) ap_index_line(&c->row_lists, r);
+    }
+    ap_index_list_end(&c->row_lists);
+    for (size_t band = 0; band < part->lines; band++) {
+      size_t rows = ap_pattern_rows(part, patterns.masks[i], band), columns;
+      for (size_t j = 0; j < part->n; j++) flags[j] = patterns.of[band * part->n + j] == i;
+      columns = ap_index_flags(&c->column_lists, flags, part->n);
+      if (columns == 0) continue;
+      ap_pack_group(p, rows, columns, c);
+      stack_group(p, rows, columns, &c->stacks);
+    }
+  }
+  if (!st) ap_patterns_release(&patterns);
+  ap_free(flags);
+  return st;
+}
+
+ap_status ap_pack_layer(const ap_packing *p, const uint8_t *kept, const uint8_t *live,
+                        ap_pack_counts *c, ap_error *err) {
+  ap_status st = AP_OK;
   memset(c, 0, sizeof *c);
   switch (p->partition.granularity.kind) {
     case AP_GRANULARITY_DENSE:
@@ -191,6 +230,9 @@ void ap_pack_layer(const ap_packing *p, const uint8_t *kept, const uint8_t *live
       break;
     case AP_GRANULARITY_UNSTRUCTURED:
       count_unstructured(p, kept, c);
+      break;
+    case AP_GRANULARITY_PATTERN:
+      st = count_patterns(p, kept, c, err);
       break;
     case AP_GRANULARITY_COLUMN_VECTOR:
       count_column_vectors(p, kept, c);
@@ -204,8 +246,10 @@ void ap_pack_layer(const ap_packing *p, const uint8_t *kept, const uint8_t *live
   }
   c->row_index = ap_index_choose(&c->row_lists);
   c->column_index = ap_index_choose(&c->column_lists);
+  return st;
 }
 
 uint64_t ap_pack_crossbars(const ap_packing *p, const ap_pack_counts *c) {
+  if (p->stacked) return ceil_div(c->stacks.stacks, p->spec->cols / p->spec->ou_cols);
   return p->in_place ? c->crossbars_in_place : ceil_div(c->ous, ap_array_ous(p->spec));
 }

@@ -53,7 +53,9 @@ static void report_events(const ap_packing *p, const ap_pack_counts *c, uint64_t
   e->bus_bytes = plus(ceil_div(times(c->rows, reads, over), 8), out_bytes, over);
   e->router_bytes = out_bytes;
   e->activations = times(n, positions, over);
-  busiest = p->in_place ? c->busiest : c->ous < crossbar_ous ? c->ous : crossbar_ous;
+  busiest = p->stacked    ? c->stacks.busiest
+            : p->in_place ? c->busiest
+                          : (c->ous < crossbar_ous ? c->ous : crossbar_ous);
   e->cycles = times(busiest, reads, over);
 }
 
@@ -135,11 +137,14 @@ ap_status ap_map_count(const ap_array_spec *spec, ap_granularity granularity, co
   if (positions == 0) return ap_fail(err, AP_ERR_ARG, "0 input positions, expected 1 or more");
   if ((st = ap_packing_init(spec, granularity, k, n, &packing, err))) return st;
   if (granularity.kind == AP_GRANULARITY_DENSE) kept = NULL;
-  ap_pack_layer(&packing, kept, live, &counts);
-  ap_pack_layer(&packing, NULL, NULL, &dense);
+  if ((st = ap_pack_layer(&packing, kept, live, &counts, err))) return st;
+  if ((st = ap_pack_layer(&packing, NULL, NULL, &dense, err))) return st;
   vectors_kept = count_kept(part, kept, &counts);
   weights_kept = counts.cells / packing.slices;
-  if (granularity.kind == AP_GRANULARITY_UNSTRUCTURED) weights_kept = vectors_kept;
+  if (granularity.kind == AP_GRANULARITY_UNSTRUCTURED ||
+      granularity.kind == AP_GRANULARITY_PATTERN) {
+    weights_kept = vectors_kept;
+  }
   return ap_pack_report(&packing, &counts, &dense, vectors_kept, weights_kept, positions, summary,
                         events, needs, err);
 }

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mapper/pattern_impl.h"
+
 #define MAX_WEIGHTS ((size_t)1 << 40)
 #define MAX_SIDE 16777216 /* of a vector, in text */
 
 static const char *const kind_names[] = {"dense",  "unstructured", "column-vector", "row-vector",
-                                         "filter", "block",        "channel"};
+                                         "filter", "block",        "channel",       "pattern"};
 #define N_KINDS (sizeof kind_names / sizeof kind_names[0])
 
 const char *ap_granularity_kind_name(ap_granularity_kind kind) {
@@ -44,6 +46,9 @@ ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *
       rest++;
     } else if (out->kind == AP_GRANULARITY_COLUMN_VECTOR || out->kind == AP_GRANULARITY_CHANNEL) {
       ok = side(rest, &rest, &out->h);
+    } else if (out->kind == AP_GRANULARITY_PATTERN) {
+      ok = side(rest, &rest, &out->h);
+      if (ok && *rest == 'x') ok = side(rest + 1, &rest, &out->w);
     } else if (out->kind == AP_GRANULARITY_ROW_VECTOR) {
       ok = side(rest, &rest, &out->w);
     } else if (out->kind == AP_GRANULARITY_BLOCK) {
@@ -57,7 +62,7 @@ ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *
   memset(out, 0, sizeof *out);
   return ap_fail(err, AP_ERR_ARG,
                  "granularity '%.60s', expected dense, unstructured, filter, channel[:h], "
-                 "column-vector[:h], row-vector[:w] or block[:HxW]",
+                 "pattern[:h[xP]], column-vector[:h], row-vector[:w] or block[:HxW]",
                  text);
 }
 
@@ -72,7 +77,11 @@ void ap_granularity_print(ap_granularity granularity, char text[64]) {
     (void)snprintf(text, 64, "%s:%zu", name, h);
   } else if (granularity.kind == AP_GRANULARITY_ROW_VECTOR && w) {
     (void)snprintf(text, 64, "%s:%zu", name, w);
-  } else if (granularity.kind == AP_GRANULARITY_BLOCK && h && w) {
+  } else if (granularity.kind == AP_GRANULARITY_PATTERN && h && !w) {
+    (void)snprintf(text, 64, "%s:%zu", name, h);
+  } else if ((granularity.kind == AP_GRANULARITY_BLOCK ||
+              granularity.kind == AP_GRANULARITY_PATTERN) &&
+             h && w) {
     (void)snprintf(text, 64, "%s:%zux%zu", name, h, w);
   } else {
     (void)snprintf(text, 64, "%s", name);
@@ -130,6 +139,17 @@ ap_status ap_partition_init(ap_granularity granularity, const ap_array_spec *spe
       out->lines = 1;
       out->count = n;
       break;
+    case AP_GRANULARITY_PATTERN:
+      g.h = min_size(g.h ? g.h : spec->ou_rows, k);
+      if (!g.w) g.w = AP_PATTERNS;
+      if (g.h > AP_PATTERN_MAX_ROWS) {
+        return ap_fail(err, AP_ERR_ARG, "patterns of %zu rows, at most %d are expected", g.h,
+                       AP_PATTERN_MAX_ROWS);
+      }
+      out->lines = ceil_div(k, g.h);
+      out->count = k * n;
+      g.w = min_size(g.w, out->lines * n);
+      break;
     case AP_GRANULARITY_CHANNEL:
       g.h = min_size(at_least_1(g.h), k);
       g.w = n;
@@ -173,6 +193,12 @@ ap_extent ap_partition_vector(const ap_partition *p, size_t index) {
   ap_extent e = {0, p->k, 0, p->n};
   switch (p->granularity.kind) {
     case AP_GRANULARITY_DENSE:
+      break;
+    case AP_GRANULARITY_PATTERN:
+      e.k0 = index / p->n;
+      e.k1 = e.k0 + 1;
+      e.n0 = index % p->n;
+      e.n1 = e.n0 + 1;
       break;
     case AP_GRANULARITY_UNSTRUCTURED:
     case AP_GRANULARITY_COLUMN_VECTOR:
@@ -312,6 +338,7 @@ uint64_t ap_partition_weights_kept(const ap_partition *p, const uint8_t *kept) {
     case AP_GRANULARITY_DENSE:
       return (uint64_t)p->k * p->n;
     case AP_GRANULARITY_UNSTRUCTURED:
+    case AP_GRANULARITY_PATTERN:
       return count_kept(kept, p->count);
     case AP_GRANULARITY_FILTER:
       return p->k * count_kept(kept, p->n);

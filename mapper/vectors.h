@@ -15,10 +15,12 @@ typedef enum {
   AP_GRANULARITY_COLUMN_VECTOR, /* h x 1; default h = OU rows */
   AP_GRANULARITY_ROW_VECTOR,    /* 1 x w; default w = weights that one OU is wide, at least 1 */
   AP_GRANULARITY_FILTER,        /* K x 1, whole columns */
-  AP_GRANULARITY_BLOCK,  /* rows and columns of h x w blocks; default: one crossbar's weights,
+  AP_GRANULARITY_BLOCK,   /* rows and columns of h x w blocks; default: one crossbar's weights,
                                    h = R, w = floor(C/s) */
-  AP_GRANULARITY_CHANNEL /* h x N, the rows of an input channel; default h = 1; a network's
-                                   layers have their kernels' area (pruners/pruner.h) */
+  AP_GRANULARITY_CHANNEL, /* h x N, the rows of an input channel; default h = 1; layers of a
+                                   network have their kernel's area (pruners/pruner.h) */
+  AP_GRANULARITY_PATTERN  /* 1 x 1; in kernels of h x 1, which lie under at most w patterns;
+                                   default h = OU rows (layers: as for channel), w = 8 */
 } ap_granularity_kind;
 
 typedef struct {
@@ -27,15 +29,17 @@ typedef struct {
 } ap_granularity;
 
 /* "dense", "unstructured", "filter", "column-vector[:h]", "row-vector[:w]", "block[:HxW]",
- * "channel[:h]". h of a column-vector may be R: all rows of a crossbar that whole OUs fill. ARG. */
+ * "channel[:h]", "pattern[:h[xP]]". h of a column-vector may be R: all rows of a crossbar that whole OUs fill. ARG. */
 AP_NODISCARD ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *err);
+#define AP_PATTERN_MAX_ROWS 64        /* of a kernel */
+#define AP_PATTERNS 8                 /* default P: patterns of a layer */
 #define AP_SIDE_CROSSBAR ((size_t)-1) /* column-vector's h where "R" is written */
 /* The same text, at most 63 characters; sizes of 0 are left out. */
 void ap_granularity_print(ap_granularity granularity, char text[64]);
 const char *ap_granularity_kind_name(ap_granularity_kind kind);
 
 /* The vectors of one matrix. The last vector of a line may be shorter. Order of the indices:
- *   unstructured   k*N + n
+ *   unstructured, pattern   k*N + n
  *   column-vector  band*N + n          (bands of h rows, top down)
  *   row-vector     group*K + k         (groups of w columns, left to right)
  *   filter         n

@@ -159,12 +159,11 @@ size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep) {
 
 ap_status ap_level_db_scores(const ap_level_db *db, size_t layer, double *score, ap_error *err) {
   const ap_level_layer *l = &db->layers[layer];
-  if (db->options.pruner.plugin.kind != AP_PLUGIN_NONE) {
-    return ap_fail(
-        err, AP_ERR_UNSUPPORTED,
-        "%s: a plug-in ranks the vectors of a layer; what they are worth beside those of "
-        "other layers is not known",
-        l->info.name);
+  if (ap_pruner_gives_masks(&db->options.pruner)) {
+    return ap_fail(err, AP_ERR_UNSUPPORTED,
+                   "%s: plug-ins and patterns rank the vectors of a layer; what they are worth "
+                   "beside those of other layers is not known",
+                   l->info.name);
   }
   return ap_pruner_scores(&l->partition, db->options.pruner.criterion, l->dense, score, err);
 }

@@ -1,8 +1,8 @@
 /* pruners/level_db.h - the level database: every layer pruned at each of its levels, once, with
  * what each level costs on the hardware. A policy is one level per layer.
  *
- * Levels are nested (a lower level's vectors are all in the higher ones), except where a plug-in
- * gives masks of its own. Level numbers rise with the kept fraction and with what a level costs; the
+ * Levels are nested (a lower level's vectors are all in the higher ones), except where a plug-in or
+ * the pattern pruner gives masks of its own. Level numbers rise with the kept fraction and with what a level costs; the
  * last level keeps everything. */
 #ifndef AP_PRUNERS_LEVEL_DB_H
 #define AP_PRUNERS_LEVEL_DB_H
@@ -67,7 +67,7 @@ const ap_keep_level *ap_level_db_level(const ap_level_db *db, size_t layer, size
 /* The lowest level that keeps at least this fraction of the vectors (what costs the same). */
 size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep);
 /* Scores of a layer's vectors by the pruner's criterion, before any repair: ap_level_db_vectors of them.
- * UNSUPPORTED for a plug-in; MEMORY. */
+ * UNSUPPORTED for plug-ins and patterns; MEMORY. */
 AP_NODISCARD ap_status ap_level_db_scores(const ap_level_db *db, size_t layer, double *score,
                                           ap_error *err);
 /* Crossbars of the dense mapping, all layers: the numerator of the compression rate. */

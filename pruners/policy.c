@@ -45,7 +45,7 @@ ap_status ap_policy_from_levels(const ap_level_db *db, const uint32_t *levels, a
     p->layers[i].name = ap_strdup(ap_level_db_layer(db, i)->name);
     p->layers[i].keep = level->keep;
     p->layers[i].n_kept = level->n_kept;
-    if (p->pruner.plugin.kind != AP_PLUGIN_NONE) {
+    if (ap_pruner_gives_masks(&p->pruner)) {
       p->layers[i].n_vectors = ap_level_db_vectors(db, i);
       p->layers[i].kept = ap_calloc(p->layers[i].n_vectors, 1);
       if (p->layers[i].kept) ap_level_db_kept(db, i, levels[i], p->layers[i].kept);
@@ -99,7 +99,10 @@ static json_t *kept_digits(const struct ap_policy_layer *layer) {
 
 /* 1..: something is missing; 0: added. */
 static int add_kept(json_t *layers, const ap_policy *policy, json_t *root) {
-  int bad = json_object_set_new(root, "plugin", ap_plugin_to_json(&policy->pruner.plugin));
+  int bad = 0;
+  if (policy->pruner.plugin.kind != AP_PLUGIN_NONE) {
+    bad = json_object_set_new(root, "plugin", ap_plugin_to_json(&policy->pruner.plugin));
+  }
   for (size_t i = 0; i < policy->n_layers && !bad; i++) {
     json_t *layer = json_array_get(layers, i);
     bad = json_object_set_new(layer, "vectors",
@@ -125,7 +128,7 @@ ap_status ap_policy_save(const char *path, const ap_policy *policy, const json_t
                                                   (json_int_t)policy->layers[i].n_kept));
   }
   if (!bad) bad = json_object_set(root, "layers", layers);
-  if (!bad && policy->pruner.plugin.kind != AP_PLUGIN_NONE) bad = add_kept(layers, policy, root);
+  if (!bad && ap_pruner_gives_masks(&policy->pruner)) bad = add_kept(layers, policy, root);
   if (!bad && extra) {
     const char *key;
     json_t *value, *source = json_deep_copy(extra);
@@ -239,6 +242,12 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
   if (wish->n_kept > partition.count) {
     return ap_fail(err, AP_ERR_ARG, "policy keeps %zu vectors of %s, which has %zu on this array",
                    wish->n_kept, info->name, partition.count);
+  }
+  if (!wish->kept && policy->pruner.granularity.kind == AP_GRANULARITY_PATTERN) {
+    return ap_fail(err, AP_ERR_ARG,
+                   "policy keeps %zu weights of %s without saying which (member \"kept\"): their "
+                   "number does not tell the patterns",
+                   wish->n_kept, info->name);
   }
   if (wish->kept && wish->n_vectors != partition.count) {
     return ap_fail(err, AP_ERR_ARG, "policy has %zu vectors for %s, which has %zu on this array",

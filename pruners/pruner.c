@@ -16,6 +16,7 @@ static const struct {
     {"row-vector", "row-vector", "pieces of a matrix row, 1 x one OU's width (SRE-like)"},
     {"filter", "filter", "whole filters, with the inputs that only they fed"},
     {"channel", "channel", "whole input channels, with the filters that only they read"},
+    {"pattern", "pattern", "weights inside kernels, which keep one of a few patterns"},
     {"block", "block", "rows and columns inside crossbar-sized blocks (PIM-Prune's idea)"},
     {"unstructured", "unstructured", "single weights: what hardware makes of them"},
     {"dense", "dense", "nothing"},
@@ -46,7 +47,16 @@ ap_granularity ap_granularity_of_layer(ap_granularity granularity, const ap_laye
   if (granularity.kind == AP_GRANULARITY_CHANNEL && granularity.h == 0) {
     granularity.h = info->kh * info->kw;
   }
+  if (granularity.kind == AP_GRANULARITY_PATTERN && granularity.h == 0 && info->kh * info->kw > 1 &&
+      info->kh * info->kw <= AP_PATTERN_MAX_ROWS) {
+    granularity.h = info->kh * info->kw;
+  }
   return granularity;
+}
+
+bool ap_pruner_gives_masks(const ap_pruner *pruner) {
+  return pruner->plugin.kind != AP_PLUGIN_NONE ||
+         pruner->granularity.kind == AP_GRANULARITY_PATTERN;
 }
 
 void ap_pruner_print(const ap_pruner *pruner, char text[96]) {

@@ -2,6 +2,7 @@
  * Plain values; safe from any thread. */
 #ifndef AP_PRUNERS_PRUNER_H
 #define AP_PRUNERS_PRUNER_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,8 +38,11 @@ AP_NODISCARD ap_status ap_pruner_parse(const char *text, ap_pruner *out, ap_erro
 /* Names and one line each, in the order in which to list them; NULL past the end. */
 const char *ap_pruner_name(size_t index);
 const char *ap_pruner_summary(size_t index);
-/* A granularity for one layer: whose h is its kernel's area where that is meant (channel). */
+/* A granularity for one layer: whose h is its kernel's area where that is meant (channel; pattern, but
+ * for kernels of one weight or of more than patterns can have, which are cut by OU rows). */
 ap_granularity ap_granularity_of_layer(ap_granularity granularity, const ap_layer_info *info);
+/* Must a policy name its kept vectors, because their number does not tell which (plug-ins, patterns)? */
+bool ap_pruner_gives_masks(const ap_pruner *pruner);
 /* Granularity and criterion in words that ap_pruner_parse takes: "block:32x16", "filter+l1". */
 void ap_pruner_print(const ap_pruner *pruner, char text[96]);
 /* What tables call it: the name, or a plug-in's label. */

@@ -16,9 +16,9 @@
 #include "mapper/mapping.h"
 
 static const char *const granularities[] = {
-    "dense",     "unstructured",    "column-vector",    "row-vector",   "filter",
-    "block",     "column-vector:4", "column-vector:13", "row-vector:5", "block:7x3",
-    "channel:4", "channel",         "column-vector:R"};
+    "dense",           "unstructured",     "column-vector", "row-vector", "filter",    "block",
+    "column-vector:4", "column-vector:13", "row-vector:5",  "block:7x3",  "channel:4", "channel",
+    "column-vector:R", "pattern",          "pattern:5x2",   "pattern:12"};
 #define N_GRANULARITIES (sizeof granularities / sizeof granularities[0])
 
 static const struct {

@@ -14,10 +14,10 @@
 #include "mapper/vectors.h"
 
 static void names_round_trip(void **state) {
-  static const char *const good[] = {"dense",           "unstructured",  "filter",
-                                     "column-vector",   "row-vector",    "block",
-                                     "column-vector:9", "row-vector:16", "block:128x32",
-                                     "channel",         "channel:25",    "column-vector:R"};
+  static const char *const good[] = {
+      "dense",      "unstructured",    "filter",        "column-vector", "row-vector",
+      "block",      "column-vector:9", "row-vector:16", "block:128x32",  "channel",
+      "channel:25", "column-vector:R", "pattern",       "pattern:9",     "pattern:9x4"};
   static const char *const bad[] = {
       "",         "row",           "row-vector:",      "row-vector:0",
       "filter:3", "block:3",       "block:3x",         "block:3x4x5",
@@ -101,7 +101,7 @@ static void vectors_cover(void **state) {
 /* kept(mask(w)) is the mask; weights_kept counts what mask leaves; squares add up. */
 static void masks_agree(void **state) {
   static const char *const names[] = {"unstructured", "column-vector", "row-vector", "filter",
-                                      "block:5x4",    "dense",         "channel:4"};
+                                      "block:5x4",    "dense",         "channel:4",  "pattern:4"};
   ap_array_spec spec = ap_array_spec_default();
   ap_rng rng;
   (void)state;
