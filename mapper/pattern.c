@@ -48,11 +48,12 @@ static void kernel_masks(const ap_partition *p, const uint8_t *kept, uint64_t *m
   }
 }
 
-/* The most frequent patterns, at most `most`, then sorted by rows; with the pattern of all rows where
- * a kernel would be covered by none. Returns how many. */
+/* The most frequent patterns that no more frequent one covers, at most `most`, then sorted by rows; with
+ * the pattern of all rows where a kernel would be covered by none. (A kernel that lost a weight to
+ * rounding stays with the others.) Returns how many. */
 static size_t make_dictionary(frequency *list, size_t kernels, size_t most, size_t h) {
-  size_t distinct = 0, n;
-  bool covered = true;
+  size_t distinct = 0, n = 0;
+  bool all_covered = true;
   qsort(list, kernels, sizeof *list, by_value);
   for (size_t i = 0; i < kernels; i++) {
     if (list[i].mask == 0) continue;
@@ -63,13 +64,14 @@ static size_t make_dictionary(frequency *list, size_t kernels, size_t most, size
     }
   }
   qsort(list, distinct, sizeof *list, by_count);
-  n = distinct < most ? distinct : most;
-  for (size_t i = n; i < distinct && covered; i++) {
-    covered = false;
+  for (size_t i = 0; i < distinct; i++) {
+    bool covered = false;
     for (size_t d = 0; d < n && !covered; d++) covered = !(list[i].mask & ~list[d].mask);
+    if (!covered && n < most) list[n++] = list[i];
+    all_covered = all_covered && (covered || list[n - 1].mask == list[i].mask);
   }
-  /* room: there are more kernels than n, or all are covered */
-  if (!covered) list[n++].mask = h < 64 ? ((uint64_t)1 << h) - 1 : UINT64_MAX;
+  /* room: there is one kernel more than patterns, or all are covered */
+  if (!all_covered) list[n++].mask = h < 64 ? ((uint64_t)1 << h) - 1 : UINT64_MAX;
   qsort(list, n, sizeof *list, by_rows);
   return n;
 }

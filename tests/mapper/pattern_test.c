@@ -72,22 +72,19 @@ static size_t dictionary_of(const layer *l, pattern *list) {
       }
     }
   }
-  while (taken < l->limit && taken < n) { /* selection, the next best each time */
-    size_t best = taken;
-    pattern t;
-    for (size_t i = taken; i < n; i++) {
+  for (size_t rest = n; rest > 0; rest--) { /* selection, the next best each time */
+    size_t best = 0;
+    int covered = 0;
+    for (size_t i = 1; i < rest; i++) {
       if (goes_first(&all[i], &all[best])) best = i;
     }
-    t = all[taken];
-    all[taken] = all[best];
-    all[best] = t;
-    list[taken] = all[taken];
-    taken++;
-  }
-  for (size_t i = taken; i < n; i++) {
-    int covered = 0;
-    for (size_t d = 0; d < taken; d++) covered = covered || covers(&list[d], &all[i]);
-    open = open || !covered;
+    for (size_t d = 0; d < taken; d++) covered = covered || covers(&list[d], &all[best]);
+    if (!covered && taken < l->limit) {
+      list[taken++] = all[best];
+    } else {
+      open = open || !covered;
+    }
+    all[best] = all[rest - 1];
   }
   if (open) {
     memset(&list[taken], 0, sizeof list[taken]);

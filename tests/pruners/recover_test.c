@@ -65,7 +65,7 @@ static void masks_hold(const char *pruner, double epochs) {
 
 static void masks_hold_for_every_pruner(void **state) {
   static const char *const pruners[] = {"column-vector", "row-vector", "block:8x4", "filter",
-                                        "unstructured",  "channel",    "filter+l1"};
+                                        "unstructured",  "channel",    "filter+l1", "pattern"};
   (void)state;
   for (size_t i = 0; i < sizeof pruners / sizeof pruners[0]; i++) {
     masks_hold(pruners[i], 2);
