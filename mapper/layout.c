@@ -92,12 +92,14 @@ static void column_vectors(builder *b, const uint8_t *flags) {
   const ap_partition *p = &b->packing->partition;
   ap_layout *l = b->layout;
   bool single = p->granularity.kind == AP_GRANULARITY_UNSTRUCTURED;
+  bool bits = p->granularity.kind == AP_GRANULARITY_BIT_COLUMN;
   size_t h = single ? b->packing->spec->ou_rows : p->granularity.h;
+  size_t lines = bits ? p->n * p->slices : p->n;
   for (size_t k0 = 0, band = 0; k0 < p->k && !b->status; k0 += h, band++) {
     size_t row = l->rows.count, column = l->columns.count;
     size_t rows = append_range(b, &l->rows, k0, min_size(h, p->k - k0));
-    size_t columns = append_list(b, &l->columns, flags ? flags + band * p->n : NULL, false,
-                                 b->source->column_table, p->n, 0);
+    size_t columns = append_list(b, &l->columns, flags ? flags + band * lines : NULL, false,
+                                 b->source->column_table, lines, 0);
     add_group(b, row, rows, column, columns);
   }
 }
@@ -295,6 +297,7 @@ ap_status ap_layout_build(const ap_packing *packing, const ap_layout_source *sou
       patterns(&b);
       break;
     case AP_GRANULARITY_COLUMN_VECTOR:
+    case AP_GRANULARITY_BIT_COLUMN:
       column_vectors(&b, source->kept);
       break;
     case AP_GRANULARITY_ROW_VECTOR:

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "mapper/bit_columns_impl.h"
 #include "mapper/encode_impl.h"
 #include "mapper/layout_impl.h"
 
@@ -36,6 +37,18 @@ static uint8_t *cell_at(const ap_mapping *m, const ap_ou_place *ou, size_t i, si
   return m->cells + ((size_t)ou->crossbar * rows + ou->row + i) * cols + ou->col + j;
 }
 
+/* Bitline b of a group -> output column and slice. */
+static void find_bitline(const ap_mapping *m, const ap_layout *layout, const ap_group *g, size_t b,
+                         size_t *column, size_t *slice) {
+  const uint32_t *listed = layout->columns.items + g->first_column;
+  if (m->packing.partition.granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    ap_bit_line(&m->packing.partition, listed[b], column, slice);
+    return;
+  }
+  ap_pack_bitline(&m->packing, g->n_columns, b, column, slice);
+  *column = listed[*column];
+}
+
 /* Writes the weights of one OU; inverts the bitlines that hold more than half of what they could. */
 static void write_ou(ap_mapping *m, size_t index, const int32_t *w) {
   const ap_ou_place *ou = &m->layout.ous[index];
@@ -45,8 +58,7 @@ static void write_ou(ap_mapping *m, size_t index, const int32_t *w) {
   for (size_t j = 0; j < ou->n_cols; j++) {
     size_t column = 0, slice = 0;
     uint64_t sum = 0;
-    ap_pack_bitline(&m->packing, g->n_columns, ou->first_bitline + j, &column, &slice);
-    column = m->layout.columns.items[g->first_column + column];
+    find_bitline(m, &m->layout, g, ou->first_bitline + j, &column, &slice);
     for (size_t i = 0; i < ou->n_rows; i++) {
       size_t k = m->layout.rows.items[ou->first_row + i];
       unsigned cell = ap_encode_cell(&m->spec, m->packing.slices, w[k * n + column], slice);
@@ -94,10 +106,7 @@ static ap_status build(ap_mapping *m, const int32_t *w, const uint8_t *kept, con
   if (!st) st = ap_pack_layer(&m->packing, NULL, NULL, &m->dense, err);
   if (st) return st;
   for (size_t i = 0; i < p->count; i++) m->vectors_kept += kept[i];
-  m->weights_kept = p->granularity.kind == AP_GRANULARITY_UNSTRUCTURED ||
-                            p->granularity.kind == AP_GRANULARITY_PATTERN
-                        ? m->vectors_kept
-                        : m->counts.cells / m->packing.slices;
+  m->weights_kept = ap_pack_weights_kept(&m->packing, &m->counts, m->vectors_kept);
   st = make_table(m->counts.row_index, &m->counts.row_lists, &m->row_table, err);
   if (!st) {
     st = make_table(m->counts.column_index, &m->counts.column_lists, &m->column_table, err);
@@ -151,8 +160,9 @@ static ap_status init(ap_mapping *m, ap_granularity granularity, const int32_t *
                       size_t n, ap_error *err) {
   ap_status st = ap_packing_init(&m->spec, granularity, k, n, &m->packing, err);
   if (st) return st;
-  if (k > UINT32_MAX || n > UINT32_MAX) {
-    return ap_fail(err, AP_ERR_ARG, "weight matrix of %zu x %zu, sides go up to 2^32-1", k, n);
+  if (k > UINT32_MAX || n > UINT32_MAX / m->packing.slices) {
+    return ap_fail(err, AP_ERR_ARG, "weight matrix of %zu x %zu, rows and bitlines go up to 2^32-1",
+                   k, n);
   }
   return check_weights(&m->spec, w, k, n, err);
 }
@@ -255,10 +265,7 @@ void ap_mapping_ou(const ap_mapping *m, size_t index, ap_ou *out) {
 
 bool ap_mapping_bitline(const ap_mapping *m, const ap_ou *ou, size_t j, size_t *column,
                         size_t *slice) {
-  size_t within = 0;
-  ap_pack_bitline(&m->packing, m->layout.groups[ou->group].n_columns, ou->first_bitline + j,
-                  &within, slice);
-  *column = ou->outputs[within];
+  find_bitline(m, &m->layout, &m->layout.groups[ou->group], ou->first_bitline + j, column, slice);
   return m->flips && m->flips[ou->index * m->spec.ou_cols + j];
 }
 
@@ -274,14 +281,13 @@ static void read_ou(const ap_mapping *m, const ap_layout *layout, size_t index, 
   for (size_t j = 0; j < ou->n_cols; j++) {
     size_t column = 0, slice = 0;
     bool flip = m->flips && m->flips[index * m->spec.ou_cols + j];
-    ap_pack_bitline(&m->packing, g->n_columns, ou->first_bitline + j, &column, &slice);
-    column = layout->columns.items[g->first_column + column];
+    find_bitline(m, layout, g, ou->first_bitline + j, &column, &slice);
     for (size_t i = 0; i < ou->n_rows; i++) {
       size_t k = layout->rows.items[ou->first_row + i];
       unsigned cell = *cell_at(m, ou, i, j);
       int64_t value = flip ? (int64_t)(ap_cell_max(&m->spec) - cell) : (int64_t)cell;
       value *= ap_slice_weight(&m->spec, m->packing.slices, slice);
-      if (slice == 0) value -= ap_weight_offset(&m->spec);
+      if (slice == ap_offset_slice(&m->spec)) value -= ap_weight_offset(&m->spec);
       w[k * n + column] += (int32_t)value;
     }
   }

@@ -27,7 +27,8 @@ typedef struct {
   uint64_t positions; /* P, input windows an inference */
   uint64_t vectors, vectors_kept;
   uint64_t weights, weights_kept; /* K*N; those that kept vectors hold */
-  uint64_t weights_stored;        /* those that occupy cells (unstructured: whole OU columns) */
+  uint64_t weights_stored;        /* cells / s: weights that occupy cells (unstructured: whole
+                                    OU columns; pattern: zeros under a pattern, too) */
   uint64_t macs, macs_kept;       /* weights x positions */
   uint64_t ous, ous_dense;        /* of the kept vectors; the same rule with all kept */
   uint64_t crossbars;

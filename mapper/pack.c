@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "mapper/bit_columns_impl.h"
 #include "mapper/pack_impl.h"
 
 static uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
@@ -13,6 +14,7 @@ ap_status ap_packing_init(const ap_array_spec *spec, ap_granularity granularity,
   if (st) return st;
   out->spec = spec;
   out->slices = ap_array_slices(spec);
+  out->bitlines = granularity.kind == AP_GRANULARITY_BIT_COLUMN ? 1 : out->slices;
   out->in_place = granularity.kind == AP_GRANULARITY_DENSE ||
                   granularity.kind == AP_GRANULARITY_FILTER ||
                   granularity.kind == AP_GRANULARITY_CHANNEL;
@@ -22,11 +24,11 @@ ap_status ap_packing_init(const ap_array_spec *spec, ap_granularity granularity,
 
 /* Runs of neighbouring bitlines that one OU may span: all of a group, or those of one slice. */
 static size_t run_length(const ap_packing *p, size_t columns) {
-  return p->spec->slices == AP_SLICES_SEPARATE ? columns : columns * p->slices;
+  return p->spec->slices == AP_SLICES_SEPARATE ? columns : columns * p->bitlines;
 }
 
 void ap_pack_pieces(const ap_packing *p, size_t columns, ap_piece_visit *visit, void *context) {
-  size_t bitlines = columns * p->slices, run = run_length(p, columns);
+  size_t bitlines = columns * p->bitlines, run = run_length(p, columns);
   for (size_t b = 0; b < bitlines;) {
     size_t end = min_size(b + p->spec->ou_cols, (b / run + 1) * run);
     if (p->in_place) end = min_size(end, (b / p->spec->cols + 1) * p->spec->cols);
@@ -48,7 +50,7 @@ static uint64_t pieces_between(size_t from, size_t to, size_t run, size_t ou_col
 
 /* *widest: the most OUs side by side in one crossbar (in place). */
 static uint64_t count_pieces(const ap_packing *p, size_t columns, uint64_t *widest) {
-  size_t bitlines = columns * p->slices, run = run_length(p, columns);
+  size_t bitlines = columns * p->bitlines, run = run_length(p, columns);
   uint64_t pieces = 0;
   *widest = 0;
   if (!p->in_place) return (uint64_t)(bitlines / run) * ceil_div(run, p->spec->ou_cols);
@@ -61,7 +63,7 @@ static uint64_t count_pieces(const ap_packing *p, size_t columns, uint64_t *wide
 }
 
 void ap_pack_group(const ap_packing *p, size_t rows, size_t columns, ap_pack_counts *c) {
-  uint64_t pieces = 0, chunks = 0, widest = 0, bitlines = (uint64_t)columns * p->slices;
+  uint64_t pieces = 0, chunks = 0, widest = 0, bitlines = (uint64_t)columns * p->bitlines;
   if (rows == 0 || columns == 0) return;
   pieces = count_pieces(p, columns, &widest);
   chunks = ceil_div(rows, p->spec->ou_rows);
@@ -90,6 +92,22 @@ static void count_column_vectors(const ap_packing *p, const uint8_t *kept, ap_pa
   for (size_t band = 0; band * h < k; band++) {
     size_t rows = min_size(h, k - band * h);
     ap_pack_group(p, rows, count_list(&c->column_lists, kept ? kept + band * n : NULL, n), c);
+  }
+}
+
+/* Lists of bitlines; results and corrections are those of the columns that any of them belongs to. */
+static void count_bit_columns(const ap_packing *p, const uint8_t *kept, ap_pack_counts *c) {
+  const ap_partition *part = &p->partition;
+  size_t lines = part->n * part->slices;
+  for (size_t band = 0; band < part->lines; band++) {
+    const uint8_t *flags = kept ? kept + band * lines : NULL;
+    size_t rows = min_size(part->granularity.h, part->k - band * part->granularity.h);
+    size_t found = count_list(&c->column_lists, flags, lines);
+    size_t columns = ap_bit_columns_columns(part, flags);
+    ap_pack_group(p, rows, found, c);
+    c->partial_sums -= (found - columns) * ceil_div(rows, p->spec->ou_rows);
+    c->columns -= found - columns;
+    c->touched += (uint64_t)rows * columns;
   }
 }
 
@@ -230,6 +248,9 @@ ap_status ap_pack_layer(const ap_packing *p, const uint8_t *kept, const uint8_t 
       break;
     case AP_GRANULARITY_UNSTRUCTURED:
       count_unstructured(p, kept, c);
+      break;
+    case AP_GRANULARITY_BIT_COLUMN:
+      count_bit_columns(p, kept, c);
       break;
     case AP_GRANULARITY_PATTERN:
       st = count_patterns(p, kept, c, err);

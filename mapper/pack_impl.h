@@ -14,7 +14,8 @@
 typedef struct {
   const ap_array_spec *spec;
   ap_partition partition;
-  size_t slices; /* s */
+  size_t slices;   /* s */
+  size_t bitlines; /* of an entry of a group's column list: s; 1 for bit-columns */
   bool
       in_place; /* dense, filter, channel: crossbars hold R x C pieces of the compacted matrix as they lie;
                       else OUs are placed one after the other */
@@ -54,6 +55,7 @@ typedef struct {
   uint64_t partial_sums; /* columns x row chunks */
   uint64_t columns;      /* over groups: results that need one correction each */
   uint64_t rows;         /* over groups: inputs delivered, and added up for the correction */
+  uint64_t touched;      /* bit-column: weights with any cell */
   ap_index_sizes row_lists, column_lists;
   ap_index_choice row_index, column_index; /* the cheapest for these lists */
 } ap_pack_counts;
@@ -80,6 +82,9 @@ void ap_pack_group(const ap_packing *packing, size_t rows, size_t columns, ap_pa
 /* Counts of a whole layer; kept and live as in ap_map_count. *counts is overwritten. MEMORY (patterns). */
 AP_NODISCARD ap_status ap_pack_layer(const ap_packing *packing, const uint8_t *kept,
                                      const uint8_t *live, ap_pack_counts *counts, ap_error *err);
+/* Weights that the kept vectors hold. */
+uint64_t ap_pack_weights_kept(const ap_packing *packing, const ap_pack_counts *counts,
+                              uint64_t vectors_kept);
 uint64_t ap_pack_crossbars(const ap_packing *packing, const ap_pack_counts *counts);
 
 /* From counts to the public numbers; each output may be NULL. Overflow: ARG. */

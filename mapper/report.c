@@ -107,6 +107,18 @@ ap_status ap_pack_report(const ap_packing *p, const ap_pack_counts *c, const ap_
   return AP_OK;
 }
 
+uint64_t ap_pack_weights_kept(const ap_packing *p, const ap_pack_counts *c, uint64_t vectors_kept) {
+  switch (p->partition.granularity.kind) {
+    case AP_GRANULARITY_UNSTRUCTURED:
+    case AP_GRANULARITY_PATTERN:
+      return vectors_kept;
+    case AP_GRANULARITY_BIT_COLUMN:
+      return c->touched;
+    default:
+      return c->cells / p->slices;
+  }
+}
+
 static uint64_t count_kept(const ap_partition *part, const uint8_t *kept,
                            const ap_pack_counts *counts) {
   uint64_t sum = 0;
@@ -114,6 +126,7 @@ static uint64_t count_kept(const ap_partition *part, const uint8_t *kept,
   switch (
       part->granularity.kind) { /* where the index lists the vectors, they are counted already */
     case AP_GRANULARITY_COLUMN_VECTOR:
+    case AP_GRANULARITY_BIT_COLUMN:
     case AP_GRANULARITY_FILTER:
       return counts->column_lists.entries;
     case AP_GRANULARITY_ROW_VECTOR:
@@ -140,11 +153,7 @@ ap_status ap_map_count(const ap_array_spec *spec, ap_granularity granularity, co
   if ((st = ap_pack_layer(&packing, kept, live, &counts, err))) return st;
   if ((st = ap_pack_layer(&packing, NULL, NULL, &dense, err))) return st;
   vectors_kept = count_kept(part, kept, &counts);
-  weights_kept = counts.cells / packing.slices;
-  if (granularity.kind == AP_GRANULARITY_UNSTRUCTURED ||
-      granularity.kind == AP_GRANULARITY_PATTERN) {
-    weights_kept = vectors_kept;
-  }
+  weights_kept = ap_pack_weights_kept(&packing, &counts, vectors_kept);
   return ap_pack_report(&packing, &counts, &dense, vectors_kept, weights_kept, positions, summary,
                         events, needs, err);
 }

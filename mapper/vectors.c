@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mapper/bit_columns_impl.h"
 #include "mapper/pattern_impl.h"
 
 #define MAX_WEIGHTS ((size_t)1 << 40)
 #define MAX_SIDE 16777216 /* of a vector, in text */
 
-static const char *const kind_names[] = {"dense",  "unstructured", "column-vector", "row-vector",
-                                         "filter", "block",        "channel",       "pattern"};
+static const char *const kind_names[] = {"dense",      "unstructured", "column-vector",
+                                         "row-vector", "filter",       "block",
+                                         "channel",    "pattern",      "bit-column"};
 #define N_KINDS (sizeof kind_names / sizeof kind_names[0])
 
 const char *ap_granularity_kind_name(ap_granularity_kind kind) {
@@ -44,7 +46,8 @@ ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *
     if (out->kind == AP_GRANULARITY_COLUMN_VECTOR && *rest == 'R') {
       out->h = AP_SIDE_CROSSBAR;
       rest++;
-    } else if (out->kind == AP_GRANULARITY_COLUMN_VECTOR || out->kind == AP_GRANULARITY_CHANNEL) {
+    } else if (out->kind == AP_GRANULARITY_COLUMN_VECTOR || out->kind == AP_GRANULARITY_CHANNEL ||
+               out->kind == AP_GRANULARITY_BIT_COLUMN) {
       ok = side(rest, &rest, &out->h);
     } else if (out->kind == AP_GRANULARITY_PATTERN) {
       ok = side(rest, &rest, &out->h);
@@ -60,10 +63,11 @@ ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *
     break;
   }
   memset(out, 0, sizeof *out);
-  return ap_fail(err, AP_ERR_ARG,
-                 "granularity '%.60s', expected dense, unstructured, filter, channel[:h], "
-                 "pattern[:h[xP]], column-vector[:h], row-vector[:w] or block[:HxW]",
-                 text);
+  return ap_fail(
+      err, AP_ERR_ARG,
+      "granularity '%.60s', expected dense, unstructured, filter, channel[:h], "
+      "pattern[:h[xP]], bit-column[:h], column-vector[:h], row-vector[:w] or block[:HxW]",
+      text);
 }
 
 void ap_granularity_print(ap_granularity granularity, char text[64]) {
@@ -72,7 +76,8 @@ void ap_granularity_print(ap_granularity granularity, char text[64]) {
   if (granularity.kind == AP_GRANULARITY_COLUMN_VECTOR && h == AP_SIDE_CROSSBAR) {
     (void)snprintf(text, 64, "%s:R", name);
   } else if ((granularity.kind == AP_GRANULARITY_COLUMN_VECTOR ||
-              granularity.kind == AP_GRANULARITY_CHANNEL) &&
+              granularity.kind == AP_GRANULARITY_CHANNEL ||
+              granularity.kind == AP_GRANULARITY_BIT_COLUMN) &&
              h) {
     (void)snprintf(text, 64, "%s:%zu", name, h);
   } else if (granularity.kind == AP_GRANULARITY_ROW_VECTOR && w) {
@@ -106,6 +111,8 @@ ap_status ap_partition_init(ap_granularity granularity, const ap_array_spec *spe
   s = ap_array_slices(spec);
   out->k = k;
   out->n = n;
+  out->slices = s;
+  out->spec = *spec;
   switch (g.kind) {
     case AP_GRANULARITY_DENSE:
       g.h = k;
@@ -138,6 +145,12 @@ ap_status ap_partition_init(ap_granularity granularity, const ap_array_spec *spe
       g.w = 1;
       out->lines = 1;
       out->count = n;
+      break;
+    case AP_GRANULARITY_BIT_COLUMN:
+      g.h = min_size(g.h ? g.h : spec->ou_rows, k);
+      g.w = 1;
+      out->lines = ceil_div(k, g.h);
+      out->count = out->lines * n * s;
       break;
     case AP_GRANULARITY_PATTERN:
       g.h = min_size(g.h ? g.h : spec->ou_rows, k);
@@ -194,6 +207,15 @@ ap_extent ap_partition_vector(const ap_partition *p, size_t index) {
   switch (p->granularity.kind) {
     case AP_GRANULARITY_DENSE:
       break;
+    case AP_GRANULARITY_BIT_COLUMN: {
+      size_t slice, column;
+      ap_bit_line(p, index % (p->n * p->slices), &column, &slice);
+      e.k0 = index / (p->n * p->slices) * h;
+      e.k1 = min_size(e.k0 + h, p->k);
+      e.n0 = column;
+      e.n1 = column + 1;
+      break;
+    }
     case AP_GRANULARITY_PATTERN:
       e.k0 = index / p->n;
       e.k1 = e.k0 + 1;
@@ -228,6 +250,10 @@ ap_extent ap_partition_vector(const ap_partition *p, size_t index) {
 }
 
 void ap_partition_kept(const ap_partition *p, const int32_t *w, uint8_t *kept) {
+  if (p->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    ap_bit_columns_kept(p, w, kept);
+    return;
+  }
   for (size_t i = 0; i < p->count; i++) {
     ap_extent e = ap_partition_vector(p, i);
     uint8_t any = p->granularity.kind == AP_GRANULARITY_DENSE;
@@ -250,6 +276,10 @@ static void kept_columns_f32(const ap_partition *p, const float *w, uint8_t *kep
 void ap_partition_kept_f32(const ap_partition *p, const float *w, uint8_t *kept) {
   if (p->granularity.kind == AP_GRANULARITY_COLUMN_VECTOR) {
     kept_columns_f32(p, w, kept);
+    return;
+  }
+  if (p->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    ap_bit_columns_kept_f32(p, w, kept);
     return;
   }
   for (size_t i = 0; i < p->count; i++) {
@@ -278,11 +308,19 @@ static void mask(const ap_partition *p, const uint8_t *kept, void *w, size_t ite
 }
 
 void ap_partition_mask_f32(const ap_partition *p, const uint8_t *kept, float *w) {
-  mask(p, kept, w, sizeof *w);
+  if (p->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    ap_bit_columns_mask_f32(p, kept, w);
+  } else {
+    mask(p, kept, w, sizeof *w);
+  }
 }
 
 void ap_partition_mask_i32(const ap_partition *p, const uint8_t *kept, int32_t *w) {
-  mask(p, kept, w, sizeof *w);
+  if (p->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    ap_bit_columns_mask_i32(p, kept, w);
+  } else {
+    mask(p, kept, w, sizeof *w);
+  }
 }
 
 /* squares: v*v, else |v|, summed over each vector. */
@@ -352,6 +390,8 @@ uint64_t ap_partition_weights_kept(const ap_partition *p, const uint8_t *kept) {
         sum += min_size(w, p->n - i * w) * count_kept(kept + i * p->k, p->k);
       }
       return sum;
+    case AP_GRANULARITY_BIT_COLUMN:
+      return ap_bit_columns_weights_kept(p, kept);
     case AP_GRANULARITY_CHANNEL:
       for (size_t i = 0; i < p->count; i++) {
         if (kept[i]) sum += p->n * min_size(h, p->k - i * h);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/progress.h"
 #include "base/provenance.h"
+#include "pruners/baselines/baselines_impl.h"
 #include "pruners/level_db_impl.h"
 #include "pruners/quantised_layer.h"
 #include "pruners/repair.h"
@@ -249,6 +250,26 @@ ap_status ap_level_db_mask(const ap_level_db *db, size_t layer, size_t level, fl
   return st;
 }
 
+static ap_status round_to_bits(const ap_level_layer *l, size_t level, float *matrix,
+                               ap_error *err) {
+  uint8_t *kept = ap_calloc(l->partition.count, 1);
+  ap_status st;
+  if (!kept) return ap_fail(err, AP_ERR_MEMORY, "mask of %s", l->info.name);
+  kept_vectors(l, level, kept);
+  st = ap_bit_columns_round(&l->partition, kept, matrix, err);
+  ap_free(kept);
+  return st;
+}
+
+ap_status ap_level_db_round(const ap_level_db *db, size_t layer, size_t level, float *matrix,
+                            ap_error *err) {
+  const ap_level_layer *l = &db->layers[layer];
+  if (level + 1 == l->n_levels || l->partition.granularity.kind != AP_GRANULARITY_BIT_COLUMN) {
+    return AP_OK;
+  }
+  return round_to_bits(l, level, matrix, err);
+}
+
 /* repair: NULL leaves the kept weights as they are. */
 static ap_status level_matrix(const ap_level_db *db, const ap_level_layer *l, size_t level,
                               const ap_repair *repair, uint8_t *kept, float *matrix, float *bias,
@@ -268,6 +289,10 @@ static ap_status level_matrix(const ap_level_db *db, const ap_level_layer *l, si
       for (size_t i = 0; i < k; i++) any = any || kept[i * n + j];
       if (!any) bias[j] = 0.0f;
     }
+  }
+  if (!st && level + 1 < l->n_levels &&
+      l->partition.granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    return round_to_bits(l, level, matrix, err);
   }
   if (st) return st;
   return ap_quantise_in_place(matrix, k, n, ap_tech_array(db->tech)->weight_bits, err);

@@ -86,6 +86,10 @@ AP_NODISCARD ap_status ap_level_db_mask(const ap_level_db *db, size_t layer, siz
  * bias (N). */
 AP_NODISCARD ap_status ap_level_db_matrix(const ap_level_db *db, size_t layer, size_t level,
                                           float *matrix, float *bias, ap_error *err);
+/* Trained weights (K x N) of a level whose vectors are bit-columns, rounded to those that it keeps; of other
+ * kinds they stay as they are. */
+AP_NODISCARD ap_status ap_level_db_round(const ap_level_db *db, size_t layer, size_t level,
+                                         float *matrix, ap_error *err);
 /* Gives all levels to a fresh evaluator of the same network: its level number i + 1 is level i. */
 AP_NODISCARD ap_status ap_level_db_register(const ap_level_db *db, ap_evaluator *ev, bool quiet,
                                             ap_error *err);

@@ -51,7 +51,11 @@ static ap_status take_columns(const ap_array_spec *spec, ap_granularity granular
         if (part[to + j] != 0) out->live[by_row ? i : j] = 1;
       }
     }
-    ap_partition_kept_f32(&partition, part, out->kept);
+    if (granularity.kind == AP_GRANULARITY_BIT_COLUMN) { /* bits are those of the integers */
+      ap_partition_kept(&partition, out->q, out->kept);
+    } else {
+      ap_partition_kept_f32(&partition, part, out->kept);
+    }
   }
   ap_free(own);
   return st;
@@ -151,12 +155,13 @@ static ap_status price_layer(const ap_tech *tech, ap_granularity granularity, bo
                              ap_error *err) {
   size_t size = out->info.k * out->info.n;
   ap_granularity own = ap_granularity_of_layer(granularity, &out->info);
-  int32_t *q = check ? ap_calloc(size, sizeof *q) : NULL;
-  float *scale = check ? ap_calloc(out->info.n, sizeof *scale) : NULL;
+  bool integers = check || granularity.kind == AP_GRANULARITY_BIT_COLUMN;
+  int32_t *q = integers ? ap_calloc(size, sizeof *q) : NULL;
+  float *scale = integers ? ap_calloc(out->info.n, sizeof *scale) : NULL;
   ap_status st = AP_OK;
-  if (check && (!q || !scale)) {
+  if (integers && (!q || !scale)) {
     st = ap_fail(err, AP_ERR_MEMORY, "%zu quantised weights", size);
-  } else if (check) {
+  } else if (integers) {
     st = ap_quantise_columns(matrix, out->info.k, out->info.n, ap_tech_array(tech)->weight_bits, q,
                              scale, err);
   } else { /* counts need no integers, only weights that are numbers */

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "pruners/baselines/baselines_impl.h"
 
 #define SCHEMA "autoprune-policy-1"
 #define MAX_LAYERS 100000
@@ -269,6 +270,10 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
     ap_pruner_keep_first(order, partition.count, wish->n_kept, kept);
   }
   if (wish->n_kept < partition.count) ap_partition_mask_f32(&partition, kept, matrix);
+  if (wish->n_kept < partition.count && partition.granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    st = ap_bit_columns_round(&partition, kept, matrix, err);
+    if (st) goto done;
+  }
   ap_layer_set_matrix(net, info->node, matrix);
 done:
   ap_free(matrix);

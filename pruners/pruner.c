@@ -17,6 +17,7 @@ static const struct {
     {"filter", "filter", "whole filters, with the inputs that only they fed"},
     {"channel", "channel", "whole input channels, with the filters that only they read"},
     {"pattern", "pattern", "weights inside kernels, which keep one of a few patterns"},
+    {"bit-column", "bit-column", "bitlines of OU rows: slices of weights, the lowest first"},
     {"block", "block", "rows and columns inside crossbar-sized blocks (PIM-Prune's idea)"},
     {"unstructured", "unstructured", "single weights: what hardware makes of them"},
     {"dense", "dense", "nothing"},
@@ -130,7 +131,12 @@ ap_status ap_pruner_parse(const char *text, ap_pruner *out, ap_error *err) {
     size_t length = strlen(text);
     st = take_criterion(text, &length, &out->criterion, err);
     if (st) return st;
-    return find_built_in(text, length, &out->granularity, &st, err) ? st : unknown(text, err);
+    if (!find_built_in(text, length, &out->granularity, &st, err)) return unknown(text, err);
+    if (!st && out->criterion && out->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+      st = ap_fail(err, AP_ERR_ARG, "pruner '%.60s': bit-columns go by the error that they make",
+                   text);
+    }
+    return st;
   }
   wished = at && find_built_in(text, (size_t)(at - text), &wish, &st, err);
   if (st) return st;
@@ -179,6 +185,9 @@ ap_status ap_pruner_order_by(const double *scores, size_t count, uint32_t **orde
 ap_status ap_pruner_scores(const ap_partition *partition, ap_criterion criterion,
                            const float *matrix, double *score, ap_error *err) {
   size_t count = partition->count;
+  if (partition->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    return ap_bit_column_scores(partition, matrix, score, err);
+  }
   if (criterion == AP_CRITERION_L1) {
     ap_partition_magnitudes(partition, matrix, score);
   } else {

@@ -162,7 +162,8 @@ static bool has_batchnorm(const ap_network *net) {
   return false;
 }
 
-static ap_status quantise_network(ap_network *net, unsigned bits, ap_error *err) {
+static ap_status quantise_network(ap_network *net, const ap_level_db *db, const uint32_t *levels,
+                                  unsigned bits, ap_error *err) {
   size_t n = ap_network_layers(net, NULL, 0);
   ap_layer_info *info = ap_calloc(n, sizeof *info);
   ap_status st = AP_OK;
@@ -175,7 +176,8 @@ static ap_status quantise_network(ap_network *net, unsigned bits, ap_error *err)
       break;
     }
     ap_layer_get_matrix(net, info[i].node, matrix);
-    st = ap_quantise_in_place(matrix, info[i].k, info[i].n, bits, err);
+    st = ap_level_db_round(db, i, levels[i], matrix, err);
+    if (!st) st = ap_quantise_in_place(matrix, info[i].k, info[i].n, bits, err);
     if (!st) ap_layer_set_matrix(net, info[i].node, matrix);
     ap_free(matrix);
   }
@@ -218,7 +220,7 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
   }
   if (!st) st = ap_network_fold(net, &folded, err);
   if (!st) st = follow_channels(db, folded, err);
-  if (!st) st = quantise_network(folded, weight_bits, err);
+  if (!st) st = quantise_network(folded, db, levels, weight_bits, err);
   if (st) goto done;
   *out = folded;
   folded = NULL;

@@ -13,6 +13,7 @@ static const ap_baseline *const all[] = {
     &ap_baseline_amc,
     &ap_baseline_snrram,
     &ap_baseline_pattern,
+    &ap_baseline_bit_column,
     &ap_baseline_pim_prune,
     &ap_baseline_row_vector,
     &ap_baseline_column_vector,

@@ -16,9 +16,10 @@
 #include "mapper/mapping.h"
 
 static const char *const granularities[] = {
-    "dense",           "unstructured",     "column-vector", "row-vector", "filter",    "block",
-    "column-vector:4", "column-vector:13", "row-vector:5",  "block:7x3",  "channel:4", "channel",
-    "column-vector:R", "pattern",          "pattern:5x2",   "pattern:12"};
+    "dense",      "unstructured",    "column-vector",    "row-vector",   "filter",
+    "block",      "column-vector:4", "column-vector:13", "row-vector:5", "block:7x3",
+    "channel:4",  "channel",         "column-vector:R",  "pattern",      "pattern:5x2",
+    "pattern:12", "bit-column",      "bit-column:5"};
 #define N_GRANULARITIES (sizeof granularities / sizeof granularities[0])
 
 static const struct {

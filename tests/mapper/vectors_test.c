@@ -17,7 +17,8 @@ static void names_round_trip(void **state) {
   static const char *const good[] = {
       "dense",      "unstructured",    "filter",        "column-vector", "row-vector",
       "block",      "column-vector:9", "row-vector:16", "block:128x32",  "channel",
-      "channel:25", "column-vector:R", "pattern",       "pattern:9",     "pattern:9x4"};
+      "channel:25", "column-vector:R", "pattern",       "pattern:9",     "pattern:9x4",
+      "bit-column", "bit-column:4"};
   static const char *const bad[] = {
       "",         "row",           "row-vector:",      "row-vector:0",
       "filter:3", "block:3",       "block:3x",         "block:3x4x5",

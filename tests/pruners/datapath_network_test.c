@@ -228,9 +228,9 @@ static void hardware_equals(const ap_network *net, const ap_array_spec *spec,
 }
 
 static void exact_hardware_is_the_integer_network(void **state) {
-  static const char *const granularities[] = {"column-vector", "row-vector",      "block:8x3",
-                                              "filter",        "dense",           "unstructured",
-                                              "channel",       "column-vector:R", "pattern"};
+  static const char *const granularities[] = {
+      "column-vector", "row-vector", "block:8x3",       "filter",  "dense",
+      "unstructured",  "channel",    "column-vector:R", "pattern", "bit-column"};
   (void)state;
   for (int e = AP_ENCODING_OFFSET; e <= AP_ENCODING_DIFFERENTIAL; e++) {
     for (size_t g = 0; g < sizeof granularities / sizeof granularities[0]; g++) {

@@ -74,9 +74,9 @@ static void check_layer(const ap_level_db *db, size_t layer, ap_snap snap) {
 }
 
 static void levels_are_nested_and_rise(void **state) {
-  static const char *const pruners[] = {"column-vector", "row-vector",   "filter",
-                                        "block",         "unstructured", "column-vector:5",
-                                        "channel",       "row-vector+l1"};
+  static const char *const pruners[] = {"column-vector", "row-vector",    "filter",
+                                        "block",         "unstructured",  "column-vector:5",
+                                        "channel",       "row-vector+l1", "bit-column"};
   static const char *const sizes[][4] = {{"128", "128", "9", "8"}, {"31", "17", "4", "5"}};
   ap_network *net = folded("lenet5", 3);
   ap_pool *pool = NULL;
