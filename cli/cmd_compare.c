@@ -43,17 +43,22 @@ static ap_status print_file(const char *dir, const char *name, ap_error *err) {
   return st;
 }
 
-/* What --methods takes, as a table for people or as JSON. */
+/* What --methods takes, as a table in Markdown or as JSON. */
 static ap_status list_methods(const ap_cli *cli, ap_error *err) {
   json_t *list = json_array();
   const ap_baseline *b;
   int bad = !list;
+  if (!cli->json) {
+    (void)puts(
+        "| method | publication | known | assumed here | pruner, allocation |\n"
+        "|---|---|---|---|---|");
+  }
   for (size_t i = 0; (b = ap_baseline_at(i)) && !bad; i++) {
     const char *allocation = b->allocation ? b->allocation : "none";
     if (!cli->json) {
-      (void)printf("%s: %s, %s%s%s\n  publication: %s\n  known: %s\n  assumed: %s\n", b->name,
-                   b->pruner, allocation, b->reward ? ", reward " : "", b->reward ? b->reward : "",
-                   b->publication, b->known, b->assumed);
+      (void)printf("| %s | %s | %s | %s | `%s`, %s%s%s |\n", b->name, b->publication, b->known,
+                   b->assumed, b->pruner, allocation, b->reward ? ", reward " : "",
+                   b->reward ? b->reward : "");
       continue;
     }
     bad = json_array_append_new(
