@@ -274,6 +274,7 @@ static void groups_share_crossbars(void **state) {
     uint64_t crossbars, dense, cycles;
   } cases[] = {
       {"column-vector", 512, 9, 1, 3, 2, 224 * 80}, {"column-vector", 100, 9, 1, 1, 1, 100 * 80},
+      {"pattern", 512, 9, 1, 3, 2, 224 * 80},       {"bit-column", 512, 9, 1, 3, 2, 224 * 80},
       {"dense", 512, 9, 1, 2, 2, 448 * 80},         {"dense", 1, 9, 1, 1, 1, 80},
       {"dense", 3, 200, 40, 12, 12, 15 * 16 * 80},  {"column-vector", 3, 200, 40, 7, 12, 224 * 80}};
   (void)state;
