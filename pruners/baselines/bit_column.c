@@ -1,7 +1,9 @@
-/* Bit-columns: parts of weights. S. Qu et al., TCAD 2022 (bits pruned at crossbar granularity by
- * reinforcement learning); F. Liu et al., "SME: ReRAM-based Sparse-Multiplication-Engine", arXiv
- * 2103.01705 (bit planes on crossbars of their own, near-empty ones squeezed out); arXiv 2511.14202
- * (zero and equal bit-columns under operation units).
+/* Bit-columns: parts of weights. F. Liu, W. Zhao, Y. Zhao, Z. Wang, T. Yang, Z. He, N. Jing, X. Liang, L. Jiang,
+ * "SME: ReRAM-based Sparse-Multiplication-Engine to Squeeze-Out Bit Sparsity of Neural Network", 2021,
+ * arXiv 2103.01705 (bit planes on crossbars of their own, near-empty ones squeezed out); Qu et al., TCAD
+ * 2022 (bits pruned at crossbar granularity by reinforcement learning); W. Yang et al., "A Bit Level
+ * Weight Reordering Strategy Based on Column Similarity to Explore Weight Sparsity in RRAM-based NN
+ * Accelerator", ICPADS 2025, arXiv 2511.14202 (zero and equal bit-columns under operation units).
  * Known (abstracts): bits of weights are sliced over bitlines; bitlines or planes that hold nothing
  * but zeros need not be there; SME: 8.7 times fewer crossbars for ResNet-50 at less than 0.3 % loss,
  * 2511.14202: columns of equal bits in an operation unit are stored once.
@@ -25,7 +27,9 @@ const ap_baseline ap_baseline_bit_column = {
     .name = "bit-column",
     .pruner = "bit-column",
     .allocation = "uniform",
-    .publication = "Liu et al., SME, arXiv 2103.01705; Qu et al., TCAD 2022; arXiv 2511.14202",
+    .publication =
+        "Liu et al., SME, 2021, arXiv 2103.01705; Qu et al., TCAD 2022; Yang et al., ICPADS 2025, "
+        "arXiv 2511.14202",
     .known = "weights lie in slices on bitlines; bitlines that hold nothing are not stored",
     .assumed =
         "bitlines of one unit's rows; low slices go first, weights are rounded; by mean square "

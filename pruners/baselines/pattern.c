@@ -1,5 +1,6 @@
-/* Kernel patterns with reordering. "High Area/Energy Efficiency RRAM CNN Accelerator with
- * Kernel-Reordering Weight Mapping Scheme Based on Pattern Pruning", arXiv 2010.06156.
+/* Kernel patterns with reordering. S. Yu, Y. Liu, L. Zhang, J. Wang, J. Yue, Z. Yuan, X. Li, H. Yang, "High
+ * Area/Energy Efficiency RRAM CNN Accelerator with Kernel-Reordering Weight Mapping Scheme Based on
+ * Pattern Pruning", arXiv 2010.06156; NVMSA 2021, 10.1109/NVMSA53655.2021.9628683.
  * Known (abstract): kernels of k x k weights are pruned to patterns; kernels of one pattern are put
  * together and mapped as dense blocks that operation units read; against the usual mapping 4.16 to
  * 5.20 times the crossbar area efficiency, 1.98 to 2.15 times the energy efficiency.
@@ -22,8 +23,8 @@ const ap_baseline ap_baseline_pattern = {
     .pruner = "pattern",
     .allocation = "uniform",
     .publication =
-        "RRAM CNN Accelerator with Kernel-Reordering Weight Mapping Scheme Based on Pattern "
-        "Pruning, arXiv 2010.06156",
+        "Yu et al., RRAM CNN Accelerator with Kernel-Reordering Weight Mapping Scheme Based "
+        "on Pattern Pruning, NVMSA 2021, arXiv 2010.06156",
     .known = "kernels pruned to patterns, kernels of one pattern mapped together as dense blocks",
     .assumed =
         "8 patterns a layer, of one size, the most frequent; zeros divided evenly between "
