@@ -1,4 +1,3 @@
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -182,8 +181,15 @@ ap_status ap_suite_choose(const ap_suite *suite, const char *methods, const char
   return st;
 }
 
+/* A chosen suite's lists are its own, const or not. */
+static void free_list(const void *list) {
+  void *own;
+  memcpy(&own, &list, sizeof own);
+  ap_free(own);
+}
+
 void ap_suite_release(ap_suite *suite) {
-  ap_free((void *)(uintptr_t)suite->methods);
-  ap_free((void *)(uintptr_t)suite->networks);
+  free_list(suite->methods);
+  free_list(suite->networks);
   memset(suite, 0, sizeof *suite);
 }

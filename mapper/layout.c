@@ -9,7 +9,7 @@ static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static bool reserve(void **items, size_t *capacity, size_t count, size_t more, size_t item) {
   size_t wanted = *capacity ? *capacity : 64;
   void *grown = NULL;
-  if (count + more <= *capacity) return true;
+  if (*items && count + more <= *capacity) return true;
   while (wanted < count + more) wanted *= 2;
   grown = ap_realloc(*items, wanted, item);
   if (!grown) return false;

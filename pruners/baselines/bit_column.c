@@ -100,7 +100,7 @@ static void set_score(const ap_partition *p, const digits *d, size_t band, size_
 ap_status ap_bit_column_scores(const ap_partition *p, const float *w, double *score,
                                ap_error *err) {
   const digits d = digits_of(p);
-  double error[64];
+  double error[64] = {0}; /* digits of a weight: at most 16 */
   for (size_t j = 0; j < p->n; j++) {
     double largest = 0, scale;
     size_t pinned = 0;
