@@ -234,6 +234,9 @@ static void print_claim(const json_t *c, FILE *out) {
     print_value(one, scale, unit, out);
     (void)fputc('\n', out);
   }
+  if (!(at(c, "n") > 1)) {
+    (void)fprintf(out, "  note    one seed has no interval: chance is not ruled out\n");
+  }
   for (size_t i = 0; i < json_array_size(reasons); i++) {
     (void)fprintf(out, "  known   %s\n", json_string_value(json_array_get(reasons, i)));
   }

@@ -1,6 +1,7 @@
 #include "bench/leaderboard.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,9 +147,14 @@ static void write_entry(FILE *out, const entry *e, size_t rank) {
   (void)fputc('\n', out);
 }
 
+/* Equal rates share a rank. */
+static bool tie(const entry *a, const entry *b) {
+  return !(a->compression < b->compression) && !(a->compression > b->compression);
+}
+
 static void write_board(FILE *out, const board *b) {
   const char *division = "";
-  size_t rank = 0;
+  size_t place = 0, rank = 0;
   for (size_t i = 0; i < b->n; i++) {
     const entry *e = &b->entries[i];
     if (strcmp(field(e, "division"), division) != 0) {
@@ -157,9 +163,11 @@ static void write_board(FILE *out, const board *b) {
     }
     if (i == 0 || same_table(&b->entries[i - 1], e) != 0) {
       write_head(out, e);
-      rank = 0;
+      place = 0;
     }
-    write_entry(out, e, ++rank);
+    place++;
+    if (place == 1 || !tie(&b->entries[i - 1], e)) rank = place;
+    write_entry(out, e, rank);
   }
 }
 

@@ -7,7 +7,10 @@ who = "method"
 plots = system("dirname '" . home . "'")
 load plots . "/grid.gp"
 figure_width(n) = n == 1 ? 860 : 110 + 450 * across(n)
-figure_height(n, m) = 112 + down(n) * 660
+# The key takes as many rows as its names need; two of them fit anyway.
+per_row(n) = int(figure_width(n) / 250)
+key_extra(n, m) = m > 2 * per_row(n) ? 18 * (int((m + per_row(n) - 1) / per_row(n)) - 2) : 0
+figure_height(n, m) = 112 + key_extra(n, m) + down(n) * 660
 load plots . "/common.gp"
 if (empty) { exit }
 drawn = ""
@@ -34,12 +37,13 @@ set multiplot
 set lmargin at screen 0.04
 set rmargin at screen 0.98
 set tmargin at screen 1 - 52.0 / height
-set bmargin at screen 1 - 96.0 / height
+extra = key_extra(n_networks, n_methods)
+set bmargin at screen 1 - (96.0 + extra) / height
 unset border
 unset tics
 set xrange [0 : 1]
 set yrange [0 : 1]
-set key inside center top horizontal samplen 1.5 width 1 maxrows 2 font ",9.5" textcolor rgb ink
+set key inside center top horizontal samplen 1.5 width 1 font ",9.5" textcolor rgb ink
 plot for [m in drawn] NaN with linespoints pt mark(m) ps 1.1 lw 2 lc rgb color(m) title display(m)
 unset key
 unset label 1
@@ -61,7 +65,7 @@ do for [r = 1 : 2] {
     stats path using (crossbars_of(n, k)) nooutput
     low_x = any ? 0.8 * (STATS_min < 1 ? 1 : STATS_min) : 1
     high_x = any ? 1.25 * STATS_max : 10
-    top = 132.0 + block_of(i) * 660 + (r - 1) * 330
+    top = 132.0 + extra + block_of(i) * 660 + (r - 1) * 330
     set lmargin at screen left_share + column_of(i) * panel_share
     set rmargin at screen left_share + (column_of(i) + 1) * panel_share - 64.0 / width
     set tmargin at screen 1 - top / height

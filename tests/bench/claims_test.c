@@ -109,6 +109,7 @@ static void all_hold(void **state) {
   assert_non_null(strstr(text, "4.00x (3.75 to 4.25, 3 seeds) on second, 0.70x above 3.30x"));
   assert_non_null(strstr(text, "not tested on a network: vgg16 is left out"));
   assert_null(strstr(text, "NOT REPRODUCED"));
+  assert_null(strstr(text, "chance"));
   free(text);
   json_decref(judged);
   remove_tree(folder);
@@ -241,6 +242,7 @@ static void ranks(void **state) {
   assert_int_equal(fclose(f), 0);
   f = summary(two);
   row(f, "net", "mine", 1, fast);
+  row(f, "net", "twin", 1, fast);
   (void)fputs(
       "net,toy,paper,open,loss limit "
       "0.05,loose,128x128,9x8,1,1,0.8,0.04,2,120,30,,,9,9,5,,,5,5,0\n",
@@ -251,7 +253,8 @@ static void ranks(void **state) {
   assert_non_null(strstr(text, "## Closed division"));
   assert_non_null(strstr(text, "### net on toy, suite paper, crossbars 128x128, OU 9x8"));
   assert_non_null(strstr(text, "\n| 1 | mine | 3 | 8.00 ± 0.50x | 6.00x | 2.00x |"));
-  assert_non_null(strstr(text, "\n| 2 | pim-prune |"));
+  assert_non_null(strstr(text, "\n| 1 | twin |"));
+  assert_non_null(strstr(text, "\n| 3 | pim-prune |"));
   assert_non_null(strstr(text, "\n| limit not met | greedy |"));
   assert_non_null(strstr(text, "## Open division"));
   assert_non_null(strstr(text, "\n| 1 | loose | 1 | 30.00x |"));
