@@ -159,7 +159,7 @@ static numbers count_plainly(const layer *l, const ap_array_spec *spec) {
     out.patterns += used > 0;
     list[next].kernels = SIZE_MAX;
   }
-  out.crossbars = (begun + across - 1) / across;
+  out.crossbars = across ? (begun + across - 1) / across : 0;
   out.stored = out.cells / s;
   return out;
 }
