@@ -102,8 +102,9 @@ static numbers count_plainly(const layer *l, const ap_array_spec *spec) {
   size_t s = ap_array_slices(spec), across = spec->cols / spec->ou_cols;
   size_t stack = 0, filled = 0, here = 0, begun = 0;
   numbers out = {0};
-  for (size_t b = 0; b < bands;
-       b++) { /* the covering pattern of the fewest rows; ties: the smaller value */
+  if (s == 0 || across == 0) return out; /* no such array */
+  /* the covering pattern of the fewest rows; ties: the smaller value */
+  for (size_t b = 0; b < bands; b++) {
     for (size_t c = 0; c < l->n; c++) {
       pattern p = kernel_of(l, b, c);
       size_t best = n;
