@@ -18,19 +18,22 @@
 AP_EXTERN_C_BEGIN
 
 typedef struct {
-  const char *suite; /* "quick", "paper", "smoke" */
-  const char *data;  /* data set (name or folder) put in place of the suite's; NULL: the suite's */
-  const char *out;   /* folder of the results; made if needed */
-  double max_loss;   /* absolute, on the selection split */
-  uint64_t seed;     /* the first one */
-  size_t seeds;      /* how many; 0: the suite's number */
-  const char *const *networks; /* of the suite, n_networks of them; none: all */
-  size_t n_networks;
+  const char *suite;    /* "quick", "paper", "smoke" */
+  const char *methods;  /* names with commas between them, of any in pruners/baselines/; NULL: the
+                           suite's */
+  const char *networks; /* the same, of the suite's; NULL: all */
+  const char *data; /* data set (name or folder) put in place of the suite's; NULL: the suite's */
+  const char *out;  /* folder of the results; made if needed */
+  double max_loss;  /* absolute, on the selection split */
+  uint64_t seed;    /* the first one */
+  size_t seeds;     /* how many; 0: the suite's number */
   size_t n_threads;
   const char *backend;
   const char *plots;          /* folder of the gnuplot scripts; NULL: found beside the program */
   const char *const *pruners; /* extra pruners to compare (uniform), n_pruners of them */
   size_t n_pruners;
+  const char *const *searchers; /* and each of these over the levels of each extra pruner */
+  size_t n_searchers;
   double plugin_time_limit; /* seconds that a plug-in may take for a layer */
   bool train;               /* train the dense networks anew instead of using the shipped ones */
   bool draw;                /* draw the figures */

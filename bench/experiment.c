@@ -15,9 +15,6 @@
 ap_setting ap_setting_default(void) { return (ap_setting){.max_loss = (double)NAN}; }
 
 static bool is_dense(const ap_suite_method *m) { return m->searcher == NULL; }
-static bool searches(const ap_suite_method *m) {
-  return m->searcher && strcmp(m->searcher, "uniform") != 0;
-}
 
 /* ---- one cell ---- */
 
@@ -91,7 +88,8 @@ static json_t *failed_cell(const ap_cell *cell, const char *reason) {
 /* Expected seconds, for the time that is left. */
 static double expected(const ap_cell *cell) {
   if (is_dense(cell->method)) return DENSE_SHARE * cell->network->uniform_seconds;
-  return searches(cell->method) ? cell->network->search_seconds : cell->network->uniform_seconds;
+  return ap_method_searches(cell->method) ? cell->network->search_seconds
+                                          : cell->network->uniform_seconds;
 }
 
 static ap_status count(const place *at, const ap_cell *cell, ap_error *err) {

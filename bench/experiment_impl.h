@@ -15,8 +15,8 @@
 typedef struct {
   ap_suite_method method;
   ap_pruner pruner;
-  char name[AP_PRUNER_NAME]; /* of an extra one: method.name leads here */
-  char failed[512];          /* why it can make no row at all; else empty */
+  char name[AP_PRUNER_NAME + 64]; /* of an extra one: method.name leads here */
+  char failed[512];               /* why it can make no row at all; else empty */
 } ap_experiment_method;
 
 /* What a sweep moves; NULL and NAN leave the suite's value. */
@@ -29,6 +29,7 @@ ap_setting ap_setting_default(void);
 typedef struct {
   const ap_compare_options *options;
   const ap_suite *suite;
+  ap_suite chosen; /* what suite points to */
   const json_t *provenance;
   ap_experiment_method *methods;
   size_t n_methods;

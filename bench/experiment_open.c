@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/searcher.h"
 #include "base/alloc.h"
 #include "base/file.h"
 #include "bench/experiment_impl.h"
+#include "bench/methods_impl.h"
 #include "bench/trained_impl.h"
 
 #define MOST_SEEDS 100
@@ -40,8 +42,17 @@ static ap_status open_extra(ap_experiment *e, const char *text, ap_error *err) {
     if (*c == ' ' || *c == '\t' || *c == '"' || *c == '\'') *c = '_';
   }
   m->pruner.plugin.time_limit = e->options->plugin_time_limit;
-  m->method = (ap_suite_method){m->name, m->pruner.name, "uniform"};
+  m->method = (ap_suite_method){.name = m->name, .pruner = m->pruner.name, .searcher = "uniform"};
   e->n_methods++;
+  for (size_t i = 0; i < e->options->n_searchers; i++) { /* the same levels, searched */
+    ap_experiment_method *searched = &e->methods[e->n_methods++];
+    *searched = *m;
+    (void)snprintf(searched->name, sizeof searched->name, "%.200s+%.60s", m->name,
+                   e->options->searchers[i]);
+    searched->method.name = searched->name;
+    searched->method.pruner = searched->pruner.name;
+    searched->method.searcher = e->options->searchers[i];
+  }
   return AP_OK;
 }
 
@@ -55,7 +66,9 @@ static bool wanted(const char *const *only, size_t n_only, const char *name) {
 static ap_status open_methods(ap_experiment *e, const char *const *only, size_t n_only,
                               ap_error *err) {
   ap_status st = AP_OK;
-  e->methods = ap_calloc(e->suite->n_methods + e->options->n_pruners, sizeof *e->methods);
+  e->methods =
+      ap_calloc(e->suite->n_methods + e->options->n_pruners * (1 + e->options->n_searchers),
+                sizeof *e->methods);
   if (!e->methods) return ap_fail(err, AP_ERR_MEMORY, "methods");
   for (size_t i = 0; i < e->suite->n_methods && !st; i++) {
     ap_experiment_method *m = &e->methods[e->n_methods];
@@ -93,29 +106,9 @@ static ap_status skip(ap_experiment *e, const ap_suite_network *n, ap_error *err
   return AP_OK;
 }
 
-static ap_status check_network_names(const ap_experiment *e, ap_error *err) {
-  const ap_compare_options *o = e->options;
-  for (size_t i = 0; i < o->n_networks; i++) {
-    char known[300] = "";
-    bool found = false;
-    for (size_t k = 0; k < e->suite->n_networks; k++) {
-      size_t used = strlen(known);
-      found = found || strcmp(e->suite->networks[k].network, o->networks[i]) == 0;
-      (void)snprintf(known + used, sizeof known - used, "%s%s", k ? ", " : "",
-                     e->suite->networks[k].network);
-    }
-    if (!found) {
-      return ap_fail(err, AP_ERR_ARG, "suite %s has no network '%.60s': one of %s is expected",
-                     e->suite->name, o->networks[i], known);
-    }
-  }
-  return AP_OK;
-}
-
 static ap_status open_networks(ap_experiment *e, ap_error *err) {
   const ap_compare_options *o = e->options;
-  ap_status st = check_network_names(e, err);
-  if (st) return st;
+  ap_status st = AP_OK;
   /* pointers are meant: NOLINTNEXTLINE(bugprone-sizeof-expression) */
   e->networks = ap_calloc(e->suite->n_networks, sizeof *e->networks);
   e->skipped = json_array();
@@ -123,7 +116,6 @@ static ap_status open_networks(ap_experiment *e, ap_error *err) {
   for (size_t i = 0; i < e->suite->n_networks && !st; i++) {
     ap_suite_network own = e->suite->networks[i];
     ap_trained_place where;
-    if (!wanted(o->networks, o->n_networks, own.network)) continue;
     if (o->data) own.data = o->data;
     st = ap_trained_find(&own, o->out, o->train, &where, err);
     if (!st && where == AP_TRAINED_NOWHERE && e->suite->shipped_only && !o->train) {
@@ -146,6 +138,14 @@ ap_status ap_experiment_open(const ap_compare_options *options, const json_t *pr
   out->options = options;
   out->provenance = provenance;
   st = ap_suite_find(options->suite, &out->suite, err);
+  if (!st) {
+    st = ap_suite_choose(out->suite, options->methods, options->networks, &out->chosen, err);
+  }
+  out->suite = &out->chosen;
+  for (size_t i = 0; i < options->n_searchers && !st; i++) {
+    ap_search_options known;
+    st = ap_search_options_default(options->searchers[i], &known, err);
+  }
   if (!st && !(options->max_loss >= 0 && options->max_loss < 1)) {
     st = ap_fail(err, AP_ERR_ARG, "accuracy-loss limit %g: a fraction in 0..1 is expected",
                  options->max_loss);
@@ -171,6 +171,7 @@ ap_status ap_experiment_open(const ap_compare_options *options, const json_t *pr
 void ap_experiment_close(ap_experiment *e) {
   ap_data_store_close(&e->store);
   json_decref(e->skipped);
+  ap_suite_release(&e->chosen);
   ap_free(e->methods);
   ap_free(e->networks);
   ap_free(e->folder);

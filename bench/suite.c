@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/methods_impl.h"
 #include "bench/suite_impl.h"
 
 /* Crossbar sizes: lenet5 fills 125 dense crossbars of 128 x 128; resnet8 would fill 27, too few to
@@ -155,34 +156,24 @@ static const ap_suite_network paper_networks[] = {
      .search_seconds = 3400},
 };
 
-static const ap_suite_method methods[] = {
-    {"dense", "dense", NULL},
-    {"filter", "filter", "uniform"},
-    {"pim-prune", "block", "uniform"},
-    {"row-vector", "row-vector", "uniform"},
-    {"column-vector", "column-vector", "uniform"},
-    {"random", "column-vector", "random"},
-    {"auto-prune", "column-vector", "ddpg"},
-};
-
 /* With the strongest searcher as well: what the learned one leaves on the table. */
 static const ap_suite_method paper_methods[] = {
-    {"dense", "dense", NULL},
-    {"filter", "filter", "uniform"},
-    {"pim-prune", "block", "uniform"},
-    {"row-vector", "row-vector", "uniform"},
-    {"column-vector", "column-vector", "uniform"},
-    {"random", "column-vector", "random"},
-    {"auto-prune", "column-vector", "ddpg"},
-    {"knapsack", "column-vector", "knapsack"},
+    {.name = "dense", .pruner = "dense"},
+    {.name = "filter", .pruner = "filter", .searcher = "uniform"},
+    {.name = "pim-prune", .pruner = "block", .searcher = "uniform"},
+    {.name = "row-vector", .pruner = "row-vector", .searcher = "uniform"},
+    {.name = "column-vector", .pruner = "column-vector", .searcher = "uniform"},
+    {.name = "random", .pruner = "column-vector", .searcher = "random"},
+    {.name = "auto-prune", .pruner = "column-vector", .searcher = "ddpg"},
+    {.name = "knapsack", .pruner = "column-vector", .searcher = "knapsack"},
 };
 
 static const ap_suite suites[] = {
     {.name = "quick",
      .networks = quick_networks,
      .n_networks = sizeof quick_networks / sizeof quick_networks[0],
-     .methods = methods,
-     .n_methods = sizeof methods / sizeof methods[0],
+     .methods = ap_quick_methods,
+     .n_methods = AP_N_QUICK_METHODS,
      .tunings = 5,
      .seeds = 1,
      .max_loss = 0.01,
@@ -200,8 +191,8 @@ static const ap_suite suites[] = {
     {.name = "smoke",
      .networks = smoke_networks,
      .n_networks = sizeof smoke_networks / sizeof smoke_networks[0],
-     .methods = methods,
-     .n_methods = sizeof methods / sizeof methods[0],
+     .methods = ap_quick_methods,
+     .n_methods = AP_N_QUICK_METHODS,
      .tunings = 2,
      .seeds = 1,
      .max_loss = 0.01},

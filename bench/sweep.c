@@ -128,19 +128,15 @@ ap_status ap_sweep_run(const ap_compare_options *options, const char *const *axe
   ap_experiment e = {.n_networks = 0};
   json_t *found = json_array();
   const ap_suite *suite = NULL;
-  const char *first;
   bool chosen[N_POINTS];
   ap_status st = choose(axes, n_axes, chosen, err);
   if (rows) *rows = NULL;
   if (!st) st = ap_suite_find(options->suite, &suite, err);
-  if (!st && own.n_networks == 0) {
-    first = suite->networks[0].network;
-    own.networks = &first;
-    own.n_networks = 1;
-  }
+  if (!st && !own.networks) own.networks = suite->networks[0].network;
   if (!st && !found) st = ap_fail(err, AP_ERR_MEMORY, "sweep");
   if (!st) {
-    st = ap_experiment_open(&own, provenance, methods, sizeof methods / sizeof methods[0], &e, err);
+    st = ap_experiment_open(&own, provenance, methods,
+                            own.methods ? 0 : sizeof methods / sizeof methods[0], &e, err);
   }
   if (!st) st = run_points(&e, chosen, found, err);
   if (!st && options->draw && !options->plan)

@@ -10,8 +10,8 @@
 AP_EXTERN_C_BEGIN
 
 /* axes: n_axes of "max-loss" (0.005 to 0.05), "crossbar" (64 x 64 to 256 x 256), "ou" (4 x 4 to 32 x 32).
- * Networks: options->networks, or the suite's first. Methods: dense, pim-prune, column-vector, auto-prune,
- * and the extra pruners. Writes sensitivity.csv into options->out, one row an axis, value, network and
+ * Networks: options->networks, or the suite's first. Methods: options->methods, or dense, pim-prune, column-vector,
+ * auto-prune; and the extra pruners. Writes sensitivity.csv into options->out, one row an axis, value, network and
  * method with the columns of summary.csv, anew after each setting, and its figure; cells are shared with a
  * comparison in the same folder. *rows (may be NULL): the rows, a new reference.
  * Errors: ARG (an unknown axis, none), and those of ap_compare_run. */

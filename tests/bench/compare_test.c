@@ -395,7 +395,6 @@ static void other_images_are_refused(void **state) {
 
 static void bad_wishes_are_refused(void **state) {
   static const char *const pruners[] = {"column-vector", "sculptor"};
-  static const char *const networks[] = {"lenet5", "alexnet"};
   char fresh[128];
   (void)state;
   (void)snprintf(fresh, sizeof fresh, "%s/fresh", scratch);
@@ -410,8 +409,7 @@ static void bad_wishes_are_refused(void **state) {
     if (i == 4) o.pruners = pruners;
     if (i == 4) o.n_pruners = 2;
     if (i == 5) o.data = "/nowhere/at-all";
-    if (i == 6) o.networks = networks;
-    if (i == 6) o.n_networks = 2;
+    if (i == 6) o.networks = "lenet5,alexnet";
     if (i == 7) o.seeds = 1000;
     if (i == 8)
       o.suite = "paper"; /* nothing was trained on these images: named, with the command */
