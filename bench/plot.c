@@ -31,6 +31,7 @@ static const struct {
     {"control", "control.csv"},
     {"converter", "converter.csv"},
     {"devices", "devices.csv"},
+    {"recovery", "recovery.csv"},
 };
 static const char *const forms[] = {"png", "svg"};
 

@@ -64,6 +64,7 @@ static ap_status hash_of(ap_level_db *db, ap_error *err) {
     (void)snprintf(line, sizeof line, "%s|%s|%zu|%.17g|%d", granularity, ap_snap_name(o->snap),
                    o->max_levels, o->keep_min, db->moments != NULL);
     ap_hash_add(hash, line, strlen(line));
+    if (o->floats) ap_hash_add(hash, "|floats", strlen("|floats"));
     st = add_plugin(&o->pruner.plugin, hash, err);
   }
   if (!st) {
@@ -258,7 +259,7 @@ static ap_status level_matrix(const ap_level_db *db, const ap_level_layer *l, si
       if (!any) bias[j] = 0.0f;
     }
   }
-  if (st) return st;
+  if (st || db->options.floats) return st;
   return ap_quantise_in_place(matrix, k, n, ap_tech_array(db->tech)->weight_bits, err);
 }
 

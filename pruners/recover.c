@@ -109,8 +109,11 @@ static void apply_masks(ap_network *net, const mask_set *set) {
 }
 
 /* Puts a folded layer's weights and bias into the unfolded one: a folded weight is the unfolded one
- * times gain = gamma / sqrt(var + epsilon), a folded bias is (bias - mean) * gain + beta. Channels
- * that normalisation switches off stay as they are. */
+ * times gain = gamma / sqrt(var + epsilon), a folded bias is (bias - mean) * gain + beta. What repair
+ * added to the bias is the mean of what pruning took away, so it belongs to the running mean: beta is
+ * what the channel's average should be, and stays it when statistics are measured anew (by
+ * recalibration, or by the batches of fine-tuning). Channels that normalisation switches off stay as
+ * they are. */
 static void unfold_layer(ap_network *net, size_t node, size_t bn, size_t k, size_t n,
                          const float *matrix, const float *bias) {
   ap_node *layer = &net->nodes[node], *norm = bn == SIZE_MAX ? NULL : &net->nodes[bn];
@@ -123,7 +126,7 @@ static void unfold_layer(ap_network *net, size_t node, size_t bn, size_t k, size
     }
     if (norm) {
       double own = layer->bias ? (double)layer->bias[j] : 0.0;
-      norm->bias[j] = (float)((double)bias[j] - (own - (double)norm->mean[j]) * gain);
+      norm->mean[j] = (float)(own - ((double)bias[j] - (double)norm->bias[j]) / gain);
     } else if (layer->bias) {
       layer->bias[j] = bias[j];
     }
@@ -185,8 +188,8 @@ static ap_status quantise_network(ap_network *net, unsigned bits, ap_error *err)
 
 ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset *data,
                      const ap_level_db *db, const uint32_t *levels, unsigned weight_bits,
-                     const ap_train_options *recipe, ap_train_observer *observer, void *context,
-                     ap_network **out, ap_error *err) {
+                     const ap_train_options *recipe, const char *checkpoint,
+                     ap_train_observer *observer, void *context, ap_network **out, ap_error *err) {
   mask_set set = {0, NULL};
   ap_network *net = NULL, *folded = NULL;
   size_t removed;
@@ -197,8 +200,8 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
   if (st) goto done;
   apply_masks(net, &set);
   if (recipe->epochs > 0) {
-    st = ap_train(be, net, data, recipe, (const float *const *)set.masks, NULL, observer, context,
-                  err);
+    st = ap_train(be, net, data, recipe, (const float *const *)set.masks, checkpoint, observer,
+                  context, err);
   } else if (has_batchnorm(net)) {
     size_t images = ap_dataset_describe(data, AP_SPLIT_TRAIN).n_images;
     st = ap_recalibrate(be, net, data,
@@ -208,7 +211,7 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
   if (!st && ap_level_db_pruner(db).granularity.kind == AP_GRANULARITY_FILTER) {
     st = ap_remove_dead_inputs(folded, &removed, err);
   }
-  if (!st) st = quantise_network(folded, weight_bits, err);
+  if (!st && weight_bits) st = quantise_network(folded, weight_bits, err);
   if (st) goto done;
   *out = folded;
   folded = NULL;

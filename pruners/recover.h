@@ -16,15 +16,16 @@ AP_EXTERN_C_BEGIN
 
 /* Puts the weights of `levels` (pruned, repaired) into a copy of the trained, unfolded network,
  * fine-tunes it with their masks held, folds it and
- * quantises its weights column by column to weight_bits. Filters that are removed are removed with
+ * quantises its weights column by column to weight_bits (0: they stay floats). Filters that are removed are removed with
  * their bias (and BatchNorm shift), and with the inputs of the next layers that saw only them.
  * *out: the deployed network, ready for ap_network_price_create and evaluation. epochs 0: no
- * training, only BatchNorm recalibration (or nothing, without BatchNorm). */
+ * training, only BatchNorm recalibration (or nothing, without BatchNorm). checkpoint: as ap_train
+ * takes it; NULL: none. */
 AP_NODISCARD ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset *data,
                                   const ap_level_db *db, const uint32_t *levels,
                                   unsigned weight_bits, const ap_train_options *recipe,
-                                  ap_train_observer *observer, void *context, ap_network **out,
-                                  ap_error *err);
+                                  const char *checkpoint, ap_train_observer *observer,
+                                  void *context, ap_network **out, ap_error *err);
 
 /* Puts the levels' weights and biases into an unfolded network, so that folding it gives them back (up
  * to rounding; channels that normalisation switches off stay as they are). */
