@@ -178,7 +178,8 @@ static ap_status quantise_network(ap_network *net, unsigned bits, ap_error *err)
       break;
     }
     ap_layer_get_matrix(net, info[i].node, matrix);
-    st = ap_quantise_in_place(matrix, info[i].k, info[i].n, bits, err);
+    st = ap_quantise_in_place(matrix, info[i].k, info[i].n,
+                              info[i].weight_bits ? info[i].weight_bits : bits, err);
     if (!st) ap_layer_set_matrix(net, info[i].node, matrix);
     ap_free(matrix);
   }

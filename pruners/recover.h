@@ -16,7 +16,8 @@ AP_EXTERN_C_BEGIN
 
 /* Puts the weights of `levels` (pruned, repaired) into a copy of the trained, unfolded network,
  * fine-tunes it with their masks held, folds it and
- * quantises its weights column by column to weight_bits (0: they stay floats). Filters that are removed are removed with
+ * quantises its weights column by column to weight_bits, or those of the layer where it has its own (0:
+ * they stay floats). Filters that are removed are removed with
  * their bias (and BatchNorm shift), and with the inputs of the next layers that saw only them.
  * *out: the deployed network, ready for ap_network_price_create and evaluation. epochs 0: no
  * training, only BatchNorm recalibration (or nothing, without BatchNorm). checkpoint: as ap_train
