@@ -32,6 +32,8 @@ static const struct {
     {"converter", "converter.csv"},
     {"devices", "devices.csv"},
     {"recovery", "recovery.csv"},
+    {"curves", "curves.csv"},
+    {"bits", "bits.csv"},
 };
 static const char *const forms[] = {"png", "svg"};
 

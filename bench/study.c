@@ -28,6 +28,8 @@ static const struct {
     {"converter", ap_study_converter, true, false, AP_SPLIT_SELECTION, DATAPATH_IMAGES},
     {"devices", ap_study_devices, true, false, AP_SPLIT_SELECTION, DATAPATH_IMAGES},
     {"recovery", ap_study_recovery, true, true, AP_SPLIT_SELECTION, 0},
+    {"curves", ap_study_curves, true, true, AP_SPLIT_SEARCH, 0},
+    {"bits", ap_study_bits, true, true, AP_SPLIT_SELECTION, 0},
 };
 #define N_STUDIES (sizeof studies / sizeof studies[0])
 

@@ -9,6 +9,8 @@
  *   devices    accuracy over conductance variation, mean and 95 % interval        (needs images)
  * Only when named:
  *   recovery   accuracy over sparsity after each way of getting it back           (needs images)
+ *   curves     loss and accuracy over what is left of one layer, the others whole  (needs images)
+ *   bits       accuracy over the bits of the weights, of all layers and of each     (needs images)
  * docs/STUDIES.md and docs/RECOVERY.md say what is held and what is moved. */
 #ifndef AP_BENCH_STUDY_H
 #define AP_BENCH_STUDY_H

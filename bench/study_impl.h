@@ -24,7 +24,7 @@ typedef struct {
 
 typedef ap_status ap_study_body(const ap_study *study, json_t *rows, ap_error *err);
 ap_study_body ap_study_sizes, ap_study_index, ap_study_control, ap_study_converter,
-    ap_study_devices, ap_study_recovery;
+    ap_study_devices, ap_study_recovery, ap_study_curves, ap_study_bits;
 
 /* ---- points: what takes long is kept as JSON under the hash of all that it depends on ---- */
 /* Adds results to `point`, which holds {"config": ...}. */

@@ -19,7 +19,9 @@ static const ap_command_info INFO = {
         "(zeros\nthat hardware cannot use). With --data also, through the bit-exact data path: "
         "converter (accuracy\nover converter bits) and devices (accuracy over conductance "
         "variation). Only when named by --only: recovery\n(accuracy over sparsity: one-shot, "
-        "recalibrated, repaired, fine-tuned). Each is DIR/NAME.csv and a\nfigure; points that need "
+        "recalibrated, repaired, fine-tuned), curves (each\nlayer alone at every level) and bits "
+        "(of "
+        "the weights, 2 to 8). Each is DIR/NAME.csv and a\nfigure; points that need "
         "images are kept in DIR/points, so that an interrupted study goes on when the\nsame "
         "command "
         "is run again.",
@@ -153,7 +155,8 @@ ap_status ap_cmd_study(ap_cli *cli, int argc, char **argv, ap_error *err) {
       AP_NORMALISATION_OPTIONS(&r.images),
       {"data", "NAME|DIR", "images, for converter and devices", AP_OPTION_TEXT, &r.data, 0, 0},
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
-      {"only", "STUDY", "sizes, index, control, converter, devices, recovery; may be repeated",
+      {"only", "STUDY",
+       "sizes, index, control, converter, devices, recovery, curves, bits; may be repeated",
        AP_OPTION_LIST, &r.only, 0, 0},
       {"hw", "PRESET|FILE", "hardware: ou (default), isaac, sre, or an .ini file", AP_OPTION_TEXT,
        &r.hw, 0, 0},
@@ -161,8 +164,8 @@ ap_status ap_cmd_study(ap_cli *cli, int argc, char **argv, ap_error *err) {
        &r.overrides, 0, 0},
       {"keep", "F", "share of weights that sizes and index keep (default 0.2)", AP_OPTION_NUMBER,
        &o.keep, 1e-6, 1},
-      {"pruner", "NAME", "of recovery: what is removed (default column-vector)", AP_OPTION_TEXT,
-       &r.pruner, 0, 0},
+      {"pruner", "NAME", "of recovery and curves: what is removed (default column-vector)",
+       AP_OPTION_TEXT, &r.pruner, 0, 0},
       AP_CLI_PLUGIN_TIMEOUT(&r.plugin_timeout),
       {"sparsity", "S,S,...",
        "of recovery: removed shares of every layer's vectors (default 0.7,0.8,0.9,0.95)",

@@ -1,4 +1,4 @@
-/* The study of recoveries on small networks that were trained here: what is pruned stays pruned whatever
+/* The studies of recovery, curves and bits on a small network that was trained here: what is pruned stays pruned whatever
  * follows, what was computed is not computed again, and bad requests are refused. */
 #include <glob.h>
 #include <sys/stat.h>
@@ -67,10 +67,11 @@ static ap_study_options small_options(void) {
   return o;
 }
 
+/* Rows of the one study that is asked for. */
 static json_t *rows_of(const ap_study_options *o) {
   json_t *provenance = some_provenance(), *tables = NULL, *rows;
   must(ap_study_run(o, provenance, &tables, &failure));
-  rows = json_incref(json_object_get(tables, "recovery"));
+  rows = json_incref(json_object_get(tables, o->only[0]));
   json_decref(provenance);
   json_decref(tables);
   return rows;
@@ -216,6 +217,81 @@ static void networks_without_normalisation(void **state) {
   ap_network_destroy(plain);
 }
 
+/* One layer alone: what keeps everything is the dense network, repair helps where little is left, and
+ * crossbars follow what is kept. */
+static void curves_of_layers(void **state) {
+  static const char *const curves[] = {"curves"};
+  ap_study_options o = small_options();
+  json_t *rows, *again;
+  double dense = NAN, as_they_were = 0, repaired = 0;
+  size_t layers = 0, n_low = 0;
+  (void)state;
+  o.only = curves;
+  rows = rows_of(&o);
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    const json_t *r = json_array_get(rows, i);
+    const json_t *before = i ? json_array_get(rows, i - 1) : NULL;
+    double keep = number(r, "keep_vectors");
+    assert_string_equal(json_string_value(json_object_get(r, "split")), "search");
+    if (keep >= 1) { /* the last of its layer: everything is as in every other layer's last */
+      if (isnan(dense)) dense = number(r, "loss");
+      assert_true(!(number(r, "loss") < dense) && !(number(r, "loss") > dense));
+      layers += number(r, "repaired") > 0;
+    } else if (before && number(before, "keep_vectors") < keep) {
+      assert_true(number(before, "ous") < number(r, "ous"));
+      assert_true(number(before, "crossbars") <= number(r, "crossbars"));
+    }
+    if (keep < 0.15) {
+      (number(r, "repaired") > 0 ? (repaired += number(r, "loss"))
+                                 : (as_they_were += number(r, "loss")));
+      n_low++;
+    }
+  }
+  assert_int_equal(layers, 8); /* of resnet8 */
+  assert_true(n_low > 0);
+  assert_true(repaired < as_they_were);
+  assert_int_equal(json_array_size(rows) % 2, 0);
+  again = rows_of(&o);
+  assert_true(json_equal(rows, again));
+  json_decref(rows);
+  json_decref(again);
+}
+
+/* All at 8 bits is the quantised network, whichever layer's row it stands in; fewer bits take fewer
+ * crossbars and less energy; a layer alone takes no fewer than all of them. */
+static void bits_of_weights(void **state) {
+  static const char *const bits[] = {"bits"};
+  ap_study_options o = small_options();
+  json_t *rows, *again;
+  double eight, floats, energy[9] = {0};
+  (void)state;
+  o.only = bits;
+  rows = rows_of(&o);
+  assert_int_equal(json_array_size(rows), (1 + 8) * 7);
+  eight = number(json_array_get(rows, 6), "loss");
+  floats = number(json_array_get(rows, 6), "float_loss");
+  assert_true(fabs(eight - floats) < 0.1);
+  assert_true(number(json_array_get(rows, 0), "loss") > eight + 0.1); /* 2 bits are too few */
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    const json_t *r = json_array_get(rows, i);
+    size_t width = (size_t)number(r, "weight_bits");
+    assert_int_equal(width, 2 + i % 7);
+    if (width == 8) assert_true(!(number(r, "loss") < eight) && !(number(r, "loss") > eight));
+    if (i < 7) {
+      energy[width] = number(r, "energy_uj");
+      if (width > 2) assert_true(energy[width] >= energy[width - 1]);
+    } else {
+      assert_true(number(r, "energy_uj") >= energy[width]);
+      assert_true(number(r, "energy_uj") <= energy[8]);
+    }
+  }
+  assert_true(energy[2] < 0.5 * energy[8]);
+  again = rows_of(&o);
+  assert_true(json_equal(rows, again));
+  json_decref(rows);
+  json_decref(again);
+}
+
 static void refuse(const ap_study_options *o, const char *why) {
   json_t *provenance = some_provenance(), *tables = NULL;
   assert_int_equal(ap_study_run(o, provenance, &tables, &failure), AP_ERR_ARG);
@@ -243,9 +319,12 @@ static void bad_requests(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_way_at_every_sparsity), cmocka_unit_test(nothing_is_computed_twice),
-      cmocka_unit_test(ends_are_pruned_where_asked_for),
-      cmocka_unit_test(networks_without_normalisation), cmocka_unit_test(bad_requests)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_way_at_every_sparsity),
+                                     cmocka_unit_test(nothing_is_computed_twice),
+                                     cmocka_unit_test(ends_are_pruned_where_asked_for),
+                                     cmocka_unit_test(networks_without_normalisation),
+                                     cmocka_unit_test(curves_of_layers),
+                                     cmocka_unit_test(bits_of_weights),
+                                     cmocka_unit_test(bad_requests)};
   return cmocka_run_group_tests(tests, make, drop);
 }
