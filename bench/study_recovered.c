@@ -5,11 +5,17 @@
 #include "bench/study_recovered_impl.h"
 #include "nn/model_file.h"
 #include "pruners/recover.h"
+#include "pruners/repair_sequence.h"
 
 #define PLUGIN_LEVELS 64 /* a plug-in's own list of levels is read with room for as many */
 
-static const char *const names[AP_RECOVERIES] = {
-    "dense", "one-shot", "recalibrated", "repaired", "repaired+recalibrated", "fine-tuned"};
+static const char *const names[AP_RECOVERIES] = {"dense",
+                                                 "one-shot",
+                                                 "recalibrated",
+                                                 "repaired",
+                                                 "repaired+recalibrated",
+                                                 "repaired-in-sequence",
+                                                 "fine-tuned"};
 
 const char *ap_recovery_name(ap_recovery how) { return names[how]; }
 
@@ -79,23 +85,39 @@ static ap_status keep_network(const char *path, const ap_network *net, const jso
   return st;
 }
 
+static ap_status in_sequence(ap_recovered *r, double sparsity, ap_network **out, ap_error *err) {
+  const ap_moments_options options = ap_moments_defaults();
+  const ap_level_db *db = NULL;
+  uint32_t *levels = NULL;
+  ap_status st = levels_of(r, sparsity, false, &db, &levels, err);
+  if (!st) {
+    st = ap_repair_sequence(ap_workbench_backend(r->bench), r->study->pool, r->study->net, db,
+                            levels, r->study->options->data, &options, out, err);
+  }
+  ap_free(levels);
+  return st;
+}
+
 static ap_status fine_tuned(ap_recovered *r, double sparsity, const json_t *config,
                             ap_network **out, ap_error *err) {
   char *path = ap_study_point_path(r->study, config, ".apm");
   char *checkpoint = ap_study_point_path(r->study, config, ".checkpoint");
   const ap_level_db *db = NULL;
   uint32_t *levels = NULL;
+  ap_network *start = NULL;
   ap_status st =
       path && checkpoint ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "paths of a fine-tuned network");
   if (!st) *out = kept_network(path, config);
   if (st || *out) goto done;
-  st = levels_of(r, sparsity, true, &db, &levels, err);
+  st = in_sequence(r, sparsity, &start, err);
+  if (!st) st = levels_of(r, sparsity, false, &db, &levels, err);
   if (!st) {
     st = ap_recover(ap_workbench_backend(r->bench), r->study->trained, r->study->options->data, db,
-                    levels, 0, &r->recipe, checkpoint, r->observer, r->context, out, err);
+                    levels, start, 0, &r->recipe, checkpoint, r->observer, r->context, out, err);
   }
   if (!st) st = keep_network(path, *out, config, err);
 done:
+  ap_network_destroy(start);
   ap_free(levels);
   ap_free(path);
   ap_free(checkpoint);
@@ -112,7 +134,7 @@ static ap_status untrained(ap_recovered *r, double sparsity, bool repair, bool r
   none.epochs = 0;
   if (!st && recalibrate) {
     st = ap_recover(ap_workbench_backend(r->bench), r->study->trained, r->study->options->data, db,
-                    levels, 0, &none, NULL, NULL, NULL, out, err);
+                    levels, NULL, 0, &none, NULL, NULL, NULL, out, err);
   } else if (!st) {
     st = ap_deploy_levels(r->study->net, db, levels, out, err);
   }
@@ -126,6 +148,8 @@ ap_status ap_recovered_network(ap_recovered *r, ap_recovery how, double sparsity
   switch (how) {
     case AP_RECOVERY_DENSE:
       return ap_network_copy(r->study->net, out, err);
+    case AP_RECOVERY_IN_SEQUENCE:
+      return in_sequence(r, sparsity, out, err);
     case AP_RECOVERY_FINE_TUNED:
       return fine_tuned(r, sparsity, config, out, err);
     case AP_RECOVERY_ONE_SHOT:

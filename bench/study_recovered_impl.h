@@ -16,7 +16,8 @@ typedef enum {
   AP_RECOVERY_RECALIBRATED,          /* and batch normalisation measured anew */
   AP_RECOVERY_REPAIRED,              /* the kept weights and biases by least squares */
   AP_RECOVERY_REPAIRED_RECALIBRATED, /* both, repair first */
-  AP_RECOVERY_FINE_TUNED,            /* trained from the repaired weights with masks held */
+  AP_RECOVERY_IN_SEQUENCE, /* repaired layer by layer, each from what the ones before give */
+  AP_RECOVERY_FINE_TUNED,  /* trained from there with masks held */
   AP_RECOVERIES
 } ap_recovery;
 const char *ap_recovery_name(ap_recovery how); /* "dense", "one-shot", ... */

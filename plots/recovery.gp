@@ -9,13 +9,13 @@ load system("dirname '" . home . "'") . "/common.gp"
 if (empty) { exit }
 
 ways = ""
-do for [w in "one-shot recalibrated repaired repaired+recalibrated fine-tuned"] {
+do for [w in "one-shot recalibrated repaired repaired+recalibrated repaired-in-sequence fine-tuned"] {
   if (holds(methods, w)) { ways = ways . " " . w }
 }
 hue(w) = w eq "one-shot" ? 0xD55E00 : w eq "recalibrated" ? 0xE69F00 : w eq "repaired" ? 0x56B4E9 : \
-         w eq "repaired+recalibrated" ? 0x0072B2 : 0x009E73
+         w eq "repaired+recalibrated" ? 0x0072B2 : w eq "repaired-in-sequence" ? 0xCC79A7 : 0x009E73
 spot(w) = w eq "one-shot" ? 6 : w eq "recalibrated" ? 9 : w eq "repaired" ? 11 : \
-          w eq "repaired+recalibrated" ? 5 : 7
+          w eq "repaired+recalibrated" ? 5 : w eq "repaired-in-sequence" ? 13 : 7
 here(n, w) = strcol("network") eq n && strcol("recovery") eq w ? 100 * column("sparsity") : NaN
 amount(n, w, c) = strcol("network") eq n && strcol("recovery") eq w ? 100 * column(c) : NaN
 dense = NaN

@@ -133,8 +133,20 @@ static void unfold_layer(ap_network *net, size_t node, size_t bn, size_t k, size
   }
 }
 
-ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db, const uint32_t *levels,
-                           ap_error *err) {
+/* One layer's weights and bias out of `start`, or of a level where that is NULL. */
+static ap_status folded_layer(const ap_network *start, const ap_level_db *db, size_t layer,
+                              uint32_t level, float *matrix, float *bias, ap_error *err) {
+  const ap_layer_info *info = ap_level_db_layer(db, layer);
+  const float *own;
+  if (!start) return ap_level_db_matrix(db, layer, level, matrix, bias, err);
+  own = start->nodes[info->node].bias; /* of the folded network, as the database's node numbers */
+  ap_layer_get_matrix(start, info->node, matrix);
+  for (size_t j = 0; j < info->n; j++) bias[j] = own ? own[j] : 0.0f;
+  return AP_OK;
+}
+
+static ap_status unfold(ap_network *net, const ap_network *start, const ap_level_db *db,
+                        const uint32_t *levels, ap_error *err) {
   size_t n = ap_level_db_layers(db);
   ap_layer_info *info = ap_calloc(n, sizeof *info);
   ap_status st = info ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "layers");
@@ -145,7 +157,7 @@ ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db, const uint32_
     if (!matrix || !bias) {
       st = ap_fail(err, AP_ERR_MEMORY, "weights of %s", info[i].name);
     } else {
-      st = ap_level_db_matrix(db, i, levels[i], matrix, bias, err);
+      st = folded_layer(start, db, i, levels[i], matrix, bias, err);
     }
     if (!st) {
       unfold_layer(net, info[i].node, following_batchnorm(net, info[i].node), info[i].k, info[i].n,
@@ -156,6 +168,11 @@ ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db, const uint32_
   }
   ap_free(info);
   return st;
+}
+
+ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db, const uint32_t *levels,
+                           ap_error *err) {
+  return unfold(net, NULL, db, levels, err);
 }
 
 static bool has_batchnorm(const ap_network *net) {
@@ -188,8 +205,8 @@ static ap_status quantise_network(ap_network *net, unsigned bits, ap_error *err)
 }
 
 ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset *data,
-                     const ap_level_db *db, const uint32_t *levels, unsigned weight_bits,
-                     const ap_train_options *recipe, const char *checkpoint,
+                     const ap_level_db *db, const uint32_t *levels, const ap_network *start,
+                     unsigned weight_bits, const ap_train_options *recipe, const char *checkpoint,
                      ap_train_observer *observer, void *context, ap_network **out, ap_error *err) {
   mask_set set = {0, NULL};
   ap_network *net = NULL, *folded = NULL;
@@ -197,7 +214,7 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
   ap_status st = ap_network_copy(trained, &net, err);
   *out = NULL;
   if (!st) st = make_masks(net, db, levels, &set, err);
-  if (!st) st = ap_unfold_levels(net, db, levels, err);
+  if (!st) st = unfold(net, start, db, levels, err);
   if (st) goto done;
   apply_masks(net, &set);
   if (recipe->epochs > 0) {

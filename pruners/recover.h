@@ -14,7 +14,8 @@
 #include "pruners/level_db.h"
 AP_EXTERN_C_BEGIN
 
-/* Puts the weights of `levels` (pruned, repaired) into a copy of the trained, unfolded network,
+/* Puts the weights of `levels` (pruned, repaired), or those of `start` where it is given (a folded network
+ * of the same layers, pruned alike: pruners/repair_sequence.h), into a copy of the trained, unfolded network,
  * fine-tunes it with their masks held, folds it and
  * quantises its weights column by column to weight_bits, or those of the layer where it has its own (0:
  * they stay floats). Filters that are removed are removed with
@@ -24,9 +25,10 @@ AP_EXTERN_C_BEGIN
  * takes it; NULL: none. */
 AP_NODISCARD ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset *data,
                                   const ap_level_db *db, const uint32_t *levels,
-                                  unsigned weight_bits, const ap_train_options *recipe,
-                                  const char *checkpoint, ap_train_observer *observer,
-                                  void *context, ap_network **out, ap_error *err);
+                                  const ap_network *start, unsigned weight_bits,
+                                  const ap_train_options *recipe, const char *checkpoint,
+                                  ap_train_observer *observer, void *context, ap_network **out,
+                                  ap_error *err);
 
 /* Puts the levels' weights and biases into an unfolded network, so that folding it gives them back (up
  * to rounding; channels that normalisation switches off stay as they are). */

@@ -9,7 +9,7 @@
 #include "nn/train.h"
 #include "tests/bench/bench_testing.h"
 
-enum { SIDE_16 = 16 };
+enum { SIDE_16 = 16, N_WAYS = 6 };
 static char folder[128];
 static ap_dataset *squares;
 static ap_network *net; /* with batch normalisation */
@@ -110,15 +110,16 @@ static void remove_all(const char *pattern) {
   globfree(&found);
 }
 
-static const char *const ways[] = {"one-shot", "recalibrated", "repaired", "repaired+recalibrated",
-                                   "fine-tuned"};
+static const char *const ways[] = {
+    "one-shot",  "recalibrated", "repaired", "repaired+recalibrated", "repaired-in-sequence",
+    "fine-tuned"};
 
 static void every_way_at_every_sparsity(void **state) {
   ap_study_options o = small_options();
   json_t *rows = rows_of(&o);
   double dense;
   (void)state;
-  assert_int_equal(json_array_size(rows), 1 + 2 * 5);
+  assert_int_equal(json_array_size(rows), 1 + 2 * N_WAYS);
   dense = number(row(rows, "dense", 0), "accuracy");
   assert_true(dense > 0.8);
   assert_true(number(row(rows, "dense", 0), "keep_weights") == 1);
@@ -126,7 +127,7 @@ static void every_way_at_every_sparsity(void **state) {
     double kept = number(row(rows, "one-shot", o.sparsities[s]), "keep_weights");
     /* ends stay whole: a little more is left than asked for, and masks hold whatever follows */
     assert_true(kept > 1 - o.sparsities[s] && kept < 1 - o.sparsities[s] + 0.1);
-    for (size_t w = 0; w < 5; w++) {
+    for (size_t w = 0; w < N_WAYS; w++) {
       const json_t *r = row(rows, ways[w], o.sparsities[s]);
       assert_true(number(r, "keep_weights") <= kept);
       assert_int_equal(number(r, "images"), 50);
@@ -135,6 +136,8 @@ static void every_way_at_every_sparsity(void **state) {
                 number(row(rows, "one-shot", o.sparsities[s]), "loss"));
     assert_true(number(row(rows, "repaired", o.sparsities[s]), "loss") <
                 number(row(rows, "one-shot", o.sparsities[s]), "loss"));
+    assert_true(number(row(rows, "repaired-in-sequence", o.sparsities[s]), "loss") <
+                number(row(rows, "repaired", o.sparsities[s]), "loss"));
   }
   assert_true(number(row(rows, "fine-tuned", 0.5), "accuracy") > dense - 0.1);
   assert_true(number(row(rows, "fine-tuned", 0.5), "quantised_accuracy") > dense - 0.15);
@@ -149,7 +152,7 @@ static void nothing_is_computed_twice(void **state) {
   glob_t found;
   (void)state;
   assert_true(json_equal(rows, again));
-  assert_int_equal(files("study/points/*.json"), 11);
+  assert_int_equal(files("study/points/*.json"), 1 + 2 * N_WAYS);
   assert_int_equal(files("study/points/*.apm"), 2);
   assert_int_equal(files("study/points/*.checkpoint"), 0);
   assert_int_equal(glob(scratch_path("study/points/*.apm"), 0, NULL, &found), 0);
@@ -157,7 +160,7 @@ static void nothing_is_computed_twice(void **state) {
   o.split = AP_SPLIT_TEST;
   test = rows_of(&o);
   assert_string_equal(json_string_value(json_object_get(row(test, "dense", 0), "split")), "test");
-  assert_int_equal(files("study/points/*.json"), 22);
+  assert_int_equal(files("study/points/*.json"), 2 + 4 * N_WAYS);
   assert_int_equal(files("study/points/*.apm"), 2);
   assert_int_equal(stat(found.gl_pathv[0], &after), 0);
   assert_true(before.st_mtim.tv_sec == after.st_mtim.tv_sec &&
@@ -206,7 +209,7 @@ static void networks_without_normalisation(void **state) {
   o.n_sparsities = 1;
   o.epochs = 0.1;
   rows = rows_of(&o);
-  assert_int_equal(json_array_size(rows), 1 + 3);
+  assert_int_equal(json_array_size(rows), 1 + 4);
   assert_int_equal(number(row(rows, "repaired", 0.5), "images"), 50);
   json_decref(rows);
   o.only = sizes;

@@ -37,7 +37,7 @@ static void masks_hold(const char *pruner, double epochs) {
   recipe.batch = 16;
   must(ap_network_fold(net, &folded, &failure));
   db = levels_of(folded, pruner, levels);
-  must(ap_recover(be, net, images, db, levels, 8, &recipe, NULL, NULL, NULL, &out, &failure));
+  must(ap_recover(be, net, images, db, levels, NULL, 8, &recipe, NULL, NULL, NULL, &out, &failure));
   for (size_t l = 0; l < ap_level_db_layers(db); l++) {
     const ap_layer_info *info = ap_level_db_layer(db, l);
     size_t size = info->k * info->n, kept = 0;
@@ -87,7 +87,7 @@ static void removed_filters_leave_nothing(void **state) {
   recipe.batch = 16;
   must(ap_network_fold(net, &folded, &failure));
   db = levels_of(folded, "filter", levels);
-  must(ap_recover(be, net, images, db, levels, 8, &recipe, NULL, NULL, NULL, &out, &failure));
+  must(ap_recover(be, net, images, db, levels, NULL, 8, &recipe, NULL, NULL, NULL, &out, &failure));
   assert_true(ap_network_layers(out, info, 8) >= 2);
   matrix = ap_calloc(info[1].k * info[1].n, sizeof *matrix);
   ap_layer_get_matrix(out, info[1].node, matrix);
