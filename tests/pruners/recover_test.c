@@ -4,6 +4,7 @@
 #include "kernels/backend.h"
 #include "nn/infer.h"
 #include "pruners/network_price.h"
+#include "pruners/repair_sequence.h"
 #include "tests/nn/train_testing.h"
 
 static ap_tech *tech;
@@ -180,6 +181,125 @@ static void unfolding_undoes_folding(void **state) {
   ap_network_destroy(deployed);
 }
 
+/* What repair adds to a bias moves the running mean: the average that statistics measured anew will give,
+ * beta, is not touched. */
+static void repair_leaves_the_wanted_average(void **state) {
+  ap_network *net = small_network(21), *before = NULL, *folded = NULL;
+  ap_moments_options how = ap_moments_defaults();
+  ap_level_db_options options = ap_level_db_defaults();
+  ap_moments *moments = NULL;
+  ap_level_db *db = NULL;
+  uint32_t levels[8] = {0};
+  size_t moved = 0;
+  (void)state;
+  must(ap_network_copy(net, &before, &failure));
+  must(ap_network_fold(net, &folded, &failure));
+  must(ap_moments_create(be, pool, folded, images, &how, &moments, &failure));
+  options.snap = AP_SNAP_NONE;
+  options.keep_min = 0.3;
+  must(ap_level_db_create(folded, tech, pool, moments, &options, &db, &failure));
+  must(ap_unfold_levels(net, db, levels, &failure));
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    if (net->nodes[i].kind != AP_NODE_BATCHNORM) continue;
+    for (size_t j = 0; j < net->nodes[i].shape.c; j++) {
+      assert_true(net->nodes[i].bias[j] == before->nodes[i].bias[j]);
+      assert_true(net->nodes[i].weight[j] == before->nodes[i].weight[j]);
+      moved += net->nodes[i].mean[j] != before->nodes[i].mean[j];
+    }
+  }
+  assert_true(moved > 0);
+  ap_level_db_destroy(db);
+  ap_moments_destroy(moments);
+  ap_network_destroy(before);
+  ap_network_destroy(folded);
+  ap_network_destroy(net);
+}
+
+static double squared_difference(const ap_network *a, const ap_network *b) {
+  size_t n = ap_dataset_describe(images, AP_SPLIT_CALIBRATION).n_images;
+  float *x = ap_calloc(n * 10, sizeof *x), *y = ap_calloc(n * 10, sizeof *y);
+  ap_score score;
+  double sum = 0;
+  must(ap_infer(be, a, images, AP_SPLIT_CALIBRATION, 0, &score, x, &failure));
+  must(ap_infer(be, b, images, AP_SPLIT_CALIBRATION, 0, &score, y, &failure));
+  for (size_t i = 0; i < n * 10; i++)
+    sum += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]);
+  ap_free(x);
+  ap_free(y);
+  return sum;
+}
+
+/* Pair moments of a network with itself are its moments, on both sides. */
+static void pairs_of_one_network(void **state) {
+  ap_network *net = small_network(23), *folded = NULL;
+  ap_moments_options how = ap_moments_defaults();
+  ap_moments *moments = NULL;
+  size_t n;
+  (void)state;
+  must(ap_network_fold(net, &folded, &failure));
+  must(ap_moments_create(be, pool, folded, images, &how, &moments, &failure));
+  n = ap_network_layers(folded, NULL, 0);
+  for (size_t l = 0; l < n; l++) {
+    double *h = NULL, *c = NULL;
+    size_t d = ap_moments_inputs(moments, l) + 1;
+    const double *own = ap_moments_matrix(moments, l, 0);
+    must(ap_moments_pair(be, pool, folded, folded, images, &how, l, &h, &c, &failure));
+    for (size_t i = 0; i < d * d; i++) {
+      assert_true(fabs(h[i] - own[i]) <= 1e-12 * (1 + fabs(own[i])));
+      assert_true(fabs(c[i] - own[i]) <= 1e-9 * (1 + fabs(own[i])));
+    }
+    ap_free(h);
+    ap_free(c);
+  }
+  ap_moments_destroy(moments);
+  ap_network_destroy(folded);
+  ap_network_destroy(net);
+}
+
+/* The whole network kept: nothing to repair. Pruned: masks hold, and the outputs on the calibration
+ * images come nearer to the dense network's than without. */
+static void sequences(void **state) {
+  static const char *const pruners[] = {"column-vector", "row-vector", "filter"};
+  ap_moments_options how = ap_moments_defaults();
+  (void)state;
+  for (size_t p = 0; p < 3; p++) {
+    ap_network *net = small_network(24), *folded = NULL, *plain = NULL, *out = NULL;
+    ap_level_db *db;
+    uint32_t levels[8], whole[8];
+    must(ap_network_fold(net, &folded, &failure));
+    db = levels_of(folded, pruners[p], levels);
+    for (size_t l = 0; l < ap_level_db_layers(db); l++) {
+      whole[l] = (uint32_t)ap_level_db_levels(db, l) - 1;
+    }
+    must(ap_repair_sequence(be, pool, folded, db, whole, images, &how, &out, &failure));
+    assert_true(squared_difference(folded, out) < 1e-6);
+    ap_network_destroy(out);
+    must(ap_deploy_levels(folded, db, levels, &plain, &failure));
+    must(ap_repair_sequence(be, pool, folded, db, levels, images, &how, &out, &failure));
+    for (size_t l = 0; l < ap_level_db_layers(db); l++) {
+      const ap_layer_info *info = ap_level_db_layer(db, l);
+      float *mask = ap_calloc(info->k * info->n, sizeof *mask);
+      float *matrix = ap_calloc(info->k * info->n, sizeof *matrix);
+      must(ap_level_db_mask(db, l, levels[l], mask, &failure));
+      ap_layer_get_matrix(out, info->node, matrix);
+      for (size_t i = 0; i < info->k * info->n; i++) {
+        if (mask[i] == 0) assert_true(matrix[i] == 0);
+      }
+      ap_free(mask);
+      ap_free(matrix);
+    }
+    if (p < 2) {
+      double before = squared_difference(folded, plain), after = squared_difference(folded, out);
+      if (!(after < 0.5 * before)) fail_msg("%s: %g was %g", pruners[p], after, before);
+    }
+    ap_level_db_destroy(db);
+    ap_network_destroy(net);
+    ap_network_destroy(folded);
+    ap_network_destroy(plain);
+    ap_network_destroy(out);
+  }
+}
+
 static int open_all(void **state) {
   if (open_images(state)) return -1;
   if (ap_tech_open("ou", &tech, &failure) || ap_pool_create(2, &pool, &failure)) return -1;
@@ -200,6 +320,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(masks_hold_for_every_pruner),
                                      cmocka_unit_test(removed_filters_leave_nothing),
                                      cmocka_unit_test(unfolding_undoes_folding),
+                                     cmocka_unit_test(repair_leaves_the_wanted_average),
+                                     cmocka_unit_test(pairs_of_one_network),
+                                     cmocka_unit_test(sequences),
                                      cmocka_unit_test(cutting_dead_inputs_keeps_the_function)};
   return cmocka_run_group_tests(tests, open_all, close_all);
 }
