@@ -1,6 +1,5 @@
 #include "bench/study.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +12,8 @@
 #include "pruners/level_db.h"
 
 #define DATAPATH_IMAGES 500 /* the data path is slow */
+#define TUNE_EPOCHS 2       /* docs/RECOVERY.md#fine-tuned */
+#define TUNE_LR 0.02
 
 static const struct {
   const char *name;
@@ -42,8 +43,8 @@ ap_study_options ap_study_defaults(void) {
                             .pruner = ap_level_db_defaults().pruner,
                             .sparsities = {0.7, 0.8, 0.9, 0.95},
                             .n_sparsities = 4,
-                            .epochs = 2,
-                            .lr = NAN,
+                            .epochs = TUNE_EPOCHS,
+                            .lr = TUNE_LR,
                             .backend = "cpu",
                             .seed = 1,
                             .draw = true};
@@ -162,6 +163,16 @@ static ap_status write_rows(const ap_study_options *o, size_t study, const json_
   return st;
 }
 
+/* What recovery and curves depend on besides. 1: out of memory. */
+static int add_recovery(json_t *inputs, const ap_study_options *o) {
+  json_t *plugin = ap_plugin_to_json(&o->pruner.plugin);
+  return json_object_set_new(inputs, "pruner", json_string(o->pruner.name)) ||
+         json_object_set_new(inputs, "plugin", plugin) ||
+         json_object_set_new(inputs, "prune_ends", json_boolean(o->prune_ends)) ||
+         json_object_set_new(inputs, "epochs", json_real(o->epochs)) ||
+         json_object_set_new(inputs, "lr", json_real(o->lr));
+}
+
 /* Provenance with what all studies of this run depend on; images and split are each study's. */
 static json_t *head_of(const ap_study_options *o, const json_t *provenance, ap_error *err) {
   json_t *head = json_deep_copy(provenance), *inputs = NULL, *models = json_object();
@@ -181,7 +192,7 @@ static json_t *head_of(const ap_study_options *o, const json_t *provenance, ap_e
                        "keep", o->keep, "seed", (json_int_t)o->seed);
     bad = json_object_set_new(head, "inputs", inputs) ||
           json_object_set_new(head, "split", json_string("")) ||
-          json_object_set_new(head, "keep", json_real(o->keep));
+          json_object_set_new(head, "keep", json_real(o->keep)) || add_recovery(inputs, o);
   }
   json_decref(models);
   if (bad) {

@@ -44,11 +44,11 @@ typedef struct {
   size_t calibration;     /* images that set the input ranges */
   size_t samples;         /* devices for each sigma above 0 */
   double keep;            /* share of each layer's weights that sizes and index keep, (0, 1] */
-  ap_pruner pruner;       /* of recovery */
+  ap_pruner pruner;       /* of recovery and curves */
   double sparsities[AP_STUDY_MAX_SPARSITIES]; /* of recovery: shares of removed vectors, (0, 1) */
   size_t n_sparsities;
   bool prune_ends;     /* of recovery: the first and the last layer, too; else they stay whole */
-  double epochs, lr;   /* of recovery's fine-tuning; lr NAN: the default */
+  double epochs, lr;   /* of recovery's fine-tuning: passes over the images, peak rate */
   const char *backend; /* of training and dense passes: "cpu" */
   const char *out;     /* folder of the results; made if needed */
   const char *plots;   /* folder of the gnuplot scripts; NULL: found beside the program */

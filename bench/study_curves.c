@@ -1,6 +1,5 @@
 /* What each layer can do without: one layer alone pruned at a range of levels, the others whole, with
  * its kept weights as they were and repaired. The levels are those of a search, so are the candidates. */
-#include <math.h>
 
 #include "base/alloc.h"
 #include "base/progress.h"

@@ -1,6 +1,5 @@
 /* Accuracy over sparsity, after each way of getting it back, in floats and in the array's integers.
  * Every layer loses the same share of its vectors, the first and the last only where asked for. */
-#include <math.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -11,7 +10,6 @@
 #include "nn/infer.h"
 #include "pruners/network_price.h"
 
-#define TUNE_LR 0.02       /* peak: a trained network is only to be led back (docs/RECOVERY.md) */
 #define TUNE_WARMUP 0.05   /* of the run */
 #define TRAINING_SHARE 3.0 /* a training step costs about three forward passes */
 
@@ -29,7 +27,7 @@ typedef struct {
 static ap_train_options recipe_of(const ap_study_options *o) {
   ap_train_options recipe = ap_train_defaults(o->data);
   recipe.epochs = o->epochs;
-  recipe.lr = isnan(o->lr) ? TUNE_LR : o->lr;
+  recipe.lr = o->lr;
   recipe.warmup_epochs = TUNE_WARMUP * o->epochs;
   recipe.seed = o->seed;
   return recipe;

@@ -1,9 +1,8 @@
 #include "pruners/recover.h"
 
-#include <math.h>
-
 #include "base/alloc.h"
 #include "pruners/quantised_layer.h"
+#include "pruners/unfold_impl.h"
 
 #define RECALIBRATION_IMAGES 2000
 
@@ -18,19 +17,6 @@ static void release_masks(mask_set *set) {
   ap_free(set->masks);
 }
 
-/* The BATCHNORM node that alone uses `node`, or SIZE_MAX. */
-static size_t following_batchnorm(const ap_network *net, size_t node) {
-  size_t found = SIZE_MAX, users = 0;
-  for (size_t i = 0; i < net->n_nodes; i++) {
-    for (size_t j = 0; j < net->nodes[i].n_inputs; j++) {
-      if (net->nodes[i].inputs[j] != node) continue;
-      users++;
-      if (net->nodes[i].kind == AP_NODE_BATCHNORM) found = i;
-    }
-  }
-  return users == 1 ? found : SIZE_MAX;
-}
-
 /* mask: K x N of the level -> the node's own order [c_out, K]; and, when whole filters go, their
  * BatchNorm channels with them. */
 static ap_status mask_layer(const ap_network *net, const ap_layer_info *info, const float *mask,
@@ -42,7 +28,7 @@ static ap_status mask_layer(const ap_network *net, const ap_layer_info *info, co
   for (size_t j = 0; j < n; j++) {
     for (size_t i = 0; i < k; i++) weights[j * k + i] = mask[i * n + j];
   }
-  bn = whole_filters ? following_batchnorm(net, info->node) : SIZE_MAX;
+  bn = whole_filters ? ap_following_batchnorm(net, info->node) : SIZE_MAX;
   if (bn != SIZE_MAX) {
     float *channels = ap_calloc(n, sizeof *channels);
     set->masks[bn] = channels;
@@ -108,73 +94,6 @@ static void apply_masks(ap_network *net, const mask_set *set) {
   }
 }
 
-/* Puts a folded layer's weights and bias into the unfolded one: a folded weight is the unfolded one
- * times gain = gamma / sqrt(var + epsilon), a folded bias is (bias - mean) * gain + beta. What repair
- * added to the bias is the mean of what pruning took away, so it belongs to the running mean: beta is
- * what the channel's average should be, and stays it when statistics are measured anew (by
- * recalibration, or by the batches of fine-tuning). Channels that normalisation switches off stay as
- * they are. */
-static void unfold_layer(ap_network *net, size_t node, size_t bn, size_t k, size_t n,
-                         const float *matrix, const float *bias) {
-  ap_node *layer = &net->nodes[node], *norm = bn == SIZE_MAX ? NULL : &net->nodes[bn];
-  for (size_t j = 0; j < n; j++) {
-    double gain =
-        norm ? (double)norm->weight[j] / sqrt((double)norm->var[j] + (double)norm->epsilon) : 1.0;
-    if (fabs(gain) < 1e-6) continue;
-    for (size_t i = 0; i < k; i++) {
-      layer->weight[j * k + i] = (float)((double)matrix[i * n + j] / gain);
-    }
-    if (norm) {
-      double own = layer->bias ? (double)layer->bias[j] : 0.0;
-      norm->mean[j] = (float)(own - ((double)bias[j] - (double)norm->bias[j]) / gain);
-    } else if (layer->bias) {
-      layer->bias[j] = bias[j];
-    }
-  }
-}
-
-/* One layer's weights and bias out of `start`, or of a level where that is NULL. */
-static ap_status folded_layer(const ap_network *start, const ap_level_db *db, size_t layer,
-                              uint32_t level, float *matrix, float *bias, ap_error *err) {
-  const ap_layer_info *info = ap_level_db_layer(db, layer);
-  const float *own;
-  if (!start) return ap_level_db_matrix(db, layer, level, matrix, bias, err);
-  own = start->nodes[info->node].bias; /* of the folded network, as the database's node numbers */
-  ap_layer_get_matrix(start, info->node, matrix);
-  for (size_t j = 0; j < info->n; j++) bias[j] = own ? own[j] : 0.0f;
-  return AP_OK;
-}
-
-static ap_status unfold(ap_network *net, const ap_network *start, const ap_level_db *db,
-                        const uint32_t *levels, ap_error *err) {
-  size_t n = ap_level_db_layers(db);
-  ap_layer_info *info = ap_calloc(n, sizeof *info);
-  ap_status st = info ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "layers");
-  if (!st) (void)ap_network_layers(net, info, n);
-  for (size_t i = 0; i < n && !st; i++) {
-    float *matrix = ap_calloc(info[i].k * info[i].n, sizeof *matrix);
-    float *bias = ap_calloc(info[i].n, sizeof *bias);
-    if (!matrix || !bias) {
-      st = ap_fail(err, AP_ERR_MEMORY, "weights of %s", info[i].name);
-    } else {
-      st = folded_layer(start, db, i, levels[i], matrix, bias, err);
-    }
-    if (!st) {
-      unfold_layer(net, info[i].node, following_batchnorm(net, info[i].node), info[i].k, info[i].n,
-                   matrix, bias);
-    }
-    ap_free(matrix);
-    ap_free(bias);
-  }
-  ap_free(info);
-  return st;
-}
-
-ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db, const uint32_t *levels,
-                           ap_error *err) {
-  return unfold(net, NULL, db, levels, err);
-}
-
 static bool has_batchnorm(const ap_network *net) {
   for (size_t i = 0; i < net->n_nodes; i++) {
     if (net->nodes[i].kind == AP_NODE_BATCHNORM) return true;
@@ -214,7 +133,10 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
   ap_status st = ap_network_copy(trained, &net, err);
   *out = NULL;
   if (!st) st = make_masks(net, db, levels, &set, err);
-  if (!st) st = unfold(net, start, db, levels, err);
+  if (!st) {
+    st = start ? ap_unfold_network(be, net, start, data, err)
+               : ap_unfold_levels(net, db, levels, err);
+  }
   if (st) goto done;
   apply_masks(net, &set);
   if (recipe->epochs > 0) {

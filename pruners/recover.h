@@ -35,6 +35,13 @@ AP_NODISCARD ap_status ap_recover(ap_backend *be, const ap_network *trained, con
 AP_NODISCARD ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db,
                                         const uint32_t *levels, ap_error *err);
 
+/* Puts the weights of a folded network of the same layers into an unfolded one, with running statistics as
+ * they are in that network (on the calibration images) and gamma and beta to match: folding gives the
+ * weights back, and so, about, does normalisation by a batch's own statistics, so that training begins
+ * where the folded network stands. ARG where layers differ. */
+AP_NODISCARD ap_status ap_unfold_network(ap_backend *be, ap_network *net, const ap_network *folded,
+                                         const ap_dataset *data, ap_error *err);
+
 /* The folded network with the levels' own weights in place (pruned, repaired, quantised): what the
  * evaluator judges, as a network. folded: the one that db was made from. */
 AP_NODISCARD ap_status ap_deploy_levels(const ap_network *folded, const ap_level_db *db,

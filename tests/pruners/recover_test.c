@@ -215,6 +215,63 @@ static void repair_leaves_the_wanted_average(void **state) {
   ap_network_destroy(net);
 }
 
+/* Another network's folded weights: folding gives them back, and the running statistics are those of the
+ * calibration images in that network. */
+static void unfolding_another_network(void **state) {
+  ap_network *net = small_network(21), *other = small_network(22), *start = NULL, *again = NULL;
+  ap_network *narrow = NULL;
+  size_t norms = 0;
+  (void)state;
+  must(ap_network_fold(other, &start, &failure));
+  must(ap_unfold_network(be, net, start, images, &failure));
+  must(ap_network_fold(net, &again, &failure));
+  assert_int_equal(again->n_nodes, start->n_nodes);
+  for (size_t i = 0; i < again->n_nodes; i++) {
+    for (size_t j = 0; j < ap_node_weight_count(again, i); j++) {
+      float a = again->nodes[i].weight[j], b = start->nodes[i].weight[j];
+      assert_true(fabsf(a - b) <= 1e-4f * fabsf(b) + 1e-6f);
+    }
+    for (size_t j = 0; j < ap_node_bias_count(again, i); j++) {
+      float a = again->nodes[i].bias[j], b = start->nodes[i].bias[j];
+      assert_true(fabsf(a - b) <= 1e-4f * (1 + fabsf(b)));
+    }
+  }
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    const ap_node *norm = &net->nodes[i];
+    if (norm->kind != AP_NODE_BATCHNORM) continue;
+    for (size_t j = 0; j < norm->shape.c; j++) {
+      double gain = (double)norm->weight[j] / sqrt((double)norm->var[j] + (double)norm->epsilon);
+      size_t n = ap_dataset_describe(images, AP_SPLIT_CALIBRATION).n_images;
+      size_t plane = norm->shape.h * norm->shape.w, size = norm->shape.c * plane;
+      float *x = ap_calloc(n * size, sizeof *x);
+      double mean = 0, square = 0;
+      must(ap_infer_node_input(be, net, images, AP_SPLIT_CALIBRATION, n, i, x, &failure));
+      for (size_t t = 0; t < n * plane; t++) {
+        double v = (double)x[t / plane * size + j * plane + t % plane];
+        mean += v / (double)(n * plane);
+        square += v * v / (double)(n * plane);
+      }
+      if (n * plane <= 16 * n) { /* all positions were sampled: the statistics are exact */
+        assert_true(fabs(mean - (double)norm->mean[j]) < 1e-3 * (1 + fabs(mean)));
+        assert_true(fabs(square - mean * mean - (double)norm->var[j]) < 1e-3 * (1 + square));
+      } else {
+        assert_true(fabs(mean - (double)norm->mean[j]) < 0.5 * sqrt(square - mean * mean) + 1e-3);
+      }
+      assert_true(fabs(gain) > 0);
+      norms++;
+      ap_free(x);
+    }
+  }
+  assert_true(norms > 0);
+  must(ap_network_builtin("lenet5:0.5", (ap_shape3){1, 16, 16}, 10, 1, &narrow, &failure));
+  assert_int_equal(ap_unfold_network(be, net, narrow, images, &failure), AP_ERR_ARG);
+  ap_network_destroy(narrow);
+  ap_network_destroy(net);
+  ap_network_destroy(other);
+  ap_network_destroy(start);
+  ap_network_destroy(again);
+}
+
 static double squared_difference(const ap_network *a, const ap_network *b) {
   size_t n = ap_dataset_describe(images, AP_SPLIT_CALIBRATION).n_images;
   float *x = ap_calloc(n * 10, sizeof *x), *y = ap_calloc(n * 10, sizeof *y);
@@ -321,6 +378,7 @@ int main(void) {
                                      cmocka_unit_test(removed_filters_leave_nothing),
                                      cmocka_unit_test(unfolding_undoes_folding),
                                      cmocka_unit_test(repair_leaves_the_wanted_average),
+                                     cmocka_unit_test(unfolding_another_network),
                                      cmocka_unit_test(pairs_of_one_network),
                                      cmocka_unit_test(sequences),
                                      cmocka_unit_test(cutting_dead_inputs_keeps_the_function)};
