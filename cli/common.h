@@ -44,10 +44,10 @@ AP_NODISCARD ap_status ap_cli_pruner(const char *text, double time_limit, uint64
                                      ap_pruner *out, ap_error *err);
 
 /* --weight-bits of all commands that have it (docs/COMMANDS.md#weight-bits). */
-#define AP_CLI_WEIGHT_BITS(target)                                                          \
-  {                                                                                         \
-    "weight-bits", "BITS|LAYER=BITS,...", "bits of the layers' weights (default: array's)", \
-        AP_OPTION_TEXT, (target), 0, 0                                                      \
+#define AP_CLI_WEIGHT_BITS(target)                                                        \
+  {                                                                                       \
+    "weight-bits", "[LAYER=]B,...", "bits of the layers' weights (default: the array's)", \
+        AP_OPTION_TEXT, (target), 0, 0                                                    \
   }
 /* Gives a network its weight bits: the policy's (may be NULL), then those of --weight-bits (may be NULL).
  * To be done before it is pruned. */
