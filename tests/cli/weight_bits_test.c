@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/onnx.h"
 #include "tests/cli/command.h"
 
 #define MODEL "lenet5_fashion-mnist" /* conv1, conv2, fc1, fc2 */
@@ -126,6 +127,7 @@ static void policies(void **state) {
 static void models(void **state) {
   json_t *map, *description;
   (void)state;
+  if (!ap_onnx_available()) skip();
   command_good(WORDS("export", "--model", MODEL, "--onnx", "m.onnx"));
   command_good(WORDS("import", "--onnx", "m.onnx", "--out", "m.apm", "--weight-bits", "6,fc2=4"));
   map = command_json(0, WORDS("map", "--model", "m.apm", "--json"));
