@@ -105,7 +105,7 @@ static ap_status add_rows(const bench *b, const json_t *point, json_t *rows, ap_
         rows,
         json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:f, s:f, s:s, s:I}",
                   "network", b->study->label, "pruner", ap_pruner_label(&b->study->options->pruner),
-                  "layer", b->layers[b->layer].name, "layer_index", (json_int_t)(b->layer + 1),
+                  "layer", b->layers[b->layer].name, "layer_index", (json_int_t)b->layer + 1,
                   "repaired", (json_int_t)b->repaired, "keep_vectors", at(e, "keep_vectors"),
                   "keep_weights", at(e, "keep_weights"), "ous", (json_int_t)at(e, "ous"),
                   "crossbars", (json_int_t)at(e, "crossbars"), "crossbars_dense",

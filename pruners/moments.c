@@ -147,7 +147,7 @@ static ap_status measure_layer(ap_backend *be, ap_pool *pool, const ap_network *
     goto done;
   }
   for (size_t i = 0; i < workers; i++) {
-    scratch[i] = ap_calloc(2 * CHUNK * d, sizeof(double));
+    scratch[i] = ap_calloc(CHUNK * d, 2 * sizeof(double));
     if (!scratch[i]) {
       st = ap_fail(err, AP_ERR_MEMORY, "samples of %s", info->name);
       goto done;

@@ -31,20 +31,33 @@ static void unfold_layer(ap_network *net, const ap_layer_info *info, const float
                          const float *bias) {
   size_t node = info->node, k = info->k, n = info->n, bn = ap_following_batchnorm(net, node);
   ap_node *layer = &net->nodes[node], *norm = bn == SIZE_MAX ? NULL : &net->nodes[bn];
+  float *own_bias = layer->bias, *weight = layer->weight;
   for (size_t j = 0; j < n; j++) {
     double gain =
         norm ? (double)norm->weight[j] / sqrt((double)norm->var[j] + (double)norm->epsilon) : 1.0;
     if (fabs(gain) < LEAST_GAIN) continue;
     for (size_t i = 0; i < k; i++) {
-      layer->weight[j * k + i] = (float)((double)matrix[i * n + j] / gain);
+      weight[j * k + i] = (float)((double)matrix[i * n + j] / gain);
     }
     if (norm) {
-      double own = layer->bias ? (double)layer->bias[j] : 0.0;
+      double own = own_bias ? (double)own_bias[j] : 0.0;
       norm->mean[j] = (float)(own - ((double)bias[j] - (double)norm->bias[j]) / gain);
-    } else if (layer->bias) {
-      layer->bias[j] = bias[j];
+    } else if (own_bias) {
+      own_bias[j] = bias[j];
     }
   }
+}
+
+/* A layer without normalisation and without a bias gets one, if there is something to put into it. */
+static ap_status make_room(ap_network *net, const ap_layer_info *info, const float *bias,
+                           ap_error *err) {
+  ap_node *layer = &net->nodes[info->node];
+  bool needed = false;
+  if (layer->bias || ap_following_batchnorm(net, info->node) != SIZE_MAX) return AP_OK;
+  for (size_t j = 0; j < info->n; j++) needed = needed || bias[j] < 0 || bias[j] > 0;
+  if (!needed) return AP_OK;
+  layer->bias = ap_calloc(info->n, sizeof *layer->bias);
+  return layer->bias ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "bias of %s", info->name);
 }
 
 /* Layers of both networks, alike but for their nodes' numbers; ap_free both. */
@@ -81,6 +94,7 @@ ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db, const uint32_
     } else {
       st = ap_level_db_matrix(db, i, levels[i], matrix, bias, err);
     }
+    if (!st) st = make_room(net, &info[i], bias, err);
     if (!st) unfold_layer(net, &info[i], matrix, bias);
     ap_free(matrix);
     ap_free(bias);
@@ -146,6 +160,9 @@ ap_status ap_unfold_network(ap_backend *be, ap_network *net, const ap_network *f
     } else {
       ap_layer_get_matrix(folded, other[i].node, matrix);
       for (size_t j = 0; given && j < own[i].n; j++) bias[j] = given[j];
+      st = make_room(net, &own[i], bias, err);
+    }
+    if (!st) {
       unfold_layer(net, &own[i], matrix, bias);
       take_statistics(net, &own[i], moments, i, matrix, bias);
     }

@@ -272,6 +272,26 @@ static void unfolding_another_network(void **state) {
   ap_network_destroy(again);
 }
 
+/* A layer without bias gets one where repair gives it one. */
+static void a_bias_is_added_where_needed(void **state) {
+  ap_network *net = NULL, *start = NULL;
+  size_t a;
+  (void)state;
+  must(ap_network_create("bare", (ap_shape3){1, SIDE, SIDE}, &net, &failure));
+  a = put_plain(net, AP_NODE_FLATTEN, put_conv(net, 3, 3, 1, 1, false, 0));
+  (void)put_linear(net, 10, false, a);
+  randomise(net, 2);
+  must(ap_network_copy(net, &start, &failure));
+  start->nodes[1].bias = ap_calloc(3, sizeof(float));
+  start->nodes[1].bias[2] = 0.5f;
+  must(ap_unfold_network(be, net, start, images, &failure));
+  assert_non_null(net->nodes[1].bias);
+  assert_true(net->nodes[1].bias[2] == 0.5f && net->nodes[1].bias[0] == 0);
+  assert_null(net->nodes[3].bias);
+  ap_network_destroy(net);
+  ap_network_destroy(start);
+}
+
 static double squared_difference(const ap_network *a, const ap_network *b) {
   size_t n = ap_dataset_describe(images, AP_SPLIT_CALIBRATION).n_images;
   float *x = ap_calloc(n * 10, sizeof *x), *y = ap_calloc(n * 10, sizeof *y);
@@ -379,6 +399,7 @@ int main(void) {
                                      cmocka_unit_test(unfolding_undoes_folding),
                                      cmocka_unit_test(repair_leaves_the_wanted_average),
                                      cmocka_unit_test(unfolding_another_network),
+                                     cmocka_unit_test(a_bias_is_added_where_needed),
                                      cmocka_unit_test(pairs_of_one_network),
                                      cmocka_unit_test(sequences),
                                      cmocka_unit_test(cutting_dead_inputs_keeps_the_function)};
