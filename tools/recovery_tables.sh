@@ -11,7 +11,12 @@ shopt -s nullglob
 # Accuracy in floats (in the array's integers) of one recovery.csv: a row a way, a column a sparsity.
 recovery_table() {
   awk -F, '
+    function input(name) { # a number among the inputs on top
+      return match(line, "\"" name "\":[-+0-9.e]+") ? \
+             sprintf("%g", substr(line, RSTART + length(name) + 3, RLENGTH - length(name) - 3)) : "?"
+    }
     /^# command: / { command = substr($0, 12); next }
+    /^# inputs: / { line = $0; next }
     /^#/ { next }
     !("network" in at) { for (i = 1; i <= NF; i++) at[$i] = i; next }
     {
@@ -29,7 +34,7 @@ recovery_table() {
     END {
       for (k = 1; k <= n_nets; k++) {
         n = nets[k]
-        printf "\n`%s`, %s: accuracy in %% on %s images of the %s split, in floats and (in parentheses) quantised to %s bits; not pruned %s.\n\n| removed of each layer |", n, pruner[n], images[n], split_of[n], bits[n], dense[n]
+        printf "\n`%s`, %s: accuracy in %% on %s images of the %s split, in floats and (in parentheses) quantised to %s bits; not pruned %s. Fine-tuned for %s epochs at a peak rate of %s.\n\n| removed of each layer |", n, pruner[n], images[n], split_of[n], bits[n], dense[n], input("epochs"), input("lr")
         for (s = 1; s <= n_shares[n]; s++) printf " %g %% |", 100 * shares[n, s]
         printf "\n|---|"
         for (s = 1; s <= n_shares[n]; s++) printf "---|"
