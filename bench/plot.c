@@ -31,6 +31,9 @@ static const struct {
     {"control", "control.csv"},
     {"converter", "converter.csv"},
     {"devices", "devices.csv"},
+    {"recovery", "recovery.csv"},
+    {"curves", "curves.csv"},
+    {"bits", "bits.csv"},
 };
 static const char *const forms[] = {"png", "svg"};
 
