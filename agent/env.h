@@ -21,7 +21,7 @@ typedef struct {
   double loss;           /* mean cross-entropy (or any smooth error; smaller is better) there */
   double accuracy_loss;  /* accuracy of the dense network minus `accuracy`: may be negative */
   double compression;    /* crossbars of the dense network / crossbars */
-  double crossbars;      /* occupied crossbars (or OUs, if the environment counts in OUs) */
+  double crossbars;      /* occupied crossbars (or what the environment counts: OUs, MACs) */
   double image_forwards; /* dense-equivalent image-forwards that this evaluation is charged */
   bool feasible;         /* accuracy_loss is within the limit */
   bool stopped;          /* seen on some images only, as it cannot be the best: all is estimated */

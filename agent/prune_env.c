@@ -1,5 +1,6 @@
 #include "agent/prune_env.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,7 +15,7 @@ struct ap_prune_env {
   ap_reward reward;
   ap_env iface;
   size_t n_layers;
-  double dense_accuracy, dense_cost, full_cost; /* cost: crossbars, or OUs (see level_cost) */
+  double dense_accuracy, dense_cost, full_cost; /* cost: crossbars, OUs or MACs (cost_of) */
   double *features;                             /* n_layers x N_STATIC, scaled */
   uint32_t *dense;                              /* n_layers: all at their last level */
   double race_error;                            /* 0: no races */
@@ -22,8 +23,18 @@ struct ap_prune_env {
 };
 
 /* Crossbars where levels are whole crossbars, OUs otherwise. */
-static double cost_of(const ap_level_db *db, const ap_map_summary *map) {
+static double hardware_cost(const ap_level_db *db, const ap_map_summary *map) {
   return (double)(ap_level_db_snap(db) == AP_SNAP_CROSSBAR ? map->crossbars : map->ous);
+}
+
+static double hardware_dense(const ap_level_db *db, const ap_map_summary *map) {
+  return (double)(ap_level_db_snap(db) == AP_SNAP_CROSSBAR ? map->crossbars_dense : map->ous_dense);
+}
+
+/* What the searcher is told. */
+static double cost_of(const ap_prune_env *env, const ap_map_summary *map) {
+  return ap_reward_counts_macs(env->reward.kind) ? (double)map->macs_kept
+                                                 : hardware_cost(env->db, map);
 }
 
 static size_t env_n_levels(void *self, size_t t) {
@@ -40,7 +51,7 @@ static size_t env_action_level(void *self, size_t t, double executed) {
 
 static double env_level_cost(void *self, size_t t, size_t level) {
   const ap_prune_env *env = self;
-  return cost_of(env->db, &ap_level_db_level(env->db, t, level)->map);
+  return cost_of(env, &ap_level_db_level(env->db, t, level)->map);
 }
 
 static double env_snap(void *self, size_t t, double action) {
@@ -68,6 +79,19 @@ void ap_prune_env_levels(const ap_prune_env *env, const double *executed, uint32
   for (size_t t = 0; t < env->n_layers; t++) {
     levels[t] = (uint32_t)ap_level_db_find(env->db, t, executed[t]);
   }
+}
+
+void ap_prune_env_hardware(const ap_prune_env *env, const double *executed, double *cost,
+                           double *compression) {
+  double dense = 0;
+  *cost = 0;
+  for (size_t t = 0; t < env->n_layers; t++) {
+    const ap_map_summary *map =
+        &ap_level_db_level(env->db, t, ap_level_db_find(env->db, t, executed[t]))->map;
+    *cost += hardware_cost(env->db, map);
+    dense += hardware_dense(env->db, map);
+  }
+  *compression = fmax(dense, 1) / fmax(*cost, 1);
 }
 
 /* Candidates against the dense network, each up to the loss at which it cannot beat the incumbent. */
@@ -161,10 +185,10 @@ static ap_status measure_dense(ap_prune_env *env, ap_error *err) {
   for (size_t t = 0; t < env->n_layers; t++) {
     const ap_keep_level *full = ap_level_db_level(env->db, t, ap_level_db_levels(env->db, t) - 1);
     env->dense[t] = (uint32_t)ap_level_db_levels(env->db, t);
-    env->full_cost += cost_of(env->db, &full->map);
-    env->dense_cost += ap_level_db_snap(env->db) == AP_SNAP_CROSSBAR
-                           ? (double)full->map.crossbars_dense
-                           : (double)full->map.ous_dense;
+    env->full_cost += cost_of(env, &full->map);
+    env->dense_cost += ap_reward_counts_macs(env->reward.kind)
+                           ? (double)full->map.macs
+                           : hardware_dense(env->db, &full->map);
   }
   st = ap_evaluator_run(env->ev, 1, env->dense, &score, err);
   if (st) return st;

@@ -2,6 +2,7 @@
  * candidate evaluator (what it does to accuracy) and reward joined behind agent/env.h.
  *
  * State of a step, each scaled to 0..1 over the layers (AMC's eleven features, cost in crossbars):
+ * (with a reward that counts multiply-accumulates these stand wherever crossbars do):
  * index, is convolution, c_in, c_out, kernel, stride, weights, crossbars of the layer, crossbars
  * saved so far, crossbars still to decide, previous action. */
 #ifndef AP_AGENT_PRUNE_ENV_H
@@ -29,6 +30,10 @@ AP_NODISCARD ap_status ap_prune_env_race(ap_prune_env *env, double error, ap_err
 void ap_prune_env_destroy(ap_prune_env *env);
 const ap_env *ap_prune_env_interface(const ap_prune_env *env);
 double ap_prune_env_dense_accuracy(const ap_prune_env *env);
+/* Crossbars of executed actions (OUs where levels are not whole crossbars), and the dense network's over
+ * them: also where the reward counts multiply-accumulates. */
+void ap_prune_env_hardware(const ap_prune_env *env, const double *executed, double *cost,
+                           double *compression);
 /* Level numbers of executed actions: n_layers each. */
 void ap_prune_env_levels(const ap_prune_env *env, const double *executed, uint32_t *levels);
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const names[] = {"constrained", "amc", "accuracy"};
+static const char *const names[] = {"constrained", "amc", "accuracy", "macs", "amc-macs"};
 #define N_KINDS (sizeof names / sizeof *names)
 static const double rounding = 1e-9; /* accuracies are quotients of counts of images */
 
@@ -23,7 +23,12 @@ ap_status ap_reward_parse(const char *name, ap_reward_kind *out, ap_error *err) 
       return AP_OK;
     }
   }
-  return ap_fail(err, AP_ERR_ARG, "reward \"%s\": expected constrained, amc or accuracy", name);
+  return ap_fail(err, AP_ERR_ARG,
+                 "reward \"%s\": expected constrained, amc, accuracy, macs or amc-macs", name);
+}
+
+bool ap_reward_counts_macs(ap_reward_kind kind) {
+  return kind == AP_REWARD_MACS || kind == AP_REWARD_AMC_MACS;
 }
 
 ap_status ap_reward_check(const ap_reward *reward, ap_error *err) {
@@ -54,11 +59,13 @@ void ap_reward_fill(const ap_reward *reward, double dense_accuracy, double dense
   if (outcome->feasible) excess = fmin(excess, 0);
   switch (reward->kind) {
     case AP_REWARD_CONSTRAINED:
+    case AP_REWARD_MACS:
       outcome->reward = outcome->feasible
                             ? log(fmax(outcome->compression, 1)) - reward->accuracy_weight * excess
                             : -reward->penalty * excess;
       break;
     case AP_REWARD_AMC:
+    case AP_REWARD_AMC_MACS:
       outcome->reward = -(1 - accuracy) * log(crossbars);
       break;
     case AP_REWARD_ACCURACY:
@@ -72,7 +79,8 @@ static double loss_for(const ap_reward *reward, double dense_accuracy, double de
                        double crossbars, double wanted) {
   const double cost = fmax(crossbars, 1), cells = fmax(dense_crossbars, 1);
   switch (reward->kind) {
-    case AP_REWARD_CONSTRAINED: {
+    case AP_REWARD_CONSTRAINED:
+    case AP_REWARD_MACS: {
       const double spare = log(fmax(cells / cost, 1)) - wanted; /* at the limit itself */
       if (wanted < 0) return reward->max_loss - wanted / reward->penalty;
       if (spare >= 0) return reward->max_loss;
@@ -80,6 +88,7 @@ static double loss_for(const ap_reward *reward, double dense_accuracy, double de
       return -INFINITY;
     }
     case AP_REWARD_AMC:
+    case AP_REWARD_AMC_MACS:
       if (cost > 1) return dense_accuracy - 1 - wanted / log(cost);
       return wanted <= 0 ? (double)INFINITY : -(double)INFINITY;
     case AP_REWARD_ACCURACY:

@@ -14,14 +14,27 @@
  *   amc          -(1 - accuracy) * ln(crossbars): the form of AMC (ECCV'18) with crossbars for
  *                FLOPs. It depends on the unit of cost and enforces no limit; it is flat at one
  *                crossbar.
- *   accuracy     accuracy alone (cost is then fixed by the searcher). */
+ *   accuracy     accuracy alone (cost is then fixed by the searcher)
+ *   macs         as constrained, with multiply-accumulates for crossbars: what a search is worth
+ *                that does not see the hardware
+ *   amc-macs     -(1 - accuracy) * ln(MACs): AMC's own
+ * With the last two all that the searcher sees of cost is in multiply-accumulates (agent/prune_env.h);
+ * results are recounted in crossbars. */
 #ifndef AP_AGENT_REWARD_H
 #define AP_AGENT_REWARD_H
+#include <stdbool.h>
+
 #include "agent/env.h"
 #include "base/status.h"
 AP_EXTERN_C_BEGIN
 
-typedef enum { AP_REWARD_CONSTRAINED, AP_REWARD_AMC, AP_REWARD_ACCURACY } ap_reward_kind;
+typedef enum {
+  AP_REWARD_CONSTRAINED,
+  AP_REWARD_AMC,
+  AP_REWARD_ACCURACY,
+  AP_REWARD_MACS,
+  AP_REWARD_AMC_MACS
+} ap_reward_kind;
 
 typedef struct {
   ap_reward_kind kind;
@@ -34,13 +47,16 @@ ap_reward ap_reward_default(void); /* constrained */
 const char *ap_reward_name(ap_reward_kind kind);
 /* By name; ARG lists the names. */
 AP_NODISCARD ap_status ap_reward_parse(const char *name, ap_reward_kind *out, ap_error *err);
+/* Is cost counted in multiply-accumulates? */
+bool ap_reward_counts_macs(ap_reward_kind kind);
 /* ARG for values out of range or not finite. */
 AP_NODISCARD ap_status ap_reward_check(const ap_reward *reward, ap_error *err);
 
 /* Fills accuracy_loss, compression, feasible and reward of *outcome from its accuracy and
- * crossbars. dense_accuracy, dense_crossbars   of the unpruned network, same split, same hardware;
- * > 0 An accuracy that is not a number counts as 0; crossbars below 1 as 1 (in ratios and
- * logarithms). A loss that exceeds the limit by rounding only (1e-9) is feasible. */
+ * crossbars (multiply-accumulates where the reward counts those). dense_accuracy, dense_crossbars   of
+ * the unpruned network, same split, same unit; > 0. An accuracy that is not a number counts as 0;
+ * crossbars below 1 as 1 (in ratios and logarithms). A loss that exceeds the limit by rounding only
+ * (1e-9) is feasible. */
 void ap_reward_fill(const ap_reward *reward, double dense_accuracy, double dense_crossbars,
                     ap_outcome *outcome);
 /* The greatest accuracy loss with which a candidate of so many crossbars is no worse than the incumbent (feasible before

@@ -28,10 +28,6 @@ json_t *ap_cell_find(const json_t *cells, const char *network, const char *metho
   return NULL;
 }
 
-static bool searches(const ap_suite_method *m) {
-  return m->searcher && strcmp(m->searcher, "uniform") != 0;
-}
-
 ap_status ap_cell_tools_open(const ap_cell *cell, ap_cell_tools *tools, ap_error *err) {
   ap_level_db_options options = ap_level_db_defaults();
   ap_status st = AP_OK;
@@ -73,14 +69,16 @@ static ap_status configuration(const ap_cell *cell, json_t **out, ap_error *err)
       "hardware_sha256", tech, "method", cell->method->name, "pruner", cell->method->pruner,
       "max_loss", cell->max_loss, "seed", (json_int_t)cell->seed, "tunings",
       (json_int_t)cell->suite->tunings, "episodes",
-      (json_int_t)(searches(cell->method) ? cell->network->episodes : 0), "searcher",
+      (json_int_t)(ap_method_searches(cell->method) ? cell->network->episodes : 0), "searcher",
       cell->method->searcher ? json_string(cell->method->searcher) : json_null(), "recovery",
       "epochs", recipe.epochs, "batch", (json_int_t)recipe.batch, "lr", recipe.lr, "warmup_epochs",
       recipe.warmup_epochs, "momentum", recipe.momentum, "weight_decay", recipe.weight_decay,
       "label_smoothing", recipe.label_smoothing, "crop", (json_int_t)recipe.crop, "flip",
       (int)recipe.flip);
-  if (*out && ((searches(cell->method) &&
+  if (*out && ((ap_method_searches(cell->method) &&
                 json_object_set_new(*out, "search_limit", json_real(cell->search_limit))) ||
+               (cell->method->reward &&
+                json_object_set_new(*out, "reward", json_string(cell->method->reward))) ||
                (cell->pruner->plugin.kind != AP_PLUGIN_NONE &&
                 json_object_set_new(*out, "plugin", ap_plugin_to_json(&cell->pruner->plugin))))) {
     json_decref(*out);
@@ -177,14 +175,17 @@ static ap_status pruned_cell(const ap_cell *cell, ap_cell_tools *tools, const ch
   json_t *episodes = NULL, *seconds = NULL;
   double dense = json_number_value(json_object_get(cell->dense, "accuracy_selection"));
   ap_status st = ap_cell_tools_open(cell, tools, err);
-  if (!st && searches(cell->method)) {
+  if (!st && ap_method_searches(cell->method)) {
     ap_family_search search = {.searcher = cell->method->searcher,
+                               .reward = cell->method->reward,
                                .episodes = cell->network->episodes,
                                .max_loss = cell->search_limit,
                                .seed = cell->seed,
                                .state_path = state_path,
                                .quiet = cell->quiet};
     st = ap_family_searched(tools->db, tools->ev, &search, &family, &episodes, &seconds, err);
+  } else if (!st && strcmp(cell->method->searcher, "global") == 0) {
+    st = ap_family_global(tools->db, tools->ev, &family, err);
   } else if (!st) {
     st = ap_family_uniform(tools->db, tools->ev, &family, err);
   }

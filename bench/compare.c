@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/searcher.h"
 #include "base/alloc.h"
 #include "base/file.h"
 #include "bench/cell_impl.h"
+#include "bench/cell_read_impl.h"
+#include "bench/methods_impl.h"
 #include "bench/suite_impl.h"
 #include "bench/table_impl.h"
 #include "bench/trained_impl.h"
@@ -32,6 +35,7 @@ typedef struct {
 typedef struct {
   const ap_compare_options *options;
   const ap_suite *suite;
+  ap_suite chosen; /* what suite points to */
   const json_t *provenance;
   extra_pruner *extras; /* options->n_pruners of them */
   char *folder;         /* of the cells */
@@ -43,13 +47,12 @@ typedef struct {
 static double search_limit(const run *r, const ap_suite_network *network,
                            const ap_suite_method *method) {
   double limit = r->options->max_loss;
-  for (size_t i = 0; i < r->suite->n_methods; i++) {
-    const ap_suite_method *m = &r->suite->methods[i];
-    const json_t *cell, *loss;
-    if (!m->searcher || strcmp(m->searcher, "uniform") != 0) continue;
-    if (strcmp(m->pruner, method->pruner) != 0) continue;
-    cell = ap_cell_find(r->cells, network->network, m->name);
-    loss = json_object_get(cell, "oneshot_loss_search");
+  for (size_t i = 0; i < json_array_size(r->cells); i++) {
+    const json_t *cell = json_array_get(r->cells, i), *config = json_object_get(cell, "config");
+    const json_t *loss = json_object_get(cell, "oneshot_loss_search");
+    if (strcmp(text(cell, "network"), network->network) != 0) continue;
+    if (strcmp(text(config, "searcher"), "uniform") != 0) continue;
+    if (strcmp(text(config, "pruner"), method->pruner) != 0) continue;
     if (json_is_number(loss) && json_number_value(loss) > limit) limit = json_number_value(loss);
   }
   return limit;
@@ -108,6 +111,21 @@ static ap_status open_hardware(const ap_suite_network *network, ap_tech **out, a
   return st;
 }
 
+/* A pruner given on the command line: uniform, and by every searcher asked for. */
+static ap_status extra_cells(run *r, const ap_suite_network *network, const extra_pruner *e,
+                             ap_workbench *bench, ap_cell_tools *tools, ap_error *err) {
+  ap_suite_method extra = {.name = e->name, .pruner = e->pruner.name, .searcher = "uniform"};
+  ap_status st = one_cell(r, network, &extra, &e->pruner, e->failed, bench, tools, err);
+  for (size_t i = 0; i < r->options->n_searchers && !st; i++) {
+    char name[AP_PRUNER_NAME + 64];
+    (void)snprintf(name, sizeof name, "%s+%s", e->name, r->options->searchers[i]);
+    extra.name = name;
+    extra.searcher = r->options->searchers[i];
+    st = one_cell(r, network, &extra, &e->pruner, e->failed, bench, tools, err);
+  }
+  return st;
+}
+
 static ap_status one_network(run *r, const ap_suite_network *entry, ap_error *err) {
   const ap_compare_options *o = r->options;
   ap_suite_network own = *entry;
@@ -132,9 +150,7 @@ static ap_status one_network(run *r, const ap_suite_network *entry, ap_error *er
     if (!st) st = one_cell(r, network, &r->suite->methods[i], &pruner, "", bench, &tools, err);
   }
   for (size_t i = 0; i < o->n_pruners && !st; i++) {
-    const extra_pruner *e = &r->extras[i];
-    ap_suite_method extra = {e->name, e->pruner.name, "uniform"};
-    st = one_cell(r, network, &extra, &e->pruner, e->failed, bench, &tools, err);
+    st = extra_cells(r, network, &r->extras[i], bench, &tools, err);
   }
   ap_cell_tools_close(&tools);
   ap_workbench_close(bench);
@@ -186,7 +202,13 @@ static ap_status open_extra(run *r, size_t index, ap_error *err) {
 /* Bad names are better refused now than after an hour. */
 static ap_status check(run *r, ap_error *err) {
   const ap_compare_options *o = r->options;
+  ap_search_options known;
   ap_status st = ap_suite_find(o->suite, &r->suite, err);
+  if (!st) st = ap_suite_choose(r->suite, o->methods, o->networks, &r->chosen, err);
+  r->suite = &r->chosen;
+  for (size_t i = 0; i < o->n_searchers && !st; i++) {
+    st = ap_search_options_default(o->searchers[i], &known, err);
+  }
   if (!st && !(o->max_loss >= 0 && o->max_loss < 1)) {
     st = ap_fail(err, AP_ERR_ARG, "accuracy-loss limit %g: a fraction in 0..1 is expected",
                  o->max_loss);
@@ -211,6 +233,7 @@ ap_status ap_compare_run(const ap_compare_options *options, const json_t *proven
   if (table) *table = NULL;
   if (st) {
     ap_free(r.extras);
+    ap_suite_release(&r.chosen);
     return st;
   }
   r.folder = ap_path_join(options->out, "cells");
@@ -230,6 +253,7 @@ ap_status ap_compare_run(const ap_compare_options *options, const json_t *proven
   json_decref(rows);
   json_decref(r.cells);
   ap_free(r.extras);
+  ap_suite_release(&r.chosen);
   ap_free(r.folder);
   return st;
 }

@@ -18,16 +18,21 @@
 AP_EXTERN_C_BEGIN
 
 typedef struct {
-  const char *suite; /* "quick", "smoke" */
-  const char *data;  /* data set (name or folder) put in place of the suite's; NULL: the suite's */
-  const char *out;   /* folder of the results; made if needed */
-  double max_loss;   /* absolute, on the selection split */
+  const char *suite;    /* "quick", "smoke" */
+  const char *methods;  /* names with commas between them, of any in pruners/baselines/; NULL: the
+                           suite's */
+  const char *networks; /* the same, of the suite's; NULL: all */
+  const char *data; /* data set (name or folder) put in place of the suite's; NULL: the suite's */
+  const char *out;  /* folder of the results; made if needed */
+  double max_loss;  /* absolute, on the selection split */
   uint64_t seed;
   size_t n_threads;
   const char *backend;
   const char *plots;          /* folder of the gnuplot scripts; NULL: found beside the program */
   const char *const *pruners; /* extra pruners to compare (uniform), n_pruners of them */
   size_t n_pruners;
+  const char *const *searchers; /* and each of these over the levels of each extra pruner */
+  size_t n_searchers;
   double plugin_time_limit; /* seconds that a plug-in may take for a layer */
   bool train;               /* train the dense networks anew instead of using the shipped ones */
   bool draw;                /* draw the figures */

@@ -9,8 +9,6 @@
 #include "base/progress.h"
 #include "bench/family_impl.h"
 
-#define UNIFORM_STEPS 400 /* kept fractions tried: 1, 1 - 1/400, ... */
-
 void ap_family_release(ap_family *family) {
   ap_free(family->levels);
   ap_free(family->crossbars);
@@ -18,7 +16,7 @@ void ap_family_release(ap_family *family) {
   memset(family, 0, sizeof *family);
 }
 
-static ap_status reserve(ap_family *f, size_t n, size_t n_layers, ap_error *err) {
+ap_status ap_family_reserve(ap_family *f, size_t n, size_t n_layers, ap_error *err) {
   memset(f, 0, sizeof *f);
   f->n_layers = n_layers;
   f->levels = ap_calloc(n * n_layers, sizeof *f->levels);
@@ -37,8 +35,13 @@ static double crossbars_of(const ap_level_db *db, const uint32_t *levels) {
   return sum;
 }
 
-/* One-shot accuracy of all members at once. */
-static ap_status score(ap_family *f, ap_evaluator *ev, ap_error *err) {
+void ap_family_add(ap_family *f, const ap_level_db *db) {
+  double crossbars = crossbars_of(db, f->levels + f->n * f->n_layers);
+  if (f->n > 0 && crossbars >= f->crossbars[f->n - 1]) return;
+  f->crossbars[f->n++] = crossbars;
+}
+
+ap_status ap_family_score(ap_family *f, ap_evaluator *ev, ap_error *err) {
   size_t total = f->n * f->n_layers;
   uint32_t *numbers = ap_calloc(total, sizeof *numbers);
   ap_score *scores = ap_calloc(f->n, sizeof *scores);
@@ -55,22 +58,21 @@ static ap_status score(ap_family *f, ap_evaluator *ev, ap_error *err) {
 ap_status ap_family_uniform(const ap_level_db *db, ap_evaluator *ev, ap_family *out,
                             ap_error *err) {
   size_t layers = ap_level_db_layers(db);
-  ap_status st = reserve(out, UNIFORM_STEPS, layers, err);
+  ap_status st = ap_family_reserve(out, AP_FAMILY_STEPS, layers, err);
   if (st) return st;
-  for (size_t step = 0; step < UNIFORM_STEPS; step++) {
-    double keep = 1.0 - (double)step / UNIFORM_STEPS, crossbars;
+  for (size_t step = 0; step < AP_FAMILY_STEPS; step++) {
+    double keep = 1.0 - (double)step / AP_FAMILY_STEPS;
     uint32_t *row = out->levels + out->n * layers;
     for (size_t i = 0; i < layers; i++) row[i] = (uint32_t)ap_level_db_find(db, i, keep);
-    crossbars = crossbars_of(db, row);
-    if (out->n > 0 && crossbars >= out->crossbars[out->n - 1]) continue;
-    out->crossbars[out->n++] = crossbars;
+    ap_family_add(out, db);
   }
-  st = score(out, ev, err);
+  st = ap_family_score(out, ev, err);
   if (st) ap_family_release(out);
   return st;
 }
 
 typedef struct {
+  const ap_prune_env *env;
   json_t *rows;
   ap_progress *progress;
 } recorder;
@@ -83,7 +85,9 @@ static ap_status on_candidate(void *context, const ap_candidate *c, ap_error *er
   json_t *row = json_array();
   int bad = !row;
   char note[96];
-  double values[] = {o->reward, o->accuracy, o->accuracy_loss, o->compression, o->crossbars};
+  double compression, crossbars;
+  ap_prune_env_hardware(r->env, c->executed, &crossbars, &compression);
+  const double values[] = {o->reward, o->accuracy, o->accuracy_loss, compression, crossbars};
   bad = bad || json_array_append_new(row, json_integer((json_int_t)c->episode));
   for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
     bad = bad || json_array_append_new(row, number(values[i]));
@@ -99,7 +103,7 @@ static ap_status on_candidate(void *context, const ap_candidate *c, ap_error *er
   if (json_array_append_new(r->rows, row)) {
     return ap_fail(err, AP_ERR_MEMORY, "episode %zu", c->episode);
   }
-  (void)snprintf(note, sizeof note, "accuracy %.4f, compression %.2f", o->accuracy, o->compression);
+  (void)snprintf(note, sizeof note, "accuracy %.4f, compression %.2f", o->accuracy, compression);
   ap_progress_set(r->progress, c->episode + 1, note);
   return AP_OK;
 }
@@ -108,16 +112,14 @@ static ap_status on_candidate(void *context, const ap_candidate *c, ap_error *er
 static ap_status take_front(const ap_level_db *db, const ap_prune_env *env,
                             const ap_search_result *result, ap_family *out, ap_error *err) {
   size_t layers = ap_level_db_layers(db);
-  ap_status st = reserve(out, result->n_front + 1, layers, err);
+  ap_status st = ap_family_reserve(out, result->n_front + 1, layers, err);
   if (st) return st;
   for (size_t i = 0; i < layers; i++) out->levels[i] = (uint32_t)ap_level_db_levels(db, i) - 1;
-  out->crossbars[0] = crossbars_of(db, out->levels);
-  out->n = 1;
+  ap_family_add(out, db);
   for (size_t i = result->n_front; i-- > 0;) {
     uint32_t *row = out->levels + out->n * layers;
     ap_prune_env_levels(env, result->candidates[result->front[i]].executed, row);
-    out->crossbars[out->n] = crossbars_of(db, row);
-    if (out->crossbars[out->n] < out->crossbars[out->n - 1]) out->n++;
+    ap_family_add(out, db);
   }
   return AP_OK;
 }
@@ -129,15 +131,17 @@ ap_status ap_family_searched(const ap_level_db *db, ap_evaluator *ev,
   ap_search_options options;
   ap_prune_env *env = NULL;
   ap_search_result *result = NULL;
-  recorder rec = {json_array(), NULL};
+  recorder rec = {.rows = json_array()};
   ap_search_observer observer = {&rec, on_candidate};
   ap_status st = rec.rows ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "episodes");
   memset(out, 0, sizeof *out);
   *episodes = *seconds = NULL;
   reward.max_loss = search->max_loss;
+  if (!st && search->reward) st = ap_reward_parse(search->reward, &reward.kind, err);
   if (!st) st = ap_search_options_default(search->searcher, &options, err);
   if (!st) st = ap_prune_env_create(db, ev, &reward, &env, err);
   if (st) goto done;
+  rec.env = env;
   options.episodes = search->episodes;
   options.seed = search->seed;
   options.state_path = search->state_path;
@@ -147,7 +151,7 @@ ap_status ap_family_searched(const ap_level_db *db, ap_evaluator *ev,
                      err);
   ap_progress_end(rec.progress);
   if (!st) st = take_front(db, env, result, out, err);
-  if (!st) st = score(out, ev, err);
+  if (!st) st = ap_family_score(out, ev, err);
   if (!st) {
     *seconds = json_pack("{s:f, s:f}", "agent", result->agent_seconds, "evaluator",
                          result->evaluation_seconds);

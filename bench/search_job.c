@@ -36,6 +36,7 @@ typedef struct {
   ap_evaluator *ev;
   ap_prune_env *env;
   ap_search_result *result;
+  ap_outcome best;  /* of the result, in crossbars whatever the reward counts */
   ap_output *table; /* episodes.csv being written */
   ap_csv csv;
   ap_progress *progress;
@@ -102,14 +103,16 @@ static ap_status open_table(run *r, ap_error *err) {
 static ap_status on_candidate(void *context, const ap_candidate *c, ap_error *err) {
   run *r = context;
   char note[96];
+  double crossbars, compression;
   (void)err;
+  ap_prune_env_hardware(r->env, c->executed, &crossbars, &compression);
   ap_csv_size(&r->csv, c->episode);
   ap_csv_number(&r->csv, c->outcome.reward);
   ap_csv_number(&r->csv, c->outcome.accuracy);
   ap_csv_number(&r->csv, c->outcome.loss);
   ap_csv_number(&r->csv, c->outcome.accuracy_loss);
-  ap_csv_number(&r->csv, c->outcome.compression);
-  ap_csv_number(&r->csv, c->outcome.crossbars);
+  ap_csv_number(&r->csv, compression);
+  ap_csv_number(&r->csv, crossbars);
   ap_csv_size(&r->csv, c->outcome.feasible);
   ap_csv_number(&r->csv, c->sigma);
   ap_csv_number(&r->csv, c->critic_loss);
@@ -119,7 +122,7 @@ static ap_status on_candidate(void *context, const ap_candidate *c, ap_error *er
   for (size_t i = 0; i < ap_level_db_layers(r->db); i++) ap_csv_number(&r->csv, c->executed[i]);
   ap_csv_end_row(&r->csv);
   (void)snprintf(note, sizeof note, "accuracy %.4f, compression %.2f", c->outcome.accuracy,
-                 c->outcome.compression);
+                 compression);
   ap_progress_set(r->progress, c->episode + 1, note);
   return AP_OK;
 }
@@ -183,10 +186,16 @@ static ap_status full_provenance(run *r, const ap_search_options *o, const json_
   return st;
 }
 
+static void take_best(run *r) {
+  const ap_candidate *best = &r->result->candidates[r->result->best];
+  r->best = best->outcome;
+  ap_prune_env_hardware(r->env, best->executed, &r->best.crossbars, &r->best.compression);
+}
+
 static ap_status save_policy(run *r, ap_error *err) {
   size_t layers = ap_level_db_layers(r->db);
   uint32_t *levels = ap_calloc(layers, sizeof *levels);
-  const ap_outcome *best = &r->result->candidates[r->result->best].outcome;
+  const ap_outcome *best = &r->best;
   json_t *extra = NULL;
   ap_policy *policy = NULL;
   ap_status st = AP_OK;
@@ -226,7 +235,7 @@ static json_t *evaluator_of(const run *r) {
 }
 
 static json_t *summarise(const run *r, double seconds) {
-  const ap_outcome *best = &r->result->candidates[r->result->best].outcome;
+  const ap_outcome *best = &r->best;
   return json_pack(
       "{s:s, s:s, s:s, s:s, s:s, s:I, s:f, s:b, s:{s:f, s:f, s:f, s:f, s:f, s:f}, s:f, s:f,"
       " s:o, s:o, s:O}",
@@ -282,6 +291,7 @@ ap_status ap_search_job_run(const ap_search_job *job, const ap_network *net, con
   if (st) goto done;
   st = ap_output_commit(r.table, err);
   r.table = NULL;
+  take_best(&r);
   if (!st) st = save_policy(&r, err);
   if (st) goto done;
   document = summarise(&r, ap_seconds() - start);

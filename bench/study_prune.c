@@ -27,7 +27,8 @@ static ap_status prune_layer(ap_network *net, const ap_array_spec *spec, const a
   float *matrix = NULL;
   uint32_t *order = NULL;
   uint8_t *kept = NULL;
-  ap_status st = ap_partition_init(pruner->granularity, &array, info->k, info->n, &partition, err);
+  ap_status st = ap_partition_init(ap_granularity_of_layer(pruner->granularity, info), &array,
+                                   info->k, info->n, &partition, err);
   if (st) return st;
   matrix = ap_calloc(info->k * info->n, sizeof *matrix);
   order = ap_calloc(partition.count, sizeof *order);
@@ -36,7 +37,7 @@ static ap_status prune_layer(ap_network *net, const ap_array_spec *spec, const a
     st = ap_fail(err, AP_ERR_MEMORY, "%s", info->name);
   } else {
     ap_layer_get_matrix(net, info->node, matrix);
-    st = ap_pruner_order(&partition, matrix, order, err);
+    st = ap_pruner_order(&partition, pruner->criterion, matrix, order, err);
   }
   if (!st) {
     uint64_t most = (uint64_t)(keep * (double)(info->k * info->n));

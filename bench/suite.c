@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/methods_impl.h"
 #include "bench/suite_impl.h"
 
 /* Crossbar sizes: lenet5 fills 125 dense crossbars of 128 x 128; resnet8 would fill 27, too few to
@@ -49,28 +50,18 @@ static const ap_suite_network smoke_networks[] = {
      .episodes = 24},
 };
 
-static const ap_suite_method methods[] = {
-    {"dense", "dense", NULL},
-    {"filter", "filter", "uniform"},
-    {"pim-prune", "block", "uniform"},
-    {"row-vector", "row-vector", "uniform"},
-    {"column-vector", "column-vector", "uniform"},
-    {"random", "column-vector", "random"},
-    {"auto-prune", "column-vector", "ddpg"},
-};
-
 static const ap_suite suites[] = {
     {.name = "quick",
      .networks = quick_networks,
      .n_networks = sizeof quick_networks / sizeof quick_networks[0],
-     .methods = methods,
-     .n_methods = sizeof methods / sizeof methods[0],
+     .methods = ap_quick_methods,
+     .n_methods = AP_N_QUICK_METHODS,
      .tunings = 5},
     {.name = "smoke",
      .networks = smoke_networks,
      .n_networks = sizeof smoke_networks / sizeof smoke_networks[0],
-     .methods = methods,
-     .n_methods = sizeof methods / sizeof methods[0],
+     .methods = ap_quick_methods,
+     .n_methods = AP_N_QUICK_METHODS,
      .tunings = 2},
 };
 

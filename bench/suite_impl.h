@@ -21,11 +21,14 @@ typedef struct {
 } ap_suite_network;
 
 typedef struct {
-  const char *name;   /* in tables: "auto-prune" */
-  const char *pruner; /* pruners/pruner.h */
-  const char
-      *searcher; /* agent/searcher.h; "uniform": one kept fraction for all layers; NULL: dense */
+  const char *name;     /* in tables: "auto-prune" */
+  const char *pruner;   /* pruners/pruner.h */
+  const char *searcher; /* agent/searcher.h; "uniform": one kept fraction for all layers;
+                    "global": one threshold of the score for all; NULL: dense */
+  const char *reward;   /* of a searcher (agent/reward.h); NULL: the default */
 } ap_suite_method;
+/* Does it search, with episodes and a limit? */
+bool ap_method_searches(const ap_suite_method *method);
 
 typedef struct {
   const char *name;

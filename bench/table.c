@@ -89,6 +89,19 @@ static void write_table(ap_csv *csv, const json_t *cells, const json_t *rows) {
   ap_csv_rows(csv, rows);
 }
 
+/* Whose episodes: the searcher, or the method where another one of the network searches with it, too. */
+static const char *series(const json_t *cells, const json_t *cell) {
+  const char *searcher = text(json_object_get(cell, "config"), "searcher");
+  for (size_t i = 0; i < json_array_size(cells); i++) {
+    const json_t *other = json_array_get(cells, i);
+    if (other == cell || strcmp(text(other, "network"), text(cell, "network")) != 0) continue;
+    if (strcmp(text(json_object_get(other, "config"), "searcher"), searcher) == 0) {
+      return text(cell, "method");
+    }
+  }
+  return searcher;
+}
+
 static void write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows) {
   static const char *const columns[] = {
       "network",     "searcher",  "episode",  "reward", "accuracy",    "accuracy_loss",
@@ -101,7 +114,7 @@ static void write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows)
     for (size_t e = 0; e < json_array_size(episodes); e++) {
       const json_t *row = json_array_get(episodes, e);
       ap_csv_text(csv, text(cell, "network"));
-      ap_csv_text(csv, text(json_object_get(cell, "config"), "searcher"));
+      ap_csv_text(csv, series(cells, cell));
       for (size_t c = 0; c < json_array_size(row); c++) ap_csv_value(csv, json_array_get(row, c));
       ap_csv_end_row(csv);
     }

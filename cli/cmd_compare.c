@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/record.h"
+#include "pruners/baseline.h"
 
 static const ap_command_info INFO = {
     .name = "compare",
@@ -25,6 +26,10 @@ static const ap_command_info INFO = {
         "  autoprune compare --suite quick --out out/quick\n"
         "  autoprune compare --suite quick --pruner column-vector:4 --out out/mine\n"
         "  autoprune compare --suite quick --pruner ./mine.so --pruner exec:./mine.py --out out/p\n"
+        "  autoprune compare --suite quick --methods pim-prune,auto-prune --networks lenet5 --out "
+        "out/m\n"
+        "  autoprune compare --suite quick --pruner ./mine.so --search ddpg --out out/s\n"
+        "  autoprune compare --list-methods\n"
         "  autoprune compare --suite quick --max-loss 0.02 --no-plots --json --out out/2"};
 
 static ap_status print_file(const char *dir, const char *name, ap_error *err) {
@@ -38,13 +43,51 @@ static ap_status print_file(const char *dir, const char *name, ap_error *err) {
   return st;
 }
 
+/* What --methods takes, as a table in Markdown or as JSON. */
+static ap_status list_methods(const ap_cli *cli, ap_error *err) {
+  json_t *list = json_array();
+  const ap_baseline *b;
+  int bad = !list;
+  if (!cli->json) {
+    (void)puts(
+        "| method | publication | known | assumed here | pruner, allocation |\n"
+        "|---|---|---|---|---|");
+  }
+  for (size_t i = 0; (b = ap_baseline_at(i)) && !bad; i++) {
+    const char *allocation = b->allocation ? b->allocation : "none";
+    if (!cli->json) {
+      (void)printf("| %s | %s | %s | %s | `%s`, %s%s%s |\n", b->name, b->publication, b->known,
+                   b->assumed, b->pruner, allocation, b->reward ? ", reward " : "",
+                   b->reward ? b->reward : "");
+      continue;
+    }
+    bad = json_array_append_new(
+        list, json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:s}", "name", b->name, "pruner",
+                        b->pruner, "allocation", allocation, "reward", b->reward, "publication",
+                        b->publication, "known", b->known, "assumed", b->assumed));
+  }
+  if (bad) {
+    json_decref(list);
+    return ap_fail(err, AP_ERR_MEMORY, "methods");
+  }
+  if (cli->json) return ap_cli_print_json(list, err);
+  json_decref(list);
+  return AP_OK;
+}
+
 ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   ap_compare_options o = ap_compare_defaults();
-  ap_text_list pruners = {0};
-  bool no_plots = false, help = false;
+  ap_text_list pruners = {0}, searchers = {0};
+  bool no_plots = false, help = false, list = false;
   ap_option options[] = {
       {"suite", "NAME", "quick (default); smoke: about a minute, to see that all works",
        AP_OPTION_TEXT, &o.suite, 0, 0},
+      {"methods", "A,B,...", "these methods in place of the suite's", AP_OPTION_TEXT, &o.methods, 0,
+       0},
+      {"list-methods", NULL, "print what --methods takes, with publications, and do nothing else",
+       AP_OPTION_FLAG, &list, 0, 0},
+      {"networks", "A,B,...", "of the suite's networks only these", AP_OPTION_TEXT, &o.networks, 0,
+       0},
       {"data", "NAME|DIR", "data set to use in place of the suite's", AP_OPTION_TEXT, &o.data, 0,
        0},
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
@@ -52,6 +95,8 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
        &o.max_loss, 0, 1},
       {"pruner", "NAME", "one more pruner, or a plug-in, to compare; may be repeated",
        AP_OPTION_LIST, &pruners, 0, 0},
+      {"search", "SEARCHER", "search over each --pruner too, beside its uniform row; repeatable",
+       AP_OPTION_LIST, &searchers, 0, 0},
       AP_CLI_PLUGIN_TIMEOUT(&o.plugin_time_limit),
       AP_CLI_RECORD(cli),
       {"train", NULL, "train the dense networks anew, do not use the shipped ones", AP_OPTION_FLAG,
@@ -64,6 +109,7 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   o.out = NULL;
   st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
+  if (list) return list_methods(cli, err);
   st = ap_cli_require("out", o.out, err);
   if (!st) st = ap_cli_record_ready(cli, err);
   if (st) return st;
@@ -75,6 +121,8 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   o.quiet = cli->quiet;
   o.pruners = pruners.items;
   o.n_pruners = pruners.n;
+  o.searchers = searchers.items;
+  o.n_searchers = searchers.n;
   if (no_plots) o.draw = false;
   st = ap_compare_run(&o, provenance, &table, err);
   if (st == AP_ERR_INTERRUPTED) {

@@ -70,7 +70,7 @@ static void tabulate(ap_datapath_run_state *r, const ap_ou *ou, size_t j, size_t
   size_t column = 0, slice = 0, entries = (size_t)1 << ou->n_rows, known = *n_columns;
   bool flip = ap_mapping_bitline(r->mapping, ou, j, &column, &slice);
   int64_t weight = ap_slice_weight(r->spec, r->slices, slice);
-  int64_t offset = slice == 0 ? ap_weight_offset(r->spec) : 0;
+  int64_t offset = slice == ap_offset_slice(r->spec) ? ap_weight_offset(r->spec) : 0;
   int64_t max = (int64_t)ap_cell_max(r->spec), drive = -offset;
   int64_t *table = r->table + column_in_ou(r, column, n_columns) * entries;
   if (*n_columns > known) memset(table, 0, entries * sizeof *table);
@@ -147,7 +147,7 @@ void ap_datapath_read_planes(ap_datapath_run_state *r, const ap_ou *ou) {
     size_t column = 0, slice = 0;
     bool flip = ap_mapping_bitline(r->mapping, ou, j, &column, &slice);
     int64_t weight = ap_slice_weight(r->spec, r->slices, slice);
-    int64_t offset = slice == 0 ? ap_weight_offset(r->spec) : 0;
+    int64_t offset = slice == ap_offset_slice(r->spec) ? ap_weight_offset(r->spec) : 0;
     const uint64_t *planes = r->planes + j * r->spec->cell_bits * r->words;
     for (size_t v = 0; v < r->count; v++) {
       int64_t total = 0;
@@ -186,7 +186,7 @@ void ap_datapath_read_cells(ap_datapath_run_state *r, const ap_ou *ou) {
       size_t column = 0, slice = 0;
       bool flip = ap_mapping_bitline(r->mapping, ou, j, &column, &slice);
       int64_t weight = ap_slice_weight(r->spec, r->slices, slice);
-      int64_t offset = slice == 0 ? ap_weight_offset(r->spec) : 0, total = 0;
+      int64_t offset = slice == ap_offset_slice(r->spec) ? ap_weight_offset(r->spec) : 0, total = 0;
       for (size_t t = 0; t < bits; t++) {
         size_t at = v * bits + t;
         double sum = driven_levels(r, r->masks + at * r->words, r->levels + j * ou->n_rows);

@@ -40,6 +40,12 @@ static inline int64_t ap_weight_offset(const ap_array_spec *spec) {
   return spec->encoding == AP_ENCODING_OFFSET ? (int64_t)1 << (spec->weight_bits - 1) : 0;
 }
 
+/* The slice that holds all of the offset, and so a 0's only cell that is not empty: what is taken off is
+ * taken off with it. */
+static inline size_t ap_offset_slice(const ap_array_spec *spec) {
+  return (spec->weight_bits - 1) / spec->cell_bits;
+}
+
 /* Largest content of a cell: cells are never wider than what the weight has to give. */
 static inline unsigned ap_cell_max(const ap_array_spec *spec) {
   unsigned payload =

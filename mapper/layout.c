@@ -9,7 +9,7 @@ static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static bool reserve(void **items, size_t *capacity, size_t count, size_t more, size_t item) {
   size_t wanted = *capacity ? *capacity : 64;
   void *grown = NULL;
-  if (count + more <= *capacity) return true;
+  if (*items && count + more <= *capacity) return true;
   while (wanted < count + more) wanted *= 2;
   grown = ap_realloc(*items, wanted, item);
   if (!grown) return false;
@@ -92,12 +92,14 @@ static void column_vectors(builder *b, const uint8_t *flags) {
   const ap_partition *p = &b->packing->partition;
   ap_layout *l = b->layout;
   bool single = p->granularity.kind == AP_GRANULARITY_UNSTRUCTURED;
+  bool bits = p->granularity.kind == AP_GRANULARITY_BIT_COLUMN;
   size_t h = single ? b->packing->spec->ou_rows : p->granularity.h;
+  size_t lines = bits ? p->n * p->slices : p->n;
   for (size_t k0 = 0, band = 0; k0 < p->k && !b->status; k0 += h, band++) {
     size_t row = l->rows.count, column = l->columns.count;
     size_t rows = append_range(b, &l->rows, k0, min_size(h, p->k - k0));
-    size_t columns = append_list(b, &l->columns, flags ? flags + band * p->n : NULL, false,
-                                 b->source->column_table, p->n, 0);
+    size_t columns = append_list(b, &l->columns, flags ? flags + band * lines : NULL, false,
+                                 b->source->column_table, lines, 0);
     add_group(b, row, rows, column, columns);
   }
 }
@@ -134,6 +136,20 @@ static void row_vectors(builder *b, const uint8_t *flags) {
   }
 }
 
+/* Rows of the kept input channels, which one list names. */
+static size_t channel_rows(builder *b) {
+  const ap_partition *p = &b->packing->partition;
+  ap_u32_list channels = {0};
+  size_t rows = 0, h = p->granularity.h;
+  size_t n = append_list(b, &channels, b->source->kept, false, b->source->row_table, p->count, 0);
+  for (size_t i = 0; i < n; i++) {
+    size_t first = channels.items[i] * h;
+    rows += append_range(b, &b->layout->rows, first, min_size(h, p->k - first));
+  }
+  ap_free(channels.items);
+  return rows;
+}
+
 static void in_place(builder *b) {
   const ap_partition *p = &b->packing->partition;
   ap_layout *l = b->layout;
@@ -141,10 +157,13 @@ static void in_place(builder *b) {
   if (p->granularity.kind == AP_GRANULARITY_DENSE) {
     columns = append_range(b, &l->columns, 0, p->n);
     rows = append_range(b, &l->rows, 0, p->k);
+  } else if (p->granularity.kind == AP_GRANULARITY_CHANNEL) {
+    rows = channel_rows(b);
+    columns =
+        append_list(b, &l->columns, b->source->live, rows == 0, b->source->column_table, p->n, 0);
   } else {
     columns = append_list(b, &l->columns, b->source->kept, false, b->source->column_table, p->n, 0);
-    rows =
-        append_list(b, &l->rows, b->source->live_rows, columns == 0, b->source->row_table, p->k, 0);
+    rows = append_list(b, &l->rows, b->source->live, columns == 0, b->source->row_table, p->k, 0);
   }
   for (size_t r = 0; r < rows; r += chunk) add_group(b, r, min_size(chunk, rows - r), 0, columns);
 }
@@ -174,8 +193,47 @@ static void blocks(builder *b) {
   }
 }
 
+/* A pattern's kernels in one band. shape: its rows within a band. */
+static void pattern_band(builder *b, size_t pattern, size_t band, const ap_u32_list *shape,
+                         uint8_t *flags) {
+  const ap_partition *p = &b->packing->partition;
+  ap_layout *l = b->layout;
+  size_t k0 = band * p->granularity.h, row = l->rows.count, column = l->columns.count;
+  size_t rows = 0, columns;
+  for (size_t j = 0; flags && j < p->n; j++) {
+    flags[j] = b->source->patterns->of[band * p->n + j] == pattern;
+  }
+  columns = append_list(b, &l->columns, flags, false, b->source->column_table, p->n, 0);
+  for (size_t i = 0; i < shape->count && columns > 0; i++) {
+    if (k0 + shape->items[i] < p->k) rows += append_range(b, &l->rows, k0 + shape->items[i], 1);
+  }
+  add_group(b, row, rows, column, columns);
+}
+
+static void patterns(builder *b) {
+  const ap_partition *p = &b->packing->partition;
+  bool write = b->source->kept != NULL;
+  uint8_t *flags = write ? ap_calloc(p->n, 1) : NULL;
+  uint8_t *rows = write ? ap_calloc(p->granularity.h, 1) : NULL;
+  if (write && (!flags || !rows)) no_memory(b);
+  for (size_t i = 0; i < b->source->n_patterns && !b->status; i++) {
+    ap_u32_list shape = {0};
+    for (size_t r = 0; rows && r < p->granularity.h; r++) {
+      rows[r] = b->source->patterns->masks[i] >> r & 1U;
+    }
+    (void)append_list(b, &shape, rows, false, b->source->row_table, p->granularity.h, 0);
+    for (size_t band = 0; band < p->lines && !b->status; band++) {
+      pattern_band(b, i, band, &shape, flags);
+    }
+    ap_free(shape.items);
+  }
+  ap_free(flags);
+  ap_free(rows);
+}
+
 typedef struct {
   builder *b;
+  ap_stacks *stacks;       /* so far */
   size_t group, chunk_row; /* first row of the OU row, within the group */
 } ou_row;
 
@@ -199,7 +257,13 @@ static void add_ou(void *context, size_t first, size_t length) {
   ou->n_rows = (uint32_t)min_size(spec->ou_rows, g->n_rows - r->chunk_row);
   ou->first_bitline = first;
   ou->n_cols = (uint32_t)length;
-  if (r->b->packing->in_place) { /* group g starts a row of crossbars of its own */
+  if (r->b->packing->stacked) {
+    size_t first_row = ap_stacks_place(spec, r->stacks, ou->n_rows);
+    uint64_t stack = r->stacks->stacks - 1;
+    ou->crossbar = stack / across;
+    ou->row = (uint32_t)first_row;
+    ou->col = (uint32_t)(stack % across * spec->ou_cols);
+  } else if (r->b->packing->in_place) { /* group g starts a row of crossbars of its own */
     size_t wide = (g->n_columns * r->b->packing->slices + spec->cols - 1) / spec->cols;
     ou->crossbar = (uint64_t)r->group * wide + first / spec->cols;
     ou->row = (uint32_t)r->chunk_row;
@@ -217,17 +281,23 @@ static void add_ou(void *context, size_t first, size_t length) {
 ap_status ap_layout_build(const ap_packing *packing, const ap_layout_source *source, ap_layout *out,
                           ap_error *err) {
   builder b = {out, packing, source, AP_OK, err};
+  ap_stacks stacks = {0};
   memset(out, 0, sizeof *out);
   out->packing = packing;
   switch (packing->partition.granularity.kind) {
     case AP_GRANULARITY_DENSE:
     case AP_GRANULARITY_FILTER:
+    case AP_GRANULARITY_CHANNEL:
       in_place(&b);
       break;
     case AP_GRANULARITY_UNSTRUCTURED:
       unstructured(&b);
       break;
+    case AP_GRANULARITY_PATTERN:
+      patterns(&b);
+      break;
     case AP_GRANULARITY_COLUMN_VECTOR:
+    case AP_GRANULARITY_BIT_COLUMN:
       column_vectors(&b, source->kept);
       break;
     case AP_GRANULARITY_ROW_VECTOR:
@@ -238,7 +308,7 @@ ap_status ap_layout_build(const ap_packing *packing, const ap_layout_source *sou
       break;
   }
   for (size_t g = 0; g < out->n_groups && !b.status; g++) {
-    ou_row r = {&b, g, 0};
+    ou_row r = {&b, &stacks, g, 0};
     for (; r.chunk_row < out->groups[g].n_rows; r.chunk_row += packing->spec->ou_rows) {
       ap_pack_pieces(packing, out->groups[g].n_columns, add_ou, &r);
     }

@@ -39,8 +39,10 @@ typedef struct {
 /* Lists of a layer with tables: what ap_layout_from_* takes lines from. */
 typedef struct {
   const uint8_t *kept;                      /* flags of the partition, or NULL: decode the tables */
-  const uint8_t *live_rows;                 /* with kept; filter */
+  const uint8_t *live;                      /* with kept; filter: rows, channel: columns */
   ap_index_table *row_table, *column_table; /* with kept: written; else read */
+  const ap_patterns *patterns;              /* with kept; pattern */
+  size_t n_patterns;                        /* pattern */
 } ap_layout_source;
 
 /* Builds groups and OUs. The packing is kept until ap_layout_release. Errors: MEMORY; INTERNAL when

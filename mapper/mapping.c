@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "mapper/bit_columns_impl.h"
 #include "mapper/encode_impl.h"
 #include "mapper/layout_impl.h"
 
@@ -12,9 +13,10 @@ struct ap_mapping {
   ap_pack_counts counts, dense;
   uint64_t vectors_kept, weights_kept;
   ap_index_table row_table, column_table;
-  ap_layout layout; /* points at packing */
-  uint8_t *cells;   /* crossbars x R x C */
-  uint8_t *flips;   /* OUs x OU columns, 1: stored inverted; NULL without spec.flip */
+  size_t n_patterns; /* lists of row_table, a setting of the layer like the tables' formats */
+  ap_layout layout;  /* points at packing */
+  uint8_t *cells;    /* crossbars x R x C */
+  uint8_t *flips;    /* OUs x OU columns, 1: stored inverted; NULL without spec.flip */
 };
 
 static ap_status check_weights(const ap_array_spec *spec, const int32_t *w, size_t k, size_t n,
@@ -35,6 +37,18 @@ static uint8_t *cell_at(const ap_mapping *m, const ap_ou_place *ou, size_t i, si
   return m->cells + ((size_t)ou->crossbar * rows + ou->row + i) * cols + ou->col + j;
 }
 
+/* Bitline b of a group -> output column and slice. */
+static void find_bitline(const ap_mapping *m, const ap_layout *layout, const ap_group *g, size_t b,
+                         size_t *column, size_t *slice) {
+  const uint32_t *listed = layout->columns.items + g->first_column;
+  if (m->packing.partition.granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    ap_bit_line(&m->packing.partition, listed[b], column, slice);
+    return;
+  }
+  ap_pack_bitline(&m->packing, g->n_columns, b, column, slice);
+  *column = listed[*column];
+}
+
 /* Writes the weights of one OU; inverts the bitlines that hold more than half of what they could. */
 static void write_ou(ap_mapping *m, size_t index, const int32_t *w) {
   const ap_ou_place *ou = &m->layout.ous[index];
@@ -44,8 +58,7 @@ static void write_ou(ap_mapping *m, size_t index, const int32_t *w) {
   for (size_t j = 0; j < ou->n_cols; j++) {
     size_t column = 0, slice = 0;
     uint64_t sum = 0;
-    ap_pack_bitline(&m->packing, g->n_columns, ou->first_bitline + j, &column, &slice);
-    column = m->layout.columns.items[g->first_column + column];
+    find_bitline(m, &m->layout, g, ou->first_bitline + j, &column, &slice);
     for (size_t i = 0; i < ou->n_rows; i++) {
       size_t k = m->layout.rows.items[ou->first_row + i];
       unsigned cell = ap_encode_cell(&m->spec, m->packing.slices, w[k * n + column], slice);
@@ -61,15 +74,15 @@ static void write_ou(ap_mapping *m, size_t index, const int32_t *w) {
   }
 }
 
-/* Rows with any weight, for the filter granularity; NULL in *out for the others. */
-static ap_status find_live_rows(const ap_partition *p, const int32_t *w, uint8_t **out,
-                                ap_error *err) {
+/* Rows (filter) or columns (channel) with any weight; NULL in *out for the other granularities. */
+static ap_status find_live(const ap_partition *p, const int32_t *w, uint8_t **out, ap_error *err) {
+  bool rows = p->granularity.kind == AP_GRANULARITY_FILTER;
   *out = NULL;
-  if (p->granularity.kind != AP_GRANULARITY_FILTER) return AP_OK;
-  *out = ap_calloc(p->k, 1);
-  if (!*out) return ap_fail(err, AP_ERR_MEMORY, "rows of a mapping");
+  if (!rows && p->granularity.kind != AP_GRANULARITY_CHANNEL) return AP_OK;
+  *out = ap_calloc(rows ? p->k : p->n, 1);
+  if (!*out) return ap_fail(err, AP_ERR_MEMORY, "rows or columns of a mapping");
   for (size_t i = 0; i < p->k * p->n; i++) {
-    if (w[i]) (*out)[i / p->n] = 1;
+    if (w[i]) (*out)[rows ? i / p->n : i % p->n] = 1;
   }
   return AP_OK;
 }
@@ -82,22 +95,27 @@ static ap_status make_table(ap_index_choice choice, const ap_index_sizes *sizes,
   return table->bytes ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "index table of a mapping");
 }
 
-static ap_status build(ap_mapping *m, const int32_t *w, const uint8_t *kept,
-                       const uint8_t *live_rows, ap_error *err) {
+static ap_status build(ap_mapping *m, const int32_t *w, const uint8_t *kept, const uint8_t *live,
+                       ap_error *err) {
   ap_status st = AP_OK;
   const ap_partition *p = &m->packing.partition;
-  ap_layout_source source = {kept, live_rows, &m->row_table, &m->column_table};
-  ap_pack_layer(&m->packing, kept, live_rows, &m->counts);
-  ap_pack_layer(&m->packing, NULL, NULL, &m->dense);
+  ap_patterns patterns = {0};
+  ap_layout_source source = {
+      .kept = kept, .live = live, .row_table = &m->row_table, .column_table = &m->column_table};
+  st = ap_pack_layer(&m->packing, kept, live, &m->counts, err);
+  if (!st) st = ap_pack_layer(&m->packing, NULL, NULL, &m->dense, err);
+  if (st) return st;
   for (size_t i = 0; i < p->count; i++) m->vectors_kept += kept[i];
-  m->weights_kept = p->granularity.kind == AP_GRANULARITY_UNSTRUCTURED
-                        ? m->vectors_kept
-                        : m->counts.cells / m->packing.slices;
+  m->weights_kept = ap_pack_weights_kept(&m->packing, &m->counts, m->vectors_kept);
   st = make_table(m->counts.row_index, &m->counts.row_lists, &m->row_table, err);
   if (!st) {
     st = make_table(m->counts.column_index, &m->counts.column_lists, &m->column_table, err);
   }
+  if (!st && m->packing.stacked) st = ap_patterns_find(p, kept, &patterns, err);
+  source.patterns = &patterns;
+  source.n_patterns = m->n_patterns = patterns.n;
   if (!st) st = ap_layout_build(&m->packing, &source, &m->layout, err);
+  ap_patterns_release(&patterns);
   if (st) return st;
   if (m->layout.n_ous != m->counts.ous ||
       m->layout.crossbars != ap_pack_crossbars(&m->packing, &m->counts) ||
@@ -118,9 +136,9 @@ static ap_status build(ap_mapping *m, const int32_t *w, const uint8_t *kept,
   return AP_OK;
 }
 
-/* Every weight that the kept vectors (and live rows) do not hold must be 0. */
+/* Every weight that the kept vectors (and live rows or columns) do not hold must be 0. */
 static ap_status check_kept(const ap_partition *p, const int32_t *w, const uint8_t *kept,
-                            const uint8_t *live_rows, ap_error *err) {
+                            const uint8_t *live, ap_error *err) {
   ap_status st = AP_OK;
   size_t size = p->k * p->n;
   int32_t *masked = ap_calloc(size, sizeof *masked);
@@ -128,7 +146,8 @@ static ap_status check_kept(const ap_partition *p, const int32_t *w, const uint8
   memcpy(masked, w, size * sizeof *masked);
   ap_partition_mask_i32(p, kept, masked);
   for (size_t i = 0; i < size && !st; i++) {
-    if (masked[i] != w[i] || (w[i] && live_rows && !live_rows[i / p->n])) {
+    bool dead = live && !live[p->granularity.kind == AP_GRANULARITY_FILTER ? i / p->n : i % p->n];
+    if (masked[i] != w[i] || (w[i] && dead)) {
       st = ap_fail(err, AP_ERR_ARG, "weight [%zu, %zu] is %d, but no kept vector holds it",
                    i / p->n, i % p->n, (int)w[i]);
     }
@@ -141,24 +160,27 @@ static ap_status init(ap_mapping *m, ap_granularity granularity, const int32_t *
                       size_t n, ap_error *err) {
   ap_status st = ap_packing_init(&m->spec, granularity, k, n, &m->packing, err);
   if (st) return st;
-  if (k > UINT32_MAX || n > UINT32_MAX) {
-    return ap_fail(err, AP_ERR_ARG, "weight matrix of %zu x %zu, sides go up to 2^32-1", k, n);
+  if (k > UINT32_MAX || n > UINT32_MAX / m->packing.slices) {
+    return ap_fail(err, AP_ERR_ARG, "weight matrix of %zu x %zu, rows and bitlines go up to 2^32-1",
+                   k, n);
   }
   return check_weights(&m->spec, w, k, n, err);
 }
 
 ap_status ap_mapping_create_kept(const ap_array_spec *spec, ap_granularity granularity,
-                                 const int32_t *w, const uint8_t *kept, const uint8_t *live_rows,
+                                 const int32_t *w, const uint8_t *kept, const uint8_t *live,
                                  size_t k, size_t n, ap_mapping **out, ap_error *err) {
   ap_status st = AP_OK;
   ap_mapping *m = ap_calloc(1, sizeof *m);
   *out = NULL;
   if (!m) return ap_fail(err, AP_ERR_MEMORY, "mapping");
   m->spec = *spec;
-  if (granularity.kind != AP_GRANULARITY_FILTER) live_rows = NULL;
+  if (granularity.kind != AP_GRANULARITY_FILTER && granularity.kind != AP_GRANULARITY_CHANNEL) {
+    live = NULL;
+  }
   st = init(m, granularity, w, k, n, err);
-  if (!st) st = check_kept(&m->packing.partition, w, kept, live_rows, err);
-  if (!st) st = build(m, w, kept, live_rows, err);
+  if (!st) st = check_kept(&m->packing.partition, w, kept, live, err);
+  if (!st) st = build(m, w, kept, live, err);
   if (!st) {
     *out = m;
     m = NULL;
@@ -171,7 +193,7 @@ ap_status ap_mapping_create(const ap_array_spec *spec, ap_granularity granularit
                             size_t k, size_t n, ap_mapping **out, ap_error *err) {
   ap_status st = AP_OK;
   ap_mapping *m = ap_calloc(1, sizeof *m);
-  uint8_t *kept = NULL, *live_rows = NULL;
+  uint8_t *kept = NULL, *live = NULL;
   *out = NULL;
   if (!m) return ap_fail(err, AP_ERR_MEMORY, "mapping");
   m->spec = *spec;
@@ -182,13 +204,13 @@ ap_status ap_mapping_create(const ap_array_spec *spec, ap_granularity granularit
     goto done;
   }
   ap_partition_kept(&m->packing.partition, w, kept);
-  if ((st = find_live_rows(&m->packing.partition, w, &live_rows, err))) goto done;
-  if ((st = build(m, w, kept, live_rows, err))) goto done;
+  if ((st = find_live(&m->packing.partition, w, &live, err))) goto done;
+  if ((st = build(m, w, kept, live, err))) goto done;
   *out = m;
   m = NULL;
 done:
   ap_free(kept);
-  ap_free(live_rows);
+  ap_free(live);
   ap_mapping_destroy(m);
   return st;
 }
@@ -243,10 +265,7 @@ void ap_mapping_ou(const ap_mapping *m, size_t index, ap_ou *out) {
 
 bool ap_mapping_bitline(const ap_mapping *m, const ap_ou *ou, size_t j, size_t *column,
                         size_t *slice) {
-  size_t within = 0;
-  ap_pack_bitline(&m->packing, m->layout.groups[ou->group].n_columns, ou->first_bitline + j,
-                  &within, slice);
-  *column = ou->outputs[within];
+  find_bitline(m, &m->layout, &m->layout.groups[ou->group], ou->first_bitline + j, column, slice);
   return m->flips && m->flips[ou->index * m->spec.ou_cols + j];
 }
 
@@ -262,14 +281,13 @@ static void read_ou(const ap_mapping *m, const ap_layout *layout, size_t index, 
   for (size_t j = 0; j < ou->n_cols; j++) {
     size_t column = 0, slice = 0;
     bool flip = m->flips && m->flips[index * m->spec.ou_cols + j];
-    ap_pack_bitline(&m->packing, g->n_columns, ou->first_bitline + j, &column, &slice);
-    column = layout->columns.items[g->first_column + column];
+    find_bitline(m, layout, g, ou->first_bitline + j, &column, &slice);
     for (size_t i = 0; i < ou->n_rows; i++) {
       size_t k = layout->rows.items[ou->first_row + i];
       unsigned cell = *cell_at(m, ou, i, j);
       int64_t value = flip ? (int64_t)(ap_cell_max(&m->spec) - cell) : (int64_t)cell;
       value *= ap_slice_weight(&m->spec, m->packing.slices, slice);
-      if (slice == 0) value -= ap_weight_offset(&m->spec);
+      if (slice == ap_offset_slice(&m->spec)) value -= ap_weight_offset(&m->spec);
       w[k * n + column] += (int32_t)value;
     }
   }
@@ -278,7 +296,8 @@ static void read_ou(const ap_mapping *m, const ap_layout *layout, size_t index, 
 ap_status ap_mapping_reconstruct(const ap_mapping *m, int32_t *w_out, ap_error *err) {
   ap_status st = AP_OK;
   ap_index_table rows = m->row_table, columns = m->column_table; /* with read places of their own */
-  ap_layout_source source = {NULL, NULL, &rows, &columns};
+  ap_layout_source source = {
+      .row_table = &rows, .column_table = &columns, .n_patterns = m->n_patterns};
   ap_layout layout = {0};
   rows.at = columns.at = 0;
   memset(w_out, 0, m->packing.partition.k * m->packing.partition.n * sizeof *w_out);

@@ -27,7 +27,8 @@ typedef struct {
   uint64_t positions; /* P, input windows an inference */
   uint64_t vectors, vectors_kept;
   uint64_t weights, weights_kept; /* K*N; those that kept vectors hold */
-  uint64_t weights_stored;        /* those that occupy cells (unstructured: whole OU columns) */
+  uint64_t weights_stored;        /* cells / s: weights that occupy cells (unstructured: whole
+                                    OU columns; pattern: zeros under a pattern, too) */
   uint64_t macs, macs_kept;       /* weights x positions */
   uint64_t ous, ous_dense;        /* of the kept vectors; the same rule with all kept */
   uint64_t crossbars;
@@ -43,17 +44,19 @@ json_t *ap_map_summary_to_json(const ap_map_summary *summary);
 /* *total += *layer over the counts (K, N and formats of the total are left alone). */
 void ap_map_summary_add(ap_map_summary *total, const ap_map_summary *layer);
 
-/* Counts only, for every step of a search: the same numbers as the full mapping, no allocation.
+/* Counts only, for every step of a search: the same numbers as the full mapping, no allocation (but
+ * for patterns).
  *   kept       one byte per vector of the partition (mapper/vectors.h); NULL: all are kept
- *   live_rows  K bytes or NULL (all live); filter only: rows whose input is known to be 0, because
- *              the filters that make it are gone, are not stored
+ *   live       NULL (all live), or: filter: K bytes; rows whose input is known to be 0, because the
+ *              filters that make it are gone, are not stored. channel: N bytes; columns whose
+ *              output nobody reads are not stored. Ignored for the others
  *   positions  P >= 1
  *   summary, events, needs   each may be NULL
- * Cost O(vectors). Errors: ARG (spec, sizes, counts that overflow 64 bits). */
+ * Cost O(vectors). Errors: ARG (spec, sizes, counts that overflow 64 bits), MEMORY (patterns). */
 AP_NODISCARD ap_status ap_map_count(const ap_array_spec *spec, ap_granularity granularity,
-                                    const uint8_t *kept, const uint8_t *live_rows, size_t k,
-                                    size_t n, uint64_t positions, ap_map_summary *summary,
-                                    ap_events *events, ap_needs *needs, ap_error *err);
+                                    const uint8_t *kept, const uint8_t *live, size_t k, size_t n,
+                                    uint64_t positions, ap_map_summary *summary, ap_events *events,
+                                    ap_needs *needs, ap_error *err);
 
 /* A grouped convolution is `groups` matrices of k x n with inputs of their own; the layer's crossbars are
  * shared by them. In: sums over the groups of what ap_map_count gives. Out: crossbars, dense crossbars and
@@ -66,7 +69,7 @@ AP_NODISCARD ap_status ap_map_join_groups(const ap_array_spec *spec, ap_granular
 typedef struct ap_mapping ap_mapping; /* opaque, immutable: safe from any thread */
 
 /* Maps a K x N row-major matrix of quantised weights; a vector is kept when it is non-trivial (any
- * non-zero). Filter granularity: rows that are zero throughout are not stored.
+ * non-zero). Filter: rows that are zero throughout are not stored; channel: columns.
  *   w  read only during the call; values within ap_array_weight_min..max, else ARG with the place
  * Memory: one byte a cell of the crossbars used. Errors: ARG, MEMORY. */
 AP_NODISCARD ap_status ap_mapping_create(const ap_array_spec *spec, ap_granularity granularity,
@@ -75,10 +78,10 @@ AP_NODISCARD ap_status ap_mapping_create(const ap_array_spec *spec, ap_granulari
 /* The same where it is known which vectors are kept, as by a pruner: a kept vector has its cells even
  * if all its integers are 0 (small weights that were rounded).
  *   kept       one byte per vector; every non-zero weight must be held by them (ARG with the place)
- *   live_rows  K bytes, only for the filter granularity (else ignored): rows that are stored */
+ *   live       as for ap_map_count: rows (filter) or columns (channel) that are stored; NULL: all */
 AP_NODISCARD ap_status ap_mapping_create_kept(const ap_array_spec *spec, ap_granularity granularity,
                                               const int32_t *w, const uint8_t *kept,
-                                              const uint8_t *live_rows, size_t k, size_t n,
+                                              const uint8_t *live, size_t k, size_t n,
                                               ap_mapping **out, ap_error *err);
 void ap_mapping_destroy(ap_mapping *mapping); /* NULL is allowed */
 

@@ -1,6 +1,8 @@
 /* The packing rules of docs/MAPPING.md, as counts. */
 #include <string.h>
 
+#include "base/alloc.h"
+#include "mapper/bit_columns_impl.h"
 #include "mapper/pack_impl.h"
 
 static uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
@@ -12,18 +14,21 @@ ap_status ap_packing_init(const ap_array_spec *spec, ap_granularity granularity,
   if (st) return st;
   out->spec = spec;
   out->slices = ap_array_slices(spec);
-  out->in_place =
-      granularity.kind == AP_GRANULARITY_DENSE || granularity.kind == AP_GRANULARITY_FILTER;
+  out->bitlines = granularity.kind == AP_GRANULARITY_BIT_COLUMN ? 1 : out->slices;
+  out->in_place = granularity.kind == AP_GRANULARITY_DENSE ||
+                  granularity.kind == AP_GRANULARITY_FILTER ||
+                  granularity.kind == AP_GRANULARITY_CHANNEL;
+  out->stacked = granularity.kind == AP_GRANULARITY_PATTERN;
   return AP_OK;
 }
 
 /* Runs of neighbouring bitlines that one OU may span: all of a group, or those of one slice. */
 static size_t run_length(const ap_packing *p, size_t columns) {
-  return p->spec->slices == AP_SLICES_SEPARATE ? columns : columns * p->slices;
+  return p->spec->slices == AP_SLICES_SEPARATE ? columns : columns * p->bitlines;
 }
 
 void ap_pack_pieces(const ap_packing *p, size_t columns, ap_piece_visit *visit, void *context) {
-  size_t bitlines = columns * p->slices, run = run_length(p, columns);
+  size_t bitlines = columns * p->bitlines, run = run_length(p, columns);
   for (size_t b = 0; b < bitlines;) {
     size_t end = min_size(b + p->spec->ou_cols, (b / run + 1) * run);
     if (p->in_place) end = min_size(end, (b / p->spec->cols + 1) * p->spec->cols);
@@ -45,7 +50,7 @@ static uint64_t pieces_between(size_t from, size_t to, size_t run, size_t ou_col
 
 /* *widest: the most OUs side by side in one crossbar (in place). */
 static uint64_t count_pieces(const ap_packing *p, size_t columns, uint64_t *widest) {
-  size_t bitlines = columns * p->slices, run = run_length(p, columns);
+  size_t bitlines = columns * p->bitlines, run = run_length(p, columns);
   uint64_t pieces = 0;
   *widest = 0;
   if (!p->in_place) return (uint64_t)(bitlines / run) * ceil_div(run, p->spec->ou_cols);
@@ -58,7 +63,7 @@ static uint64_t count_pieces(const ap_packing *p, size_t columns, uint64_t *wide
 }
 
 void ap_pack_group(const ap_packing *p, size_t rows, size_t columns, ap_pack_counts *c) {
-  uint64_t pieces = 0, chunks = 0, widest = 0, bitlines = (uint64_t)columns * p->slices;
+  uint64_t pieces = 0, chunks = 0, widest = 0, bitlines = (uint64_t)columns * p->bitlines;
   if (rows == 0 || columns == 0) return;
   pieces = count_pieces(p, columns, &widest);
   chunks = ceil_div(rows, p->spec->ou_rows);
@@ -87,6 +92,22 @@ static void count_column_vectors(const ap_packing *p, const uint8_t *kept, ap_pa
   for (size_t band = 0; band * h < k; band++) {
     size_t rows = min_size(h, k - band * h);
     ap_pack_group(p, rows, count_list(&c->column_lists, kept ? kept + band * n : NULL, n), c);
+  }
+}
+
+/* Lists of bitlines; results and corrections are those of the columns that any of them belongs to. */
+static void count_bit_columns(const ap_packing *p, const uint8_t *kept, ap_pack_counts *c) {
+  const ap_partition *part = &p->partition;
+  size_t lines = part->n * part->slices;
+  for (size_t band = 0; band < part->lines; band++) {
+    const uint8_t *flags = kept ? kept + band * lines : NULL;
+    size_t rows = min_size(part->granularity.h, part->k - band * part->granularity.h);
+    size_t found = count_list(&c->column_lists, flags, lines);
+    size_t columns = ap_bit_columns_columns(part, flags);
+    ap_pack_group(p, rows, found, c);
+    c->partial_sums -= (found - columns) * ceil_div(rows, p->spec->ou_rows);
+    c->columns -= found - columns;
+    c->touched += (uint64_t)rows * columns;
   }
 }
 
@@ -120,7 +141,13 @@ static void count_row_vectors(const ap_packing *p, const uint8_t *kept, ap_pack_
   }
 }
 
-static void count_in_place(const ap_packing *p, const uint8_t *kept, const uint8_t *live_rows,
+/* Rows of kept input channels; all the same height but perhaps the last. */
+static size_t channel_rows(const ap_partition *part, const uint8_t *kept, size_t channels) {
+  size_t h = part->granularity.h, short_by = part->count * h - part->k;
+  return channels * h - (!kept || kept[part->count - 1] ? short_by : 0);
+}
+
+static void count_in_place(const ap_packing *p, const uint8_t *kept, const uint8_t *live,
                            ap_pack_counts *c) {
   size_t rows = p->partition.k, columns = p->partition.n;
   if (p->partition.granularity.kind == AP_GRANULARITY_FILTER) {
@@ -129,7 +156,15 @@ static void count_in_place(const ap_packing *p, const uint8_t *kept, const uint8
       ap_index_empty_list(&c->row_lists, rows);
       return;
     }
-    rows = count_list(&c->row_lists, live_rows, rows);
+    rows = count_list(&c->row_lists, live, rows);
+  } else if (p->partition.granularity.kind == AP_GRANULARITY_CHANNEL) {
+    size_t channels = count_list(&c->row_lists, kept, p->partition.count);
+    if (channels == 0) {
+      ap_index_empty_list(&c->column_lists, columns);
+      return;
+    }
+    rows = channel_rows(&p->partition, kept, channels);
+    columns = count_list(&c->column_lists, live, columns);
   }
   for (size_t r = 0; r < rows; r += p->spec->rows) {
     ap_pack_group(p, min_size(p->spec->rows, rows - r), columns, c);
@@ -165,16 +200,60 @@ static void count_blocks(const ap_packing *p, const uint8_t *kept, ap_pack_count
   }
 }
 
-void ap_pack_layer(const ap_packing *p, const uint8_t *kept, const uint8_t *live_rows,
-                   ap_pack_counts *c) {
+/* A group's OUs in the order in which the layout has them. */
+static void stack_group(const ap_packing *p, size_t rows, size_t columns, ap_stacks *stacks) {
+  uint64_t widest, pieces = count_pieces(p, columns, &widest);
+  for (size_t r = 0; r < rows; r += p->spec->ou_rows) {
+    size_t height = min_size(p->spec->ou_rows, rows - r);
+    for (uint64_t i = 0; i < pieces; i++) (void)ap_stacks_place(p->spec, stacks, height);
+  }
+}
+
+static ap_status count_patterns(const ap_packing *p, const uint8_t *kept, ap_pack_counts *c,
+                                ap_error *err) {
+  const ap_partition *part = &p->partition;
+  ap_patterns patterns;
+  uint8_t *flags = ap_calloc(part->n, 1);
+  ap_status st = flags ? ap_patterns_find(part, kept, &patterns, err)
+                       : ap_fail(err, AP_ERR_MEMORY, "patterns");
+  for (size_t i = 0; !st && i < patterns.n; i++) {
+    ap_index_list(&c->row_lists, part->granularity.h);
+    for (size_t r = 0; r < part->granularity.h; r++) {
+      if (patterns.masks[i] >> r & 1U) ap_index_line(&c->row_lists, r);
+    }
+    ap_index_list_end(&c->row_lists);
+    for (size_t band = 0; band < part->lines; band++) {
+      size_t rows = ap_pattern_rows(part, patterns.masks[i], band), columns;
+      for (size_t j = 0; j < part->n; j++) flags[j] = patterns.of[band * part->n + j] == i;
+      columns = ap_index_flags(&c->column_lists, flags, part->n);
+      if (columns == 0) continue;
+      ap_pack_group(p, rows, columns, c);
+      stack_group(p, rows, columns, &c->stacks);
+    }
+  }
+  if (!st) ap_patterns_release(&patterns);
+  ap_free(flags);
+  return st;
+}
+
+ap_status ap_pack_layer(const ap_packing *p, const uint8_t *kept, const uint8_t *live,
+                        ap_pack_counts *c, ap_error *err) {
+  ap_status st = AP_OK;
   memset(c, 0, sizeof *c);
   switch (p->partition.granularity.kind) {
     case AP_GRANULARITY_DENSE:
     case AP_GRANULARITY_FILTER:
-      count_in_place(p, kept, live_rows, c);
+    case AP_GRANULARITY_CHANNEL:
+      count_in_place(p, kept, live, c);
       break;
     case AP_GRANULARITY_UNSTRUCTURED:
       count_unstructured(p, kept, c);
+      break;
+    case AP_GRANULARITY_BIT_COLUMN:
+      count_bit_columns(p, kept, c);
+      break;
+    case AP_GRANULARITY_PATTERN:
+      st = count_patterns(p, kept, c, err);
       break;
     case AP_GRANULARITY_COLUMN_VECTOR:
       count_column_vectors(p, kept, c);
@@ -188,8 +267,10 @@ void ap_pack_layer(const ap_packing *p, const uint8_t *kept, const uint8_t *live
   }
   c->row_index = ap_index_choose(&c->row_lists);
   c->column_index = ap_index_choose(&c->column_lists);
+  return st;
 }
 
 uint64_t ap_pack_crossbars(const ap_packing *p, const ap_pack_counts *c) {
+  if (p->stacked) return ceil_div(c->stacks.stacks, p->spec->cols / p->spec->ou_cols);
   return p->in_place ? c->crossbars_in_place : ceil_div(c->ous, ap_array_ous(p->spec));
 }

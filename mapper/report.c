@@ -53,7 +53,9 @@ static void report_events(const ap_packing *p, const ap_pack_counts *c, uint64_t
   e->bus_bytes = plus(ceil_div(times(c->rows, reads, over), 8), out_bytes, over);
   e->router_bytes = out_bytes;
   e->activations = times(n, positions, over);
-  busiest = p->in_place ? c->busiest : c->ous < crossbar_ous ? c->ous : crossbar_ous;
+  busiest = p->stacked    ? c->stacks.busiest
+            : p->in_place ? c->busiest
+                          : (c->ous < crossbar_ous ? c->ous : crossbar_ous);
   e->cycles = times(busiest, reads, over);
 }
 
@@ -105,6 +107,18 @@ ap_status ap_pack_report(const ap_packing *p, const ap_pack_counts *c, const ap_
   return AP_OK;
 }
 
+uint64_t ap_pack_weights_kept(const ap_packing *p, const ap_pack_counts *c, uint64_t vectors_kept) {
+  switch (p->partition.granularity.kind) {
+    case AP_GRANULARITY_UNSTRUCTURED:
+    case AP_GRANULARITY_PATTERN:
+      return vectors_kept;
+    case AP_GRANULARITY_BIT_COLUMN:
+      return c->touched;
+    default:
+      return c->cells / p->slices;
+  }
+}
+
 static uint64_t count_kept(const ap_partition *part, const uint8_t *kept,
                            const ap_pack_counts *counts) {
   uint64_t sum = 0;
@@ -112,9 +126,11 @@ static uint64_t count_kept(const ap_partition *part, const uint8_t *kept,
   switch (
       part->granularity.kind) { /* where the index lists the vectors, they are counted already */
     case AP_GRANULARITY_COLUMN_VECTOR:
+    case AP_GRANULARITY_BIT_COLUMN:
     case AP_GRANULARITY_FILTER:
       return counts->column_lists.entries;
     case AP_GRANULARITY_ROW_VECTOR:
+    case AP_GRANULARITY_CHANNEL:
       return counts->row_lists.entries;
     default:
       break;
@@ -124,7 +140,7 @@ static uint64_t count_kept(const ap_partition *part, const uint8_t *kept,
 }
 
 ap_status ap_map_count(const ap_array_spec *spec, ap_granularity granularity, const uint8_t *kept,
-                       const uint8_t *live_rows, size_t k, size_t n, uint64_t positions,
+                       const uint8_t *live, size_t k, size_t n, uint64_t positions,
                        ap_map_summary *summary, ap_events *events, ap_needs *needs, ap_error *err) {
   ap_status st = AP_OK;
   ap_packing packing;
@@ -134,11 +150,10 @@ ap_status ap_map_count(const ap_array_spec *spec, ap_granularity granularity, co
   if (positions == 0) return ap_fail(err, AP_ERR_ARG, "0 input positions, expected 1 or more");
   if ((st = ap_packing_init(spec, granularity, k, n, &packing, err))) return st;
   if (granularity.kind == AP_GRANULARITY_DENSE) kept = NULL;
-  ap_pack_layer(&packing, kept, live_rows, &counts);
-  ap_pack_layer(&packing, NULL, NULL, &dense);
+  if ((st = ap_pack_layer(&packing, kept, live, &counts, err))) return st;
+  if ((st = ap_pack_layer(&packing, NULL, NULL, &dense, err))) return st;
   vectors_kept = count_kept(part, kept, &counts);
-  weights_kept = counts.cells / packing.slices;
-  if (granularity.kind == AP_GRANULARITY_UNSTRUCTURED) weights_kept = vectors_kept;
+  weights_kept = ap_pack_weights_kept(&packing, &counts, vectors_kept);
   return ap_pack_report(&packing, &counts, &dense, vectors_kept, weights_kept, positions, summary,
                         events, needs, err);
 }

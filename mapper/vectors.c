@@ -1,14 +1,19 @@
 #include "mapper/vectors.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "mapper/bit_columns_impl.h"
+#include "mapper/pattern_impl.h"
 
 #define MAX_WEIGHTS ((size_t)1 << 40)
 #define MAX_SIDE 16777216 /* of a vector, in text */
 
 static const char *const kind_names[] = {"dense",      "unstructured", "column-vector",
-                                         "row-vector", "filter",       "block"};
+                                         "row-vector", "filter",       "block",
+                                         "channel",    "pattern",      "bit-column"};
 #define N_KINDS (sizeof kind_names / sizeof kind_names[0])
 
 const char *ap_granularity_kind_name(ap_granularity_kind kind) {
@@ -38,8 +43,15 @@ ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *
     if (strlen(kind_names[i]) != length || strncmp(text, kind_names[i], length) != 0) continue;
     out->kind = (ap_granularity_kind)i;
     if (!rest) return AP_OK;
-    if (out->kind == AP_GRANULARITY_COLUMN_VECTOR) {
+    if (out->kind == AP_GRANULARITY_COLUMN_VECTOR && *rest == 'R') {
+      out->h = AP_SIDE_CROSSBAR;
+      rest++;
+    } else if (out->kind == AP_GRANULARITY_COLUMN_VECTOR || out->kind == AP_GRANULARITY_CHANNEL ||
+               out->kind == AP_GRANULARITY_BIT_COLUMN) {
       ok = side(rest, &rest, &out->h);
+    } else if (out->kind == AP_GRANULARITY_PATTERN) {
+      ok = side(rest, &rest, &out->h);
+      if (ok && *rest == 'x') ok = side(rest + 1, &rest, &out->w);
     } else if (out->kind == AP_GRANULARITY_ROW_VECTOR) {
       ok = side(rest, &rest, &out->w);
     } else if (out->kind == AP_GRANULARITY_BLOCK) {
@@ -51,20 +63,30 @@ ap_status ap_granularity_parse(const char *text, ap_granularity *out, ap_error *
     break;
   }
   memset(out, 0, sizeof *out);
-  return ap_fail(err, AP_ERR_ARG,
-                 "granularity '%.60s', expected dense, unstructured, filter, column-vector[:h], "
-                 "row-vector[:w] or block[:HxW]",
-                 text);
+  return ap_fail(
+      err, AP_ERR_ARG,
+      "granularity '%.60s', expected dense, unstructured, filter, channel[:h], "
+      "pattern[:h[xP]], bit-column[:h], column-vector[:h], row-vector[:w] or block[:HxW]",
+      text);
 }
 
 void ap_granularity_print(ap_granularity granularity, char text[64]) {
   const char *name = ap_granularity_kind_name(granularity.kind);
   size_t h = granularity.h, w = granularity.w;
-  if (granularity.kind == AP_GRANULARITY_COLUMN_VECTOR && h) {
+  if (granularity.kind == AP_GRANULARITY_COLUMN_VECTOR && h == AP_SIDE_CROSSBAR) {
+    (void)snprintf(text, 64, "%s:R", name);
+  } else if ((granularity.kind == AP_GRANULARITY_COLUMN_VECTOR ||
+              granularity.kind == AP_GRANULARITY_CHANNEL ||
+              granularity.kind == AP_GRANULARITY_BIT_COLUMN) &&
+             h) {
     (void)snprintf(text, 64, "%s:%zu", name, h);
   } else if (granularity.kind == AP_GRANULARITY_ROW_VECTOR && w) {
     (void)snprintf(text, 64, "%s:%zu", name, w);
-  } else if (granularity.kind == AP_GRANULARITY_BLOCK && h && w) {
+  } else if (granularity.kind == AP_GRANULARITY_PATTERN && h && !w) {
+    (void)snprintf(text, 64, "%s:%zu", name, h);
+  } else if ((granularity.kind == AP_GRANULARITY_BLOCK ||
+              granularity.kind == AP_GRANULARITY_PATTERN) &&
+             h && w) {
     (void)snprintf(text, 64, "%s:%zux%zu", name, h, w);
   } else {
     (void)snprintf(text, 64, "%s", name);
@@ -89,6 +111,8 @@ ap_status ap_partition_init(ap_granularity granularity, const ap_array_spec *spe
   s = ap_array_slices(spec);
   out->k = k;
   out->n = n;
+  out->slices = s;
+  out->spec = *spec;
   switch (g.kind) {
     case AP_GRANULARITY_DENSE:
       g.h = k;
@@ -101,6 +125,7 @@ ap_status ap_partition_init(ap_granularity granularity, const ap_array_spec *spe
       out->lines = k;
       break;
     case AP_GRANULARITY_COLUMN_VECTOR:
+      if (g.h == AP_SIDE_CROSSBAR) g.h = spec->rows / spec->ou_rows * spec->ou_rows;
       g.h = min_size(g.h ? g.h : spec->ou_rows, k);
       g.w = 1;
       out->lines = ceil_div(k, g.h);
@@ -120,6 +145,28 @@ ap_status ap_partition_init(ap_granularity granularity, const ap_array_spec *spe
       g.w = 1;
       out->lines = 1;
       out->count = n;
+      break;
+    case AP_GRANULARITY_BIT_COLUMN:
+      g.h = min_size(g.h ? g.h : spec->ou_rows, k);
+      g.w = 1;
+      out->lines = ceil_div(k, g.h);
+      out->count = out->lines * n * s;
+      break;
+    case AP_GRANULARITY_PATTERN:
+      g.h = min_size(g.h ? g.h : spec->ou_rows, k);
+      if (!g.w) g.w = AP_PATTERNS;
+      if (g.h > AP_PATTERN_MAX_ROWS) {
+        return ap_fail(err, AP_ERR_ARG, "patterns of %zu rows, at most %d are expected", g.h,
+                       AP_PATTERN_MAX_ROWS);
+      }
+      out->lines = ceil_div(k, g.h);
+      out->count = k * n;
+      g.w = min_size(g.w, out->lines * n);
+      break;
+    case AP_GRANULARITY_CHANNEL:
+      g.h = min_size(at_least_1(g.h), k);
+      g.w = n;
+      out->lines = out->count = ceil_div(k, g.h);
       break;
     case AP_GRANULARITY_BLOCK:
       g.h = min_size(g.h ? g.h : spec->rows, k);
@@ -160,6 +207,21 @@ ap_extent ap_partition_vector(const ap_partition *p, size_t index) {
   switch (p->granularity.kind) {
     case AP_GRANULARITY_DENSE:
       break;
+    case AP_GRANULARITY_BIT_COLUMN: {
+      size_t slice, column;
+      ap_bit_line(p, index % (p->n * p->slices), &column, &slice);
+      e.k0 = index / (p->n * p->slices) * h;
+      e.k1 = min_size(e.k0 + h, p->k);
+      e.n0 = column;
+      e.n1 = column + 1;
+      break;
+    }
+    case AP_GRANULARITY_PATTERN:
+      e.k0 = index / p->n;
+      e.k1 = e.k0 + 1;
+      e.n0 = index % p->n;
+      e.n1 = e.n0 + 1;
+      break;
     case AP_GRANULARITY_UNSTRUCTURED:
     case AP_GRANULARITY_COLUMN_VECTOR:
       e.k0 = index / p->n * h;
@@ -177,6 +239,10 @@ ap_extent ap_partition_vector(const ap_partition *p, size_t index) {
       e.n0 = index;
       e.n1 = index + 1;
       break;
+    case AP_GRANULARITY_CHANNEL:
+      e.k0 = index * h;
+      e.k1 = min_size(e.k0 + h, p->k);
+      break;
     case AP_GRANULARITY_BLOCK:
       return block_vector(p, index);
   }
@@ -184,6 +250,10 @@ ap_extent ap_partition_vector(const ap_partition *p, size_t index) {
 }
 
 void ap_partition_kept(const ap_partition *p, const int32_t *w, uint8_t *kept) {
+  if (p->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    ap_bit_columns_kept(p, w, kept);
+    return;
+  }
   for (size_t i = 0; i < p->count; i++) {
     ap_extent e = ap_partition_vector(p, i);
     uint8_t any = p->granularity.kind == AP_GRANULARITY_DENSE;
@@ -206,6 +276,10 @@ static void kept_columns_f32(const ap_partition *p, const float *w, uint8_t *kep
 void ap_partition_kept_f32(const ap_partition *p, const float *w, uint8_t *kept) {
   if (p->granularity.kind == AP_GRANULARITY_COLUMN_VECTOR) {
     kept_columns_f32(p, w, kept);
+    return;
+  }
+  if (p->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    ap_bit_columns_kept_f32(p, w, kept);
     return;
   }
   for (size_t i = 0; i < p->count; i++) {
@@ -234,25 +308,42 @@ static void mask(const ap_partition *p, const uint8_t *kept, void *w, size_t ite
 }
 
 void ap_partition_mask_f32(const ap_partition *p, const uint8_t *kept, float *w) {
-  mask(p, kept, w, sizeof *w);
+  if (p->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    ap_bit_columns_mask_f32(p, kept, w);
+  } else {
+    mask(p, kept, w, sizeof *w);
+  }
 }
 
 void ap_partition_mask_i32(const ap_partition *p, const uint8_t *kept, int32_t *w) {
-  mask(p, kept, w, sizeof *w);
+  if (p->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    ap_bit_columns_mask_i32(p, kept, w);
+  } else {
+    mask(p, kept, w, sizeof *w);
+  }
 }
 
-void ap_partition_squares(const ap_partition *p, const float *w, double *score) {
+/* squares: v*v, else |v|, summed over each vector. */
+static void sums(const ap_partition *p, const float *w, bool squares, double *score) {
   for (size_t i = 0; i < p->count; i++) {
     ap_extent e = ap_partition_vector(p, i);
     double sum = 0.0;
     for (size_t k = e.k0; k < e.k1; k++) {
       for (size_t n = e.n0; n < e.n1; n++) {
         double v = (double)w[k * p->n + n];
-        sum += v * v;
+        sum += squares ? v * v : fabs(v);
       }
     }
     score[i] = sum;
   }
+}
+
+void ap_partition_squares(const ap_partition *p, const float *w, double *score) {
+  sums(p, w, true, score);
+}
+
+void ap_partition_magnitudes(const ap_partition *p, const float *w, double *score) {
+  sums(p, w, false, score);
 }
 
 static uint64_t block_weights_kept(const ap_partition *p, const uint8_t *kept) {
@@ -285,6 +376,7 @@ uint64_t ap_partition_weights_kept(const ap_partition *p, const uint8_t *kept) {
     case AP_GRANULARITY_DENSE:
       return (uint64_t)p->k * p->n;
     case AP_GRANULARITY_UNSTRUCTURED:
+    case AP_GRANULARITY_PATTERN:
       return count_kept(kept, p->count);
     case AP_GRANULARITY_FILTER:
       return p->k * count_kept(kept, p->n);
@@ -296,6 +388,13 @@ uint64_t ap_partition_weights_kept(const ap_partition *p, const uint8_t *kept) {
     case AP_GRANULARITY_ROW_VECTOR:
       for (size_t i = 0; i < p->lines; i++) {
         sum += min_size(w, p->n - i * w) * count_kept(kept + i * p->k, p->k);
+      }
+      return sum;
+    case AP_GRANULARITY_BIT_COLUMN:
+      return ap_bit_columns_weights_kept(p, kept);
+    case AP_GRANULARITY_CHANNEL:
+      for (size_t i = 0; i < p->count; i++) {
+        if (kept[i]) sum += p->n * min_size(h, p->k - i * h);
       }
       return sum;
     case AP_GRANULARITY_BLOCK:

@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "mapper/mapping.h"
 #include "pruners/integer_impl.h"
+#include "pruners/pruner.h"
 
 struct ap_datapath_network {
   const ap_integer_network *in;
@@ -37,7 +38,8 @@ static ap_status map_layer(const ap_array_spec *array, ap_granularity granularit
     for (size_t i = 0; i < k; i++) {
       memcpy(part + i * width, layer->weight + i * n + g * width, width * sizeof *part);
     }
-    st = ap_mapping_create(&spec, granularity, part, k, width, &mappings[g], err);
+    st = ap_mapping_create(&spec, ap_granularity_of_layer(granularity, &layer->info), part, k,
+                           width, &mappings[g], err);
   }
   ap_free(part);
   return st ? ap_fail_context(err, st, "%s", layer->info.name) : AP_OK;

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/progress.h"
 #include "base/provenance.h"
+#include "pruners/baselines/baselines_impl.h"
 #include "pruners/level_db_impl.h"
 #include "pruners/quantised_layer.h"
 #include "pruners/repair.h"
@@ -52,7 +53,7 @@ static ap_status add_plugin(const ap_plugin *plugin, ap_hash *hash, ap_error *er
 
 static ap_status hash_of(ap_level_db *db, ap_error *err) {
   ap_hash *hash = NULL;
-  char text[AP_SHA256_TEXT], line[256], granularity[64];
+  char text[AP_SHA256_TEXT], line[256], granularity[96];
   const ap_level_db_options *o = &db->options;
   ap_status st = ap_hash_create(&hash, err);
   if (!st) st = ap_network_hash(db->net, text, err);
@@ -60,7 +61,7 @@ static ap_status hash_of(ap_level_db *db, ap_error *err) {
   if (!st) st = ap_tech_hash(db->tech, text, err);
   if (!st) {
     ap_hash_add(hash, text, strlen(text));
-    ap_granularity_print(o->pruner.granularity, granularity);
+    ap_pruner_print(&o->pruner, granularity);
     (void)snprintf(line, sizeof line, "%s|%s|%zu|%.17g|%d", granularity, ap_snap_name(o->snap),
                    o->max_levels, o->keep_min, db->moments != NULL);
     ap_hash_add(hash, line, strlen(line));
@@ -158,6 +159,17 @@ size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep) {
   return i;
 }
 
+ap_status ap_level_db_scores(const ap_level_db *db, size_t layer, double *score, ap_error *err) {
+  const ap_level_layer *l = &db->layers[layer];
+  if (ap_pruner_gives_masks(&db->options.pruner)) {
+    return ap_fail(err, AP_ERR_UNSUPPORTED,
+                   "%s: plug-ins and patterns rank the vectors of a layer; what they are worth "
+                   "beside those of other layers is not known",
+                   l->info.name);
+  }
+  return ap_pruner_scores(&l->partition, db->options.pruner.criterion, l->dense, score, err);
+}
+
 double ap_level_db_dense_crossbars(const ap_level_db *db) {
   double sum = 0;
   for (size_t i = 0; i < db->n_layers; i++) {
@@ -239,6 +251,26 @@ ap_status ap_level_db_mask(const ap_level_db *db, size_t layer, size_t level, fl
   return st;
 }
 
+static ap_status round_to_bits(const ap_level_layer *l, size_t level, float *matrix,
+                               ap_error *err) {
+  uint8_t *kept = ap_calloc(l->partition.count, 1);
+  ap_status st;
+  if (!kept) return ap_fail(err, AP_ERR_MEMORY, "mask of %s", l->info.name);
+  kept_vectors(l, level, kept);
+  st = ap_bit_columns_round(&l->partition, kept, matrix, err);
+  ap_free(kept);
+  return st;
+}
+
+ap_status ap_level_db_round(const ap_level_db *db, size_t layer, size_t level, float *matrix,
+                            ap_error *err) {
+  const ap_level_layer *l = &db->layers[layer];
+  if (level + 1 == l->n_levels || l->partition.granularity.kind != AP_GRANULARITY_BIT_COLUMN) {
+    return AP_OK;
+  }
+  return round_to_bits(l, level, matrix, err);
+}
+
 static unsigned weight_bits(const ap_level_db *db, const ap_level_layer *l) {
   return l->info.weight_bits ? l->info.weight_bits : ap_tech_array(db->tech)->weight_bits;
 }
@@ -264,6 +296,9 @@ static ap_status level_matrix(const ap_level_db *db, const ap_level_layer *l, si
     }
   }
   if (st || db->options.floats) return st;
+  if (level + 1 < l->n_levels && l->partition.granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    return round_to_bits(l, level, matrix, err);
+  }
   return ap_quantise_in_place(matrix, k, n, weight_bits(db, l), err);
 }
 

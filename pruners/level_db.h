@@ -1,8 +1,8 @@
 /* pruners/level_db.h - the level database: every layer pruned at each of its levels, once, with
  * what each level costs on the hardware. A policy is one level per layer.
  *
- * Levels are nested (a lower level's vectors are all in the higher ones), except where a plug-in
- * gives masks of its own. Level numbers rise with the kept fraction and with what a level costs; the
+ * Levels are nested (a lower level's vectors are all in the higher ones), except where a plug-in or
+ * the pattern pruner gives masks of its own. Level numbers rise with the kept fraction and with what a level costs; the
  * last level keeps everything. */
 #ifndef AP_PRUNERS_LEVEL_DB_H
 #define AP_PRUNERS_LEVEL_DB_H
@@ -67,6 +67,10 @@ size_t ap_level_db_levels(const ap_level_db *db, size_t layer);
 const ap_keep_level *ap_level_db_level(const ap_level_db *db, size_t layer, size_t level);
 /* The lowest level that keeps at least this fraction of the vectors (what costs the same). */
 size_t ap_level_db_find(const ap_level_db *db, size_t layer, double keep);
+/* Scores of a layer's vectors by the pruner's criterion, before any repair: ap_level_db_vectors of them.
+ * UNSUPPORTED for plug-ins and patterns; MEMORY. */
+AP_NODISCARD ap_status ap_level_db_scores(const ap_level_db *db, size_t layer, double *score,
+                                          ap_error *err);
 /* Crossbars of the dense mapping, all layers: the numerator of the compression rate. */
 double ap_level_db_dense_crossbars(const ap_level_db *db);
 ap_level_seconds ap_level_db_seconds(const ap_level_db *db);
@@ -83,6 +87,10 @@ AP_NODISCARD ap_status ap_level_db_mask(const ap_level_db *db, size_t layer, siz
  * and back) and bias (N). */
 AP_NODISCARD ap_status ap_level_db_matrix(const ap_level_db *db, size_t layer, size_t level,
                                           float *matrix, float *bias, ap_error *err);
+/* Trained weights (K x N) of a level whose vectors are bit-columns, rounded to those that it keeps; of other
+ * kinds they stay as they are. */
+AP_NODISCARD ap_status ap_level_db_round(const ap_level_db *db, size_t layer, size_t level,
+                                         float *matrix, ap_error *err);
 /* Gives all levels to a fresh evaluator of the same network: its level number i + 1 is level i. */
 AP_NODISCARD ap_status ap_level_db_register(const ap_level_db *db, ap_evaluator *ev, bool quiet,
                                             ap_error *err);

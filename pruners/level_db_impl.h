@@ -8,7 +8,7 @@ typedef struct {
   ap_layer_info info; /* of the database's own network */
   ap_partition partition;
   float *dense, *bias; /* K x N, N */
-  uint32_t *order;     /* vectors, most important first; NULL where a plug-in gave masks ... */
+  uint32_t *order;     /* vectors, most important first; NULL where there are masks ... */
   uint8_t *masks;      /* ... then of each level but the last, vectors each */
   size_t n_levels;
   ap_keep_level *levels;

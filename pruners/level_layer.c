@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/progress.h"
+#include "pruners/baselines/baselines_impl.h"
 #include "pruners/level_db_impl.h"
 
 /* Numbers of one kept set. A grouped convolution is kept whole, one matrix a group: the same numbers
@@ -140,7 +141,7 @@ static ap_status choose_given(const ap_level_db *db, ap_level_layer *l,
   return st;
 }
 
-/* Masks of a plug-in become levels, from the top down: each has to cost less than the one above. */
+/* Masks become levels, from the top down: each has to cost less than the one above. */
 static ap_status take_masks(const ap_level_db *db, ap_level_layer *l,
                             const ap_plugin_answer *answer, uint8_t *kept, ap_error *err) {
   size_t all = l->partition.count, n = 0, at = answer->n_counts;
@@ -183,24 +184,30 @@ static ap_status input_squares(const ap_level_db *db, const ap_level_layer *l, s
   return AP_OK;
 }
 
+/* What masks are wanted of: equal steps. How many. */
+static size_t wanted_counts(const ap_level_db *db, const ap_level_layer *l, size_t *counts) {
+  size_t all = l->partition.count, least = least_kept(db, l), room = db->options.max_levels, n = 0;
+  for (size_t i = 0; i + 1 < room; i++) {
+    double share = (double)i / (double)(room - 1);
+    size_t m = least + (size_t)((double)(all - least) * share + 0.5);
+    if (m < all && (n == 0 || m > counts[n - 1])) counts[n++] = m;
+  }
+  return n;
+}
+
 /* counts: room for max_levels numbers, used for what is wanted of masks. */
 static ap_status ask_plugin(const ap_level_db *db, const ap_level_layer *l, size_t index,
                             size_t *counts, ap_plugin_answer *answer, ap_error *err) {
-  size_t all = l->partition.count, least = least_kept(db, l), room = db->options.max_levels;
   double *squares = NULL;
   ap_plugin_question q = {.partition = &l->partition,
                           .weights = l->dense,
                           .info = &l->info,
                           .index = index,
                           .n_layers = db->n_layers,
-                          .max_levels = room,
+                          .max_levels = db->options.max_levels,
                           .wanted = counts};
   ap_status st = input_squares(db, l, index, &squares, err);
-  for (size_t i = 0; i + 1 < room; i++) {
-    double share = (double)i / (double)(room - 1);
-    size_t m = least + (size_t)((double)(all - least) * share + 0.5);
-    if (m < all && (q.n_wanted == 0 || m > counts[q.n_wanted - 1])) counts[q.n_wanted++] = m;
-  }
+  q.n_wanted = wanted_counts(db, l, counts);
   q.input_mean_square = squares;
   if (!st) st = ap_plugin_ask(&db->options.pruner.plugin, &q, answer, err);
   ap_free(squares);
@@ -226,7 +233,7 @@ static ap_status order_levels(const ap_level_db *db, ap_level_layer *l,
 ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) {
   ap_level_layer *l = &db->layers[index];
   const ap_array_spec array = ap_array_for_weights(ap_tech_array(db->tech), l->info.weight_bits);
-  ap_granularity granularity = db->options.pruner.granularity;
+  ap_granularity granularity = ap_granularity_of_layer(db->options.pruner.granularity, &l->info);
   size_t room = db->options.max_levels + 1; /* a plug-in's wishes, and everything */
   size_t *counts = ap_calloc(room, sizeof *counts);
   uint8_t *kept = NULL;
@@ -234,6 +241,7 @@ ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) 
   ap_plugin_answer answer = {0};
   bool whole = l->info.groups > 1; /* no choice to make */
   bool plugin = db->options.pruner.plugin.kind != AP_PLUGIN_NONE && !whole;
+  bool masks = ap_pruner_gives_masks(&db->options.pruner) && !whole;
   ap_status st = AP_OK;
   if (whole) granularity = (ap_granularity){.kind = AP_GRANULARITY_DENSE};
   st = ap_partition_init(granularity, &array, l->info.k, l->info.n / l->info.groups, &l->partition,
@@ -243,8 +251,8 @@ ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) 
   l->bias = ap_calloc(l->info.n, sizeof *l->bias);
   l->levels = ap_calloc(room, sizeof *l->levels);
   kept = ap_calloc(l->partition.count, 1);
-  if (!plugin) l->order = ap_calloc(l->partition.count, sizeof *l->order);
-  if (!counts || !l->dense || !l->bias || !(l->order || plugin) || !l->levels || !kept) {
+  if (!masks) l->order = ap_calloc(l->partition.count, sizeof *l->order);
+  if (!counts || !l->dense || !l->bias || !(l->order || masks) || !l->levels || !kept) {
     st = ap_fail(err, AP_ERR_MEMORY, "levels");
     goto done;
   }
@@ -254,8 +262,11 @@ ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) 
     st = ask_plugin(db, l, index, counts, &answer, err);
     l->order = answer.order;
     answer.order = NULL;
+  } else if (masks) {
+    st = ap_pattern_masks(&l->partition, l->dense, wanted_counts(db, l, counts), counts, &answer,
+                          err);
   } else if (!whole) {
-    st = ap_pruner_order(&l->partition, l->dense, l->order, err);
+    st = ap_pruner_order(&l->partition, db->options.pruner.criterion, l->dense, l->order, err);
   }
   if (!st && l->order) st = order_levels(db, l, &answer, kept, counts, err);
   if (!st && !l->order) st = take_masks(db, l, &answer, kept, err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "pruners/pruner.h"
 #include "pruners/quantised_layer.h"
 
 /* One matrix that is stored by itself: a layer, or one group of a grouped convolution. */
@@ -11,7 +12,7 @@ typedef struct {
   size_t k, n;
   int32_t *q;    /* k x n quantised weights; NULL where the mapping is not built */
   uint8_t *kept; /* vectors with a weight that is not 0 before quantisation */
-  uint8_t *live; /* k: rows with such a weight */
+  uint8_t *live; /* rows (filter) or columns (channel) with such a weight; else NULL */
   uint64_t positions;
 } stored_matrix;
 
@@ -30,24 +31,31 @@ static ap_status take_columns(const ap_array_spec *spec, ap_granularity granular
   const float *part = matrix;
   float *own = NULL; /* the columns of a group side by side */
   size_t size = info->k * width;
-  bool whole = width == info->n;
+  bool whole = width == info->n, by_row = granularity.kind == AP_GRANULARITY_FILTER;
+  bool by_column = granularity.kind == AP_GRANULARITY_CHANNEL;
   ap_status st = ap_partition_init(granularity, spec, info->k, width, &partition, err);
   *out = (stored_matrix){.k = info->k, .n = width, .positions = info->positions};
   if (st) return st;
   if (!whole) part = own = ap_calloc(size, sizeof *own);
   if (q) out->q = ap_calloc(size, sizeof *out->q);
   out->kept = ap_calloc(partition.count, 1);
-  out->live = ap_calloc(info->k, 1);
-  if (!part || (q && !out->q) || !out->kept || !out->live) {
+  out->live = by_row || by_column ? ap_calloc(by_row ? info->k : width, 1) : NULL;
+  if (!part || (q && !out->q) || !out->kept || ((by_row || by_column) && !out->live)) {
     st = ap_fail(err, AP_ERR_MEMORY, "%zu x %zu weights", info->k, width);
   } else {
     for (size_t i = 0; i < info->k; i++) {
       size_t from = i * info->n + first, to = i * width;
       if (own) memcpy(own + to, matrix + from, width * sizeof *own);
       if (q) memcpy(out->q + to, q + from, width * sizeof *out->q);
-      for (size_t j = 0; j < width && !out->live[i]; j++) out->live[i] = part[to + j] != 0;
+      for (size_t j = 0; j < width && out->live; j++) {
+        if (part[to + j] != 0) out->live[by_row ? i : j] = 1;
+      }
     }
-    ap_partition_kept_f32(&partition, part, out->kept);
+    if (granularity.kind == AP_GRANULARITY_BIT_COLUMN) { /* bits are those of the integers */
+      ap_partition_kept(&partition, out->q, out->kept);
+    } else {
+      ap_partition_kept_f32(&partition, part, out->kept);
+    }
   }
   ap_free(own);
   return st;
@@ -98,9 +106,8 @@ static ap_status add_group(const ap_array_spec *spec, ap_granularity granularity
   ap_map_summary map;
   ap_events events;
   ap_needs own;
-  ap_status st = ap_map_count(spec, granularity, part->kept,
-                              granularity.kind == AP_GRANULARITY_FILTER ? part->live : NULL,
-                              part->k, part->n, part->positions, &map, &events, &own, err);
+  ap_status st = ap_map_count(spec, granularity, part->kept, part->live, part->k, part->n,
+                              part->positions, &map, &events, &own, err);
   if (!st && check) st = check_mapping(spec, granularity, part, &map, err);
   if (st) return st;
   if (first) {
@@ -148,18 +155,20 @@ static ap_status price_layer(const ap_tech *tech, ap_granularity granularity, bo
                              const float *matrix, size_t groups, ap_layer_price *out,
                              ap_error *err) {
   size_t size = out->info.k * out->info.n;
-  int32_t *q = check ? ap_calloc(size, sizeof *q) : NULL;
-  float *scale = check ? ap_calloc(out->info.n, sizeof *scale) : NULL;
+  ap_granularity own = ap_granularity_of_layer(granularity, &out->info);
+  bool integers = check || granularity.kind == AP_GRANULARITY_BIT_COLUMN;
+  int32_t *q = integers ? ap_calloc(size, sizeof *q) : NULL;
+  float *scale = integers ? ap_calloc(out->info.n, sizeof *scale) : NULL;
   ap_status st = AP_OK;
-  if (check && (!q || !scale)) {
+  if (integers && (!q || !scale)) {
     st = ap_fail(err, AP_ERR_MEMORY, "%zu quantised weights", size);
-  } else if (check) {
-    const ap_array_spec own = ap_array_for_weights(ap_tech_array(tech), out->info.weight_bits);
-    st = ap_quantise_columns(matrix, out->info.k, out->info.n, own.weight_bits, q, scale, err);
+  } else if (integers) {
+    const ap_array_spec array = ap_array_for_weights(ap_tech_array(tech), out->info.weight_bits);
+    st = ap_quantise_columns(matrix, out->info.k, out->info.n, array.weight_bits, q, scale, err);
   } else { /* counts need no integers, only weights that are numbers */
     st = check_finite(matrix, out->info.k, out->info.n, err);
   }
-  if (!st) st = price_groups(tech, granularity, check, matrix, q, groups, out, err);
+  if (!st) st = price_groups(tech, own, check, matrix, q, groups, out, err);
   ap_free(q);
   ap_free(scale);
   return st ? ap_fail_context(err, st, "%s", out->info.name) : AP_OK;

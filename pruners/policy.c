@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "pruners/baselines/baselines_impl.h"
 
 #define SCHEMA "autoprune-policy-1"
 #define MAX_LAYERS 100000
@@ -46,7 +47,7 @@ ap_status ap_policy_from_levels(const ap_level_db *db, const uint32_t *levels, a
     p->layers[i].keep = level->keep;
     p->layers[i].n_kept = level->n_kept;
     p->layers[i].weight_bits = ap_level_db_layer(db, i)->weight_bits;
-    if (p->pruner.plugin.kind != AP_PLUGIN_NONE) {
+    if (ap_pruner_gives_masks(&p->pruner)) {
       p->layers[i].n_vectors = ap_level_db_vectors(db, i);
       p->layers[i].kept = ap_calloc(p->layers[i].n_vectors, 1);
       if (p->layers[i].kept) ap_level_db_kept(db, i, levels[i], p->layers[i].kept);
@@ -100,7 +101,10 @@ static json_t *kept_digits(const struct ap_policy_layer *layer) {
 
 /* 1..: something is missing; 0: added. */
 static int add_kept(json_t *layers, const ap_policy *policy, json_t *root) {
-  int bad = json_object_set_new(root, "plugin", ap_plugin_to_json(&policy->pruner.plugin));
+  int bad = 0;
+  if (policy->pruner.plugin.kind != AP_PLUGIN_NONE) {
+    bad = json_object_set_new(root, "plugin", ap_plugin_to_json(&policy->pruner.plugin));
+  }
   for (size_t i = 0; i < policy->n_layers && !bad; i++) {
     json_t *layer = json_array_get(layers, i);
     bad = json_object_set_new(layer, "vectors",
@@ -113,10 +117,10 @@ static int add_kept(json_t *layers, const ap_policy *policy, json_t *root) {
 ap_status ap_policy_save(const char *path, const ap_policy *policy, const json_t *extra, bool force,
                          ap_error *err) {
   json_t *root = json_object(), *layers = json_array();
-  char granularity[64];
+  char granularity[96]; /* and criterion */
   ap_status st = AP_OK;
   int bad = !root || !layers;
-  ap_granularity_print(policy->pruner.granularity, granularity);
+  ap_pruner_print(&policy->pruner, granularity);
   if (!bad) bad = json_object_set_new(root, "schema", json_string(SCHEMA));
   if (!bad) bad = json_object_set_new(root, "pruner", json_string(policy->pruner.name));
   if (!bad) bad = json_object_set_new(root, "granularity", json_string(granularity));
@@ -130,7 +134,7 @@ ap_status ap_policy_save(const char *path, const ap_policy *policy, const json_t
     }
   }
   if (!bad) bad = json_object_set(root, "layers", layers);
-  if (!bad && policy->pruner.plugin.kind != AP_PLUGIN_NONE) bad = add_kept(layers, policy, root);
+  if (!bad && ap_pruner_gives_masks(&policy->pruner)) bad = add_kept(layers, policy, root);
   if (!bad && extra) {
     const char *key;
     json_t *value, *source = json_deep_copy(extra);
@@ -241,11 +245,18 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
   uint8_t *kept = NULL;
   ap_status st;
   if (info->groups > 1) return AP_OK; /* grouped convolutions are kept whole */
-  st = ap_partition_init(policy->pruner.granularity, &array, info->k, info->n, &partition, err);
+  st = ap_partition_init(ap_granularity_of_layer(policy->pruner.granularity, info), &array, info->k,
+                         info->n, &partition, err);
   if (st) return st;
   if (wish->n_kept > partition.count) {
     return ap_fail(err, AP_ERR_ARG, "policy keeps %zu vectors of %s, which has %zu on this array",
                    wish->n_kept, info->name, partition.count);
+  }
+  if (!wish->kept && policy->pruner.granularity.kind == AP_GRANULARITY_PATTERN) {
+    return ap_fail(err, AP_ERR_ARG,
+                   "policy keeps %zu weights of %s without saying which (member \"kept\"): their "
+                   "number does not tell the patterns",
+                   wish->n_kept, info->name);
   }
   if (wish->kept && wish->n_vectors != partition.count) {
     return ap_fail(err, AP_ERR_ARG, "policy has %zu vectors for %s, which has %zu on this array",
@@ -262,11 +273,15 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
   if (wish->kept) {
     memcpy(kept, wish->kept, partition.count);
   } else {
-    st = ap_pruner_order(&partition, matrix, order, err);
+    st = ap_pruner_order(&partition, policy->pruner.criterion, matrix, order, err);
     if (st) goto done;
     ap_pruner_keep_first(order, partition.count, wish->n_kept, kept);
   }
   if (wish->n_kept < partition.count) ap_partition_mask_f32(&partition, kept, matrix);
+  if (wish->n_kept < partition.count && partition.granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+    st = ap_bit_columns_round(&partition, kept, matrix, err);
+    if (st) goto done;
+  }
   ap_layer_set_matrix(net, info->node, matrix);
 done:
   ap_free(matrix);

@@ -101,7 +101,8 @@ static bool has_batchnorm(const ap_network *net) {
   return false;
 }
 
-static ap_status quantise_network(ap_network *net, unsigned bits, ap_error *err) {
+static ap_status quantise_network(ap_network *net, const ap_level_db *db, const uint32_t *levels,
+                                  unsigned bits, ap_error *err) {
   size_t n = ap_network_layers(net, NULL, 0);
   ap_layer_info *info = ap_calloc(n, sizeof *info);
   ap_status st = AP_OK;
@@ -114,13 +115,29 @@ static ap_status quantise_network(ap_network *net, unsigned bits, ap_error *err)
       break;
     }
     ap_layer_get_matrix(net, info[i].node, matrix);
-    st = ap_quantise_in_place(matrix, info[i].k, info[i].n,
-                              info[i].weight_bits ? info[i].weight_bits : bits, err);
+    st = bits ? ap_level_db_round(db, i, levels[i], matrix, err) : AP_OK;
+    if (!st) {
+      st = ap_quantise_in_place(matrix, info[i].k, info[i].n,
+                                info[i].weight_bits ? info[i].weight_bits : bits, err);
+    }
     if (!st) ap_layer_set_matrix(net, info[i].node, matrix);
     ap_free(matrix);
   }
   ap_free(info);
   return st;
+}
+
+/* What the removal of whole filters or input channels makes useless in the neighbouring layers. */
+static ap_status follow_channels(const ap_level_db *db, ap_network *folded, ap_error *err) {
+  size_t removed;
+  switch (ap_level_db_pruner(db).granularity.kind) {
+    case AP_GRANULARITY_FILTER:
+      return ap_remove_dead_inputs(folded, &removed, err);
+    case AP_GRANULARITY_CHANNEL:
+      return ap_remove_unread_outputs(folded, &removed, err);
+    default:
+      return AP_OK;
+  }
 }
 
 ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset *data,
@@ -129,7 +146,6 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
                      ap_train_observer *observer, void *context, ap_network **out, ap_error *err) {
   mask_set set = {0, NULL};
   ap_network *net = NULL, *folded = NULL;
-  size_t removed;
   ap_status st = ap_network_copy(trained, &net, err);
   *out = NULL;
   if (!st) st = make_masks(net, db, levels, &set, err);
@@ -148,10 +164,8 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
                         images < RECALIBRATION_IMAGES ? images : RECALIBRATION_IMAGES, err);
   }
   if (!st) st = ap_network_fold(net, &folded, err);
-  if (!st && ap_level_db_pruner(db).granularity.kind == AP_GRANULARITY_FILTER) {
-    st = ap_remove_dead_inputs(folded, &removed, err);
-  }
-  if (!st && weight_bits) st = quantise_network(folded, weight_bits, err);
+  if (!st) st = follow_channels(db, folded, err);
+  if (!st && weight_bits) st = quantise_network(folded, db, levels, weight_bits, err);
   if (st) goto done;
   *out = folded;
   folded = NULL;
@@ -164,7 +178,7 @@ done:
 
 ap_status ap_deploy_levels(const ap_network *folded, const ap_level_db *db, const uint32_t *levels,
                            ap_network **out, ap_error *err) {
-  size_t n = ap_level_db_layers(db), removed;
+  size_t n = ap_level_db_layers(db);
   ap_network *net = NULL;
   ap_status st = ap_network_copy(folded, &net, err);
   *out = NULL;
@@ -181,9 +195,7 @@ ap_status ap_deploy_levels(const ap_network *folded, const ap_level_db *db, cons
     if (!st) ap_layer_set_matrix(net, info->node, matrix);
     ap_free(matrix);
   }
-  if (!st && ap_level_db_pruner(db).granularity.kind == AP_GRANULARITY_FILTER) {
-    st = ap_remove_dead_inputs(net, &removed, err);
-  }
+  if (!st) st = follow_channels(db, net, err);
   if (!st) {
     *out = net;
     net = NULL;

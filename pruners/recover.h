@@ -19,7 +19,8 @@ AP_EXTERN_C_BEGIN
  * fine-tunes it with their masks held, folds it and
  * quantises its weights column by column to weight_bits, or those of the layer where it has its own (0:
  * they stay floats). Filters that are removed are removed with
- * their bias (and BatchNorm shift), and with the inputs of the next layers that saw only them.
+ * their bias (and BatchNorm shift), and with the inputs of the next layers that saw only them; input
+ * channels (granularity channel) with the filters that nobody else reads.
  * *out: the deployed network, ready for ap_network_price_create and evaluation. epochs 0: no
  * training, only BatchNorm recalibration (or nothing, without BatchNorm). checkpoint: as ap_train
  * takes it; NULL: none. */
@@ -50,6 +51,9 @@ AP_NODISCARD ap_status ap_deploy_levels(const ap_network *folded, const ap_level
 /* Sets every weight to 0 whose input channel is 0 for every image (no filter makes it): the
  * function stays the same. net: folded. Returns how many weights were set. */
 AP_NODISCARD ap_status ap_remove_dead_inputs(ap_network *net, size_t *n_removed, ap_error *err);
+/* The other way: sets every filter to 0, bias included, whose output channel meets no weight in any
+ * layer behind it; the function stays the same. net: folded. Returns how many weights were set. */
+AP_NODISCARD ap_status ap_remove_unread_outputs(ap_network *net, size_t *n_removed, ap_error *err);
 
 AP_EXTERN_C_END
 #endif

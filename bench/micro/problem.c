@@ -123,7 +123,7 @@ static ap_status prune_layer(ap_network *net, const ap_layer_info *layer, size_t
   }
   if (!st) {
     ap_layer_get_matrix(net, layer->node, matrix);
-    st = ap_pruner_order(&partition, matrix, order, err);
+    st = ap_pruner_order(&partition, AP_CRITERION_L2, matrix, order, err);
   }
   if (!st) {
     ap_pruner_keep_first(order, partition.count, partition.count - partition.count * percent / 100,

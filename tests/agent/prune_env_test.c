@@ -2,6 +2,8 @@
  * rules of agent/env.h, prices against the database, the same answers in any order. */
 #include "agent/prune_env.h"
 
+#include <math.h>
+
 #include "agent/searcher.h"
 #include "base/hash.h"
 #include "base/threads.h"
@@ -256,6 +258,47 @@ static void prices_add_up_and_rewards_rise(void **state) {
   close_world(&w);
 }
 
+/* With a reward of multiply-accumulates the searcher sees those alone; the hardware's count stands apart. */
+static void macs_in_place_of_crossbars(void **state) {
+  static const ap_reward_kind kinds[] = {AP_REWARD_MACS, AP_REWARD_AMC_MACS};
+  double executed[CANDIDATES * STEPS];
+  ap_outcome out[CANDIDATES], crossbars[CANDIDATES];
+  world w;
+  (void)state;
+  open_world(&w, AP_SNAP_CROSSBAR, "column-vector");
+  draw(w.face, 7, CANDIDATES, executed);
+  must(w.face->evaluate(w.face->self, CANDIDATES, executed, NULL, crossbars, &failure));
+  for (size_t k = 0; k < 2; k++) {
+    ap_reward reward = ap_reward_default();
+    ap_prune_env *env = NULL;
+    const ap_env *face;
+    reward.kind = kinds[k];
+    must(ap_prune_env_create(w.db, w.ev, &reward, &env, &failure));
+    face = ap_prune_env_interface(env);
+    must(ap_env_check(face, &failure));
+    assert_string_not_equal(face->identity, w.face->identity);
+    must(face->evaluate(face->self, CANDIDATES, executed, NULL, out, &failure));
+    for (size_t i = 0; i < CANDIDATES; i++) {
+      double macs = 0, dense = 0, cost, compression;
+      uint32_t levels[STEPS];
+      ap_prune_env_levels(env, executed + i * STEPS, levels);
+      for (size_t t = 0; t < STEPS; t++) {
+        const ap_map_summary *map = &ap_level_db_level(w.db, t, levels[t])->map;
+        macs += (double)map->macs_kept;
+        dense += (double)map->macs;
+        assert_true(face->level_cost(face->self, t, levels[t]) == (double)map->macs_kept);
+      }
+      assert_true(out[i].crossbars == macs);
+      assert_true(out[i].compression == dense / macs);
+      if (k == 1) assert_true(out[i].reward == -(1 - out[i].accuracy) * log(macs));
+      ap_prune_env_hardware(env, executed + i * STEPS, &cost, &compression);
+      assert_true(cost == crossbars[i].crossbars && compression == crossbars[i].compression);
+    }
+    ap_prune_env_destroy(env);
+  }
+  close_world(&w);
+}
+
 static void identity_tells_limits_apart(void **state) {
   ap_reward reward = ap_reward_default();
   ap_prune_env *other = NULL;
@@ -370,6 +413,7 @@ int main(void) {
                                      cmocka_unit_test(all_kept_is_the_reference),
                                      cmocka_unit_test(answers_do_not_depend_on_order),
                                      cmocka_unit_test(prices_add_up_and_rewards_rise),
+                                     cmocka_unit_test(macs_in_place_of_crossbars),
                                      cmocka_unit_test(identity_tells_limits_apart),
                                      cmocka_unit_test(races_spare_images),
                                      cmocka_unit_test(survives_failing_allocations)};

@@ -57,7 +57,7 @@ static void constrained_orders_as_promised(void **state) {
 static void most_loss_is_where_the_incumbent_is_met(void **state) {
   static const double crossbars[] = {1, 2, 20, 40, 80, 159, 160};
   (void)state;
-  for (int kind = 0; kind <= AP_REWARD_ACCURACY; kind++) {
+  for (int kind = 0; kind <= AP_REWARD_AMC_MACS; kind++) {
     ap_reward r = ap_reward_default();
     r.kind = (ap_reward_kind)kind;
     assert_true(ap_reward_most_loss(&r, DENSE_ACCURACY, DENSE_CROSSBARS, 40, NULL) >= HUGE_VAL);
@@ -103,7 +103,7 @@ static void amc_and_accuracy(void **state) {
 static void odd_values_stay_finite(void **state) {
   ap_reward r = ap_reward_default();
   (void)state;
-  for (int kind = 0; kind < 3; kind++) {
+  for (int kind = 0; kind < 5; kind++) {
     r.kind = (ap_reward_kind)kind;
     assert_true(isfinite(judged(&r, NAN, 10).reward));
     assert_true(isfinite(judged(&r, 0.9, 0).reward)); /* all layers gone */
@@ -116,7 +116,7 @@ static void names_and_ranges(void **state) {
   ap_reward_kind kind;
   ap_error err;
   (void)state;
-  for (int k = 0; k < 3; k++) {
+  for (int k = 0; k < 5; k++) {
     assert_int_equal(ap_reward_parse(ap_reward_name((ap_reward_kind)k), &kind, &err), AP_OK);
     assert_int_equal(kind, k);
   }

@@ -1,5 +1,7 @@
 /* Families of policies, the bisection along them, the workbench and the suites, on a small network
  * and images made here. */
+#include <math.h>
+
 #include "bench/bisect_impl.h"
 #include "bench/family_impl.h"
 #include "bench/suite_impl.h"
@@ -84,6 +86,58 @@ static void uniform_families(void **state) {
   }
 }
 
+/* Levels that a threshold gives by plain counting. */
+static bool threshold_gives(const world *w, double threshold, const uint32_t *levels) {
+  for (size_t l = 0; l < ap_level_db_layers(w->db); l++) {
+    size_t n = ap_level_db_vectors(w->db, l), kept = 0;
+    double *score = ap_calloc(n, sizeof *score);
+    must(ap_level_db_scores(w->db, l, score, &failure));
+    for (size_t i = 0; i < n; i++) kept += score[i] >= threshold;
+    ap_free(score);
+    if (ap_level_db_find(w->db, l, (double)kept / (double)n) != levels[l]) return false;
+  }
+  return true;
+}
+
+/* Is there a score that, as a threshold, leaves these levels? */
+static bool some_threshold_gives(const world *w, const uint32_t *levels) {
+  bool found = threshold_gives(w, 0, levels) || threshold_gives(w, INFINITY, levels);
+  for (size_t l = 0; l < ap_level_db_layers(w->db) && !found; l++) {
+    size_t n = ap_level_db_vectors(w->db, l);
+    double *score = ap_calloc(n, sizeof *score);
+    must(ap_level_db_scores(w->db, l, score, &failure));
+    for (size_t v = 0; v < n && !found; v++) found = threshold_gives(w, score[v], levels);
+    ap_free(score);
+  }
+  return found;
+}
+
+/* Every policy of a global family is what one threshold leaves, and thresholds rise along it. */
+static void global_families(void **state) {
+  static const char *const pruners[] = {"column-vector", "column-vector+lamp", "row-vector+l1",
+                                        "filter", "block"};
+  (void)state;
+  for (size_t p = 0; p < sizeof pruners / sizeof pruners[0]; p++) {
+    world w;
+    ap_family f;
+    size_t stay = 0;
+    open_world(&w, pruners[p], p % 2 == 0);
+    must(ap_family_global(w.db, w.ev, &f, &failure));
+    check_family(&w, &f);
+    for (size_t i = 0; i < f.n; i++) {
+      const uint32_t *levels = f.levels + i * f.n_layers;
+      assert_true(some_threshold_gives(&w, levels));
+      for (size_t l = 0; i > 0 && l < f.n_layers; l++) {
+        assert_true(levels[l] <= levels[l - f.n_layers]);
+        stay += levels[l] == levels[l - f.n_layers];
+      }
+    }
+    assert_true(stay > 0); /* not all layers move together */
+    ap_family_release(&f);
+    close_world(&w);
+  }
+}
+
 /* Columns of an episode's row: family_impl.h. */
 static double column(const json_t *episodes, size_t row, size_t c) {
   return json_number_value(json_array_get(json_array_get(episodes, row), c));
@@ -138,6 +192,38 @@ static void searched_families(void **state) {
   }
 }
 
+/* A search by multiply-accumulates: its family is recounted in crossbars like any other. */
+static void families_of_macs(void **state) {
+  static const char *const rewards[] = {"macs", "amc-macs"};
+  (void)state;
+  for (size_t i = 0; i < 2; i++) {
+    ap_family_search search = {.searcher = "ddpg",
+                               .reward = rewards[i],
+                               .episodes = 30,
+                               .max_loss = 0.05,
+                               .seed = 9,
+                               .quiet = true};
+    world w;
+    ap_family f;
+    json_t *episodes = NULL, *seconds = NULL;
+    double dense;
+    open_world(&w, "column-vector", true);
+    dense = ap_level_db_dense_crossbars(w.db);
+    must(ap_family_searched(w.db, w.ev, &search, &f, &episodes, &seconds, &failure));
+    check_family(&w, &f);
+    for (size_t e = 0; e < 30; e++) { /* told in crossbars */
+      assert_true(fabs(column(episodes, e, 4) * column(episodes, e, 5) - dense) < 1e-9 * dense);
+    }
+    ap_family_release(&f);
+    json_decref(episodes);
+    json_decref(seconds);
+    search.reward = "applause";
+    assert_int_equal(ap_family_searched(w.db, w.ev, &search, &f, &episodes, &seconds, &failure),
+                     AP_ERR_ARG);
+    close_world(&w);
+  }
+}
+
 static double logged(const ap_bisection *b, size_t i, const char *member) {
   return json_number_value(json_object_get(json_array_get(b->log, i), member));
 }
@@ -147,7 +233,7 @@ static void bisection_halves(void **state) {
   static const double limits[] = {2, -2, 0.02};
   static const size_t tunings[] = {1, 3, 40};
   ap_suite_network entry = {.network = "small", .data = "images", .tune_lr = 0.01};
-  ap_suite_method method = {"test", "column-vector", "uniform"};
+  ap_suite_method method = {.name = "test", .pruner = "column-vector", .searcher = "uniform"};
   world w;
   ap_family f;
   ap_score dense;
@@ -269,6 +355,7 @@ static void suites_by_name(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(global_families),  cmocka_unit_test(families_of_macs),
       cmocka_unit_test(uniform_families), cmocka_unit_test(searched_families),
       cmocka_unit_test(bisection_halves), cmocka_unit_test(workbench_refuses_other_shapes),
       cmocka_unit_test(scores_agree),     cmocka_unit_test(suites_by_name)};

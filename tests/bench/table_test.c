@@ -290,10 +290,41 @@ static void unwritable_folder(void **state) {
   json_decref(provenance);
 }
 
+/* Two searches by one searcher on one network are told apart by their methods; another network's is not. */
+static void episodes_of_one_searcher(void **state) {
+  json_t *cells = json_array(), *rows, *provenance = some_provenance();
+  char *episodes, *lines[8] = {NULL};
+  size_t heads;
+  (void)state;
+  add(cells, cell("net", "dense", NULL, 0.9, 80, 800, 4, 8));
+  add(cells, cell("net", "auto-prune", "ddpg", 0.89, 20, 100, 1, 2));
+  add(cells, cell("net", "macs-reward", "ddpg", 0.89, 30, 150, 2, 3));
+  add(cells, cell("other", "dense", NULL, 0.9, 80, 800, 4, 8));
+  add(cells, cell("other", "auto-prune", "ddpg", 0.89, 20, 100, 1, 2));
+  for (size_t i = 1; i < 5; i += i == 2 ? 2 : 1) {
+    assert_int_equal(json_object_set_new(json_array_get(cells, i), "episodes",
+                                         json_pack("[[i,f,f,f,f,f,i,n,n,f]]", 0, -0.25, 0.5, 0.125,
+                                                   2.0, 40.0, 1, 100.0)),
+                     0);
+  }
+  rows = rows_of(cells);
+  must(ap_table_write(scratch, cells, rows, provenance, &failure));
+  episodes = slurp(scratch_path("episodes.csv"));
+  assert_int_equal(read_lines(episodes, lines, 8, &heads), 4);
+  assert_int_equal(strncmp(lines[1], "net,auto-prune,0", 16), 0);
+  assert_int_equal(strncmp(lines[2], "net,macs-reward,0", 17), 0);
+  assert_int_equal(strncmp(lines[3], "other,ddpg,0", 12), 0);
+  free(episodes);
+  json_decref(rows);
+  json_decref(cells);
+  json_decref(provenance);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(ratios_by_hand),     cmocka_unit_test(gaps_stay_empty),
-      cmocka_unit_test(files_read_back),    cmocka_unit_test(heads_are_one_line_each),
-      cmocka_unit_test(laws_and_breakdown), cmocka_unit_test(unwritable_folder)};
+      cmocka_unit_test(ratios_by_hand),          cmocka_unit_test(gaps_stay_empty),
+      cmocka_unit_test(files_read_back),         cmocka_unit_test(episodes_of_one_searcher),
+      cmocka_unit_test(heads_are_one_line_each), cmocka_unit_test(laws_and_breakdown),
+      cmocka_unit_test(unwritable_folder)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -109,19 +109,76 @@ static void test_integer_search(void **state) {
   json_decref(whole);
 }
 
+/* Some methods by name, one of each mapping rule and allocation, and a search over a pruner given. */
+static void test_chosen_methods(void **state) {
+  static const char *const expected[] = {"dense",       "lamp",          "channel",
+                                         "pattern",     "bit-column",    "column-vector",
+                                         "macs-reward", "row-vector+l1", "row-vector+l1+random"};
+  json_t *table =
+      command_json(0, WORDS("compare", "--suite", "smoke", "--data", "images", "--networks",
+                            "lenet5", "--methods", "lamp,channel,pattern,bit-column,macs-reward",
+                            "--pruner", "row-vector+l1", "--search", "random", "--no-plots",
+                            "--quiet", "--json", "--out", "chosen"));
+  (void)state;
+  assert_int_equal(json_array_size(table), sizeof expected / sizeof expected[0]);
+  for (size_t i = 0; i < json_array_size(table); i++) {
+    const json_t *row = json_array_get(table, i);
+    assert_string_equal(json_string_value(json_object_get(row, "method")), expected[i]);
+    assert_string_equal(json_string_value(json_object_get(row, "failed")), "");
+    assert_true(json_number_value(json_object_get(row, "crossbars")) >= 1);
+    assert_true(json_number_value(json_object_get(row, "feasible")) == 1);
+  }
+  json_decref(table);
+}
+
+/* A search by multiply-accumulates says what its policy is in crossbars, as the mapper counts them. */
+static void test_search_by_macs(void **state) {
+  json_t *summary = command_json(0, WORDS(SEARCH("macs", "8"), "--reward", "macs", "--json"));
+  json_t *mapped =
+      command_json(0, WORDS("map", "--model", "m.apm", "--policy", "macs/policy.json", "--json"));
+  (void)state;
+  assert_true(
+      (double)json_integer_value(json_object_get(json_object_get(mapped, "total"), "crossbars")) ==
+      json_number_value(
+          json_object_get(json_object_get(summary, "best_on_search_split"), "crossbars")));
+  json_decref(summary);
+  json_decref(mapped);
+}
+
+static void test_methods_are_listed(void **state) {
+  json_t *list = command_json(0, WORDS("compare", "--list-methods", "--json"));
+  (void)state;
+  assert_true(json_array_size(list) >= 15);
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    const json_t *method = json_array_get(list, i);
+    assert_true(json_string_length(json_object_get(method, "name")) > 0);
+    assert_true(json_string_length(json_object_get(method, "publication")) > 0);
+    assert_true(json_string_length(json_object_get(method, "assumed")) > 0);
+  }
+  json_decref(list);
+}
+
 static void test_bad_comparison(void **state) {
   (void)state;
   command_bad("no such folder", WORDS("compare", "--suite", "smoke", "--data", "images", "--out",
                                       "c", "--plots", "./nowhere"));
   command_bad("smoke", WORDS("compare", "--suite", "nonsense", "--out", "c"));
+  command_bad("unknown method 'sculptor': one of dense, ",
+              WORDS("compare", "--suite", "smoke", "--methods", "lamp,sculptor", "--out", "c"));
+  command_bad("given twice",
+              WORDS("compare", "--suite", "smoke", "--methods", "lamp,lamp", "--out", "c"));
+  command_bad("no network 'vgg99'",
+              WORDS("compare", "--suite", "smoke", "--networks", "vgg99", "--out", "c"));
+  command_bad("oracle", WORDS("compare", "--suite", "smoke", "--pruner", "filter", "--search",
+                              "oracle", "--out", "c"));
   assert_int_equal(command_count_files(".csv.tmp"), 0);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_search_and_map),
-      cmocka_unit_test(test_stopped_search),
-      cmocka_unit_test(test_integer_search),
+      cmocka_unit_test(test_search_and_map), cmocka_unit_test(test_stopped_search),
+      cmocka_unit_test(test_integer_search), cmocka_unit_test(test_chosen_methods),
+      cmocka_unit_test(test_search_by_macs), cmocka_unit_test(test_methods_are_listed),
       cmocka_unit_test(test_bad_comparison),
   };
   return cmocka_run_group_tests(tests, setup, command_teardown);

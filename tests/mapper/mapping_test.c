@@ -16,8 +16,10 @@
 #include "mapper/mapping.h"
 
 static const char *const granularities[] = {
-    "dense", "unstructured",    "column-vector",    "row-vector",   "filter",
-    "block", "column-vector:4", "column-vector:13", "row-vector:5", "block:7x3"};
+    "dense",      "unstructured",    "column-vector",    "row-vector",   "filter",
+    "block",      "column-vector:4", "column-vector:13", "row-vector:5", "block:7x3",
+    "channel:4",  "channel",         "column-vector:R",  "pattern",      "pattern:5x2",
+    "pattern:12", "bit-column",      "bit-column:5"};
 #define N_GRANULARITIES (sizeof granularities / sizeof granularities[0])
 
 static const struct {
@@ -100,13 +102,14 @@ static void check_counts(const problem *p, const ap_mapping *m) {
   ap_events ea, eb;
   ap_needs na, nb;
   ap_datapath_stats stats;
-  uint8_t *kept = ap_calloc(p->partition.count, 1), *live = ap_calloc(p->k, 1);
+  bool by_column = p->granularity.kind == AP_GRANULARITY_CHANNEL; /* else by row: only for filter */
+  uint8_t *kept = ap_calloc(p->partition.count, 1), *live = ap_calloc(by_column ? p->n : p->k, 1);
   int32_t *x = ap_calloc(p->k, sizeof *x);
   int64_t *y = ap_calloc(p->n, sizeof *y);
   uint64_t conversions = 0, cells = 0, drives = 0;
   ap_partition_kept(&p->partition, p->w, kept);
   for (size_t i = 0; i < p->k * p->n; i++) {
-    if (p->w[i]) live[i / p->n] = 1;
+    if (p->w[i]) live[by_column ? i % p->n : i / p->n] = 1;
   }
   /* structure-aware field-wise comparison: both were zeroed before filling */
   memset(&a, 0, sizeof a);
@@ -205,7 +208,9 @@ static void odd_arrays(void **state) {
       spec.cell_bits = arrays[a].cell_bits;
       spec.weight_bits = arrays[a].weight_bits;
       spec.activation_bits = arrays[a].activation_bits;
-      for (size_t g = 0; g < 6; g++) check_all(&spec, granularities[g], 41, 13, 0.4, &rng);
+      for (size_t g = 0; g < N_GRANULARITIES; g++) {
+        check_all(&spec, granularities[g], 41, 13, 0.4, &rng);
+      }
     }
   }
 }

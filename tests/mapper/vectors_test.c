@@ -14,13 +14,16 @@
 #include "mapper/vectors.h"
 
 static void names_round_trip(void **state) {
-  static const char *const good[] = {"dense",           "unstructured",  "filter",
-                                     "column-vector",   "row-vector",    "block",
-                                     "column-vector:9", "row-vector:16", "block:128x32"};
+  static const char *const good[] = {
+      "dense",      "unstructured",    "filter",        "column-vector", "row-vector",
+      "block",      "column-vector:9", "row-vector:16", "block:128x32",  "channel",
+      "channel:25", "column-vector:R", "pattern",       "pattern:9",     "pattern:9x4",
+      "bit-column", "bit-column:4"};
   static const char *const bad[] = {
-      "",         "row",           "row-vector:",   "row-vector:0",
-      "filter:3", "block:3",       "block:3x",      "block:3x4x5",
-      "dense ",   "row-vector:-1", "row-vector:1a", "row-vector:99999999999999999999"};
+      "",         "row",           "row-vector:",      "row-vector:0",
+      "filter:3", "block:3",       "block:3x",         "block:3x4x5",
+      "dense ",   "row-vector:-1", "row-vector:1a",    "row-vector:99999999999999999999",
+      "channel:", "row-vector:R",  "column-vector:R9", "column-vector:r"};
   (void)state;
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
     ap_granularity g;
@@ -73,8 +76,9 @@ static void partition_by_hand(void **state) {
 
 /* Without overlap, vectors cover every weight once; blocks cover it twice. */
 static void vectors_cover(void **state) {
-  static const char *const names[] = {"dense",  "unstructured", "column-vector",  "row-vector:3",
-                                      "filter", "block:5x4",    "column-vector:7"};
+  static const char *const names[] = {"dense",           "unstructured", "column-vector",
+                                      "row-vector:3",    "filter",       "block:5x4",
+                                      "column-vector:7", "channel:9",    "column-vector:R"};
   ap_array_spec spec = ap_array_spec_default();
   (void)state;
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -97,8 +101,8 @@ static void vectors_cover(void **state) {
 
 /* kept(mask(w)) is the mask; weights_kept counts what mask leaves; squares add up. */
 static void masks_agree(void **state) {
-  static const char *const names[] = {"unstructured", "column-vector", "row-vector",
-                                      "filter",       "block:5x4",     "dense"};
+  static const char *const names[] = {"unstructured", "column-vector", "row-vector", "filter",
+                                      "block:5x4",    "dense",         "channel:4",  "pattern:4"};
   ap_array_spec spec = ap_array_spec_default();
   ap_rng rng;
   (void)state;

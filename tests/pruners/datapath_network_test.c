@@ -6,6 +6,7 @@
 
 #include "kernels/backend.h"
 #include "pruners/integer_impl.h"
+#include "pruners/pruner.h"
 #include "tests/nn/train_testing.h"
 
 enum { N = 9, BIG = 28 };
@@ -186,7 +187,8 @@ static void prune(ap_network *net, const ap_array_spec *spec, const char *granul
     float *matrix = ap_calloc(info[l].k * info[l].n, sizeof *matrix);
     uint8_t *kept;
     ap_partition p;
-    must(ap_partition_init(g, spec, info[l].k, info[l].n, &p, &failure));
+    must(ap_partition_init(ap_granularity_of_layer(g, &info[l]), spec, info[l].k, info[l].n, &p,
+                           &failure));
     kept = ap_calloc(p.count, 1);
     for (size_t i = 0; i < p.count; i++) {
       kept[i] = !(empty && l == 1) && ap_rng_below(&rng, 3) > 0;
@@ -226,8 +228,9 @@ static void hardware_equals(const ap_network *net, const ap_array_spec *spec,
 }
 
 static void exact_hardware_is_the_integer_network(void **state) {
-  static const char *const granularities[] = {"column-vector", "row-vector", "block:8x3",
-                                              "filter",        "dense",      "unstructured"};
+  static const char *const granularities[] = {
+      "column-vector", "row-vector", "block:8x3",       "filter",  "dense",
+      "unstructured",  "channel",    "column-vector:R", "pattern", "bit-column"};
   (void)state;
   for (int e = AP_ENCODING_OFFSET; e <= AP_ENCODING_DIFFERENTIAL; e++) {
     for (size_t g = 0; g < sizeof granularities / sizeof granularities[0]; g++) {

@@ -74,8 +74,9 @@ static void check_layer(const ap_level_db *db, size_t layer, ap_snap snap) {
 }
 
 static void levels_are_nested_and_rise(void **state) {
-  static const char *const pruners[] = {"column-vector", "row-vector",   "filter",
-                                        "block",         "unstructured", "column-vector:5"};
+  static const char *const pruners[] = {"column-vector", "row-vector",    "filter",
+                                        "block",         "unstructured",  "column-vector:5",
+                                        "channel",       "row-vector+l1", "bit-column"};
   static const char *const sizes[][4] = {{"128", "128", "9", "8"}, {"31", "17", "4", "5"}};
   ap_network *net = folded("lenet5", 3);
   ap_pool *pool = NULL;
@@ -122,7 +123,7 @@ static void crossbar_levels_are_the_largest(void **state) {
     order = ap_calloc(partition.count, sizeof *order);
     kept = ap_calloc(partition.count, 1);
     ap_layer_get_matrix(net, info->node, matrix);
-    must(ap_pruner_order(&partition, matrix, order, &failure));
+    must(ap_pruner_order(&partition, AP_CRITERION_L2, matrix, order, &failure));
     for (size_t i = 0; i + 1 < ap_level_db_levels(db, l); i++) {
       const ap_keep_level *level = ap_level_db_level(db, l, i);
       ap_map_summary more;
@@ -191,7 +192,7 @@ static void survives_failing_allocations(void **state) {
 
 /* A policy written, read and applied gives the levels' masks; the price of the result is at most
  * what the levels promise (vectors that quantise to zero drop out) and for vectors exactly it. */
-static void policies_travel(void **state) {
+static void check_travel(const char *pruner) {
   ap_network *net = folded("lenet5", 7), *pruned = NULL;
   ap_tech *tech = hardware("128", "128", "9", "8");
   ap_pool *pool = NULL;
@@ -199,9 +200,8 @@ static void policies_travel(void **state) {
   ap_policy *policy = NULL, *back = NULL;
   ap_network_price *price = NULL;
   uint32_t levels[8];
-  (void)state;
   must(ap_pool_create(1, &pool, &failure));
-  db = levels_of(net, tech, pool, "column-vector", AP_SNAP_OU, 16);
+  db = levels_of(net, tech, pool, pruner, AP_SNAP_OU, 16);
   for (size_t l = 0; l < ap_level_db_layers(db); l++) {
     levels[l] = (uint32_t)(ap_level_db_levels(db, l) / (l + 2));
   }
@@ -212,6 +212,7 @@ static void policies_travel(void **state) {
   must(ap_policy_load(scratch_path("p.json"), &back, &failure));
   must(ap_network_copy(net, &pruned, &failure));
   must(ap_policy_apply(back, ap_tech_array(tech), pruned, &failure));
+  assert_int_equal(back->pruner.criterion, policy->pruner.criterion);
   must(ap_network_price_create(pruned, tech, back->pruner.granularity, true, &price, &failure));
   assert_int_equal(price->n_layers, ap_level_db_layers(db));
   for (size_t l = 0; l < price->n_layers; l++) {
@@ -239,6 +240,16 @@ static void policies_travel(void **state) {
   ap_tech_close(tech);
   ap_network_destroy(pruned);
   ap_network_destroy(net);
+}
+
+static void policies_travel(void **state) {
+  static const char *const pruners[] = {"column-vector", "row-vector+l1", "pattern", "pattern:9x3",
+                                        "column-vector+lamp"};
+  (void)state;
+  for (size_t i = 0; i < sizeof pruners / sizeof pruners[0]; i++) {
+    check_travel(pruners[i]);
+    (void)remove(scratch_path("p.json"));
+  }
 }
 
 static void bad_policies_are_refused(void **state) {

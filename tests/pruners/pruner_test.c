@@ -44,7 +44,7 @@ static void order_by_mean_square(void **state) {
   assert_int_equal(ap_pruner_parse("column-vector:2", &p, &failure), AP_OK);
   assert_int_equal(ap_partition_init(p.granularity, &spec, 3, 2, &partition, &failure), AP_OK);
   assert_int_equal(partition.count, 4);
-  assert_int_equal(ap_pruner_order(&partition, w, order, &failure), AP_OK);
+  assert_int_equal(ap_pruner_order(&partition, AP_CRITERION_L2, w, order, &failure), AP_OK);
   assert_int_equal(order[0], 2);
   assert_int_equal(order[1], 0);
   assert_int_equal(order[2] + order[3], 4); /* 1 and 3 tie up to rounding */
@@ -61,10 +61,10 @@ static void ties_go_by_index_and_nan_is_refused(void **state) {
   (void)state;
   assert_int_equal(ap_pruner_parse("unstructured", &p, &failure), AP_OK);
   assert_int_equal(ap_partition_init(p.granularity, &spec, 5, 1, &partition, &failure), AP_OK);
-  assert_int_equal(ap_pruner_order(&partition, w, order, &failure), AP_OK);
+  assert_int_equal(ap_pruner_order(&partition, AP_CRITERION_L2, w, order, &failure), AP_OK);
   for (uint32_t i = 0; i < 5; i++) assert_int_equal(order[i], i);
   w[3] = NAN;
-  assert_int_equal(ap_pruner_order(&partition, w, order, &failure), AP_ERR_FORMAT);
+  assert_int_equal(ap_pruner_order(&partition, AP_CRITERION_L2, w, order, &failure), AP_ERR_FORMAT);
   assert_non_null(strstr(failure.text, "rows 3..3"));
 }
 
