@@ -57,8 +57,8 @@ static ap_status tune(const ap_cell *cell, const ap_level_db *db, const uint32_t
                  cell->method->name, number, cell->suite->tunings, compression);
   w.progress = ap_progress_create(title, steps, cell->quiet);
   st = ap_recover(ap_workbench_backend(cell->bench), ap_workbench_trained(cell->bench), data, db,
-                  levels, ap_tech_array(ap_workbench_tech(cell->bench))->weight_bits, &recipe,
-                  on_training, &w, out, err);
+                  levels, NULL, ap_tech_array(ap_workbench_tech(cell->bench))->weight_bits, &recipe,
+                  NULL, on_training, &w, out, err);
   ap_progress_end(w.progress);
   if (!st) st = ap_workbench_score(cell->bench, *out, AP_SPLIT_SELECTION, &score, err);
   if (!st) *accuracy = score.accuracy;

@@ -34,6 +34,9 @@ static const struct {
     {"pareto", "points.csv"},
     {"convergence", "convergence.csv"},
     {"sensitivity", "sensitivity.csv"},
+    {"recovery", "recovery.csv"},
+    {"curves", "curves.csv"},
+    {"bits", "bits.csv"},
 };
 static const char *const forms[] = {"png", "svg"};
 

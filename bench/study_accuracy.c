@@ -1,11 +1,9 @@
 /* Accuracy through the bit-exact data path, over the converter's bits and over the variation of cells.
- * Every point is kept as JSON under the hash of all that it depends on. */
+ * Every point is kept. */
 #include <math.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "base/progress.h"
 #include "base/provenance.h"
 #include "base/statistics.h"
@@ -28,8 +26,8 @@ static json_t *configuration(const ap_study *study, const ap_tech *tech, const p
   config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:I}", "schema",
                      "autoprune-point-1", "commit", ap_build_commit(), "model_sha256",
                      study->model_hash, "data_sha256", ap_dataset_hash(o->data), "split",
-                     ap_split_name(o->split), "hardware_sha256", hash, "images",
-                     (json_int_t)o->images, "calibration", (json_int_t)o->calibration, "sigma",
+                     ap_split_name(study->split), "hardware_sha256", hash, "images",
+                     (json_int_t)study->images, "calibration", (json_int_t)o->calibration, "sigma",
                      p->sigma, "samples", (json_int_t)p->samples, "seed", (json_int_t)o->seed);
   if (!config) (void)ap_fail(err, AP_ERR_MEMORY, "configuration of a point");
   return config;
@@ -55,8 +53,8 @@ static ap_status measure(const ap_study *study, const ap_tech *tech, const point
   }
   if (!st) st = ap_datapath_network_create(in, ap_tech_array(tech), granularity, &hw, err);
   if (!st) {
-    st = ap_integer_network_run(in, o->data, o->split, o->images, study->pool, &quantised, NULL,
-                                err);
+    st = ap_integer_network_run(in, o->data, study->split, study->images, study->pool, &quantised,
+                                NULL, err);
   }
   for (size_t k = 0; k < p->samples && !st; k++) {
     ap_score score;
@@ -64,8 +62,9 @@ static ap_status measure(const ap_study *study, const ap_tech *tech, const point
       st = ap_fail(err, AP_ERR_INTERRUPTED, "interrupted");
       break;
     }
-    st = ap_datapath_network_run(hw, p->sigma > 0 ? &device : NULL, k, o->data, o->split, o->images,
-                                 study->pool, &score, NULL, k == 0 ? &stats : NULL, err);
+    st = ap_datapath_network_run(hw, p->sigma > 0 ? &device : NULL, k, o->data, study->split,
+                                 study->images, study->pool, &score, NULL, k == 0 ? &stats : NULL,
+                                 err);
     if (!st) accuracies[k] = score.accuracy;
   }
   if (!st) {
@@ -88,35 +87,15 @@ static ap_status measure(const ap_study *study, const ap_tech *tech, const point
   return st;
 }
 
-/* The kept point of the same configuration, or a new one. *out is a new reference. */
-static ap_status get_point(const ap_study *study, const ap_tech *tech, const point *p, json_t **out,
-                           ap_error *err) {
-  json_t *config = configuration(study, tech, p, err), *kept = NULL;
-  char hash[65], *path = NULL;
-  ap_status st = config ? ap_config_hash(config, hash, err) : AP_ERR_MEMORY;
-  *out = NULL;
-  if (!st) {
-    path = ap_sprintf("%s/%.16s.json", study->points, hash);
-    if (!path) st = ap_fail(err, AP_ERR_MEMORY, "path of a point");
-  }
-  if (!st && ap_file_exists(path) && ap_json_load(path, &kept, NULL) == AP_OK &&
-      json_equal(json_object_get(kept, "config"), config)) {
-    *out = kept;
-    kept = NULL;
-  } else if (!st) {
-    json_t *fresh = json_pack("{s:O}", "config", config);
-    st = fresh ? measure(study, tech, p, fresh, err) : ap_fail(err, AP_ERR_MEMORY, "point");
-    if (!st) st = ap_json_save(path, fresh, true, err);
-    if (st) {
-      json_decref(fresh);
-    } else {
-      *out = fresh;
-    }
-  }
-  json_decref(kept);
-  json_decref(config);
-  ap_free(path);
-  return st;
+typedef struct {
+  const ap_study *study;
+  const ap_tech *tech;
+  const point *p;
+} question;
+
+static ap_status answer(void *context, json_t *out, ap_error *err) {
+  const question *q = context;
+  return measure(q->study, q->tech, q->p, out, err);
 }
 
 /* Bounds of the 95 % interval, cut to what an accuracy can be. */
@@ -128,7 +107,9 @@ static double bound(const json_t *p, double side) {
 static ap_status add_row(const ap_study *study, const ap_tech *tech, const point *p, bool bits,
                          json_t *rows, ap_error *err) {
   json_t *found = NULL, *row = NULL;
-  ap_status st = get_point(study, tech, p, &found, err);
+  question q = {study, tech, p};
+  json_t *config = configuration(study, tech, p, err);
+  ap_status st = config ? ap_study_point(study, config, answer, &q, &found, err) : AP_ERR_MEMORY;
   if (st) return st;
   row = json_pack("{s:s}", "network", study->label);
   if (row) {

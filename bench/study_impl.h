@@ -12,15 +12,32 @@
 typedef struct {
   const ap_study_options *options;
   const char *label;
-  const ap_network *net; /* folded */
+  const ap_network *trained; /* as loaded */
+  const ap_network *net;     /* folded */
   ap_pool *pool;
-  const char *points;     /* folder of the kept points */
-  const char *model_hash; /* of the folded network */
+  const char *points;       /* folder of the kept points */
+  const char *model_hash;   /* of the folded network */
+  const char *trained_hash; /* of the network as loaded */
+  ap_split split;           /* of this study's accuracies */
+  size_t images;            /* the first of it, at least 1; 0 without images */
 } ap_study;
 
 typedef ap_status ap_study_body(const ap_study *study, json_t *rows, ap_error *err);
 ap_study_body ap_study_sizes, ap_study_index, ap_study_control, ap_study_converter,
-    ap_study_devices;
+    ap_study_devices, ap_study_recovery, ap_study_curves, ap_study_bits;
+
+/* ---- points: what takes long is kept as JSON under the hash of all that it depends on ---- */
+/* Adds results to `point`, which holds {"config": ...}. */
+typedef ap_status ap_study_measure(void *context, json_t *point, ap_error *err);
+/* The kept point of a configuration (a new reference, taken over; NULL: MEMORY), or a new one. *out is a
+ * new reference. */
+AP_NODISCARD ap_status ap_study_point(const ap_study *study, json_t *config,
+                                      ap_study_measure *measure, void *context, json_t **out,
+                                      ap_error *err);
+/* Is it kept already? config: borrowed. */
+bool ap_study_has_point(const ap_study *study, const json_t *config);
+/* FOLDER/HASH of a configuration (borrowed) and an ending; ap_free it. NULL out of memory. */
+char *ap_study_point_path(const ap_study *study, const json_t *config, const char *ending);
 
 /* A copy of the network in which each layer keeps its best vectors (pruners/pruner.h), as many as hold
  * at most `keep` of its weights, and at least one. Grouped convolutions stay whole. */

@@ -18,6 +18,15 @@ static void formats(const ap_network_price *p, char *text, size_t room) {
   }
 }
 
+/* Bits of all stored weights. */
+static double stored_bits(const ap_network_price *p) {
+  double sum = 0;
+  for (size_t i = 0; i < p->n_layers; i++) {
+    sum += (double)p->layers[i].map.weights_kept * p->layers[i].info.weight_bits;
+  }
+  return sum;
+}
+
 static ap_status one_shape(const ap_study *study, const char *kind, size_t length, json_t *rows,
                            ap_error *err) {
   const ap_tech *tech = study->options->tech;
@@ -43,8 +52,8 @@ static ap_status one_shape(const ap_study *study, const char *kind, size_t lengt
             "{s:s, s:s, s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:s}", "network", study->label,
             "shape", kind, "length", (json_int_t)length, "keep_weights",
             kept / (double)p->map.weights, "index_bits", (json_int_t)p->map.index_bits,
-            "index_bits_per_weight", bits / kept, "index_of_stored_bits",
-            bits / (kept * ap_tech_array(tech)->weight_bits), "index_of_area",
+            "index_bits_per_weight", bits / kept, "index_of_stored_bits", bits / stored_bits(p),
+            "index_of_area",
             (area[AP_PART_INDEX_BUFFER] + area[AP_PART_INDEX_DECODER]) / p->cost.total_area_mm2,
             "index_of_energy",
             (energy[AP_PART_INDEX_BUFFER] + energy[AP_PART_INDEX_DECODER]) /

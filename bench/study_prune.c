@@ -20,13 +20,14 @@ static size_t largest_set(const ap_partition *partition, const uint32_t *order, 
   return low;
 }
 
-static ap_status prune_layer(ap_network *net, const ap_array_spec *array, const ap_pruner *pruner,
+static ap_status prune_layer(ap_network *net, const ap_array_spec *spec, const ap_pruner *pruner,
                              const ap_layer_info *info, double keep, ap_error *err) {
+  const ap_array_spec array = ap_array_for_weights(spec, info->weight_bits);
   ap_partition partition;
   float *matrix = NULL;
   uint32_t *order = NULL;
   uint8_t *kept = NULL;
-  ap_status st = ap_partition_init(ap_granularity_of_layer(pruner->granularity, info), array,
+  ap_status st = ap_partition_init(ap_granularity_of_layer(pruner->granularity, info), &array,
                                    info->k, info->n, &partition, err);
   if (st) return st;
   matrix = ap_calloc(info->k * info->n, sizeof *matrix);

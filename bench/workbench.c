@@ -1,7 +1,6 @@
 #include "bench/workbench.h"
 
 #include "base/alloc.h"
-#include "pruners/integer_network.h"
 #include "pruners/moments.h"
 
 struct ap_workbench {
@@ -124,4 +123,37 @@ ap_status ap_workbench_integer_evaluator(ap_workbench *bench, const ap_level_db 
 ap_status ap_workbench_score(ap_workbench *bench, const ap_network *net, ap_split split,
                              ap_score *out, ap_error *err) {
   return ap_infer(bench->backend, net, bench->data, split, 0, out, NULL, err);
+}
+
+static ap_status evaluate_integers(const ap_workbench *bench, const ap_network *net,
+                                   const ap_integer_network *in, ap_split split, size_t n_images,
+                                   ap_score *out, ap_error *err) {
+  const ap_evaluator_integers integers = {ap_integer_network_all_layers(in),
+                                          ap_integer_network_activation_bits(in)};
+  const ap_evaluator_options options = {.n_threads = bench->n_threads, .integer = &integers};
+  ap_evaluator *ev = NULL;
+  uint32_t *given = NULL; /* level 0 of all layers */
+  ap_status st = ap_evaluator_create(net, bench->data, split, n_images, &options, &ev, err);
+  if (st) return st;
+  given = ap_calloc(ap_evaluator_layers(ev), sizeof *given);
+  st = given ? ap_evaluator_run(ev, 1, given, out, err) : ap_fail(err, AP_ERR_MEMORY, "levels");
+  ap_free(given);
+  ap_evaluator_destroy(ev);
+  return st;
+}
+
+ap_status ap_workbench_quantised_score(ap_workbench *bench, const ap_network *net,
+                                       const ap_range_options *ranges, ap_split split,
+                                       size_t n_images, ap_score *out, ap_error *err) {
+  const ap_array_spec *array = ap_tech_array(bench->tech);
+  ap_integer_network *in = NULL;
+  ap_status st = ap_integer_network_create(net, array, bench->data, ranges, bench->pool, &in, err);
+  if (st) return st;
+  if (array->weight_bits <= 8 && array->activation_bits <= 8) {
+    st = evaluate_integers(bench, net, in, split, n_images, out, err);
+  } else {
+    st = ap_integer_network_run(in, bench->data, split, n_images, bench->pool, out, NULL, err);
+  }
+  ap_integer_network_destroy(in);
+  return st;
 }

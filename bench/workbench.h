@@ -11,6 +11,7 @@
 #include "nn/dataset.h"
 #include "nn/evaluator.h"
 #include "nn/network.h"
+#include "pruners/integer_network.h"
 #include "pruners/level_db.h"
 #include "reram_model/tech.h"
 AP_EXTERN_C_BEGIN
@@ -46,6 +47,12 @@ AP_NODISCARD ap_status ap_workbench_integer_evaluator(ap_workbench *bench, const
 /* Accuracy of any network of this shape on a split. */
 AP_NODISCARD ap_status ap_workbench_score(ap_workbench *bench, const ap_network *net,
                                           ap_split split, ap_score *out, ap_error *err);
+/* Accuracy of the quantised form (nn/integer.h) of a folded network of this shape, with the hardware's
+ * bits, on the first n_images (0: all) of a split: by the fast evaluator where weights and activations
+ * have at most 8 bits, else by the plain network. Input ranges are the network's own. */
+AP_NODISCARD ap_status ap_workbench_quantised_score(ap_workbench *bench, const ap_network *net,
+                                                    const ap_range_options *ranges, ap_split split,
+                                                    size_t n_images, ap_score *out, ap_error *err);
 
 AP_EXTERN_C_END
 #endif

@@ -36,6 +36,7 @@ static const ap_command_info INFO = {
         "  autoprune eval --model lenet5_fashion-mnist --data fashion-mnist --datapath --images "
         "500\n"
         "  autoprune eval --model m.apm --data cifar10 --integer --policy out/s1/policy.json\n"
+        "  autoprune eval --model m.apm --data cifar10 --integer --weight-bits 4,conv1=8,fc=8\n"
         "  autoprune eval --model m.apm --data mnist --datapath --sigma 0.1 --samples 10\n"
         "  autoprune eval --model resnet8_fashion-mnist --describe\n"
         "  autoprune eval --model r20.onnx --mean .485,.456,.406 --std .229,.224,.225 --data "

@@ -25,7 +25,7 @@ static const ap_command_info INFO = {
 
 typedef struct {
   ap_model_choice model; /* path: --onnx */
-  const char *out;
+  const char *out, *weight_bits;
   bool compact;
 } import_options;
 
@@ -33,7 +33,12 @@ static ap_status run_import(const ap_cli *cli, const import_options *o, ap_error
   ap_network *net = NULL;
   json_t *metadata = NULL, *provenance = NULL;
   ap_status st = ap_cli_load_model(&o->model, &net, &metadata, err);
-  if (st) return st;
+  if (!st) st = ap_cli_set_weight_bits(NULL, o->weight_bits, net, err);
+  if (st) {
+    json_decref(metadata);
+    ap_network_destroy(net);
+    return st;
+  }
   provenance = ap_provenance(cli->argc, cli->argv);
   if (!provenance || json_object_set(metadata, "import", provenance) != 0)
     st = ap_fail(err, AP_ERR_MEMORY, "provenance");
@@ -63,6 +68,7 @@ ap_status ap_cmd_import(ap_cli *cli, int argc, char **argv, ap_error *err) {
        0, 0},
       {"out", "FILE.apm", "the model file to write", AP_OPTION_TEXT, &o.out, 0, 0},
       AP_NORMALISATION_OPTIONS(&o.model),
+      AP_CLI_WEIGHT_BITS(&o.weight_bits),
       {"compact", NULL, "store float16 weights", AP_OPTION_FLAG, &o.compact, 0, 0},
       {.name = NULL}};
   bool help = false;

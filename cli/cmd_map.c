@@ -20,7 +20,8 @@ static const ap_command_info INFO = {
         "  autoprune map --model m.apm --policy out/policy.json --json\n"
         "  autoprune map --matrix w.npy --set array.ou_rows=16 --set array.ou_cols=16\n"
         "  autoprune map --model m.apm --hw sre --pruner row-vector:8\n"
-        "  autoprune map --model m.apm --keep 0.3 --pruner ./mine.so"};
+        "  autoprune map --model m.apm --keep 0.3 --pruner ./mine.so\n"
+        "  autoprune map --model m.apm --weight-bits 4,fc=8"};
 
 static void print_row(const char *name, const ap_map_summary *m, bool total) {
   char k[24] = "", n[24] = "";

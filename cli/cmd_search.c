@@ -34,7 +34,7 @@ static const ap_command_info INFO = {
 
 typedef struct {
   ap_model_choice model;
-  const char *data, *out, *hw, *pruner, *snap, *arithmetic;
+  const char *data, *out, *hw, *pruner, *snap, *arithmetic, *weight_bits;
   ap_text_list overrides;
   double plugin_timeout;
   bool no_repair;
@@ -73,7 +73,7 @@ static ap_status record(const ap_cli *cli, const search_options *o, const ap_sea
   if (!cli->record) return AP_OK;
   st = add_fingerprint(o->out, summary, err);
   if (st) return st;
-  overrides = ap_cli_overrides_text(&o->overrides);
+  overrides = ap_cli_overrides_text(&o->overrides, o->weight_bits);
   st = ap_cli_record_document(
       cli,
       overrides
@@ -99,6 +99,7 @@ static ap_status run_search(ap_cli *cli, const search_options *o, const ap_searc
   ap_status st = provenance ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "provenance");
   if (!st) st = ap_cli_open_tech(o->hw, &o->overrides, &tech, err);
   if (!st) st = ap_cli_load_model(&o->model, &net, NULL, err);
+  if (!st) st = ap_cli_set_weight_bits(NULL, o->weight_bits, net, err);
   if (!st) st = ap_dataset_open(o->data, &data, err);
   if (!st) {
     st = ap_search_job_run(job, net, data, tech, o->out, provenance, &summary, &feasible, err);
@@ -144,6 +145,7 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
        &job.reward, 0, 0},
       {"pruner", "NAME", "what is removed (default column-vector), or a plug-in", AP_OPTION_TEXT,
        &o.pruner, 0, 0},
+      AP_CLI_WEIGHT_BITS(&o.weight_bits),
       AP_CLI_PLUGIN_TIMEOUT(&o.plugin_timeout),
       {"snap", "NAME", "levels fit whole: crossbar (default), ou, none", AP_OPTION_TEXT, &o.snap, 0,
        0},

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,25 +12,34 @@
 static const ap_command_info INFO = {
     .name = "study",
     .usage = "--model FILE [--model FILE ...] [--data NAME|DIR] --out DIR  [OPTIONS]",
-    .summary = "How area, energy, index tables and accuracy answer to the hardware's settings.",
+    .summary = "How area, energy, index tables and accuracy answer to one setting at a time.",
     .details =
         "Without --data: sizes (of crossbars and OUs), index (tables over vector shape) and "
         "control "
         "(zeros\nthat hardware cannot use). With --data also, through the bit-exact data path: "
         "converter (accuracy\nover converter bits) and devices (accuracy over conductance "
-        "variation). Each is DIR/NAME.csv and a\nfigure; points of the last two are kept in "
-        "DIR/points, so that an interrupted study goes on when the\nsame command is run again.",
+        "variation). Only when named by --only: recovery\n(accuracy over sparsity: one-shot, "
+        "recalibrated, repaired, fine-tuned), curves (each\nlayer alone at every level) and bits "
+        "(of "
+        "the weights, 2 to 8). Each is DIR/NAME.csv and a\nfigure; points that need "
+        "images are kept in DIR/points, so that an interrupted study goes on when the\nsame "
+        "command "
+        "is run again.",
     .examples =
         "  autoprune study --model lenet5_fashion-mnist --out out/study\n"
         "  autoprune study --model resnet8_cifar10 --data cifar10 --images 200 --out out/study\n"
         "  autoprune study --model dense.apm --model pruned.apm --data fashion-mnist --only "
         "devices "
-        "--out out/d"};
+        "--out out/d\n"
+        "  autoprune study --model resnet8_cifar10 --data cifar10 --only recovery --sparsity "
+        "0.7,0.9 "
+        "--out out/r"};
 
 typedef struct {
   ap_text_list models, only, overrides;
   ap_model_choice images; /* normalisation of those that are .onnx files */
-  const char *data, *split, *hw;
+  const char *data, *split, *hw, *pruner, *sparsity;
+  double plugin_timeout;
 } request;
 
 /* "results/models/lenet5_fashion-mnist.apm" -> "lenet5_fashion-mnist". */
@@ -81,6 +91,24 @@ static void print_summary(const ap_study_options *o, json_t *tables) {
   }
 }
 
+/* "0.7,0.8,0.9" */
+static ap_status parse_sparsities(const char *text, ap_study_options *o, ap_error *err) {
+  const char *at = text;
+  for (o->n_sparsities = 0; *at; at += *at == ',' && at[1]) {
+    char *end;
+    double value = strtod(at, &end);
+    if (end == at || (*end && *end != ',') || !(value > 0 && value < 1) ||
+        (*end == ',' && !end[1]) || o->n_sparsities == AP_STUDY_MAX_SPARSITIES) {
+      return ap_fail(err, AP_ERR_ARG,
+                     "--sparsity %s: 1 to %d shares between 0 and 1 are expected, as in 0.7,0.9",
+                     text, AP_STUDY_MAX_SPARSITIES);
+    }
+    o->sparsities[o->n_sparsities++] = value;
+    at = end;
+  }
+  return AP_OK;
+}
+
 static ap_status run(const ap_cli *cli, const request *r, ap_study_options *o, ap_error *err) {
   ap_study_model models[AP_CLI_MAX_LIST];
   loaded l;
@@ -90,6 +118,10 @@ static ap_status run(const ap_cli *cli, const request *r, ap_study_options *o, a
   ap_status st = provenance ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "provenance");
   memset(&l, 0, sizeof l);
   if (!st && r->split) st = ap_split_parse(r->split, &o->split, err);
+  if (!st && r->sparsity) st = parse_sparsities(r->sparsity, o, err);
+  if (!st && r->pruner) {
+    st = ap_cli_pruner(r->pruner, r->plugin_timeout, cli->seed, &o->pruner, err);
+  }
   if (!st) st = ap_cli_open_tech(r->hw, &r->overrides, &tech, err);
   if (!st) st = load_models(r, &l, models, err);
   if (!st && r->data) st = ap_dataset_open(r->data, &data, err);
@@ -123,7 +155,8 @@ ap_status ap_cmd_study(ap_cli *cli, int argc, char **argv, ap_error *err) {
       AP_NORMALISATION_OPTIONS(&r.images),
       {"data", "NAME|DIR", "images, for converter and devices", AP_OPTION_TEXT, &r.data, 0, 0},
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
-      {"only", "STUDY", "sizes, index, control, converter or devices; may be repeated",
+      {"only", "STUDY",
+       "sizes, index, control, converter, devices, recovery, curves, bits; may be repeated",
        AP_OPTION_LIST, &r.only, 0, 0},
       {"hw", "PRESET|FILE", "hardware: ou (default), isaac, sre, or an .ini file", AP_OPTION_TEXT,
        &r.hw, 0, 0},
@@ -131,9 +164,22 @@ ap_status ap_cmd_study(ap_cli *cli, int argc, char **argv, ap_error *err) {
        &r.overrides, 0, 0},
       {"keep", "F", "share of weights that sizes and index keep (default 0.2)", AP_OPTION_NUMBER,
        &o.keep, 1e-6, 1},
+      {"pruner", "NAME", "of recovery and curves: what is removed (default column-vector)",
+       AP_OPTION_TEXT, &r.pruner, 0, 0},
+      AP_CLI_PLUGIN_TIMEOUT(&r.plugin_timeout),
+      {"sparsity", "S,S,...",
+       "of recovery: removed shares of every layer's vectors (default 0.7,0.8,0.9,0.95)",
+       AP_OPTION_TEXT, &r.sparsity, 0, 0},
+      {"prune-ends", NULL, "of recovery: prune the first and the last layer, too", AP_OPTION_FLAG,
+       &o.prune_ends, 0, 0},
+      {"epochs", "E", "of recovery: of fine-tuning (default 2)", AP_OPTION_NUMBER, &o.epochs, 1e-3,
+       1e6},
+      {"lr", "R", "of recovery: peak learning rate of fine-tuning (default 0.02)", AP_OPTION_NUMBER,
+       &o.lr, 0, 1e6},
       {"split", "NAME", "split for accuracies (default selection)", AP_OPTION_TEXT, &r.split, 0, 0},
-      {"images", "N", "images of the split, the first (default 500; 0: all)", AP_OPTION_SIZE,
-       &o.images, 0, 1e9},
+      {"images", "N",
+       "images of the split, the first; 0: all (default; converter and devices: 500)",
+       AP_OPTION_SIZE, &o.images, 0, 1e9},
       {"calibration", "N", "images that set the input ranges (default 256)", AP_OPTION_SIZE,
        &o.calibration, 1, 1e6},
       {"samples", "K", "devices for each variation (default 5)", AP_OPTION_SIZE, &o.samples, 1,
@@ -143,6 +189,7 @@ ap_status ap_cmd_study(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {.name = NULL}};
   ap_status st;
   memset(&r, 0, sizeof r);
+  r.plugin_timeout = AP_PLUGIN_TIME_LIMIT;
   st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
   if (st || help) return st;
   st = ap_cli_require("model", r.models.n ? r.models.items[0] : NULL, err);
@@ -151,6 +198,7 @@ ap_status ap_cmd_study(ap_cli *cli, int argc, char **argv, ap_error *err) {
   o.only = r.only.items;
   o.n_only = r.only.n;
   o.seed = cli->seed;
+  o.backend = cli->backend;
   o.n_threads = cli->threads;
   o.quiet = cli->quiet;
   if (no_plots) o.draw = false;

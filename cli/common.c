@@ -92,6 +92,28 @@ ap_status ap_cli_pruner(const char *text, double time_limit, uint64_t seed, ap_p
   return AP_OK;
 }
 
+ap_status ap_cli_set_weight_bits(const ap_policy *policy, const char *weight_bits, ap_network *net,
+                                 ap_error *err) {
+  ap_status st = policy ? ap_policy_set_weight_bits(policy, net, err) : AP_OK;
+  if (st || !weight_bits) return st;
+  st = ap_network_set_weight_bits(net, weight_bits, err);
+  return st ? ap_fail_context(err, st, "--weight-bits") : AP_OK;
+}
+
+json_t *ap_cli_weight_bits_json(const ap_network *net) {
+  json_t *object = NULL;
+  for (size_t i = 0; net && i < net->n_nodes; i++) {
+    const ap_node *node = &net->nodes[i];
+    if (!node->weight_bits) continue;
+    if (!object) object = json_object();
+    if (!ap_cli_set(object, node->name, json_integer((json_int_t)node->weight_bits))) {
+      json_decref(object);
+      return NULL;
+    }
+  }
+  return object ? object : json_null();
+}
+
 /* The pruner of --pruner, or the policy's. */
 static ap_status pruner_of(const ap_subject *subject, uint64_t seed, const ap_policy *policy,
                            ap_priced *out, ap_pruner *pruner, ap_error *err) {
@@ -120,6 +142,7 @@ static ap_status price_model(const ap_subject *subject, uint64_t seed, ap_priced
   if (subject->policy) st = ap_policy_load(subject->policy, &policy, err);
   if (!st) st = pruner_of(subject, seed, policy, out, &pruner, err);
   if (!st) st = load_folded(subject, out, err);
+  if (!st) st = ap_cli_set_weight_bits(policy, subject->weight_bits, out->net, err);
   if (!st && subject->keep > 0) {
     out->plugin = pruner.plugin;
     st = ap_policy_uniform(out->net, out->tech, &pruner, subject->keep, &policy, err);
@@ -164,6 +187,11 @@ ap_status ap_cli_price(const ap_subject *subject, uint64_t seed, ap_priced *out,
   }
   if (subject->matrix && subject->policy) {
     return ap_fail(err, AP_ERR_ARG, "--policy goes with --model, not with --matrix");
+  }
+  if (subject->matrix && subject->weight_bits) {
+    return ap_fail(err, AP_ERR_ARG,
+                   "--weight-bits goes with --model (of a matrix: --set array.weight_bits=%s)",
+                   subject->weight_bits);
   }
   if (subject->keep > 0 && (subject->matrix || subject->policy)) {
     return ap_fail(err, AP_ERR_ARG, "--keep goes with --model, without --policy");
@@ -222,7 +250,12 @@ static json_t *priced_configuration(const ap_cli *cli, const ap_subject *subject
                 ap_cli_file_hash(subject->policy), "hardware_sha256", hardware_hash, "granularity",
                 priced->granularity, "positions", (json_int_t)subject->positions, "replication",
                 (json_int_t)(subject->copies ? subject->copies : 1));
-  bool good = configuration != NULL;
+  json_t *weight_bits = ap_cli_weight_bits_json(priced->net);
+  bool good = configuration != NULL && weight_bits != NULL;
+  if (good && !json_is_null(weight_bits)) {
+    good = json_object_set(configuration, "weight_bits", weight_bits) == 0;
+  }
+  json_decref(weight_bits);
   if (good && subject->keep > 0) {
     good = ap_cli_set(configuration, "keep", json_real(subject->keep));
     if (good && priced->plugin.kind != AP_PLUGIN_NONE) {

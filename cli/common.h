@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "nn/network.h"
 #include "pruners/network_price.h"
+#include "pruners/policy.h"
 #include "pruners/pruner.h"
 #include "reram_model/tech.h"
 AP_EXTERN_C_BEGIN
@@ -42,10 +43,23 @@ AP_NODISCARD ap_status ap_cli_load_matrix(const char *path, ap_npy *out, ap_erro
 AP_NODISCARD ap_status ap_cli_pruner(const char *text, double time_limit, uint64_t seed,
                                      ap_pruner *out, ap_error *err);
 
+/* --weight-bits of all commands that have it (docs/COMMANDS.md#weight-bits). */
+#define AP_CLI_WEIGHT_BITS(target)                                                        \
+  {                                                                                       \
+    "weight-bits", "[LAYER=]B,...", "bits of the layers' weights (default: the array's)", \
+        AP_OPTION_TEXT, (target), 0, 0                                                    \
+  }
+/* Gives a network its weight bits: the policy's (may be NULL), then those of --weight-bits (may be NULL).
+ * To be done before it is pruned. */
+AP_NODISCARD ap_status ap_cli_set_weight_bits(const ap_policy *policy, const char *weight_bits,
+                                              ap_network *net, ap_error *err);
+/* {"NAME": BITS, ...} of the layers that have bits of their own; null where none has. */
+json_t *ap_cli_weight_bits_json(const ap_network *net);
+
 /* What `map` and `cost` look at: --model [--policy] or --matrix [--positions], on --hw. */
 typedef struct {
   ap_model_choice model;
-  const char *policy, *matrix, *hw, *pruner;
+  const char *policy, *matrix, *hw, *pruner, *weight_bits;
   ap_text_list overrides;
   size_t positions;      /* input positions of the matrix, default 1 */
   size_t copies;         /* of every layer, for `cost`; 0 stands for 1 */
@@ -94,7 +108,7 @@ typedef struct {
        &(s)->keep,                                                                                 \
        1e-9,                                                                                       \
        1},                                                                                         \
-      AP_CLI_PLUGIN_TIMEOUT(&(s)->plugin_timeout),                                                 \
+      AP_CLI_WEIGHT_BITS(&(s)->weight_bits), AP_CLI_PLUGIN_TIMEOUT(&(s)->plugin_timeout),          \
       {"pruner",                                                                                   \
        "NAME",                                                                                     \
        "vectors that are dropped when zero (default: the policy's, or "                            \

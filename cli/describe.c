@@ -43,6 +43,11 @@ static void print_description(const ap_network *net, const ap_layer_info *layers
   (void)printf("\n\n");
   print_nodes(net);
   print_layers(layers, n);
+  for (size_t i = 0; i < n; i++) {
+    if (layers[i].weight_bits) {
+      (void)printf("%s: weights of %u bits\n", layers[i].name, layers[i].weight_bits);
+    }
+  }
   if (metadata) {
     (void)printf("\n");
     (void)json_dumpf(metadata, stdout, JSON_INDENT(2));
@@ -69,11 +74,12 @@ static json_t *layers_json(const ap_layer_info *layers, size_t n) {
   json_t *array = json_array();
   for (size_t i = 0; array && i < n; i++) {
     const ap_layer_info *l = &layers[i];
-    json_t *layer = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:[I,I],s:I,s:I}", "name", l->name, "kind",
-                              l->is_conv ? "conv" : "linear", "K", (json_int_t)l->k, "N",
-                              (json_int_t)l->n, "P", (json_int_t)l->positions, "macs",
-                              (json_int_t)l->macs, "kernel", (json_int_t)l->kh, (json_int_t)l->kw,
-                              "stride", (json_int_t)l->stride, "groups", (json_int_t)l->groups);
+    json_t *layer = json_pack(
+        "{s:s,s:s,s:I,s:I,s:I,s:I,s:[I,I],s:I,s:I,s:o}", "name", l->name, "kind",
+        l->is_conv ? "conv" : "linear", "K", (json_int_t)l->k, "N", (json_int_t)l->n, "P",
+        (json_int_t)l->positions, "macs", (json_int_t)l->macs, "kernel", (json_int_t)l->kh,
+        (json_int_t)l->kw, "stride", (json_int_t)l->stride, "groups", (json_int_t)l->groups,
+        "weight_bits", l->weight_bits ? json_integer((json_int_t)l->weight_bits) : json_null());
     if (json_array_append_new(array, layer) == 0) continue;
     json_decref(array);
     return NULL;

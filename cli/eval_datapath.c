@@ -141,7 +141,8 @@ static json_t *configuration_of(const ap_cli *cli, const ap_datapath_options *o,
                 "images", (json_int_t)e->on.images, "policy_sha256", ap_cli_file_hash(o->policy),
                 "calibration_images", (json_int_t)o->calibration, "coverage", o->coverage,
                 "samples", (json_int_t)o->samples, "seed", (json_int_t)cli->seed);
-  if (configuration && ap_cli_set(configuration, "hardware", hardware_json(o, e))) {
+  if (configuration && ap_cli_set(configuration, "hardware", hardware_json(o, e)) &&
+      ap_cli_set(configuration, "layer_weight_bits", ap_cli_weight_bits_json(e->on.net))) {
     return configuration;
   }
   json_decref(configuration);
@@ -234,7 +235,7 @@ static ap_status record(const ap_cli *cli, const ap_datapath_subject *s,
   char *overrides;
   ap_status st;
   if (!cli->record) return AP_OK;
-  overrides = ap_cli_overrides_text(&o->overrides);
+  overrides = ap_cli_overrides_text(&o->overrides, o->weight_bits);
   st = ap_cli_record_document(
       cli,
       overrides ? ap_sprintf(

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "base/threads.h"
+#include "cli/common.h"
 #include "cli/options.h"
 #include "mapper/vectors.h"
 #include "nn/dataset.h"
@@ -20,7 +21,7 @@ AP_EXTERN_C_BEGIN
 typedef struct {
   bool wanted;  /* --datapath */
   bool integer; /* --integer */
-  const char *hw, *policy, *pruner;
+  const char *hw, *policy, *pruner, *weight_bits;
   ap_text_list overrides;
   double sigma, stuck_low, stuck_high, read_noise;
   size_t samples, calibration; /* device samples; images that ranges are taken from */
@@ -44,6 +45,7 @@ AP_NODISCARD ap_status ap_datapath_options_check(const ap_datapath_options *o, a
    AP_OPTION_TEXT, &(o)->policy, 0, 0},                                                            \
   {"pruner", "NAME", "vectors dropped when zero (default: the policy's, or column-vector)",        \
    AP_OPTION_TEXT, &(o)->pruner, 0, 0},                                                            \
+  AP_CLI_WEIGHT_BITS(&(o)->weight_bits),                                                           \
   {"sigma", "S", "log-normal variation of the cells (default 0)",                                  \
    AP_OPTION_NUMBER, &(o)->sigma, 0, 2},                                                           \
   {"stuck-low", "P", "share of cells that read as 0 (default 0)",                                  \
@@ -88,6 +90,8 @@ void ap_quantised_subject_release(ap_quantised_subject *subject);
 /* Pieces of both documents; NULL when memory is out. */
 json_t *ap_quantised_score_json(const ap_score *score);
 json_t *ap_quantised_layers_json(const ap_integer_network *in);
+/* "8-bit weights", "weights of 4 to 8 bits". */
+void ap_quantised_bits_text(const ap_integer_network *in, char *text, size_t room);
 void ap_quantised_print_score(const char *name, const ap_score *score);
 
 /* Prints the table or the JSON document. --logits keeps the outputs of the first device. */

@@ -25,10 +25,12 @@ static ap_status open_evaluator(const ap_cli *cli, evaluation *e, ap_error *err)
   const ap_evaluator_options options = {.n_threads = cli->threads, .integer = &integers};
   ap_status st =
       ap_evaluator_create(e->on.net, e->on.data, e->on.split, e->on.images, &options, &e->ev, err);
-  if (st)
-    return ap_fail_context(err, st, "--integer (%u-bit weights, %u-bit activations)",
-                           ap_integer_network_weight_bits(e->on.in),
+  if (st) {
+    char bits[48];
+    ap_quantised_bits_text(e->on.in, bits, sizeof bits);
+    return ap_fail_context(err, st, "--integer (%s, %u-bit activations)", bits,
                            ap_integer_network_activation_bits(e->on.in));
+  }
   e->levels = ap_calloc(ap_evaluator_layers(e->ev), sizeof *e->levels);
   e->logits = ap_calloc(e->on.images, e->on.net->classes * sizeof *e->logits);
   if (e->levels && e->logits) return AP_OK;
@@ -50,12 +52,13 @@ static ap_status run(const ap_cli *cli, const ap_datapath_subject *s, evaluation
 /* What the result depends on. */
 static json_t *configuration_of(const ap_datapath_options *o, const evaluation *e,
                                 const char *model_hash) {
-  return json_pack("{s:s, s:s, s:s, s:I, s:o, s:I, s:f, s:I, s:I}", "model_sha256", model_hash,
+  return json_pack("{s:s, s:s, s:s, s:I, s:o, s:I, s:f, s:I, s:I, s:o}", "model_sha256", model_hash,
                    "data_sha256", ap_dataset_hash(e->on.data), "split", ap_split_name(e->on.split),
                    "images", (json_int_t)e->on.images, "policy_sha256", ap_cli_file_hash(o->policy),
                    "calibration_images", (json_int_t)o->calibration, "coverage", o->coverage,
                    "weight_bits", (json_int_t)ap_integer_network_weight_bits(e->on.in),
-                   "activation_bits", (json_int_t)ap_integer_network_activation_bits(e->on.in));
+                   "activation_bits", (json_int_t)ap_integer_network_activation_bits(e->on.in),
+                   "layer_weight_bits", ap_cli_weight_bits_json(e->on.net));
 }
 
 static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
@@ -92,9 +95,10 @@ static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
 }
 
 static void print_table(const ap_datapath_subject *s, const evaluation *e) {
-  (void)printf("%s on %s, %s split; %u-bit weights, %u-bit activations\n", s->model,
-               ap_dataset_name(e->on.data), ap_split_name(e->on.split),
-               ap_integer_network_weight_bits(e->on.in),
+  char bits[48];
+  ap_quantised_bits_text(e->on.in, bits, sizeof bits);
+  (void)printf("%s on %s, %s split; %s, %u-bit activations\n", s->model,
+               ap_dataset_name(e->on.data), ap_split_name(e->on.split), bits,
                ap_integer_network_activation_bits(e->on.in));
   ap_quantised_print_score("float", &e->on.in_floats);
   ap_quantised_print_score("quantised", &e->score);
@@ -112,7 +116,7 @@ static ap_status record(const ap_cli *cli, const ap_datapath_subject *s,
   char *overrides;
   ap_status st;
   if (!cli->record) return AP_OK;
-  overrides = ap_cli_overrides_text(&o->overrides);
+  overrides = ap_cli_overrides_text(&o->overrides, o->weight_bits);
   st = ap_cli_record_document(
       cli,
       overrides ? ap_sprintf("eval-integer %s %s split=%s images=%zu hw=%s%s policy=%s",

@@ -1,4 +1,5 @@
 /* cli/eval_subject.c - options, and what eval --integer and eval --datapath have in common. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ ap_status ap_datapath_options_check(const ap_datapath_options *o, ap_error *err)
   if (o->overrides.n > 0) given = "set";
   if (o->policy) given = "policy";
   if (o->pruner) given = "pruner";
+  if (o->weight_bits) given = "weight-bits";
   if (o->calibration != d.calibration) given = "calibration";
   if (o->coverage < d.coverage) given = "coverage";
   return given ? ap_fail(err, AP_ERR_ARG, "--%s goes with --datapath or --integer", given) : AP_OK;
@@ -53,6 +55,7 @@ static ap_status prepare(const ap_datapath_subject *s, const ap_datapath_options
   if (!st && o->policy) st = ap_policy_load(o->policy, &policy, err);
   if (!st) st = ap_dataset_open(s->data, &e->data, err);
   if (!st) st = ap_network_fold(s->net, &e->net, err);
+  if (!st) st = ap_cli_set_weight_bits(policy, o->weight_bits, e->net, err);
   if (!st && policy) st = ap_policy_apply(policy, ap_tech_array(e->tech), e->net, err);
   if (!st) {
     size_t all = ap_dataset_describe(e->data, e->split).n_images;
@@ -113,10 +116,25 @@ json_t *ap_quantised_layers_json(const ap_integer_network *in) {
   for (size_t l = 0; layers && l < ap_integer_network_layers(in); l++) {
     const ap_integer_layer *layer = ap_integer_network_layer(in, l);
     (void)json_array_append_new(
-        layers, json_pack("{s:s,s:f,s:i}", "name", layer->info.name, "input_scale",
-                          layer->input_scale, "zero_point", (int)layer->zero_point));
+        layers, json_pack("{s:s,s:f,s:i,s:i}", "name", layer->info.name, "input_scale",
+                          layer->input_scale, "zero_point", (int)layer->zero_point, "weight_bits",
+                          (int)layer->info.weight_bits));
   }
   return layers;
+}
+
+void ap_quantised_bits_text(const ap_integer_network *in, char *text, size_t room) {
+  unsigned least = UINT_MAX, most = 0;
+  for (size_t l = 0; l < ap_integer_network_layers(in); l++) {
+    unsigned bits = ap_integer_network_layer(in, l)->info.weight_bits;
+    least = bits < least ? bits : least;
+    most = bits > most ? bits : most;
+  }
+  if (least == most) {
+    (void)snprintf(text, room, "%u-bit weights", most);
+  } else {
+    (void)snprintf(text, room, "weights of %u to %u bits", least, most);
+  }
 }
 
 void ap_quantised_print_score(const char *name, const ap_score *score) {

@@ -98,8 +98,8 @@ const char *ap_cli_file_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-char *ap_cli_overrides_text(const ap_text_list *overrides) {
-  char *text = ap_strdup("");
+char *ap_cli_overrides_text(const ap_text_list *overrides, const char *weight_bits) {
+  char *text = weight_bits ? ap_sprintf(" weight-bits=%s", weight_bits) : ap_strdup("");
   for (size_t i = 0; text && i < overrides->n; i++) {
     char *longer = ap_sprintf("%s %s", text, overrides->items[i]);
     ap_free(text);
@@ -131,7 +131,7 @@ ap_status ap_cli_record_priced(const ap_cli *cli, const ap_subject *subject, con
     (void)snprintf(copies, sizeof copies, " replicate=%zu", subject->copies);
   }
   if (subject->keep > 0) (void)snprintf(keep, sizeof keep, " keep=%g", subject->keep);
-  overrides = ap_cli_overrides_text(&subject->overrides);
+  overrides = ap_cli_overrides_text(&subject->overrides, subject->weight_bits);
   name = overrides ? ap_sprintf("%s %s hw=%s%s %s%s%s%s%s%s%s", cli->command,
                                 ap_cli_file_name(subject->model.path ? subject->model.path
                                                                      : subject->matrix),

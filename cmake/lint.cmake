@@ -15,6 +15,7 @@ if(BUILD_TESTING)
   add_test(NAME lint.headers
            COMMAND "${PROJECT_SOURCE_DIR}/tools/check_headers.sh" "${CMAKE_C_COMPILER}" "${AP_CXX}")
   add_test(NAME lint.readme COMMAND "${PROJECT_SOURCE_DIR}/tools/readme_results.sh" --check)
-  set_tests_properties(lint.layers lint.layers_test lint.headers lint.readme PROPERTIES
+  add_test(NAME lint.recovery COMMAND "${PROJECT_SOURCE_DIR}/tools/recovery_tables.sh" --check)
+  set_tests_properties(lint.layers lint.layers_test lint.headers lint.readme lint.recovery PROPERTIES
                        LABELS "unit;lint" TIMEOUT 120)
 endif()

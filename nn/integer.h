@@ -23,7 +23,7 @@
 AP_EXTERN_C_BEGIN
 
 typedef struct {
-  ap_layer_info info; /* name is the owner's */
+  ap_layer_info info; /* name is the owner's; weight_bits is never 0 */
   size_t groups;      /* equal sets of columns with inputs of their own */
   int32_t *weight;    /* K x N */
   float *scale;       /* N */

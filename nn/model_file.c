@@ -78,6 +78,8 @@ static json_t *describe_node(const ap_node *node) {
   bad = bad || put(object, "inputs", sizes(node->inputs, node->n_inputs));
   if (conv || node->kind == AP_NODE_LINEAR)
     bad = bad || put(object, "channels", json_integer((json_int_t)node->shape.c));
+  if (node->weight_bits)
+    bad = bad || put(object, "weight_bits", json_integer((json_int_t)node->weight_bits));
   if (window) bad = bad || put(object, "kernel", sizes(kernel, 2));
   if (window || node->kind == AP_NODE_SHORTCUT)
     bad = bad || put(object, "stride", sizes(stride, 2));

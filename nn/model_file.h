@@ -5,7 +5,7 @@
  *   name, input [c, h, w], mean [4], std [4], metadata (an object; may be absent)
  *   nodes    in order, without the input: kind, name, inputs, and what the kind needs (channels, kernel
  *            [h, w], stride [h, w], padding [top, left, bottom, right], groups, before, after,
- *            count_padding, ceiling, epsilon)
+ *            count_padding, ceiling, epsilon); a layer whose weights have bits of their own weight_bits
  *   tensors  in the order of the nodes: node, role (weight, bias, mean, var), type (float32, float16),
  *            offset (bytes behind the header) and count; they lie one behind the other, without gaps
  * In compact files the weights of CONV and LINEAR are float16, all other tensors float32. */

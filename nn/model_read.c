@@ -113,6 +113,18 @@ static ap_status read_window(const json_t *object, const char *where, ap_node *n
   return AP_OK;
 }
 
+/* Absent: the hardware's. */
+static ap_status read_weight_bits(const json_t *object, const char *where, ap_node *node,
+                                  ap_error *err) {
+  size_t bits = 0;
+  ap_status st;
+  if (!json_object_get(object, "weight_bits")) return AP_OK;
+  st = ap_json_size(object, "weight_bits", AP_WEIGHT_BITS_LEAST, AP_WEIGHT_BITS_MOST, where, &bits,
+                    err);
+  node->weight_bits = (unsigned)bits;
+  return st;
+}
+
 /* What the node's kind needs besides name and inputs. */
 static ap_status read_geometry(const json_t *object, const char *where, ap_node *node,
                                ap_error *err) {
@@ -228,6 +240,7 @@ static ap_status read_node(reader *r, const json_t *object, ap_error *err) {
   if (!st) st = ap_json_string(object, "name", where.text, &name, err);
   if (!st) st = ap_json_array(object, "inputs", where.text, &inputs, err);
   if (!st) st = read_geometry(object, where.text, &node, err);
+  if (!st) st = read_weight_bits(object, where.text, &node, err);
   if (st) return st;
   node.n_inputs = json_array_size(inputs);
   node.inputs = ap_calloc(node.n_inputs, sizeof *node.inputs);

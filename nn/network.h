@@ -31,6 +31,9 @@ typedef struct {
   size_t c, h, w;
 } ap_shape3;
 
+#define AP_WEIGHT_BITS_LEAST 2
+#define AP_WEIGHT_BITS_MOST 16
+
 const char *ap_node_kind_name(ap_node_kind kind); /* "conv", "linear", ...; "?" out of range */
 
 typedef struct {
@@ -44,8 +47,10 @@ typedef struct {
   bool count_padding;                     /* AVGPOOL */
   float ceiling;                          /* RELU */
   float epsilon;                          /* BATCHNORM */
-  float *weight, *bias;                   /* CONV, LINEAR; BATCHNORM: gamma, beta */
-  float *mean, *var;                      /* BATCHNORM */
+  unsigned weight_bits; /* CONV, LINEAR: of the quantised weights, AP_WEIGHT_BITS_LEAST..MOST; 0: as
+                           many as the hardware gives */
+  float *weight, *bias; /* CONV, LINEAR; BATCHNORM: gamma, beta */
+  float *mean, *var;    /* BATCHNORM */
 } ap_node;
 
 typedef struct {
@@ -98,7 +103,8 @@ typedef struct {
   size_t k, n;      /* weight matrix K x N: K = c_in/groups*kh*kw (order c, kh, kw), N = c_out */
   size_t positions; /* P = output height * width */
   size_t c_in, c_out, kh, kw, stride, groups;
-  size_t macs; /* K * N * P */
+  size_t macs;          /* K * N * P */
+  unsigned weight_bits; /* 0: the hardware's */
 } ap_layer_info;
 /* Writes up to `room` records; returns how many layers there are. */
 size_t ap_network_layers(const ap_network *net, ap_layer_info *layers, size_t room);
@@ -106,6 +112,12 @@ size_t ap_network_layers(const ap_network *net, ap_layer_info *layers, size_t ro
  * floats. */
 void ap_layer_get_matrix(const ap_network *net, size_t node, float *matrix);
 void ap_layer_set_matrix(ap_network *net, size_t node, const float *matrix);
+
+/* Sets weight bits by a text of items with commas between: "4" is for all layers, "conv1=6" for the layer
+ * of that name, "stage2*=4" for all whose names fit the pattern (*, ? and [...] as in a shell); what is
+ * said later holds. Layers of which nothing is said keep what they have. ARG naming the item, for
+ * bits out of range and names that no layer has; then nothing is changed. */
+AP_NODISCARD ap_status ap_network_set_weight_bits(ap_network *net, const char *text, ap_error *err);
 
 size_t ap_network_parameters(const ap_network *net); /* weights, biases, gamma, beta */
 size_t ap_network_macs(const ap_network *net);

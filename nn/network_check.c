@@ -192,6 +192,19 @@ static ap_status check_values(const ap_node *node, const char *what, const float
   return AP_OK;
 }
 
+static ap_status check_weight_bits(const ap_node *node, ap_error *err) {
+  bool layer = node->kind == AP_NODE_CONV || node->kind == AP_NODE_LINEAR;
+  unsigned bits = node->weight_bits;
+  if (bits == 0) return AP_OK;
+  if (!layer) {
+    return ap_fail(err, AP_ERR_ARG, "%s: weights of %u bits for a node that is no layer",
+                   node->name, bits);
+  }
+  if (bits >= AP_WEIGHT_BITS_LEAST && bits <= AP_WEIGHT_BITS_MOST) return AP_OK;
+  return ap_fail(err, AP_ERR_ARG, "%s: weights of %u bits, want %d to %d", node->name, bits,
+                 AP_WEIGHT_BITS_LEAST, AP_WEIGHT_BITS_MOST);
+}
+
 ap_status ap_node_check(const ap_network *net, ap_node *node, ap_error *err) {
   ap_status st = check_name(net, node, err);
   if (st) return st;
@@ -204,6 +217,8 @@ ap_status ap_node_check(const ap_network *net, ap_node *node, ap_error *err) {
   if (!ap_shape_fits(node->shape))
     return ap_fail(err, AP_ERR_ARG, "%s: output of %zu x %zu x %zu is empty or too large",
                    node->name, node->shape.c, node->shape.h, node->shape.w);
+  st = check_weight_bits(node, err);
+  if (st) return st;
   size_t n_weights = ap_node_weights(node, &net->nodes[node->inputs[0]]);
   st = check_values(node, "weight", node->weight, n_weights, -INFINITY, err);
   if (!st && n_weights) st = check_values(node, "bias", node->bias, node->shape.c, -INFINITY, err);

@@ -31,7 +31,8 @@ static ap_layer_info layer_of(const ap_network *net, size_t index) {
                          .kh = node->kh,
                          .kw = node->kw,
                          .stride = node->stride_h,
-                         .groups = node->groups};
+                         .groups = node->groups,
+                         .weight_bits = node->weight_bits};
   layer.k = layer.c_in / layer.groups * layer.kh * layer.kw;
   layer.macs = layer.k * layer.n * layer.positions;
   return layer;
@@ -124,6 +125,7 @@ static void hash_node(ap_hash *hash, const ap_network *net, size_t index) {
   hash_floats(hash, node->bias, node->shape.c);
   hash_floats(hash, node->mean, node->shape.c);
   hash_floats(hash, node->var, node->shape.c);
+  if (node->weight_bits) hash_number(hash, node->weight_bits);
 }
 
 ap_status ap_network_hash(const ap_network *net, char text[65], ap_error *err) {

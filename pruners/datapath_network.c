@@ -26,8 +26,9 @@ void ap_datapath_network_destroy(ap_datapath_network *hw) {
   ap_free(hw);
 }
 
-static ap_status map_layer(const ap_array_spec *spec, ap_granularity granularity,
+static ap_status map_layer(const ap_array_spec *array, ap_granularity granularity,
                            const ap_integer_layer *layer, ap_mapping **mappings, ap_error *err) {
+  const ap_array_spec spec = ap_array_for_weights(array, layer->info.weight_bits);
   size_t k = layer->info.k, n = layer->info.n, width = n / layer->groups;
   int32_t *part = ap_calloc(k * width, sizeof *part);
   ap_status st = AP_OK;
@@ -36,8 +37,8 @@ static ap_status map_layer(const ap_array_spec *spec, ap_granularity granularity
     for (size_t i = 0; i < k; i++) {
       memcpy(part + i * width, layer->weight + i * n + g * width, width * sizeof *part);
     }
-    st = ap_mapping_create(spec, ap_granularity_of_layer(granularity, &layer->info), part, k, width,
-                           &mappings[g], err);
+    st = ap_mapping_create(&spec, ap_granularity_of_layer(granularity, &layer->info), part, k,
+                           width, &mappings[g], err);
   }
   ap_free(part);
   return st ? ap_fail_context(err, st, "%s", layer->info.name) : AP_OK;

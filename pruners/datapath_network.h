@@ -15,7 +15,8 @@ AP_EXTERN_C_BEGIN
 typedef struct ap_datapath_network ap_datapath_network; /* opaque, immutable */
 
 /* Maps all layers, a grouped convolution group by group.
- *   in    kept until destroy; its weight and activation bits must be the spec's (ARG)
+ *   in    kept until destroy; it was made for the spec's weight and activation bits (ARG). A layer
+ *         with weight bits of its own takes as many bitlines a weight as they need
  * Errors: ARG, MEMORY. */
 AP_NODISCARD ap_status ap_datapath_network_create(const ap_integer_network *in,
                                                   const ap_array_spec *spec,

@@ -87,7 +87,8 @@ static ap_status lay_out(ap_integer_network *in, ap_error *err) {
     }
     ap_layer_get_matrix(net, info[l].node, matrix);
     for (size_t i = 0; i < size; i++) in->products[l][i] = (double)matrix[i];
-    st = ap_quantise_columns(matrix, info[l].k, info[l].n, in->weight_bits, layer->weight,
+    if (!info[l].weight_bits) layer->info.weight_bits = in->weight_bits;
+    st = ap_quantise_columns(matrix, info[l].k, info[l].n, layer->info.weight_bits, layer->weight,
                              layer->scale, err);
     if (st) {
       (void)ap_fail_context(err, st, "%s", info[l].name);

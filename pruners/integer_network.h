@@ -30,7 +30,8 @@ ap_range_options ap_range_defaults(void); /* 256 images, coverage 1 */
 
 typedef struct ap_integer_network ap_integer_network; /* opaque, immutable: safe from any thread */
 
-/* net: folded; copied. spec: weight_bits and activation_bits are read. pool: during the call only.
+/* net: folded; copied. spec: activation_bits are read, and weight_bits for layers that have none of
+ * their own (nn/network.h). pool: during the call only.
  * With coverage below 1 the range ends at bounds of 4096 equal bins between the least and the
  * largest value. Errors: ARG (options, image sizes that do not fit, weights that are not finite),
  * MEMORY. */
@@ -43,7 +44,7 @@ void ap_integer_network_destroy(ap_integer_network *in); /* NULL is allowed */
 size_t ap_integer_network_layers(const ap_integer_network *in);
 const ap_integer_layer *ap_integer_network_layer(const ap_integer_network *in, size_t layer);
 const ap_integer_layer *ap_integer_network_all_layers(const ap_integer_network *in); /* in order */
-unsigned ap_integer_network_weight_bits(const ap_integer_network *in);
+unsigned ap_integer_network_weight_bits(const ap_integer_network *in); /* of the array */
 unsigned ap_integer_network_activation_bits(const ap_integer_network *in);
 size_t ap_integer_network_classes(const ap_integer_network *in);
 

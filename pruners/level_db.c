@@ -65,6 +65,7 @@ static ap_status hash_of(ap_level_db *db, ap_error *err) {
     (void)snprintf(line, sizeof line, "%s|%s|%zu|%.17g|%d", granularity, ap_snap_name(o->snap),
                    o->max_levels, o->keep_min, db->moments != NULL);
     ap_hash_add(hash, line, strlen(line));
+    if (o->floats) ap_hash_add(hash, "|floats", strlen("|floats"));
     st = add_plugin(&o->pruner.plugin, hash, err);
   }
   if (!st) {
@@ -270,6 +271,10 @@ ap_status ap_level_db_round(const ap_level_db *db, size_t layer, size_t level, f
   return round_to_bits(l, level, matrix, err);
 }
 
+static unsigned weight_bits(const ap_level_db *db, const ap_level_layer *l) {
+  return l->info.weight_bits ? l->info.weight_bits : ap_tech_array(db->tech)->weight_bits;
+}
+
 /* repair: NULL leaves the kept weights as they are. */
 static ap_status level_matrix(const ap_level_db *db, const ap_level_layer *l, size_t level,
                               const ap_repair *repair, uint8_t *kept, float *matrix, float *bias,
@@ -290,12 +295,11 @@ static ap_status level_matrix(const ap_level_db *db, const ap_level_layer *l, si
       if (!any) bias[j] = 0.0f;
     }
   }
-  if (!st && level + 1 < l->n_levels &&
-      l->partition.granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
+  if (st || db->options.floats) return st;
+  if (level + 1 < l->n_levels && l->partition.granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
     return round_to_bits(l, level, matrix, err);
   }
-  if (st) return st;
-  return ap_quantise_in_place(matrix, k, n, ap_tech_array(db->tech)->weight_bits, err);
+  return ap_quantise_in_place(matrix, k, n, weight_bits(db, l), err);
 }
 
 static ap_status open_repair(const ap_level_db *db, size_t layer, ap_repair **out, ap_error *err) {
@@ -338,7 +342,7 @@ static ap_status add_level(const ap_level_db *db, size_t layer, const float *mat
     st = ap_fail(err, AP_ERR_MEMORY, "integers of %s", info->name);
     goto done;
   }
-  st = ap_quantise_columns(matrix, info->k, info->n, ap_tech_array(db->tech)->weight_bits, q, scale,
+  st = ap_quantise_columns(matrix, info->k, info->n, weight_bits(db, &db->layers[layer]), q, scale,
                            err);
   if (!st) st = ap_integer_narrow(q, size, bytes, err);
   if (!st) st = ap_evaluator_add_integer_level(ev, layer, bytes, scale, bias, number, err);

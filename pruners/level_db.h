@@ -32,6 +32,7 @@ typedef struct {
   ap_snap snap;
   size_t max_levels; /* per layer at most, >= 2 */
   double keep_min;   /* least kept fraction of vectors, (0, 1] */
+  bool floats;       /* the levels' weights stay floats: they are not quantised */
 } ap_level_db_options;
 ap_level_db_options ap_level_db_defaults(void); /* column-vector, crossbar, 32, 0.02 */
 
@@ -82,8 +83,8 @@ void ap_level_db_kept(const ap_level_db *db, size_t layer, size_t level, uint8_t
 /* The 0/1 mask of a level, K x N row-major like the layer's matrix. */
 AP_NODISCARD ap_status ap_level_db_mask(const ap_level_db *db, size_t layer, size_t level,
                                         float *mask, ap_error *err);
-/* The level's weights (K x N: pruned, repaired, quantised to the array's weight bits and back) and
- * bias (N). */
+/* The level's weights (K x N: pruned, repaired, unless `floats` quantised to the array's weight bits
+ * and back) and bias (N). */
 AP_NODISCARD ap_status ap_level_db_matrix(const ap_level_db *db, size_t layer, size_t level,
                                           float *matrix, float *bias, ap_error *err);
 /* Trained weights (K x N) of a level whose vectors are bit-columns, rounded to those that it keeps; of other

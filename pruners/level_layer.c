@@ -12,7 +12,8 @@
 static ap_status count_kept(const ap_level_db *db, ap_level_layer *l, const uint8_t *kept,
                             ap_map_summary *map, ap_events *events, ap_needs *needs,
                             ap_error *err) {
-  const ap_array_spec *array = ap_tech_array(db->tech);
+  const ap_array_spec spec = ap_array_for_weights(ap_tech_array(db->tech), l->info.weight_bits);
+  const ap_array_spec *array = &spec;
   ap_granularity granularity = l->partition.granularity;
   size_t groups = l->info.groups, width = l->info.n / groups;
   double start = ap_seconds();
@@ -231,6 +232,7 @@ static ap_status order_levels(const ap_level_db *db, ap_level_layer *l,
 
 ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) {
   ap_level_layer *l = &db->layers[index];
+  const ap_array_spec array = ap_array_for_weights(ap_tech_array(db->tech), l->info.weight_bits);
   ap_granularity granularity = ap_granularity_of_layer(db->options.pruner.granularity, &l->info);
   size_t room = db->options.max_levels + 1; /* a plug-in's wishes, and everything */
   size_t *counts = ap_calloc(room, sizeof *counts);
@@ -242,8 +244,8 @@ ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) 
   bool masks = ap_pruner_gives_masks(&db->options.pruner) && !whole;
   ap_status st = AP_OK;
   if (whole) granularity = (ap_granularity){.kind = AP_GRANULARITY_DENSE};
-  st = ap_partition_init(granularity, ap_tech_array(db->tech), l->info.k,
-                         l->info.n / l->info.groups, &l->partition, err);
+  st = ap_partition_init(granularity, &array, l->info.k, l->info.n / l->info.groups, &l->partition,
+                         err);
   if (st) goto done;
   l->dense = ap_calloc(l->info.k * l->info.n, sizeof *l->dense);
   l->bias = ap_calloc(l->info.n, sizeof *l->bias);

@@ -28,6 +28,14 @@ AP_NODISCARD ap_status ap_moments_create(ap_backend *be, ap_pool *pool, const ap
                                          ap_moments **out, ap_error *err);
 void ap_moments_destroy(ap_moments *moments);
 
+/* Of one layer in two networks of one structure: *moments, E[x x^T] of its inputs x in `net` as above, and
+ * *cross, E[x y^T] with its inputs y in `reference`, at the same images and positions. Each is `groups`
+ * matrices of (K+1) x (K+1), row-major (of *cross, rows are x); ap_free both. */
+AP_NODISCARD ap_status ap_moments_pair(ap_backend *be, ap_pool *pool, const ap_network *net,
+                                       const ap_network *reference, const ap_dataset *data,
+                                       const ap_moments_options *options, size_t layer,
+                                       double **moments, double **cross, ap_error *err);
+
 /* The matrix of group `group` of layer `layer`: E[x x^T] of the K inputs and a constant 1 behind
  * them, (K+1) x (K+1), row-major, symmetric. Owned by the moments. */
 const double *ap_moments_matrix(const ap_moments *moments, size_t layer, size_t group);

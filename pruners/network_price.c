@@ -126,7 +126,8 @@ static ap_status add_group(const ap_array_spec *spec, ap_granularity granularity
 static ap_status price_groups(const ap_tech *tech, ap_granularity granularity, bool check,
                               const float *matrix, const int32_t *q, size_t groups,
                               ap_layer_price *out, ap_error *err) {
-  const ap_array_spec *spec = ap_tech_array(tech);
+  const ap_array_spec own = ap_array_for_weights(ap_tech_array(tech), out->info.weight_bits);
+  const ap_array_spec *spec = &own;
   size_t width = out->info.n / groups;
   ap_status st = AP_OK;
   for (size_t g = 0; g < groups && !st; g++) {
@@ -162,8 +163,8 @@ static ap_status price_layer(const ap_tech *tech, ap_granularity granularity, bo
   if (integers && (!q || !scale)) {
     st = ap_fail(err, AP_ERR_MEMORY, "%zu quantised weights", size);
   } else if (integers) {
-    st = ap_quantise_columns(matrix, out->info.k, out->info.n, ap_tech_array(tech)->weight_bits, q,
-                             scale, err);
+    const ap_array_spec array = ap_array_for_weights(ap_tech_array(tech), out->info.weight_bits);
+    st = ap_quantise_columns(matrix, out->info.k, out->info.n, array.weight_bits, q, scale, err);
   } else { /* counts need no integers, only weights that are numbers */
     st = check_finite(matrix, out->info.k, out->info.n, err);
   }
@@ -215,6 +216,7 @@ ap_status ap_network_price_create(const ap_network *net, const ap_tech *tech,
   for (size_t i = 0; i < n_layers && !st; i++) {
     float *matrix = ap_calloc(info[i].k * info[i].n, sizeof *matrix);
     p->layers[i].info = info[i];
+    if (!info[i].weight_bits) p->layers[i].info.weight_bits = ap_tech_array(tech)->weight_bits;
     if (!matrix) {
       st = ap_fail(err, AP_ERR_MEMORY, "weights of %s", info[i].name);
       break;
@@ -256,7 +258,8 @@ ap_status ap_matrix_price_create(const char *name, const float *matrix, size_t k
                                       .kw = 1,
                                       .stride = 1,
                                       .groups = 1,
-                                      .macs = k * n * positions};
+                                      .macs = k * n * positions,
+                                      .weight_bits = ap_tech_array(tech)->weight_bits};
   st = price_layer(tech, granularity, check, matrix, 1, &p->layers[0], err);
   if (!st) {
     add_up(p);
@@ -285,13 +288,17 @@ void ap_network_price_destroy(ap_network_price *price) {
   ap_free(price);
 }
 
-static json_t *one_to_json(const char *name, const ap_map_summary *map, const ap_cost *cost,
-                           bool with_cost) {
+/* info: NULL for the total. */
+static json_t *one_to_json(const ap_layer_info *info, const ap_map_summary *map,
+                           const ap_cost *cost, bool with_cost) {
   json_t *object = ap_map_summary_to_json(map), *named = json_object();
   int bad = !object || !named;
-  if (!bad && name) bad = json_object_set_new(named, "name", json_string(name));
+  if (!bad && info) bad = json_object_set_new(named, "name", json_string(info->name));
   if (!bad) bad = json_object_update(named, object);
-  if (!bad && !name) {
+  if (!bad && info) {
+    bad = json_object_set_new(named, "weight_bits", json_integer((json_int_t)info->weight_bits));
+  }
+  if (!bad && !info) {
     (void)json_object_del(named, "K");
     (void)json_object_del(named, "N");
     (void)json_object_del(named, "row_index");
@@ -315,7 +322,7 @@ json_t *ap_network_price_to_json(const ap_network_price *price, bool with_cost) 
   int bad = !root || !layers;
   for (size_t i = 0; i < price->n_layers && !bad; i++) {
     const ap_layer_price *l = &price->layers[i];
-    bad = json_array_append_new(layers, one_to_json(l->info.name, &l->map, &l->cost, with_cost));
+    bad = json_array_append_new(layers, one_to_json(&l->info, &l->map, &l->cost, with_cost));
   }
   if (!bad) bad = json_object_set(root, "layers", layers);
   if (!bad) {

@@ -1,6 +1,7 @@
 /* pruners/network_price.h - a whole network on the hardware: every layer's matrix quantised, its
  * non-trivial vectors packed, counted and priced. The last word on a pruned network: it looks at
- * the weights, not at the policy. Trivial is a vector whose weights are all 0 as given; weights that
+ * the weights, not at the policy. A layer with weight bits of its own (nn/network.h) takes the bitlines
+ * that they need; converters are the array's. Trivial is a vector whose weights are all 0 as given; weights that
  * only round to 0 keep their cells. */
 #ifndef AP_PRUNERS_NETWORK_PRICE_H
 #define AP_PRUNERS_NETWORK_PRICE_H
@@ -16,7 +17,8 @@
 AP_EXTERN_C_BEGIN
 
 typedef struct {
-  ap_layer_info info; /* info.name is owned by the network: valid as long as it is */
+  ap_layer_info
+      info; /* name is owned by the network: valid as long as it is; weight_bits is never 0 */
   ap_map_summary map;
   ap_events events;
   ap_needs needs; /* replication 1, until ap_network_price_replicate */
@@ -45,8 +47,8 @@ AP_NODISCARD ap_status ap_network_price_replicate(ap_network_price *price, const
                                                   uint32_t copies, ap_error *err);
 void ap_network_price_destroy(ap_network_price *price);
 
-/* {"layers": [{"name", "K", "N", ...}, ...], "total": {...}}: the members of ap_map_summary_to_json and,
- * with_cost, those of ap_cost_to_json beside them. NULL out of memory. */
+/* {"layers": [{"name", "K", "N", ..., "weight_bits"}, ...], "total": {...}}: the members of
+ * ap_map_summary_to_json and, with_cost, those of ap_cost_to_json beside them. NULL out of memory. */
 json_t *ap_network_price_to_json(const ap_network_price *price, bool with_cost);
 
 /* The same for one matrix (K x N float32 or quantised integers as floats), P input positions.

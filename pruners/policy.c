@@ -46,6 +46,7 @@ ap_status ap_policy_from_levels(const ap_level_db *db, const uint32_t *levels, a
     p->layers[i].name = ap_strdup(ap_level_db_layer(db, i)->name);
     p->layers[i].keep = level->keep;
     p->layers[i].n_kept = level->n_kept;
+    p->layers[i].weight_bits = ap_level_db_layer(db, i)->weight_bits;
     if (ap_pruner_gives_masks(&p->pruner)) {
       p->layers[i].n_vectors = ap_level_db_vectors(db, i);
       p->layers[i].kept = ap_calloc(p->layers[i].n_vectors, 1);
@@ -127,6 +128,10 @@ ap_status ap_policy_save(const char *path, const ap_policy *policy, const json_t
     bad = json_array_append_new(layers, json_pack("{s:s, s:f, s:I}", "name", policy->layers[i].name,
                                                   "keep", policy->layers[i].keep, "vectors_kept",
                                                   (json_int_t)policy->layers[i].n_kept));
+    if (!bad && policy->layers[i].weight_bits) {
+      bad = json_object_set_new(json_array_get(layers, i), "weight_bits",
+                                json_integer((json_int_t)policy->layers[i].weight_bits));
+    }
   }
   if (!bad) bad = json_object_set(root, "layers", layers);
   if (!bad && ap_pruner_gives_masks(&policy->pruner)) bad = add_kept(layers, policy, root);
@@ -172,9 +177,15 @@ static ap_status read_kept(const json_t *item, const char *where, struct ap_poli
 static ap_status read_layer(const json_t *item, const char *where, struct ap_policy_layer *out,
                             ap_error *err) {
   const char *name;
+  size_t bits = 0;
   ap_status st = ap_json_string(item, "name", where, &name, err);
   if (!st) st = ap_json_number(item, "keep", 0, 1, where, &out->keep, err);
   if (!st) st = ap_json_size(item, "vectors_kept", 0, SIZE_MAX / 2, where, &out->n_kept, err);
+  if (!st && json_object_get(item, "weight_bits")) {
+    st = ap_json_size(item, "weight_bits", AP_WEIGHT_BITS_LEAST, AP_WEIGHT_BITS_MOST, where, &bits,
+                      err);
+    out->weight_bits = (unsigned)bits;
+  }
   if (st) return st;
   if (json_object_get(item, "kept")) st = read_kept(item, where, out, err);
   if (st) return st;
@@ -224,7 +235,8 @@ done:
 }
 
 static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_layer_info *info,
-                             const ap_array_spec *array, ap_network *net, ap_error *err) {
+                             const ap_array_spec *spec, ap_network *net, ap_error *err) {
+  const ap_array_spec array = ap_array_for_weights(spec, info->weight_bits);
   const struct ap_policy_layer *wish = &policy->layers[index];
   size_t size = info->k * info->n;
   ap_partition partition;
@@ -232,12 +244,8 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
   uint32_t *order = NULL;
   uint8_t *kept = NULL;
   ap_status st;
-  if (strcmp(wish->name, info->name) != 0) {
-    return ap_fail(err, AP_ERR_ARG, "policy layer %zu is '%s', the network's is '%s'", index,
-                   wish->name, info->name);
-  }
   if (info->groups > 1) return AP_OK; /* grouped convolutions are kept whole */
-  st = ap_partition_init(ap_granularity_of_layer(policy->pruner.granularity, info), array, info->k,
+  st = ap_partition_init(ap_granularity_of_layer(policy->pruner.granularity, info), &array, info->k,
                          info->n, &partition, err);
   if (st) return st;
   if (wish->n_kept > partition.count) {
@@ -282,11 +290,12 @@ done:
   return st;
 }
 
-ap_status ap_policy_apply(const ap_policy *policy, const ap_array_spec *array, ap_network *net,
-                          ap_error *err) {
+/* The network's layers (ap_free them), which are to be the policy's. */
+static ap_status layers_of(const ap_policy *policy, const ap_network *net, ap_layer_info **out,
+                           ap_error *err) {
   size_t n = ap_network_layers(net, NULL, 0);
-  ap_layer_info *info;
-  ap_status st = AP_OK;
+  ap_layer_info *info = NULL;
+  *out = NULL;
   if (n != policy->n_layers) {
     return ap_fail(err, AP_ERR_ARG, "policy has %zu layers, the network has %zu with weights",
                    policy->n_layers, n);
@@ -294,7 +303,36 @@ ap_status ap_policy_apply(const ap_policy *policy, const ap_array_spec *array, a
   info = ap_calloc(n, sizeof *info);
   if (!info) return ap_fail(err, AP_ERR_MEMORY, "policy");
   (void)ap_network_layers(net, info, n);
-  for (size_t i = 0; i < n && !st; i++) st = apply_layer(policy, i, &info[i], array, net, err);
+  for (size_t i = 0; i < n; i++) {
+    if (strcmp(policy->layers[i].name, info[i].name) != 0) {
+      ap_status st = ap_fail(err, AP_ERR_ARG, "policy layer %zu is '%s', the network's is '%s'", i,
+                             policy->layers[i].name, info[i].name);
+      ap_free(info);
+      return st;
+    }
+  }
+  *out = info;
+  return AP_OK;
+}
+
+ap_status ap_policy_set_weight_bits(const ap_policy *policy, ap_network *net, ap_error *err) {
+  ap_layer_info *info = NULL;
+  ap_status st = layers_of(policy, net, &info, err);
+  for (size_t i = 0; i < policy->n_layers && !st; i++) {
+    unsigned bits = policy->layers[i].weight_bits;
+    if (bits) net->nodes[info[i].node].weight_bits = bits;
+  }
+  ap_free(info);
+  return st;
+}
+
+ap_status ap_policy_apply(const ap_policy *policy, const ap_array_spec *array, ap_network *net,
+                          ap_error *err) {
+  ap_layer_info *info = NULL;
+  ap_status st = layers_of(policy, net, &info, err);
+  for (size_t i = 0; i < policy->n_layers && !st; i++) {
+    st = apply_layer(policy, i, &info[i], array, net, err);
+  }
   ap_free(info);
   return st;
 }

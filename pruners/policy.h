@@ -16,11 +16,12 @@ typedef struct {
   ap_pruner pruner;
   size_t n_layers;
   struct ap_policy_layer {
-    char *name;       /* of the node */
-    double keep;      /* vectors kept / vectors */
-    size_t n_kept;    /* vectors kept: what counts */
-    size_t n_vectors; /* of a plug-in's policy, which knows its vectors themselves ... */
-    uint8_t *kept;    /* ... n_vectors bytes of 0 or 1; else NULL, and the best n_kept are meant */
+    char *name;           /* of the node */
+    double keep;          /* vectors kept / vectors */
+    size_t n_kept;        /* vectors kept: what counts */
+    unsigned weight_bits; /* of its own (nn/network.h); 0: none */
+    size_t n_vectors;     /* of a plug-in's policy, which knows its vectors themselves ... */
+    uint8_t *kept; /* ... n_vectors bytes of 0 or 1; else NULL, and the best n_kept are meant */
   } * layers;
 } ap_policy;
 
@@ -28,7 +29,8 @@ AP_NODISCARD ap_status ap_policy_from_levels(const ap_level_db *db, const uint32
                                              ap_policy **out, ap_error *err);
 void ap_policy_destroy(ap_policy *policy);
 
-/* JSON {"schema", "pruner", "granularity", "layers": [{"name", "keep", "vectors_kept"}], ...};
+/* JSON {"schema", "pruner", "granularity", "layers": [{"name", "keep", "vectors_kept"}], ...}, and
+ * "weight_bits" of layers that have their own;
  * a plug-in's policy has {"plugin": ...} and, in each layer, {"vectors", "kept"}: the kept vectors as
  * hexadecimal digits, first vector in the highest bit, so that it is read without the plug-in.
  * `extra` (may be NULL) members are added (provenance, result). */
@@ -42,6 +44,11 @@ AP_NODISCARD ap_status ap_policy_load(const char *path, ap_policy **out, ap_erro
 AP_NODISCARD ap_status ap_policy_uniform(const ap_network *net, const ap_tech *tech,
                                          const ap_pruner *pruner, double keep, ap_policy **out,
                                          ap_error *err);
+
+/* Gives the network the weight bits that the policy says; layers of which it says nothing keep theirs.
+ * To be done before ap_policy_apply: vectors may depend on the bits. ARG when layers differ. */
+AP_NODISCARD ap_status ap_policy_set_weight_bits(const ap_policy *policy, ap_network *net,
+                                                 ap_error *err);
 
 /* Prunes a folded network in place: per layer the n_kept best vectors by pruners/pruner.h stay, or
  * those that it names.

@@ -1,9 +1,8 @@
 #include "pruners/recover.h"
 
-#include <math.h>
-
 #include "base/alloc.h"
 #include "pruners/quantised_layer.h"
+#include "pruners/unfold_impl.h"
 
 #define RECALIBRATION_IMAGES 2000
 
@@ -18,19 +17,6 @@ static void release_masks(mask_set *set) {
   ap_free(set->masks);
 }
 
-/* The BATCHNORM node that alone uses `node`, or SIZE_MAX. */
-static size_t following_batchnorm(const ap_network *net, size_t node) {
-  size_t found = SIZE_MAX, users = 0;
-  for (size_t i = 0; i < net->n_nodes; i++) {
-    for (size_t j = 0; j < net->nodes[i].n_inputs; j++) {
-      if (net->nodes[i].inputs[j] != node) continue;
-      users++;
-      if (net->nodes[i].kind == AP_NODE_BATCHNORM) found = i;
-    }
-  }
-  return users == 1 ? found : SIZE_MAX;
-}
-
 /* mask: K x N of the level -> the node's own order [c_out, K]; and, when whole filters go, their
  * BatchNorm channels with them. */
 static ap_status mask_layer(const ap_network *net, const ap_layer_info *info, const float *mask,
@@ -42,7 +28,7 @@ static ap_status mask_layer(const ap_network *net, const ap_layer_info *info, co
   for (size_t j = 0; j < n; j++) {
     for (size_t i = 0; i < k; i++) weights[j * k + i] = mask[i * n + j];
   }
-  bn = whole_filters ? following_batchnorm(net, info->node) : SIZE_MAX;
+  bn = whole_filters ? ap_following_batchnorm(net, info->node) : SIZE_MAX;
   if (bn != SIZE_MAX) {
     float *channels = ap_calloc(n, sizeof *channels);
     set->masks[bn] = channels;
@@ -108,53 +94,6 @@ static void apply_masks(ap_network *net, const mask_set *set) {
   }
 }
 
-/* Puts a folded layer's weights and bias into the unfolded one: a folded weight is the unfolded one
- * times gain = gamma / sqrt(var + epsilon), a folded bias is (bias - mean) * gain + beta. Channels
- * that normalisation switches off stay as they are. */
-static void unfold_layer(ap_network *net, size_t node, size_t bn, size_t k, size_t n,
-                         const float *matrix, const float *bias) {
-  ap_node *layer = &net->nodes[node], *norm = bn == SIZE_MAX ? NULL : &net->nodes[bn];
-  for (size_t j = 0; j < n; j++) {
-    double gain =
-        norm ? (double)norm->weight[j] / sqrt((double)norm->var[j] + (double)norm->epsilon) : 1.0;
-    if (fabs(gain) < 1e-6) continue;
-    for (size_t i = 0; i < k; i++) {
-      layer->weight[j * k + i] = (float)((double)matrix[i * n + j] / gain);
-    }
-    if (norm) {
-      double own = layer->bias ? (double)layer->bias[j] : 0.0;
-      norm->bias[j] = (float)((double)bias[j] - (own - (double)norm->mean[j]) * gain);
-    } else if (layer->bias) {
-      layer->bias[j] = bias[j];
-    }
-  }
-}
-
-ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db, const uint32_t *levels,
-                           ap_error *err) {
-  size_t n = ap_level_db_layers(db);
-  ap_layer_info *info = ap_calloc(n, sizeof *info);
-  ap_status st = info ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "layers");
-  if (!st) (void)ap_network_layers(net, info, n);
-  for (size_t i = 0; i < n && !st; i++) {
-    float *matrix = ap_calloc(info[i].k * info[i].n, sizeof *matrix);
-    float *bias = ap_calloc(info[i].n, sizeof *bias);
-    if (!matrix || !bias) {
-      st = ap_fail(err, AP_ERR_MEMORY, "weights of %s", info[i].name);
-    } else {
-      st = ap_level_db_matrix(db, i, levels[i], matrix, bias, err);
-    }
-    if (!st) {
-      unfold_layer(net, info[i].node, following_batchnorm(net, info[i].node), info[i].k, info[i].n,
-                   matrix, bias);
-    }
-    ap_free(matrix);
-    ap_free(bias);
-  }
-  ap_free(info);
-  return st;
-}
-
 static bool has_batchnorm(const ap_network *net) {
   for (size_t i = 0; i < net->n_nodes; i++) {
     if (net->nodes[i].kind == AP_NODE_BATCHNORM) return true;
@@ -176,8 +115,11 @@ static ap_status quantise_network(ap_network *net, const ap_level_db *db, const 
       break;
     }
     ap_layer_get_matrix(net, info[i].node, matrix);
-    st = ap_level_db_round(db, i, levels[i], matrix, err);
-    if (!st) st = ap_quantise_in_place(matrix, info[i].k, info[i].n, bits, err);
+    st = bits ? ap_level_db_round(db, i, levels[i], matrix, err) : AP_OK;
+    if (!st) {
+      st = ap_quantise_in_place(matrix, info[i].k, info[i].n,
+                                info[i].weight_bits ? info[i].weight_bits : bits, err);
+    }
     if (!st) ap_layer_set_matrix(net, info[i].node, matrix);
     ap_free(matrix);
   }
@@ -199,20 +141,23 @@ static ap_status follow_channels(const ap_level_db *db, ap_network *folded, ap_e
 }
 
 ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset *data,
-                     const ap_level_db *db, const uint32_t *levels, unsigned weight_bits,
-                     const ap_train_options *recipe, ap_train_observer *observer, void *context,
-                     ap_network **out, ap_error *err) {
+                     const ap_level_db *db, const uint32_t *levels, const ap_network *start,
+                     unsigned weight_bits, const ap_train_options *recipe, const char *checkpoint,
+                     ap_train_observer *observer, void *context, ap_network **out, ap_error *err) {
   mask_set set = {0, NULL};
   ap_network *net = NULL, *folded = NULL;
   ap_status st = ap_network_copy(trained, &net, err);
   *out = NULL;
   if (!st) st = make_masks(net, db, levels, &set, err);
-  if (!st) st = ap_unfold_levels(net, db, levels, err);
+  if (!st) {
+    st = start ? ap_unfold_network(be, net, start, data, err)
+               : ap_unfold_levels(net, db, levels, err);
+  }
   if (st) goto done;
   apply_masks(net, &set);
   if (recipe->epochs > 0) {
-    st = ap_train(be, net, data, recipe, (const float *const *)set.masks, NULL, observer, context,
-                  err);
+    st = ap_train(be, net, data, recipe, (const float *const *)set.masks, checkpoint, observer,
+                  context, err);
   } else if (has_batchnorm(net)) {
     size_t images = ap_dataset_describe(data, AP_SPLIT_TRAIN).n_images;
     st = ap_recalibrate(be, net, data,
@@ -220,7 +165,7 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
   }
   if (!st) st = ap_network_fold(net, &folded, err);
   if (!st) st = follow_channels(db, folded, err);
-  if (!st) st = quantise_network(folded, db, levels, weight_bits, err);
+  if (!st && weight_bits) st = quantise_network(folded, db, levels, weight_bits, err);
   if (st) goto done;
   *out = folded;
   folded = NULL;

@@ -14,16 +14,20 @@
 #include "pruners/level_db.h"
 AP_EXTERN_C_BEGIN
 
-/* Puts the weights of `levels` (pruned, repaired) into a copy of the trained, unfolded network,
+/* Puts the weights of `levels` (pruned, repaired), or those of `start` where it is given (a folded network
+ * of the same layers, pruned alike: pruners/repair_sequence.h), into a copy of the trained, unfolded network,
  * fine-tunes it with their masks held, folds it and
- * quantises its weights column by column to weight_bits. Filters that are removed are removed with
+ * quantises its weights column by column to weight_bits, or those of the layer where it has its own (0:
+ * they stay floats). Filters that are removed are removed with
  * their bias (and BatchNorm shift), and with the inputs of the next layers that saw only them; input
  * channels (granularity channel) with the filters that nobody else reads.
  * *out: the deployed network, ready for ap_network_price_create and evaluation. epochs 0: no
- * training, only BatchNorm recalibration (or nothing, without BatchNorm). */
+ * training, only BatchNorm recalibration (or nothing, without BatchNorm). checkpoint: as ap_train
+ * takes it; NULL: none. */
 AP_NODISCARD ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset *data,
                                   const ap_level_db *db, const uint32_t *levels,
-                                  unsigned weight_bits, const ap_train_options *recipe,
+                                  const ap_network *start, unsigned weight_bits,
+                                  const ap_train_options *recipe, const char *checkpoint,
                                   ap_train_observer *observer, void *context, ap_network **out,
                                   ap_error *err);
 
@@ -31,6 +35,13 @@ AP_NODISCARD ap_status ap_recover(ap_backend *be, const ap_network *trained, con
  * to rounding; channels that normalisation switches off stay as they are). */
 AP_NODISCARD ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db,
                                         const uint32_t *levels, ap_error *err);
+
+/* Puts the weights of a folded network of the same layers into an unfolded one, with running statistics as
+ * they are in that network (on the calibration images) and gamma and beta to match: folding gives the
+ * weights back, and so, about, does normalisation by a batch's own statistics, so that training begins
+ * where the folded network stands. ARG where layers differ. */
+AP_NODISCARD ap_status ap_unfold_network(ap_backend *be, ap_network *net, const ap_network *folded,
+                                         const ap_dataset *data, ap_error *err);
 
 /* The folded network with the levels' own weights in place (pruned, repaired, quantised): what the
  * evaluator judges, as a network. folded: the one that db was made from. */

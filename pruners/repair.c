@@ -18,7 +18,11 @@ struct ap_repair {
   ap_repair_options options;
   double *damped;  /* moments + damping, d x d */
   double *inverse; /* of damped, d x d */
+  double damping;  /* what was added to the diagonal of the inputs ... */
+  double constant; /* ... and to that of the constant 1 */
 };
+
+#define CONSTANT_DAMPING 1e-9 /* the constant's moment is 1 */
 
 ap_repair_options ap_repair_defaults(void) {
   return (ap_repair_options){.damping = 0.01, .largest_solve = 1536};
@@ -44,8 +48,10 @@ ap_status ap_repair_create(const double *moments, size_t k, const ap_repair_opti
   memcpy(r->damped, moments, d * d * sizeof(double));
   for (size_t i = 0; i < k; i++) mean += moments[i * d + i] / (double)k;
   if (!(mean > 0)) mean = 1; /* a layer that sees only zeros: any damping will do */
-  for (size_t i = 0; i < k; i++) r->damped[i * d + i] += options->damping * mean;
-  r->damped[d * d - 1] += 1e-9; /* the constant's moment is 1 */
+  r->damping = options->damping * mean;
+  r->constant = CONSTANT_DAMPING;
+  for (size_t i = 0; i < k; i++) r->damped[i * d + i] += r->damping;
+  r->damped[d * d - 1] += r->constant;
   memcpy(r->inverse, r->damped, d * d * sizeof(double));
   dpotrf_("U", &n, r->inverse, &n, &info);
   if (info == 0) dpotri_("U", &n, r->inverse, &n, &info);
@@ -203,5 +209,37 @@ ap_status ap_repair_columns(const ap_repair *repair, ap_pool *pool, size_t n, si
     ap_free(workers[i].pruned);
   }
   ap_free(workers);
+  return st;
+}
+
+ap_status ap_repair_target(const ap_repair *repair, const double *cross, size_t n, size_t stride,
+                           const float *dense, const float *bias, float *weights, float *new_bias,
+                           ap_error *err) {
+  size_t d = repair->d, k = d - 1;
+  double *given = ap_calloc(d * n, sizeof *given), *wanted = ap_calloc(d * n, sizeof *wanted);
+  ap_status st = AP_OK;
+  if (!given || !wanted) {
+    st = ap_fail(err, AP_ERR_MEMORY, "target of %zu inputs", k);
+    goto done;
+  }
+  for (size_t j = 0; j < n; j++) {
+    for (size_t i = 0; i < k; i++) given[i * n + j] = (double)dense[i * stride + j];
+    given[k * n + j] = (double)bias[j];
+  }
+  for (size_t i = 0; i < d; i++) { /* (moments + damping) w = cross w0 + damping w0 */
+    double damping = i < k ? repair->damping : repair->constant;
+    for (size_t j = 0; j < n; j++) wanted[i * n + j] = damping * given[i * n + j];
+  }
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)d, (int)n, (int)d, 1.0, cross, (int)d,
+              given, (int)n, 1.0, wanted, (int)n);
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)d, (int)n, (int)d, 1.0,
+              repair->inverse, (int)d, wanted, (int)n, 0.0, given, (int)n);
+  for (size_t j = 0; j < n; j++) {
+    for (size_t i = 0; i < k; i++) weights[i * stride + j] = (float)given[i * n + j];
+    new_bias[j] = (float)given[k * n + j];
+  }
+done:
+  ap_free(given);
+  ap_free(wanted);
   return st;
 }

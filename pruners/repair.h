@@ -35,6 +35,16 @@ AP_NODISCARD ap_status ap_repair_columns(const ap_repair *repair, ap_pool *pool,
                                          size_t stride, const float *dense, const uint8_t *kept,
                                          const float *bias, float *weights, float *new_bias,
                                          ap_error *err);
+/* What the whole layer's weights should become where its inputs are no longer those that it was trained
+ * on: with x its inputs now (the moments of `repair`) and y those of the dense network, the minimum over w and
+ * b of E[(x.w + b - y.w0 - b0)^2] + damping * |w - w0|^2. From there, ap_repair_columns takes the pruned
+ * weights out (the error is the same quadratic form around this minimum).
+ *   cross      (k+1) x (k+1), E[x y^T] as ap_moments_pair gives it
+ *   dense, bias, weights, new_bias   as above, row stride `stride`; weights may not overlap dense
+ * Errors: MEMORY. */
+AP_NODISCARD ap_status ap_repair_target(const ap_repair *repair, const double *cross, size_t n,
+                                        size_t stride, const float *dense, const float *bias,
+                                        float *weights, float *new_bias, ap_error *err);
 
 AP_EXTERN_C_END
 #endif

@@ -67,6 +67,14 @@ ap_status ap_array_spec_check(const ap_array_spec *spec, ap_error *err) {
   return AP_OK;
 }
 
+ap_array_spec ap_array_for_weights(const ap_array_spec *spec, unsigned weight_bits) {
+  ap_array_spec own = *spec;
+  if (weight_bits == 0 || weight_bits == spec->weight_bits) return own;
+  own.adc_bits = ap_array_adc_bits(spec);
+  own.weight_bits = weight_bits;
+  return own;
+}
+
 static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
 size_t ap_array_slices(const ap_array_spec *spec) {

@@ -45,6 +45,11 @@ ap_array_spec ap_array_spec_default(void);
  */
 AP_NODISCARD ap_status ap_array_spec_check(const ap_array_spec *spec, ap_error *err);
 
+/* The array as a layer sees it whose weights have bits of their own: the same cells, units and
+ * converters (also where the array's converters are as wide as its own weights need), other slices.
+ * weight_bits 0: the array's own. */
+ap_array_spec ap_array_for_weights(const ap_array_spec *spec, unsigned weight_bits);
+
 /* The following need a checked spec. */
 size_t ap_array_slices(const ap_array_spec *spec); /* s */
 unsigned ap_array_exact_adc_bits(

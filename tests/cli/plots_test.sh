@@ -11,7 +11,7 @@ cd "$work"
 draw() { # folder: all figures; fails where gnuplot says "error" or draws nothing
   for figure in compression area_efficiency energy_efficiency accuracy episodes layers \
     area_breakdown energy_breakdown laws sizes index control converter devices \
-    pareto convergence sensitivity; do
+    recovery curves bits pareto convergence sensitivity; do
     for form in png svg; do
       gnuplot -e "results='$1'; out='$1/figures'; term='$form'" "$plots/$figure.gp" 2> log || {
         echo "$1: $figure.gp ($form) failed:"
@@ -141,6 +141,38 @@ energy_efficiency,energy_efficiency_low,energy_efficiency_high"
     done
   done
 } > full/sensitivity.csv
+{
+  echo "# split: test"
+  echo "network,sparsity,recovery,accuracy,quantised_accuracy,images"
+  for network in my_net other; do
+    echo "$network,0,dense,0.91,0.9,250"
+    for way in one-shot repaired fine-tuned; do
+      for share in 0.5 0.7 0.9; do echo "$network,$share,$way,0.7,0.69,250"; done
+    done
+  done
+} > full/recovery.csv
+{
+  echo "# split: search"
+  echo "network,layer,repaired,keep_vectors,accuracy,images"
+  for network in my_net other; do
+    for layer in conv1 conv2 conv3 conv4 conv5 fc_6; do
+      for repaired in 0 1; do
+        for share in 0.1 0.5 1; do echo "$network,$layer,$repaired,$share,0.8,250"; done
+      done
+    done
+  done
+} > full/curves.csv
+{
+  echo "# split: test"
+  echo "network,layer,layer_index,weight_bits,accuracy,float_accuracy,images"
+  for network in my_net other; do
+    for bits in 2 5 8; do
+      echo "$network,all,0,$bits,0.8,0.9,250"
+      echo "$network,conv_1,1,$bits,0.625,0.9,250"
+      echo "$network,fc,2,$bits,0.9,0.9,250"
+    done
+  done
+} > full/bits.csv
 draw full
 # what is drawn is what the tables say
 for text in "AUTO-PRUNE (DDPG)" "7.50×" "paper: up to 3.3×" "at most 2 points" "128x128" "commit 0123456789ab"; do
@@ -171,8 +203,8 @@ energy_efficiency_vs_pim_low,energy_efficiency_vs_pim_high"
     done
   done
 } > seeds/summary.csv
-for file in episodes layers breakdown laws sizes index control converter devices points convergence \
-  sensitivity; do
+for file in episodes layers breakdown laws sizes index control converter devices recovery curves bits \
+  points convergence sensitivity; do
   cp full/$file.csv seeds/
 done
 draw seeds
@@ -187,12 +219,22 @@ grep -q -F "index tables" full/figures/area_breakdown.svg
 grep -q -F "keeps 30 %" full/figures/sizes.svg
 grep -q -F "my_net" full/figures/sizes.svg
 grep -q -F "250 images of the test split" full/figures/converter.svg
+for text in "250 images of the search split" "conv5" "fc_6" "other" "repaired"; do
+  grep -q -F -e "$text" full/figures/curves.svg
+done
+for text in "250 images of the test split" "conv_1" "27.5"; do
+  grep -q -F -e "$text" full/figures/bits.svg
+done
+for text in "250 images of the test split" "fine-tuned" "my_net"; do
+  grep -q -F -e "$text" full/figures/recovery.svg
+done
 
 # one network, no PIM-Prune, a method of the user's own, no search at all, values that are missing
 table dense column-vector:4 auto-prune | grep -v resnet8 | sed 's/,1\.3,/,,/g' > gaps/table.csv
 head -n 1 full/episodes.csv > gaps/episodes.csv
 grep -E "^network|^lenet5,(dense|auto)" full/layers.csv > gaps/layers.csv
-for file in breakdown laws sizes index control converter devices points convergence sensitivity; do
+for file in breakdown laws sizes index control converter devices recovery curves bits points \
+  convergence sensitivity; do
   grep -v "^#" full/$file.csv | head -n 1 > gaps/$file.csv
 done
 draw gaps

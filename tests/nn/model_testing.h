@@ -37,6 +37,7 @@ static inline ap_network *every_kind(void) {
                   .pad_bottom = 3,
                   .pad_right = 4,
                   .groups = 2,
+                  .weight_bits = 5,
                   .bias = bias};
   add_node(net, conv, "conv", 0, 0); /* 2 x 4 x 10 */
   add_node(net, (ap_node){.kind = AP_NODE_BATCHNORM, .epsilon = 0.1f}, "bn", 1, 0);

@@ -4,6 +4,7 @@
 #include "kernels/backend.h"
 #include "nn/infer.h"
 #include "pruners/network_price.h"
+#include "pruners/repair_sequence.h"
 #include "tests/nn/train_testing.h"
 
 static ap_tech *tech;
@@ -37,7 +38,7 @@ static void masks_hold(const char *pruner, double epochs) {
   recipe.batch = 16;
   must(ap_network_fold(net, &folded, &failure));
   db = levels_of(folded, pruner, levels);
-  must(ap_recover(be, net, images, db, levels, 8, &recipe, NULL, NULL, &out, &failure));
+  must(ap_recover(be, net, images, db, levels, NULL, 8, &recipe, NULL, NULL, NULL, &out, &failure));
   for (size_t l = 0; l < ap_level_db_layers(db); l++) {
     const ap_layer_info *info = ap_level_db_layer(db, l);
     size_t size = info->k * info->n, kept = 0;
@@ -92,7 +93,7 @@ static void removed_filters_leave_nothing(void **state) {
   recipe.batch = 16;
   must(ap_network_fold(net, &folded, &failure));
   db = levels_of(folded, "filter", levels);
-  must(ap_recover(be, net, images, db, levels, 8, &recipe, NULL, NULL, &out, &failure));
+  must(ap_recover(be, net, images, db, levels, NULL, 8, &recipe, NULL, NULL, NULL, &out, &failure));
   assert_true(ap_network_layers(out, info, 8) >= 2);
   matrix = ap_calloc(info[1].k * info[1].n, sizeof *matrix);
   ap_layer_get_matrix(out, info[1].node, matrix);
@@ -238,6 +239,202 @@ static void unfolding_undoes_folding(void **state) {
   ap_network_destroy(deployed);
 }
 
+/* What repair adds to a bias moves the running mean: the average that statistics measured anew will give,
+ * beta, is not touched. */
+static void repair_leaves_the_wanted_average(void **state) {
+  ap_network *net = small_network(21), *before = NULL, *folded = NULL;
+  ap_moments_options how = ap_moments_defaults();
+  ap_level_db_options options = ap_level_db_defaults();
+  ap_moments *moments = NULL;
+  ap_level_db *db = NULL;
+  uint32_t levels[8] = {0};
+  size_t moved = 0;
+  (void)state;
+  must(ap_network_copy(net, &before, &failure));
+  must(ap_network_fold(net, &folded, &failure));
+  must(ap_moments_create(be, pool, folded, images, &how, &moments, &failure));
+  options.snap = AP_SNAP_NONE;
+  options.keep_min = 0.3;
+  must(ap_level_db_create(folded, tech, pool, moments, &options, &db, &failure));
+  must(ap_unfold_levels(net, db, levels, &failure));
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    if (net->nodes[i].kind != AP_NODE_BATCHNORM) continue;
+    for (size_t j = 0; j < net->nodes[i].shape.c; j++) {
+      assert_true(net->nodes[i].bias[j] == before->nodes[i].bias[j]);
+      assert_true(net->nodes[i].weight[j] == before->nodes[i].weight[j]);
+      moved += net->nodes[i].mean[j] != before->nodes[i].mean[j];
+    }
+  }
+  assert_true(moved > 0);
+  ap_level_db_destroy(db);
+  ap_moments_destroy(moments);
+  ap_network_destroy(before);
+  ap_network_destroy(folded);
+  ap_network_destroy(net);
+}
+
+/* Another network's folded weights: folding gives them back, and the running statistics are those of the
+ * calibration images in that network. */
+static void unfolding_another_network(void **state) {
+  ap_network *net = small_network(21), *other = small_network(22), *start = NULL, *again = NULL;
+  ap_network *narrow = NULL;
+  size_t norms = 0;
+  (void)state;
+  must(ap_network_fold(other, &start, &failure));
+  must(ap_unfold_network(be, net, start, images, &failure));
+  must(ap_network_fold(net, &again, &failure));
+  assert_int_equal(again->n_nodes, start->n_nodes);
+  for (size_t i = 0; i < again->n_nodes; i++) {
+    for (size_t j = 0; j < ap_node_weight_count(again, i); j++) {
+      float a = again->nodes[i].weight[j], b = start->nodes[i].weight[j];
+      assert_true(fabsf(a - b) <= 1e-4f * fabsf(b) + 1e-6f);
+    }
+    for (size_t j = 0; j < ap_node_bias_count(again, i); j++) {
+      float a = again->nodes[i].bias[j], b = start->nodes[i].bias[j];
+      assert_true(fabsf(a - b) <= 1e-4f * (1 + fabsf(b)));
+    }
+  }
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    const ap_node *norm = &net->nodes[i];
+    if (norm->kind != AP_NODE_BATCHNORM) continue;
+    for (size_t j = 0; j < norm->shape.c; j++) {
+      double gain = (double)norm->weight[j] / sqrt((double)norm->var[j] + (double)norm->epsilon);
+      size_t n = ap_dataset_describe(images, AP_SPLIT_CALIBRATION).n_images;
+      size_t plane = norm->shape.h * norm->shape.w, size = norm->shape.c * plane;
+      float *x = ap_calloc(n * size, sizeof *x);
+      double mean = 0, square = 0;
+      must(ap_infer_node_input(be, net, images, AP_SPLIT_CALIBRATION, n, i, x, &failure));
+      for (size_t t = 0; t < n * plane; t++) {
+        double v = (double)x[t / plane * size + j * plane + t % plane];
+        mean += v / (double)(n * plane);
+        square += v * v / (double)(n * plane);
+      }
+      if (n * plane <= 16 * n) { /* all positions were sampled: the statistics are exact */
+        assert_true(fabs(mean - (double)norm->mean[j]) < 1e-3 * (1 + fabs(mean)));
+        assert_true(fabs(square - mean * mean - (double)norm->var[j]) < 1e-3 * (1 + square));
+      } else {
+        assert_true(fabs(mean - (double)norm->mean[j]) < 0.5 * sqrt(square - mean * mean) + 1e-3);
+      }
+      assert_true(fabs(gain) > 0);
+      norms++;
+      ap_free(x);
+    }
+  }
+  assert_true(norms > 0);
+  must(ap_network_builtin("lenet5:0.5", (ap_shape3){1, 16, 16}, 10, 1, &narrow, &failure));
+  assert_int_equal(ap_unfold_network(be, net, narrow, images, &failure), AP_ERR_ARG);
+  ap_network_destroy(narrow);
+  ap_network_destroy(net);
+  ap_network_destroy(other);
+  ap_network_destroy(start);
+  ap_network_destroy(again);
+}
+
+/* A layer without bias gets one where repair gives it one. */
+static void a_bias_is_added_where_needed(void **state) {
+  ap_network *net = NULL, *start = NULL;
+  size_t a;
+  (void)state;
+  must(ap_network_create("bare", (ap_shape3){1, SIDE, SIDE}, &net, &failure));
+  a = put_plain(net, AP_NODE_FLATTEN, put_conv(net, 3, 3, 1, 1, false, 0));
+  (void)put_linear(net, 10, false, a);
+  randomise(net, 2);
+  must(ap_network_copy(net, &start, &failure));
+  start->nodes[1].bias = ap_calloc(3, sizeof(float));
+  start->nodes[1].bias[2] = 0.5f;
+  must(ap_unfold_network(be, net, start, images, &failure));
+  assert_non_null(net->nodes[1].bias);
+  assert_true(net->nodes[1].bias[2] == 0.5f && net->nodes[1].bias[0] == 0);
+  assert_null(net->nodes[3].bias);
+  ap_network_destroy(net);
+  ap_network_destroy(start);
+}
+
+static double squared_difference(const ap_network *a, const ap_network *b) {
+  size_t n = ap_dataset_describe(images, AP_SPLIT_CALIBRATION).n_images;
+  float *x = ap_calloc(n * 10, sizeof *x), *y = ap_calloc(n * 10, sizeof *y);
+  ap_score score;
+  double sum = 0;
+  must(ap_infer(be, a, images, AP_SPLIT_CALIBRATION, 0, &score, x, &failure));
+  must(ap_infer(be, b, images, AP_SPLIT_CALIBRATION, 0, &score, y, &failure));
+  for (size_t i = 0; i < n * 10; i++)
+    sum += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]);
+  ap_free(x);
+  ap_free(y);
+  return sum;
+}
+
+/* Pair moments of a network with itself are its moments, on both sides. */
+static void pairs_of_one_network(void **state) {
+  ap_network *net = small_network(23), *folded = NULL;
+  ap_moments_options how = ap_moments_defaults();
+  ap_moments *moments = NULL;
+  size_t n;
+  (void)state;
+  must(ap_network_fold(net, &folded, &failure));
+  must(ap_moments_create(be, pool, folded, images, &how, &moments, &failure));
+  n = ap_network_layers(folded, NULL, 0);
+  for (size_t l = 0; l < n; l++) {
+    double *h = NULL, *c = NULL;
+    size_t d = ap_moments_inputs(moments, l) + 1;
+    const double *own = ap_moments_matrix(moments, l, 0);
+    must(ap_moments_pair(be, pool, folded, folded, images, &how, l, &h, &c, &failure));
+    for (size_t i = 0; i < d * d; i++) {
+      assert_true(fabs(h[i] - own[i]) <= 1e-12 * (1 + fabs(own[i])));
+      assert_true(fabs(c[i] - own[i]) <= 1e-9 * (1 + fabs(own[i])));
+    }
+    ap_free(h);
+    ap_free(c);
+  }
+  ap_moments_destroy(moments);
+  ap_network_destroy(folded);
+  ap_network_destroy(net);
+}
+
+/* The whole network kept: nothing to repair. Pruned: masks hold, and the outputs on the calibration
+ * images come nearer to the dense network's than without. */
+static void sequences(void **state) {
+  static const char *const pruners[] = {"column-vector", "row-vector", "filter"};
+  ap_moments_options how = ap_moments_defaults();
+  (void)state;
+  for (size_t p = 0; p < 3; p++) {
+    ap_network *net = small_network(24), *folded = NULL, *plain = NULL, *out = NULL;
+    ap_level_db *db;
+    uint32_t levels[8], whole[8];
+    must(ap_network_fold(net, &folded, &failure));
+    db = levels_of(folded, pruners[p], levels);
+    for (size_t l = 0; l < ap_level_db_layers(db); l++) {
+      whole[l] = (uint32_t)ap_level_db_levels(db, l) - 1;
+    }
+    must(ap_repair_sequence(be, pool, folded, db, whole, images, &how, &out, &failure));
+    assert_true(squared_difference(folded, out) < 1e-6);
+    ap_network_destroy(out);
+    must(ap_deploy_levels(folded, db, levels, &plain, &failure));
+    must(ap_repair_sequence(be, pool, folded, db, levels, images, &how, &out, &failure));
+    for (size_t l = 0; l < ap_level_db_layers(db); l++) {
+      const ap_layer_info *info = ap_level_db_layer(db, l);
+      float *mask = ap_calloc(info->k * info->n, sizeof *mask);
+      float *matrix = ap_calloc(info->k * info->n, sizeof *matrix);
+      must(ap_level_db_mask(db, l, levels[l], mask, &failure));
+      ap_layer_get_matrix(out, info->node, matrix);
+      for (size_t i = 0; i < info->k * info->n; i++) {
+        if (mask[i] == 0) assert_true(matrix[i] == 0);
+      }
+      ap_free(mask);
+      ap_free(matrix);
+    }
+    if (p < 2) {
+      double before = squared_difference(folded, plain), after = squared_difference(folded, out);
+      if (!(after < 0.5 * before)) fail_msg("%s: %g was %g", pruners[p], after, before);
+    }
+    ap_level_db_destroy(db);
+    ap_network_destroy(net);
+    ap_network_destroy(folded);
+    ap_network_destroy(plain);
+    ap_network_destroy(out);
+  }
+}
+
 static int open_all(void **state) {
   if (open_images(state)) return -1;
   if (ap_tech_open("ou", &tech, &failure) || ap_pool_create(2, &pool, &failure)) return -1;
@@ -258,6 +455,11 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(masks_hold_for_every_pruner),
                                      cmocka_unit_test(removed_filters_leave_nothing),
                                      cmocka_unit_test(unfolding_undoes_folding),
+                                     cmocka_unit_test(repair_leaves_the_wanted_average),
+                                     cmocka_unit_test(unfolding_another_network),
+                                     cmocka_unit_test(a_bias_is_added_where_needed),
+                                     cmocka_unit_test(pairs_of_one_network),
+                                     cmocka_unit_test(sequences),
                                      cmocka_unit_test(cutting_dead_inputs_keeps_the_function),
                                      cmocka_unit_test(cutting_unread_outputs_keeps_the_function)};
   return cmocka_run_group_tests(tests, open_all, close_all);

@@ -157,6 +157,75 @@ static void solves_the_normal_equations(void **state) {
   }
 }
 
+/* Weights and bias of one column where inputs have moved: x = A y + b + noise now, y before. The kept ones
+ * solve (H_SS + damping) w_S = (C w0 + damping w0)_S, whether they are all or some. */
+static void follows_moved_inputs(void **state) {
+  enum { K = 13, N = 5, D = K + 1, SAMPLES = 300 };
+  ap_repair_options options = ap_repair_defaults();
+  static double x[SAMPLES * D], y[SAMPLES * D], h[D * D], c[D * D];
+  float dense[K * N], target[K * N], w[K * N], bias[N], target_bias[N], new_bias[N];
+  uint8_t kept[K * N];
+  double mean = 0;
+  ap_repair *repair = NULL;
+  ap_pool *pool = NULL;
+  ap_rng rng;
+  (void)state;
+  ap_rng_seed(&rng, 31, 0);
+  for (size_t s = 0; s < SAMPLES; s++) {
+    double common = ap_rng_normal(&rng);
+    for (size_t i = 0; i < K; i++) y[s * D + i] = 0.5 + common + ap_rng_normal(&rng);
+    for (size_t i = 0; i < K; i++) {
+      x[s * D + i] = 0.7 * y[s * D + i] + 0.2 * y[s * D + (i + 1) % K] + 0.1 * ap_rng_normal(&rng);
+    }
+    x[s * D + K] = y[s * D + K] = 1;
+    for (size_t i = 0; i < D; i++) {
+      for (size_t j = 0; j < D; j++) {
+        h[i * D + j] += x[s * D + i] * x[s * D + j] / SAMPLES;
+        c[i * D + j] += x[s * D + i] * y[s * D + j] / SAMPLES;
+      }
+    }
+  }
+  for (size_t i = 0; i < K; i++) mean += h[i * D + i] / K;
+  for (size_t i = 0; i < K * N; i++) {
+    dense[i] = (float)ap_rng_normal(&rng);
+    kept[i] = i % N == 0 || ap_rng_below(&rng, 3) == 0; /* all of column 0 */
+  }
+  for (size_t j = 0; j < N; j++) bias[j] = (float)ap_rng_normal(&rng);
+  assert_int_equal(ap_pool_create(1, &pool, &failure), AP_OK);
+  assert_int_equal(ap_repair_create(h, K, &options, &repair, &failure), AP_OK);
+  assert_int_equal(ap_repair_target(repair, c, N, N, dense, bias, target, target_bias, &failure),
+                   AP_OK);
+  assert_int_equal(
+      ap_repair_columns(repair, pool, N, N, target, kept, target_bias, w, new_bias, &failure),
+      AP_OK);
+  for (size_t j = 0; j < N; j++) {
+    double a[D * D], b[D];
+    size_t index[D], n = 0;
+    for (size_t i = 0; i < K; i++) {
+      if (kept[i * N + j]) index[n++] = i;
+    }
+    index[n++] = K;
+    for (size_t i = 0; i < n; i++) {
+      double own = index[i] < K ? (double)dense[index[i] * N + j] : (double)bias[j];
+      double damping = index[i] < K ? options.damping * mean : 1e-9;
+      b[i] = damping * own;
+      for (size_t t = 0; t < D; t++) {
+        b[i] += c[index[i] * D + t] * (t < K ? (double)dense[t * N + j] : (double)bias[j]);
+      }
+      for (size_t t = 0; t < n; t++) a[i * n + t] = h[index[i] * D + index[t]];
+      a[i * n + i] += damping;
+    }
+    plain_solve(a, b, n);
+    for (size_t i = 0; i + 1 < n; i++) {
+      assert_true(fabs((double)w[index[i] * N + j] - b[i]) < 1e-4);
+    }
+    assert_true(fabs((double)new_bias[j] - b[n - 1]) < 1e-4);
+    for (size_t i = 0; i < K; i++) assert_true(kept[i * N + j] || w[i * N + j] == 0);
+  }
+  ap_repair_destroy(repair);
+  ap_pool_destroy(pool);
+}
+
 /* Systems above the limit only get their bias: the mean of what was removed. */
 static void falls_back_to_the_bias(void **state) {
   ap_repair_options options = {.damping = 0.01, .largest_solve = 2};
@@ -208,9 +277,9 @@ static void refuses_moments_that_are_none(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(solves_the_normal_equations),
-                                     cmocka_unit_test(falls_back_to_the_bias),
-                                     cmocka_unit_test(allocation_failures_leave_nothing),
-                                     cmocka_unit_test(refuses_moments_that_are_none)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(solves_the_normal_equations), cmocka_unit_test(falls_back_to_the_bias),
+      cmocka_unit_test(allocation_failures_leave_nothing),
+      cmocka_unit_test(refuses_moments_that_are_none), cmocka_unit_test(follows_moved_inputs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,90 @@
+#include "pruners/repair_sequence.h"
+
+#include "base/alloc.h"
+#include "base/progress.h"
+#include "pruners/recover.h"
+#include "pruners/repair.h"
+
+/* A removed filter takes its bias along. */
+static void drop_biases(const ap_level_db *db, const ap_layer_info *info, const uint8_t *kept,
+                        float *bias) {
+  if (ap_level_db_pruner(db).granularity.kind != AP_GRANULARITY_FILTER) return;
+  for (size_t j = 0; j < info->n; j++) {
+    bool any = false;
+    for (size_t i = 0; i < info->k; i++) any = any || kept[i * info->n + j];
+    if (!any) bias[j] = 0.0f;
+  }
+}
+
+/* Fits one layer of `net`, whose layers before are done. */
+static ap_status fit_layer(ap_pool *pool, const ap_network *folded, const ap_level_db *db,
+                           const uint32_t *levels, size_t layer, const double *moments,
+                           const double *cross, ap_network *net, ap_error *err) {
+  const ap_repair_options options = ap_repair_defaults();
+  const ap_layer_info *info = ap_level_db_layer(db, layer);
+  size_t k = info->k, n = info->n, size = k * n;
+  const float *given = folded->nodes[info->node].bias;
+  float *bias = ap_calloc(n, sizeof *bias), *mask = ap_calloc(size, sizeof *mask);
+  float *dense = ap_calloc(size, sizeof *dense), *target = ap_calloc(size, sizeof *target);
+  float *target_bias = ap_calloc(n, sizeof *target_bias);
+  uint8_t *kept = ap_calloc(size, 1);
+  ap_repair *repair = NULL;
+  ap_status st = AP_OK;
+  if (!bias || !mask || !dense || !target || !target_bias || !kept) {
+    st = ap_fail(err, AP_ERR_MEMORY, "repair of %s", info->name);
+    goto done;
+  }
+  for (size_t j = 0; given && j < n; j++) bias[j] = given[j];
+  ap_layer_get_matrix(folded, info->node, dense);
+  st = ap_level_db_mask(db, layer, levels[layer], mask, err);
+  for (size_t i = 0; i < size && !st; i++) kept[i] = mask[i] != 0;
+  if (!st) st = ap_repair_create(moments, k, &options, &repair, err);
+  if (!st) st = ap_repair_target(repair, cross, n, n, dense, bias, target, target_bias, err);
+  if (!st) {
+    st = ap_repair_columns(repair, pool, n, n, target, kept, target_bias, dense, bias, err);
+  }
+  if (!st) {
+    drop_biases(db, info, kept, bias);
+    ap_layer_set_matrix(net, info->node, dense);
+    for (size_t j = 0; j < n; j++) net->nodes[info->node].bias[j] = bias[j];
+  }
+done:
+  ap_repair_destroy(repair);
+  ap_free(bias);
+  ap_free(mask);
+  ap_free(dense);
+  ap_free(target);
+  ap_free(target_bias);
+  ap_free(kept);
+  return st;
+}
+
+ap_status ap_repair_sequence(ap_backend *be, ap_pool *pool, const ap_network *folded,
+                             const ap_level_db *db, const uint32_t *levels, const ap_dataset *data,
+                             const ap_moments_options *options, ap_network **out, ap_error *err) {
+  ap_network *net = NULL;
+  size_t removed;
+  ap_status st = ap_deploy_levels(folded, db, levels, &net, err); /* every layer has a bias then */
+  *out = NULL;
+  for (size_t l = 0; l < ap_level_db_layers(db) && !st; l++) {
+    double *moments = NULL, *cross = NULL;
+    if (ap_level_db_layer(db, l)->groups > 1) continue;
+    if (ap_interrupted()) {
+      st = ap_fail(err, AP_ERR_INTERRUPTED, "interrupted during repair");
+      break;
+    }
+    st = ap_moments_pair(be, pool, net, folded, data, options, l, &moments, &cross, err);
+    if (!st) st = fit_layer(pool, folded, db, levels, l, moments, cross, net, err);
+    ap_free(moments);
+    ap_free(cross);
+  }
+  if (!st && ap_level_db_pruner(db).granularity.kind == AP_GRANULARITY_FILTER) {
+    st = ap_remove_dead_inputs(net, &removed, err);
+  }
+  if (st) {
+    ap_network_destroy(net);
+    return st;
+  }
+  *out = net;
+  return AP_OK;
+}
