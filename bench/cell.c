@@ -11,17 +11,32 @@
 #include "bench/cell_impl.h"
 #include "bench/family_impl.h"
 #include "bench/laws_impl.h"
+#include "bench/tuning_impl.h"
 #include "nn/model_file.h"
 #include "pruners/network_price.h"
 #include "pruners/recover.h"
 
-#define SCHEMA "autoprune-cell-2"
+#define SCHEMA "autoprune-cell-3"
+
+static bool is_of(const json_t *cell, const char *network, const char *method) {
+  return strcmp(json_string_value(json_object_get(cell, "network")), network) == 0 &&
+         strcmp(json_string_value(json_object_get(cell, "method")), method) == 0;
+}
 
 json_t *ap_cell_find(const json_t *cells, const char *network, const char *method) {
   for (size_t i = 0; i < json_array_size(cells); i++) {
     json_t *cell = json_array_get(cells, i);
-    if (strcmp(json_string_value(json_object_get(cell, "network")), network) == 0 &&
-        strcmp(json_string_value(json_object_get(cell, "method")), method) == 0) {
+    if (is_of(cell, network, method)) return cell;
+  }
+  return NULL;
+}
+
+json_t *ap_cell_find_seed(const json_t *cells, const char *network, const char *method,
+                          uint64_t seed) {
+  for (size_t i = 0; i < json_array_size(cells); i++) {
+    json_t *cell = json_array_get(cells, i);
+    if ((uint64_t)json_integer_value(json_object_get(cell, "seed")) == seed &&
+        is_of(cell, network, method)) {
       return cell;
     }
   }
@@ -30,26 +45,33 @@ json_t *ap_cell_find(const json_t *cells, const char *network, const char *metho
 
 ap_status ap_cell_tools_open(const ap_cell *cell, ap_cell_tools *tools, ap_error *err) {
   ap_level_db_options options = ap_level_db_defaults();
+  uint64_t plugin_seed =
+      cell->pruner->plugin.kind == AP_PLUGIN_NONE ? 0 : cell->pruner->plugin.seed;
   ap_status st = AP_OK;
-  if (tools->ev && strcmp(tools->pruner, cell->method->pruner) == 0) return AP_OK;
+  if (tools->ev && strcmp(tools->pruner, cell->method->pruner) == 0 &&
+      tools->plugin_seed == plugin_seed) {
+    return AP_OK;
+  }
   ap_cell_tools_close(tools);
   options.pruner = *cell->pruner;
   st = ap_workbench_levels(cell->bench, &options, true, &tools->db, err);
   if (!st) {
-    st = ap_workbench_evaluator(cell->bench, tools->db, AP_SPLIT_SEARCH, 0, cell->quiet, &tools->ev,
-                                err);
+    st = ap_workbench_evaluator(cell->bench, tools->db, AP_SPLIT_SEARCH,
+                                cell->network->search_images, cell->quiet, &tools->ev, err);
   }
   if (st) {
     ap_cell_tools_close(tools);
     return st;
   }
   (void)snprintf(tools->pruner, sizeof tools->pruner, "%s", cell->method->pruner);
+  tools->plugin_seed = plugin_seed;
   return AP_OK;
 }
 
 void ap_cell_tools_close(ap_cell_tools *tools) {
   ap_evaluator_destroy(tools->ev);
   ap_level_db_destroy(tools->db);
+  ap_free(tools->spent);
   memset(tools, 0, sizeof *tools);
 }
 
@@ -62,14 +84,15 @@ static ap_status configuration(const ap_cell *cell, json_t **out, ap_error *err)
   if (!st) st = ap_tech_hash(ap_workbench_tech(cell->bench), tech, err);
   if (st) return st;
   *out = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:o,"
+      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:I, s:o,"
       " s:{s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:b}}",
       "schema", SCHEMA, "commit", ap_build_commit(), "network", cell->network->network,
       "model_sha256", model, "data", ap_dataset_name(data), "data_sha256", ap_dataset_hash(data),
       "hardware_sha256", tech, "method", cell->method->name, "pruner", cell->method->pruner,
       "max_loss", cell->max_loss, "seed", (json_int_t)cell->seed, "tunings",
       (json_int_t)cell->suite->tunings, "episodes",
-      (json_int_t)(ap_method_searches(cell->method) ? cell->network->episodes : 0), "searcher",
+      (json_int_t)(ap_method_searches(cell->method) ? cell->network->episodes : 0), "search_images",
+      (json_int_t)cell->network->search_images, "searcher",
       cell->method->searcher ? json_string(cell->method->searcher) : json_null(), "recovery",
       "epochs", recipe.epochs, "batch", (json_int_t)recipe.batch, "lr", recipe.lr, "warmup_epochs",
       recipe.warmup_epochs, "momentum", recipe.momentum, "weight_decay", recipe.weight_decay,
@@ -168,6 +191,23 @@ static ap_status add_kept(const ap_level_db *db, const uint32_t *levels, json_t 
   return AP_OK;
 }
 
+/* The family's points that no heavier policy beats, heaviest first. */
+static ap_status add_front(const ap_family *family, json_t *result, ap_error *err) {
+  json_t *front = json_array();
+  double best = -1;
+  int bad = !front;
+  for (size_t i = family->n; i-- > 0 && !bad;) {
+    if (!(family->accuracy[i] > best)) continue;
+    best = family->accuracy[i];
+    bad = json_array_append_new(front, json_pack("[f, f]", family->crossbars[i], best));
+  }
+  if (bad || json_object_set_new(result, "front", front)) {
+    if (bad) json_decref(front);
+    return ap_fail(err, AP_ERR_MEMORY, "result");
+  }
+  return AP_OK;
+}
+
 static ap_status pruned_cell(const ap_cell *cell, ap_cell_tools *tools, const char *state_path,
                              json_t *result, ap_error *err) {
   ap_family family = {0};
@@ -193,7 +233,11 @@ static ap_status pruned_cell(const ap_cell *cell, ap_cell_tools *tools, const ch
   if (!st) st = describe(cell, bisection.deployed, result, err);
   if (!st)
     st = add_kept(tools->db, family.levels + bisection.chosen * family.n_layers, result, err);
+  if (!st) st = add_front(&family, result, err);
   if (st) goto done;
+  ap_free(tools->spent);
+  tools->spent = bisection.kept_network;
+  bisection.kept_network = NULL;
   if (json_object_set_new(result, "oneshot_accuracy_search",
                           json_real(family.accuracy[bisection.chosen])) ||
       json_object_set_new(result, "oneshot_loss_search",
@@ -248,30 +292,60 @@ static bool stored(const char *path, const json_t *config, json_t **result) {
   return false;
 }
 
+/* Where a cell's files are, and what it depends on. */
+typedef struct {
+  json_t *config;
+  char hash[AP_SHA256_TEXT];
+  char *json, *state, *network;
+} places;
+
+static void places_release(places *p) {
+  json_decref(p->config);
+  ap_free(p->json);
+  ap_free(p->state);
+  ap_free(p->network);
+}
+
+static ap_status places_find(const ap_cell *cell, places *p, ap_error *err) {
+  char *stem = NULL;
+  ap_status st;
+  memset(p, 0, sizeof *p);
+  st = configuration(cell, &p->config, err);
+  if (!st) st = ap_config_hash(p->config, p->hash, err);
+  if (st) return st;
+  stem = ap_sprintf("%s-%s-%.12s", cell->network->network, cell->method->name, p->hash);
+  for (char *c = stem; c && *c; c++) *c = strchr("/:@ '\"\t*?\\", *c) ? '_' : *c;
+  if (stem) p->json = ap_sprintf("%s/%s.json", cell->folder, stem);
+  if (stem) p->state = ap_sprintf("%s/%s.state", cell->folder, stem);
+  if (stem) p->network = ap_sprintf("%s/%s.apm", cell->folder, stem);
+  ap_free(stem);
+  if (!p->json || !p->state || !p->network) return ap_fail(err, AP_ERR_MEMORY, "paths");
+  return AP_OK;
+}
+
+ap_status ap_cell_peek(const ap_cell *cell, json_t **result, ap_error *err) {
+  places p;
+  ap_status st = places_find(cell, &p, err);
+  *result = NULL;
+  if (!st && ap_file_exists(p.network)) (void)stored(p.json, p.config, result);
+  places_release(&p);
+  return st;
+}
+
 ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools, const json_t *provenance,
                       json_t **result, ap_error *err) {
-  json_t *config = NULL;
-  char hash[AP_SHA256_TEXT], *stem = NULL, *path = NULL, *state_path = NULL, *network_path = NULL;
-  ap_cell own;
-  ap_status st = configuration(cell, &config, err);
+  ap_cell own = *cell;
+  places p;
+  ap_status st = places_find(cell, &p, err);
   *result = NULL;
-  if (!st) st = ap_config_hash(config, hash, err);
   if (st) goto done;
-  stem = ap_sprintf("%s-%s-%.12s", cell->network->network, cell->method->name, hash);
-  for (char *c = stem; c && *c; c++) *c = strchr("/:@ '\"\t*?\\", *c) ? '_' : *c;
-  if (stem) path = ap_sprintf("%s/%s.json", cell->folder, stem);
-  if (stem) state_path = ap_sprintf("%s/%s.state", cell->folder, stem);
-  if (stem) network_path = ap_sprintf("%s/%s.apm", cell->folder, stem);
-  if (!path || !state_path || !network_path) {
-    st = ap_fail(err, AP_ERR_MEMORY, "paths");
-    goto done;
-  }
-  own = *cell;
-  own.network_path = network_path;
-  if (ap_file_exists(network_path) && stored(path, config, result)) goto done;
-  st = compute(&own, tools, config, hash, state_path, provenance, result, err);
-  if (!st) st = ap_json_save(path, *result, true, err);
-  if (!st) (void)remove(state_path);
+  own.network_path = p.network;
+  own.config = p.config;
+  if (ap_file_exists(p.network) && stored(p.json, p.config, result)) goto done;
+  st = compute(&own, tools, p.config, p.hash, p.state, provenance, result, err);
+  if (!st) st = ap_json_save(p.json, *result, true, err);
+  if (!st) (void)remove(p.state);
+  if (!st && tools->spent) (void)remove(tools->spent);
   if (st) {
     json_decref(*result);
     *result = NULL;
@@ -280,10 +354,6 @@ ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools, const json_t *p
     }
   }
 done:
-  json_decref(config);
-  ap_free(stem);
-  ap_free(path);
-  ap_free(state_path);
-  ap_free(network_path);
+  places_release(&p);
   return st;
 }

@@ -18,14 +18,15 @@
 AP_EXTERN_C_BEGIN
 
 typedef struct {
-  const char *suite;    /* "quick", "smoke" */
+  const char *suite;    /* "quick", "paper", "smoke" */
   const char *methods;  /* names with commas between them, of any in pruners/baselines/; NULL: the
                            suite's */
   const char *networks; /* the same, of the suite's; NULL: all */
   const char *data; /* data set (name or folder) put in place of the suite's; NULL: the suite's */
   const char *out;  /* folder of the results; made if needed */
   double max_loss;  /* absolute, on the selection split */
-  uint64_t seed;
+  uint64_t seed;    /* the first one */
+  size_t seeds;     /* how many; 0: the suite's number */
   size_t n_threads;
   const char *backend;
   const char *plots;          /* folder of the gnuplot scripts; NULL: found beside the program */
@@ -36,15 +37,21 @@ typedef struct {
   double plugin_time_limit; /* seconds that a plug-in may take for a layer */
   bool train;               /* train the dense networks anew instead of using the shipped ones */
   bool draw;                /* draw the figures */
+  bool plan;                /* only say what is to be done and how long it may take */
   bool quiet;
+  /* Gets one line at a time: what is to be done, how long it may take, what was done; or NULL. */
+  void (*say)(void *context, const char *text);
+  void *say_context;
 } ap_compare_options;
 ap_compare_options ap_compare_defaults(void);
 
 /* A plug-in among the pruners that crashes, hangs or answers wrongly is a row without numbers, with
  * the reason as "failed"; it is asked again in the next run. The others are finished.
  *
- * Writes table.csv, table.md, episodes.csv, layers.csv and the figures (png and svg) into the folder
- * options->out. *table (may be NULL): the rows as JSON, a new reference. */
+ * With `plan`, nothing is computed or written, and *table is NULL. Otherwise
+ * writes table.csv, table.md, summary.csv, summary.md (means and intervals over the seeds), episodes.csv,
+ * layers.csv, ... and the figures (png and svg) into the folder options->out; the tables anew after each
+ * network. *table (may be NULL): the rows as JSON, a new reference. */
 AP_NODISCARD ap_status ap_compare_run(const ap_compare_options *options, const json_t *provenance,
                                       json_t **table, ap_error *err);
 

@@ -10,9 +10,9 @@ static void head(ap_csv *csv, const char *const *columns, size_t n) {
 }
 
 void ap_write_breakdown(ap_csv *csv, const json_t *cells) {
-  static const char *const columns[] = {"network",      "method",        "component",
-                                        "area_mm2",     "energy_uj",     "area_share",
-                                        "energy_share", "area_of_dense", "energy_of_dense"};
+  static const char *const columns[] = {
+      "network",   "method",     "seed",         "component",     "area_mm2",
+      "energy_uj", "area_share", "energy_share", "area_of_dense", "energy_of_dense"};
   head(csv, columns, sizeof columns / sizeof columns[0]);
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *cell = json_array_get(cells, i);
@@ -25,6 +25,7 @@ void ap_write_breakdown(ap_csv *csv, const json_t *cells) {
       if (!(area > 0 || energy > 0)) continue;
       ap_csv_text(csv, text(cell, "network"));
       ap_csv_text(csv, text(cell, "method"));
+      ap_csv_number(csv, at(cell, "seed"));
       ap_csv_text(csv, name);
       ap_csv_number(csv, area);
       ap_csv_number(csv, energy);
@@ -55,6 +56,7 @@ static double gain(const json_t *cell, const json_t *reference, const char *law,
 void ap_write_laws(ap_csv *csv, const json_t *cells) {
   static const char *const columns[] = {"network",
                                         "method",
+                                        "seed",
                                         "law",
                                         "area_mm2",
                                         "energy_uj",
@@ -66,12 +68,15 @@ void ap_write_laws(ap_csv *csv, const json_t *cells) {
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *cell = json_array_get(cells, i), *laws = json_object_get(cell, "laws");
     const json_t *dense = ap_cell_find(cells, text(cell, "network"), "dense");
-    const json_t *pim = ap_cell_find(cells, text(cell, "network"), "pim-prune");
+    const json_t *pim =
+        ap_cell_find_seed(cells, text(cell, "network"), "pim-prune",
+                          (uint64_t)json_integer_value(json_object_get(cell, "seed")));
     for (size_t j = 0; j < json_array_size(laws); j++) {
       const json_t *one = json_array_get(laws, j);
       const char *law = text(one, "law");
       ap_csv_text(csv, text(cell, "network"));
       ap_csv_text(csv, text(cell, "method"));
+      ap_csv_number(csv, at(cell, "seed"));
       ap_csv_text(csv, law);
       ap_csv_number(csv, at(one, "area_mm2"));
       ap_csv_number(csv, at(one, "energy_uj"));
@@ -84,7 +89,7 @@ void ap_write_laws(ap_csv *csv, const json_t *cells) {
   }
 }
 
-/* ---- for people ---- */
+/* ---- for people: the first seed ---- */
 #define MOST_METHODS 64
 
 typedef struct {
@@ -107,6 +112,7 @@ static size_t rank(const json_t *cells, const char *network, const char *law,
     const json_t *cell = json_array_get(cells, i);
     const json_t *price = under(cell, law);
     if (strcmp(text(cell, "network"), network) != 0 || !price) continue;
+    if (ap_cell_find(cells, network, text(cell, "method")) != cell) continue;
     order[n++] = (ranked){text(cell, "method"), at(price, "energy_uj")};
   }
   qsort(order, n, sizeof order[0], by_energy);
@@ -147,6 +153,8 @@ void ap_markdown_laws(FILE *f, const json_t *cells, const char *network) {
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *cell = json_array_get(cells, i);
     if (strcmp(text(cell, "network"), network) != 0 || cell == dense) continue;
+    if (ap_cell_find(cells, network, text(cell, "method")) != cell) continue;
+    if (strcmp(text(cell, "method"), "dense") == 0) continue;
     (void)fprintf(f, "| %s", text(cell, "method"));
     for (size_t j = 0; j < json_array_size(laws); j++) {
       const char *law = text(json_array_get(laws, j), "law");

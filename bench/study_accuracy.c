@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/progress.h"
 #include "base/provenance.h"
+#include "base/statistics.h"
 #include "bench/cell_read_impl.h"
 #include "bench/study_impl.h"
 #include "pruners/datapath_network.h"

@@ -10,14 +10,18 @@
 #include "nn/train.h"
 
 typedef struct {
-  const char *network, *data; /* built-in structure, data set */
-  const char *hardware;       /* technology preset */
-  const char *rows, *cols;    /* crossbar size put over the preset's */
+  const char *network, *data;    /* built-in structure, data set */
+  const char *hardware;          /* technology preset */
+  const char *rows, *cols;       /* crossbar size put over the preset's */
+  const char *ou_rows, *ou_cols; /* OU size put over the preset's; NULL: the preset's */
   double train_epochs, train_lr, weight_decay;
   size_t crop; /* augmentation, in training and recovery alike */
   bool flip;
   double tune_epochs, tune_lr;
-  size_t episodes; /* of a searched method */
+  size_t episodes;      /* of a searched method */
+  size_t search_images; /* of the search split, the first: what one shot is judged on; 0: all */
+  /* A cell's expected seconds on two cores (docs/PAPER.md#time), for the time that is left. */
+  double uniform_seconds, search_seconds;
 } ap_suite_network;
 
 typedef struct {
@@ -36,7 +40,11 @@ typedef struct {
   size_t n_networks;
   const ap_suite_method *methods; /* the first is dense */
   size_t n_methods;
-  size_t tunings; /* fine-tunings a method may spend on finding its policy */
+  size_t tunings;    /* fine-tunings a method may spend on finding its policy */
+  size_t seeds;      /* repetitions, unless asked for otherwise */
+  double max_loss;   /* of its closed division */
+  bool closed;       /* its settings define a closed division (docs/PAPER.md#divisions) */
+  bool shipped_only; /* a network without a checkpoint is passed over, not trained */
 } ap_suite;
 
 /* ARG lists the known suites. */

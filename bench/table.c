@@ -4,7 +4,9 @@
 #include "bench/cell_impl.h"
 #include "bench/cell_read_impl.h"
 #include "bench/csv_head.h"
+#include "bench/curves_impl.h"
 #include "bench/hardware_tables_impl.h"
+#include "bench/summary_impl.h"
 #include "bench/table_impl.h"
 
 static int set_number(json_t *row, const char *name, double value) {
@@ -47,13 +49,18 @@ static int fill_row(json_t *row, const json_t *cell, const json_t *dense, const 
       {"area_efficiency_vs_pim", at(pim, "hardware.total.area_mm2") / area},
       {"energy_efficiency_vs_pim", at(pim, "hardware.total.energy_uj") / energy},
       {"compression_vs_pim", at(pim, "hardware.total.crossbars") / crossbars},
+      {"accuracy_test_vs_pim", at(cell, "accuracy_test") - at(pim, "accuracy_test")},
       {"feasible", feasible},
       {"finetunes", (double)json_array_size(json_object_get(cell, "tunings"))},
       {"seconds", at(cell, "seconds")},
   };
   int bad = json_object_set_new(row, "network", json_string(text(cell, "network"))) ||
             json_object_set_new(row, "data", json_string(text(cell, "data"))) ||
+            json_object_set_new(row, "suite", json_string(text(cell, "suite"))) ||
+            json_object_set_new(row, "division", json_string(text(cell, "division"))) ||
+            json_object_set_new(row, "open_because", json_string(text(cell, "open_because"))) ||
             json_object_set_new(row, "method", json_string(text(cell, "method"))) ||
+            set_number(row, "seed", at(cell, "seed")) ||
             json_object_set_new(row, "pruner", json_string(text(config, "pruner"))) ||
             json_object_set_new(row, "searcher", json_string(*searcher ? searcher : "none")) ||
             json_object_set_new(row, "crossbar", json_string(text(cell, "crossbar"))) ||
@@ -71,7 +78,9 @@ ap_status ap_table_rows(const json_t *cells, json_t **rows, ap_error *err) {
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *cell = json_array_get(cells, i);
     const json_t *dense = ap_cell_find(cells, text(cell, "network"), "dense");
-    const json_t *pim = ap_cell_find(cells, text(cell, "network"), "pim-prune");
+    const json_t *pim =
+        ap_cell_find_seed(cells, text(cell, "network"), "pim-prune",
+                          (uint64_t)json_integer_value(json_object_get(cell, "seed")));
     json_t *row = json_object();
     if (!row || fill_row(row, cell, dense, pim) || json_array_append_new(*rows, row)) {
       json_decref(*rows);
@@ -82,11 +91,13 @@ ap_status ap_table_rows(const json_t *cells, json_t **rows, ap_error *err) {
   return AP_OK;
 }
 
-typedef void writer(ap_csv *csv, const json_t *cells, const json_t *rows);
+typedef ap_status writer(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err);
 
-static void write_table(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_table(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err) {
   (void)cells;
+  (void)err;
   ap_csv_rows(csv, rows);
+  return AP_OK;
 }
 
 /* Whose episodes: the searcher, or the method where another one of the network searches with it, too. */
@@ -94,7 +105,8 @@ static const char *series(const json_t *cells, const json_t *cell) {
   const char *searcher = text(json_object_get(cell, "config"), "searcher");
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *other = json_array_get(cells, i);
-    if (other == cell || strcmp(text(other, "network"), text(cell, "network")) != 0) continue;
+    if (strcmp(text(other, "method"), text(cell, "method")) == 0) continue; /* other seeds */
+    if (strcmp(text(other, "network"), text(cell, "network")) != 0) continue;
     if (strcmp(text(json_object_get(other, "config"), "searcher"), searcher) == 0) {
       return text(cell, "method");
     }
@@ -102,11 +114,14 @@ static const char *series(const json_t *cells, const json_t *cell) {
   return searcher;
 }
 
-static void write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows) {
-  static const char *const columns[] = {
-      "network",     "searcher",  "episode",  "reward", "accuracy",    "accuracy_loss",
-      "compression", "crossbars", "feasible", "sigma",  "critic_loss", "image_forwards"};
+static ap_status write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows,
+                                ap_error *err) {
+  static const char *const columns[] = {"network",       "searcher", "seed",          "episode",
+                                        "reward",        "accuracy", "accuracy_loss", "compression",
+                                        "crossbars",     "feasible", "sigma",         "critic_loss",
+                                        "image_forwards"};
   (void)rows;
+  (void)err;
   for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) ap_csv_text(csv, columns[i]);
   ap_csv_end_row(csv);
   for (size_t i = 0; i < json_array_size(cells); i++) {
@@ -115,17 +130,20 @@ static void write_episodes(ap_csv *csv, const json_t *cells, const json_t *rows)
       const json_t *row = json_array_get(episodes, e);
       ap_csv_text(csv, text(cell, "network"));
       ap_csv_text(csv, series(cells, cell));
+      ap_csv_number(csv, at(cell, "seed"));
       for (size_t c = 0; c < json_array_size(row); c++) ap_csv_value(csv, json_array_get(row, c));
       ap_csv_end_row(csv);
     }
   }
+  return AP_OK;
 }
 
-static void write_layers(ap_csv *csv, const json_t *cells, const json_t *rows) {
-  static const char *const columns[] = {"network",   "method",         "layer_index",
-                                        "layer",     "keep_vectors",   "keep_weights",
-                                        "crossbars", "crossbars_dense"};
+static ap_status write_layers(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err) {
+  static const char *const columns[] = {"network",      "method",    "seed",
+                                        "layer_index",  "layer",     "keep_vectors",
+                                        "keep_weights", "crossbars", "crossbars_dense"};
   (void)rows;
+  (void)err;
   for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) ap_csv_text(csv, columns[i]);
   ap_csv_end_row(csv);
   for (size_t i = 0; i < json_array_size(cells); i++) {
@@ -135,6 +153,7 @@ static void write_layers(ap_csv *csv, const json_t *cells, const json_t *rows) {
       const json_t *layer = json_array_get(layers, l);
       ap_csv_text(csv, text(cell, "network"));
       ap_csv_text(csv, text(cell, "method"));
+      ap_csv_number(csv, at(cell, "seed"));
       ap_csv_size(csv, l + 1);
       ap_csv_text(csv, text(layer, "name"));
       ap_csv_number(csv, at(layer, "vectors_kept") / at(layer, "vectors"));
@@ -144,16 +163,43 @@ static void write_layers(ap_csv *csv, const json_t *cells, const json_t *rows) {
       ap_csv_end_row(csv);
     }
   }
+  return AP_OK;
 }
 
-static void write_breakdown(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_breakdown(ap_csv *csv, const json_t *cells, const json_t *rows,
+                                 ap_error *err) {
   (void)rows;
+  (void)err;
   ap_write_breakdown(csv, cells);
+  return AP_OK;
 }
 
-static void write_laws(ap_csv *csv, const json_t *cells, const json_t *rows) {
+static ap_status write_laws(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err) {
   (void)rows;
+  (void)err;
   ap_write_laws(csv, cells);
+  return AP_OK;
+}
+
+static ap_status write_summary(ap_csv *csv, const json_t *cells, const json_t *rows,
+                               ap_error *err) {
+  (void)cells;
+  (void)err;
+  ap_csv_rows(csv, rows);
+  return AP_OK;
+}
+
+static ap_status write_points(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err) {
+  (void)rows;
+  return ap_write_points(csv, cells, err);
+}
+
+static ap_status write_convergence(ap_csv *csv, const json_t *cells, const json_t *rows,
+                                   ap_error *err) {
+  (void)rows;
+  (void)err;
+  ap_write_convergence(csv, cells);
+  return AP_OK;
 }
 
 static ap_status write_csv(const char *dir, const char *name, writer *write, const json_t *cells,
@@ -165,8 +211,12 @@ static ap_status write_csv(const char *dir, const char *name, writer *write, con
   if (!st) {
     ap_csv csv = {ap_output_stream(output), 0};
     ap_csv_head(&csv, provenance);
-    write(&csv, cells, rows);
-    st = ap_output_commit(output, err);
+    st = write(&csv, cells, rows, err);
+    if (st) {
+      ap_output_abandon(output);
+    } else {
+      st = ap_output_commit(output, err);
+    }
   }
   ap_free(path);
   return st;
@@ -196,6 +246,12 @@ static void markdown_failures(FILE *f, const json_t *rows, const char *network) 
 
 static void markdown_network(FILE *f, const json_t *rows, const json_t *first) {
   const char *network = text(first, "network");
+  bool seeds = false; /* several: each row says its own */
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    const json_t *r = json_array_get(rows, i);
+    seeds =
+        seeds || (strcmp(text(r, "network"), network) == 0 && at(r, "seed") > at(first, "seed"));
+  }
   (void)fprintf(f, "\n## %s on %s, crossbars %s, OU %s\n\n", network, text(first, "data"),
                 text(first, "crossbar"), text(first, "ou"));
   (void)fputs(
@@ -208,6 +264,7 @@ static void markdown_network(FILE *f, const json_t *rows, const json_t *first) {
     const json_t *r = json_array_get(rows, i);
     if (strcmp(text(r, "network"), network) != 0) continue;
     (void)fprintf(f, "| %s", text(r, "method"));
+    if (seeds) (void)fprintf(f, ", seed %.0f", at(r, "seed"));
     if (text(r, "failed")[0]) {
       for (int k = 0; k < N_MARKDOWN_NUMBERS; k++) (void)fputs(" | -", f);
       (void)fprintf(f, " | FAILED |\n");
@@ -244,8 +301,9 @@ static ap_status write_markdown(const char *dir, const json_t *cells, const json
                   "quantised weights; the loss is judged on the selection split.\n",
                   text(provenance, "command"), text(provenance, "commit"));
     for (size_t i = 0; i < json_array_size(rows); i++) {
-      const json_t *row = json_array_get(rows, i);
+      const json_t *row = json_array_get(rows, i), *before = json_array_get(rows, i ? i - 1 : 0);
       if (strcmp(text(row, "method"), "dense") != 0) continue;
+      if (i > 0 && strcmp(text(before, "network"), text(row, "network")) == 0) continue;
       markdown_network(f, rows, row);
       ap_markdown_laws(f, cells, text(row, "network"));
     }
@@ -262,8 +320,9 @@ static json_t *whole_provenance(const json_t *cells, const json_t *provenance) {
   int bad = !whole || !inputs || !list;
   for (size_t i = 0; i < json_array_size(cells) && !bad; i++) {
     const json_t *cell = json_array_get(cells, i), *config = json_object_get(cell, "config");
-    char name[160];
-    (void)snprintf(name, sizeof name, "%s/%s", text(cell, "network"), text(cell, "method"));
+    char name[200];
+    (void)snprintf(name, sizeof name, "%s/%s/%.0f", text(cell, "network"), text(cell, "method"),
+                   at(cell, "seed"));
     bad = json_object_set_new(
         list, name,
         json_pack("{s:s, s:s}", "configuration_sha256", text(cell, "hash"), "commit",
@@ -291,8 +350,13 @@ static json_t *whole_provenance(const json_t *cells, const json_t *provenance) {
 
 ap_status ap_table_write(const char *dir, const json_t *cells, const json_t *rows,
                          const json_t *provenance, ap_error *err) {
-  json_t *whole = whole_provenance(cells, provenance);
+  json_t *whole = whole_provenance(cells, provenance), *summary = NULL;
   ap_status st = whole ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "provenance");
+  if (!st) st = ap_summary_rows(rows, &summary, err);
+  if (!st) st = write_csv(dir, "summary.csv", write_summary, cells, summary, whole, err);
+  if (!st) st = write_csv(dir, "points.csv", write_points, cells, rows, whole, err);
+  if (!st) st = write_csv(dir, "convergence.csv", write_convergence, cells, rows, whole, err);
+  if (!st) st = ap_summary_markdown(dir, summary, provenance, err);
   if (!st) st = write_csv(dir, "table.csv", write_table, cells, rows, whole, err);
   if (!st) st = write_csv(dir, "episodes.csv", write_episodes, cells, rows, whole, err);
   if (!st) st = write_csv(dir, "layers.csv", write_layers, cells, rows, whole, err);
@@ -300,5 +364,6 @@ ap_status ap_table_write(const char *dir, const json_t *cells, const json_t *row
   if (!st) st = write_csv(dir, "laws.csv", write_laws, cells, rows, whole, err);
   if (!st) st = write_markdown(dir, cells, rows, provenance, err);
   json_decref(whole);
+  json_decref(summary);
   return st;
 }

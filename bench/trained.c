@@ -83,37 +83,53 @@ static ap_status load_own(const char *path, const ap_dataset *data, ap_network *
   return st;
 }
 
+char *ap_trained_name(const ap_suite_network *network) {
+  char *name = ap_sprintf("%s_%s", network->network, network->data);
+  for (char *c = name; c && *c; c++) *c = *c == '/' || *c == ':' ? '-' : *c;
+  return name;
+}
+
+/* OUT/models/NAME.apm; NULL when memory is out. */
+static char *own_path(const char *out, const char *name) {
+  return name ? ap_sprintf("%s/models/%s.apm", out, name) : NULL;
+}
+
+ap_status ap_trained_find(const ap_suite_network *network, const char *out, bool anew,
+                          ap_trained_place *place, ap_error *err) {
+  char *name = ap_trained_name(network), *path = own_path(out, name), *shipped = NULL;
+  ap_error ignored;
+  ap_status st = path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "model path");
+  *place = AP_TRAINED_NOWHERE;
+  if (!st && ap_file_exists(path)) {
+    *place = AP_TRAINED_HERE;
+  } else if (!st && !anew && ap_model_find(name, &shipped, &ignored) == AP_OK) {
+    *place = AP_TRAINED_SHIPPED;
+  }
+  ap_free(shipped);
+  ap_free(path);
+  ap_free(name);
+  return st;
+}
+
 ap_status ap_trained_network(const ap_suite_network *network, const ap_dataset *data,
                              const char *out, const char *backend, size_t n_threads, bool anew,
                              bool quiet, const json_t *provenance, ap_network **net,
                              ap_error *err) {
+  char *name = ap_trained_name(network), *path = own_path(out, name);
   char *folder = ap_path_join(out, "models");
-  char *name = ap_sprintf("%s_%s", network->network, network->data);
-  char *path = NULL;
-  ap_error missing;
+  ap_trained_place place = AP_TRAINED_NOWHERE;
   ap_status st = AP_OK;
-  for (char *c = name; c && *c; c++) *c = *c == '/' ? '-' : *c;
-  path = folder && name ? ap_sprintf("%s/%s.apm", folder, name) : NULL;
-  if (!path) st = ap_fail(err, AP_ERR_MEMORY, "model path");
   *net = NULL;
-  if (st) goto done;
-  if (ap_file_exists(path)) {
+  if (!path || !folder) st = ap_fail(err, AP_ERR_MEMORY, "model path");
+  if (!st) st = ap_trained_find(network, out, anew, &place, err);
+  if (!st && place == AP_TRAINED_HERE) {
     st = load_own(path, data, net, err);
-    goto done;
+  } else if (!st && place == AP_TRAINED_SHIPPED) {
+    st = ap_model_load(name, net, NULL, err);
+  } else if (!st) {
+    st = ap_dir_create(folder, err);
+    if (!st) st = train(network, data, path, backend, n_threads, quiet, provenance, net, err);
   }
-  if (!anew) {
-    st = ap_model_load(name, net, NULL, &missing);
-    if (!st) goto done;
-    if (st != AP_ERR_IO && st != AP_ERR_ARG) { /* it is there, but damaged */
-      st = ap_fail(err, st, "%s", missing.text);
-      goto done;
-    }
-  }
-  st = ap_dir_create(folder, err);
-  if (!st) {
-    st = train(network, data, path, backend, n_threads, quiet, provenance, net, err);
-  }
-done:
   ap_free(folder);
   ap_free(name);
   ap_free(path);

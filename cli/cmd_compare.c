@@ -1,9 +1,11 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/provenance.h"
 #include "bench/compare.h"
+#include "bench/sweep.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/record.h"
@@ -11,12 +13,13 @@
 
 static const ap_command_info INFO = {
     .name = "compare",
-    .usage = "--suite quick --out DIR [OPTIONS]",
+    .usage = "--suite quick|paper --out DIR [OPTIONS]",
     .summary =
         "Pruning methods side by side: same networks, fine-tuning, mapper, hardware model "
         "and loss limit.",
     .details =
-        "Writes DIR/table.csv, table.md, episodes.csv, layers.csv and the figures (PNG and SVG). "
+        "Writes DIR/table.csv, table.md, summary.csv (means over the seeds), points.csv, "
+        "convergence.csv,\nepisodes.csv, layers.csv and the figures (PNG and SVG). "
         "Finished cells are\nkept in DIR/cells and never computed twice, so an interrupted "
         "comparison goes on when the same\ncommand is run again. A method that found nothing "
         "within the limit is marked as such in the table.\nA plug-in (--pruner ./mine.so, --pruner "
@@ -24,6 +27,8 @@ static const ap_command_info INFO = {
         "status is then 1.",
     .examples =
         "  autoprune compare --suite quick --out out/quick\n"
+        "  autoprune compare --suite paper --networks lenet5 --out out/paper\n"
+        "  autoprune compare --suite paper --sweep max-loss,crossbar,ou --out out/paper\n"
         "  autoprune compare --suite quick --pruner column-vector:4 --out out/mine\n"
         "  autoprune compare --suite quick --pruner ./mine.so --pruner exec:./mine.py --out out/p\n"
         "  autoprune compare --suite quick --methods pim-prune,auto-prune --networks lenet5 --out "
@@ -40,6 +45,101 @@ static ap_status print_file(const char *dir, const char *name, ap_error *err) {
   if (!st) (void)fwrite(text, 1, size, stdout);
   ap_free(text);
   ap_free(path);
+  return st;
+}
+
+static bool several_seeds(const json_t *table) {
+  const json_t *first = json_object_get(json_array_get(table, 0), "seed");
+  for (size_t i = 1; i < json_array_size(table); i++) {
+    if (!json_equal(json_object_get(json_array_get(table, i), "seed"), first)) return true;
+  }
+  return false;
+}
+
+/* What is to be done, what was done, time left. */
+static void say(void *context, const char *text) { ap_cli_note(context, "%s", text); }
+static void keep_line(void *context, const char *text) {
+  (void)json_array_append_new(context, json_string(text));
+}
+
+/* --plan: the lines that a run would begin with, as its answer. */
+static ap_status plan(ap_cli *cli, ap_compare_options *o, const ap_text_list *axes,
+                      const json_t *provenance, ap_error *err) {
+  json_t *lines = json_array();
+  ap_status st = lines ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "plan");
+  o->say = keep_line;
+  o->say_context = lines;
+  if (!st) {
+    st = axes->n ? ap_sweep_run(o, axes->items, axes->n, provenance, NULL, err)
+                 : ap_compare_run(o, provenance, NULL, err);
+  }
+  if (!st && cli->json) {
+    st = ap_cli_print_json(json_pack("{s:O}", "plan", lines), err);
+  }
+  for (size_t i = 0; i < json_array_size(lines) && !st && !cli->json; i++) {
+    (void)puts(json_string_value(json_array_get(lines, i)));
+  }
+  json_decref(lines);
+  return st;
+}
+
+/* "a,b" and repeated options alike, into a list; *copy holds the words. */
+static ap_status split_list(const ap_text_list *given, ap_text_list *out, char **copy,
+                            ap_error *err) {
+  size_t size = 1, used = 0;
+  for (size_t i = 0; i < given->n; i++) size += strlen(given->items[i]) + 1;
+  *copy = ap_calloc(size, 1);
+  if (!*copy) return ap_fail(err, AP_ERR_MEMORY, "options");
+  for (size_t i = 0; i < given->n; i++) {
+    char *rest = NULL, *at = *copy + used;
+    used += strlen(given->items[i]) + 1;
+    memcpy(at, given->items[i], strlen(given->items[i]) + 1);
+    for (char *w = strtok_r(at, ",", &rest); w; w = strtok_r(NULL, ",", &rest)) {
+      if (out->n == AP_CLI_MAX_LIST)
+        return ap_fail(err, AP_ERR_ARG, "more than %d names", AP_CLI_MAX_LIST);
+      out->items[out->n++] = w;
+    }
+  }
+  return AP_OK;
+}
+
+static ap_status compare(ap_cli *cli, const ap_compare_options *o, const json_t *provenance,
+                         ap_error *err) {
+  json_t *table = NULL;
+  ap_status st = ap_compare_run(o, provenance, &table, err);
+  if (!st) st = ap_cli_record_table(cli, o->suite, o->max_loss, table, provenance, err);
+  for (size_t i = 0; i < json_array_size(table); i++) {
+    const char *failed = json_string_value(json_object_get(json_array_get(table, i), "failed"));
+    if (failed && failed[0]) cli->answer_no = true;
+  }
+  if (!st && cli->json) {
+    st = ap_cli_print_json(json_incref(table), err);
+  } else if (!st) {
+    st = print_file(o->out, several_seeds(table) ? "summary.md" : "table.md", err);
+  }
+  json_decref(table);
+  return st;
+}
+
+static ap_status sweep(ap_cli *cli, const ap_compare_options *o, const ap_text_list *axes,
+                       const json_t *provenance, ap_error *err) {
+  json_t *rows = NULL;
+  ap_status st;
+  if (cli->record) {
+    return ap_fail(err, AP_ERR_ARG, "--record takes a comparison, not a --sweep");
+  }
+  st = ap_sweep_run(o, axes->items, axes->n, provenance, &rows, err);
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    if (json_integer_value(json_object_get(json_array_get(rows, i), "failed")) > 0) {
+      cli->answer_no = true;
+    }
+  }
+  if (!st && cli->json) {
+    st = ap_cli_print_json(json_incref(rows), err);
+  } else if (!st) {
+    (void)printf("sensitivity is in %s/sensitivity.csv\n", o->out);
+  }
+  json_decref(rows);
   return st;
 }
 
@@ -77,10 +177,11 @@ static ap_status list_methods(const ap_cli *cli, ap_error *err) {
 
 ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   ap_compare_options o = ap_compare_defaults();
-  ap_text_list pruners = {0}, searchers = {0};
+  ap_text_list pruners = {0}, searchers = {0}, swept = {0}, axes = {0};
   bool no_plots = false, help = false, list = false;
   ap_option options[] = {
-      {"suite", "NAME", "quick (default); smoke: about a minute, to see that all works",
+      {"suite", "NAME",
+       "quick (default); paper: the paper's figures; smoke: about a minute, to see that all works",
        AP_OPTION_TEXT, &o.suite, 0, 0},
       {"methods", "A,B,...", "these methods in place of the suite's", AP_OPTION_TEXT, &o.methods, 0,
        0},
@@ -88,6 +189,11 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
        AP_OPTION_FLAG, &list, 0, 0},
       {"networks", "A,B,...", "of the suite's networks only these", AP_OPTION_TEXT, &o.networks, 0,
        0},
+      {"seeds", "N", "repetitions from --seed on (default: 1; paper: 3)", AP_OPTION_SIZE, &o.seeds,
+       1, 100},
+      {"sweep", "A,B",
+       "sensitivity instead: max-loss, crossbar, ou moved, each compared anew at equal loss",
+       AP_OPTION_LIST, &swept, 0, 0},
       {"data", "NAME|DIR", "data set to use in place of the suite's", AP_OPTION_TEXT, &o.data, 0,
        0},
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
@@ -101,10 +207,13 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
       AP_CLI_RECORD(cli),
       {"train", NULL, "train the dense networks anew, do not use the shipped ones", AP_OPTION_FLAG,
        &o.train, 0, 0},
+      {"plan", NULL, "only say which cells are there and how long the others may take",
+       AP_OPTION_FLAG, &o.plan, 0, 0},
       {"no-plots", NULL, "draw no figures", AP_OPTION_FLAG, &no_plots, 0, 0},
       {"plots", "DIR", "folder of the gnuplot scripts", AP_OPTION_TEXT, &o.plots, 0, 0},
       {.name = NULL}};
-  json_t *table = NULL, *provenance = NULL;
+  json_t *provenance = NULL;
+  char *axis_words = NULL;
   ap_status st;
   o.out = NULL;
   st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);
@@ -113,8 +222,12 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   st = ap_cli_require("out", o.out, err);
   if (!st) st = ap_cli_record_ready(cli, err);
   if (st) return st;
+  st = split_list(&swept, &axes, &axis_words, err);
   provenance = ap_provenance(cli->argc, cli->argv);
-  if (!provenance) return ap_fail(err, AP_ERR_MEMORY, "provenance");
+  if (!st && !provenance) st = ap_fail(err, AP_ERR_MEMORY, "provenance");
+  if (st) goto done;
+  o.say = say;
+  o.say_context = cli;
   o.seed = cli->seed;
   o.n_threads = cli->threads;
   o.backend = cli->backend;
@@ -124,21 +237,17 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   o.searchers = searchers.items;
   o.n_searchers = searchers.n;
   if (no_plots) o.draw = false;
-  st = ap_compare_run(&o, provenance, &table, err);
+  if (o.plan) {
+    st = plan(cli, &o, &axes, provenance, err);
+    goto done;
+  }
+  st = axes.n ? sweep(cli, &o, &axes, provenance, err) : compare(cli, &o, provenance, err);
   if (st == AP_ERR_INTERRUPTED) {
     ap_error inner = *err;
     (void)ap_fail(err, st, "%s; run the same command again to go on", inner.text);
   }
-  if (!st) st = ap_cli_record_table(cli, o.suite, o.max_loss, table, provenance, err);
-  for (size_t i = 0; i < json_array_size(table); i++) {
-    const char *failed = json_string_value(json_object_get(json_array_get(table, i), "failed"));
-    if (failed && failed[0]) cli->answer_no = true;
-  }
-  if (!st) {
-    st =
-        cli->json ? ap_cli_print_json(json_incref(table), err) : print_file(o.out, "table.md", err);
-  }
-  json_decref(table);
+done:
+  ap_free(axis_words);
   json_decref(provenance);
   return st;
 }

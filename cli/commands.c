@@ -26,6 +26,8 @@ const ap_command ap_commands[] = {
     {"compare", "pruning methods side by side: table and figures", ap_cmd_compare},
     {"study", "area, energy, index tables and accuracy over the hardware's settings", ap_cmd_study},
     {"plot", "draw the figures of a finished comparison again", ap_cmd_plot},
+    {"claims", "the published claims against a comparison's numbers", ap_cmd_claims},
+    {"leaderboard", "methods of several comparisons, ranked", ap_cmd_leaderboard},
     {"history", "results over commits: list, compare, check, explain, import", ap_cmd_history},
     {NULL, NULL, NULL},
 };
@@ -37,7 +39,7 @@ static void print_help(FILE *out) {
       "Prunes neural networks for ReRAM accelerators and says what it is worth: crossbars,"
       "\nindex tables, area, energy, latency and accuracy.\n\nCommands:\n");
   for (const ap_command *c = ap_commands; c->name; c++) {
-    (void)fprintf(out, "  %-10s %s\n", c->name, c->summary);
+    (void)fprintf(out, "  %-11s %s\n", c->name, c->summary);
   }
   (void)fprintf(
       out,

@@ -21,6 +21,8 @@ AP_NODISCARD ap_command_run ap_cmd_simulate;
 AP_NODISCARD ap_command_run ap_cmd_compare;
 AP_NODISCARD ap_command_run ap_cmd_study;
 AP_NODISCARD ap_command_run ap_cmd_plot;
+AP_NODISCARD ap_command_run ap_cmd_claims;
+AP_NODISCARD ap_command_run ap_cmd_leaderboard;
 AP_NODISCARD ap_command_run ap_cmd_history;
 
 typedef struct {

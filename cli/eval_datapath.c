@@ -9,6 +9,7 @@
 #include "base/npy.h"
 #include "base/progress.h"
 #include "base/provenance.h"
+#include "base/statistics.h"
 #include "cli/common.h"
 #include "cli/record.h"
 #include "pruners/datapath_network.h"

@@ -150,7 +150,7 @@ static bool put_row(json_t *record, const char *suite, double max_loss, uint64_t
                     json_t *row) {
   static const char *const asked[] = {"network",  "data",     "method", "pruner",
                                       "searcher", "crossbar", "ou"};
-  static const char *const left_out[] = {"seconds", "feasible"};
+  static const char *const left_out[] = {"seconds", "feasible", "seed"};
   json_t *configuration =
       json_pack("{s:s, s:f, s:I}", "suite", suite, "max_loss", max_loss, "seed", (json_int_t)seed);
   char *name = ap_sprintf("compare %s %s %s %s max_loss=%g seed=%llu", suite,
@@ -191,7 +191,8 @@ ap_status ap_cli_record_table(const ap_cli *cli, const char *suite, double max_l
   for (size_t i = 0; good && i < json_array_size(table); i++) {
     json_t *row = json_array_get(table, i);
     const char *failed = json_string_value(json_object_get(row, "failed"));
-    if (!failed || !failed[0]) good = put_row(record, suite, max_loss, cli->seed, row);
+    double seed = json_number_value(json_object_get(row, "seed"));
+    if (!failed || !failed[0]) good = put_row(record, suite, max_loss, (uint64_t)seed, row);
   }
   if (!good) {
     json_decref(record);

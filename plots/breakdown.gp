@@ -24,7 +24,7 @@ group_color(g) = g eq "array" ? 0x009E73 : g eq "dac" ? 0x56B4E9 : g eq "adc" ? 
                  g eq "edram" ? 0xE69F00 : g eq "wires" ? 0xB58900 : g eq "index" ? 0xD55E00 : \
                  g eq "sums" ? 0x303030 : 0xD0D0D0
 
-part(n, m, g) = strcol("network") eq n && strcol("method") eq m && group(strcol("component")) eq g \
+part(n, m, g) = strcol("network") eq n && strcol("method") eq m && group(strcol("component")) eq g && mine(0) \
                 ? 100 * column(share) : 0
 # Bars as "network row from to color total-or-empty".
 far = 0

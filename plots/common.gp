@@ -19,7 +19,8 @@ color(m) = m eq "dense" ? 0x8A8A8A : \
            m eq "row-vector" ? 0x56B4E9 : \
            m eq "column-vector" ? 0x0072B2 : \
            m eq "random" ? 0xCC79A7 : \
-           m eq "auto-prune" || m eq "ddpg" ? 0x009E73 : 0x404040
+           m eq "auto-prune" || m eq "ddpg" ? 0x009E73 : \
+           m eq "knapsack" ? 0x000000 : 0x404040
 display(m) = m eq "dense" ? "dense" : \
              m eq "filter" ? "filter L2" : \
              m eq "pim-prune" ? "PIM-Prune-like" : \
@@ -27,10 +28,11 @@ display(m) = m eq "dense" ? "dense" : \
              m eq "column-vector" ? "column-vector uniform" : \
              m eq "random" ? "random search" : \
              m eq "auto-prune" ? "AUTO-PRUNE (DDPG)" : \
+             m eq "knapsack" ? "knapsack search" : \
              m eq "ddpg" ? "DDPG" : m
 # A mark of its own for everyone, so that colour is never the only difference.
 mark(m) = m eq "filter" ? 9 : m eq "pim-prune" ? 5 : m eq "row-vector" ? 11 : \
-          m eq "column-vector" ? 13 : m eq "random" ? 6 : m eq "auto-prune" ? 7 : 2
+          m eq "column-vector" ? 13 : m eq "random" ? 6 : m eq "auto-prune" ? 7 : m eq "knapsack" ? 3 : 2
 is_no(text) = text eq "0" || text eq "false"
 # A name as it is, where gnuplot would read an underscore as a subscript.
 plain(s) = strstrt(s, "_") > 0 ? substr(s, 1, strstrt(s, "_") - 1) . "\\_" . \
@@ -46,10 +48,20 @@ see_network(s) = (networks = holds(networks, s) || s eq "" ? networks : networks
 see_method(s) = (methods = holds(methods, s) || s eq "" ? methods : methods . " " . s, 0)
 place(list, item) = sum [i = 1 : words(list)] (word(list, i) eq item ? i : 0)
 
+# Columns that older files lack.
+header = system("grep -m 1 -v '^#' '" . path . "'")
+has(c) = strstrt("," . header . ",", "," . c . ",") > 0
+# Of several seeds the first one is drawn, where a figure shows single rows: mine(0).
+seed_first = ""
+see_seed(s) = (seed_first = seed_first eq "" ? s : seed_first, n_seeds = s eq seed_first ? n_seeds : 2, 0)
+n_seeds = 1
+if (has("seed")) { stats path using (see_seed(strcol("seed"))) nooutput }
+mine(unused) = has("seed") ? strcol("seed") eq seed_first : 1
+
 stats path using (see_network(strcol("network")) + see_method(strcol(who))) nooutput
 n_networks = words(networks)
 # The usual order first, then whatever else the file has.
-known = "dense filter pim-prune row-vector column-vector random auto-prune ddpg"
+known = "dense filter pim-prune row-vector column-vector random auto-prune ddpg knapsack"
 ordered = ""
 do for [m in known] { if (holds(methods, m)) { ordered = ordered . " " . m } }
 do for [m in methods] { if (!holds(known, m)) { ordered = ordered . " " . m } }
@@ -68,7 +80,8 @@ if (limit == 0) {
 if (limit == 0) { limit = 0.01 } # the command's default
 limit_text = sprintf("%.3g", 100 * limit) . (limit == 0.01 ? " point" : " points")
 commit = note("commit")
-small_print = "drawn from " . file . (strlen(commit) ? ", commit " . commit[1:12] : "")
+small_print = "drawn from " . file . (strlen(commit) ? ", commit " . commit[1:12] : "") . \
+              (n_seeds > 1 ? ", seed " . seed_first : "")
 
 system("mkdir -p '" . out . "'")
 if (term eq "svg") {

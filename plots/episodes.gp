@@ -8,7 +8,7 @@ figure_height(n, m) = 680
 load system("dirname '" . home . "'") . "/common.gp"
 if (empty) { exit }
 
-of(n, s) = strcol("network") eq n && strcol("searcher") eq s
+of(n, s) = strcol("network") eq n && strcol("searcher") eq s && mine(0)
 when(n, s) = of(n, s) ? column("episode") : NaN
 best = NaN
 # Largest value so far of the series that is being drawn; begins anew with each series.
@@ -18,8 +18,8 @@ rise(here, x) = (best = x == x && (best != best || x > best) ? x : best, here ? 
 reward(n, s) = of(n, s) ? column("reward") : NaN
 rate(n, s) = of(n, s) ? column("compression") : NaN
 good(n, s) = of(n, s) && !is_no(strcol("feasible")) ? column("compression") : NaN
-shade(s) = s eq "random" ? 0xCC79A7 : 0x009E73
-spot(s) = s eq "random" ? 6 : 7
+shade(s) = s eq "random" ? 0xCC79A7 : s eq "knapsack" ? 0x000000 : 0x009E73
+spot(s) = s eq "random" ? 6 : s eq "knapsack" ? 3 : 7
 clear(s) = shade(s) + 0x80000000
 
 left_share = 84.0 / width

@@ -15,9 +15,9 @@ see_law(s) = (laws = holds(laws, s) ? laws : laws . " " . s, 0)
 stats path using (see_law(strcol("law"))) nooutput
 n_laws = words(laws)
 spread(m) = n_drawn > 1 ? 0.6 * ((place(drawn, m) - 1.0) / (n_drawn - 1) - 0.5) : 0
-here(n, m) = strcol("network") eq n && strcol("method") eq m ? \
+here(n, m) = strcol("network") eq n && strcol("method") eq m && mine(0) ? \
              place(laws, strcol("law")) + spread(m) : NaN
-amount(n, m, c) = strcol("network") eq n && strcol("method") eq m ? column(c) : NaN
+amount(n, m, c) = strcol("network") eq n && strcol("method") eq m && mine(0) ? column(c) : NaN
 
 left_share = 84.0 / width
 panel_share = (1 - left_share - 10.0 / width) / n_networks

@@ -11,11 +11,11 @@ if (empty) { exit }
 drawn = ""
 do for [m in methods] { if (m ne "dense") { drawn = drawn . " " . m } }
 n_drawn = words(drawn)
-kept(n, m) = strcol("network") eq n && strcol("method") eq m ? 100 * column("keep_weights") : NaN
+kept(n, m) = strcol("network") eq n && strcol("method") eq m && mine(0) ? 100 * column("keep_weights") : NaN
 # Methods stand side by side within a layer, so that equal values do not hide each other.
 spread(m) = n_drawn > 1 ? 0.56 * ((place(drawn, m) - 1.0) / (n_drawn - 1) - 0.5) : 0
 index(n) = strcol("network") eq n ? column("layer_index") : NaN
-at(n, m) = strcol("network") eq n && strcol("method") eq m ? column("layer_index") + spread(m) : NaN
+at(n, m) = strcol("network") eq n && strcol("method") eq m && mine(0) ? column("layer_index") + spread(m) : NaN
 names = ""
 see_layer(n, i, s) = (names = strcol("network") ne n || holds(names, i . "@" . s) ? names : \
     names . " " . i . "@" . s, 0)

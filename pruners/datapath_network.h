@@ -41,12 +41,5 @@ AP_NODISCARD ap_status ap_datapath_network_run(const ap_datapath_network *hw,
 size_t ap_count_equal_logits(const float *a, const float *b, size_t n, size_t classes);
 size_t ap_count_equal_classes(const float *a, const float *b, size_t n, size_t classes);
 
-/* Of n >= 1 values: mean, sample standard deviation (n-1; 0 for one value) and half the width of
- * the 95 % interval of the mean by Student's t (0 for one value). */
-typedef struct {
-  double mean, deviation, half_width;
-} ap_sample_statistics;
-ap_sample_statistics ap_sample_statistics_of(const double *values, size_t n);
-
 AP_EXTERN_C_END
 #endif

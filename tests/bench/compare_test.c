@@ -5,6 +5,7 @@
 #include <glob.h>
 
 #include "base/file.h"
+#include "bench/sweep.h"
 #include "tests/bench/bench_testing.h"
 
 #define SIDE_LENET 16
@@ -176,6 +177,140 @@ static void damaged_cells_are_made_again(void **state) {
   json_decref(repaired);
 }
 
+/* What a cell of this pattern left, but not its fine-tunings. */
+static void drop_cells(const char *pattern) {
+  glob_t found;
+  find_cells(pattern, &found);
+  for (size_t i = 0; i < found.gl_pathc; i++) assert_int_equal(remove(found.gl_pathv[i]), 0);
+  globfree(&found);
+}
+
+static size_t count_tunings(const char *ending) {
+  char pattern[300];
+  glob_t found;
+  size_t n;
+  (void)snprintf(pattern, sizeof pattern, "%s/tunings/*%s", folder, ending);
+  n = glob(pattern, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+  if (n) globfree(&found);
+  return n;
+}
+
+/* A cell that was lost is made of the fine-tunings that were kept: the same row, and none made anew; and it
+ * is these that decide. */
+static void kept_tunings_are_used(void **state) {
+  ap_compare_options o = small_options();
+  json_t *before = NULL, *after = NULL, *poisoned = NULL, *a, *b;
+  size_t n;
+  char pattern[300];
+  glob_t kept;
+  (void)state;
+  o.max_loss = 0.3; /* so that something is pruned */
+  must(compare(&o, &before));
+  n = count_tunings(".json");
+  assert_true(n > 0);
+  assert_int_equal(count_tunings(".apm"), 0); /* of no use once the cells are there */
+  assert_true(number(row_of(before, "pim-prune"), "weights_compression") > 1);
+  drop_cells("*-pim-prune-*");
+  must(compare(&o, &after));
+  assert_int_equal(count_tunings(".json"), n);
+  a = timeless(before);
+  b = timeless(after);
+  assert_true(json_equal(a, b));
+  drop_cells("*-pim-prune-*");
+  (void)snprintf(pattern, sizeof pattern, "%s/tunings/*.json", folder);
+  assert_int_equal(glob(pattern, 0, NULL, &kept), 0);
+  for (size_t i = 0; i < kept.gl_pathc; i++) {
+    json_t *one = load_json(kept.gl_pathv[i]);
+    assert_int_equal(json_object_set_new(one, "accuracy_selection", json_real(0)), 0);
+    must(ap_json_save(kept.gl_pathv[i], one, true, &failure));
+    json_decref(one);
+  }
+  must(compare(&o, &poisoned));
+  assert_true(number(row_of(poisoned, "pim-prune"), "weights_compression") <
+              number(row_of(before, "pim-prune"), "weights_compression"));
+  for (size_t i = 0; i < kept.gl_pathc; i++) assert_int_equal(remove(kept.gl_pathv[i]), 0);
+  globfree(&kept);
+  drop_cells("*-pim-prune-*");
+  json_decref(a);
+  json_decref(b);
+  json_decref(before);
+  json_decref(after);
+  json_decref(poisoned);
+}
+
+static void count_lines(void *context, const char *text) {
+  size_t *lines = context;
+  assert_true(strlen(text) > 0);
+  ++*lines;
+}
+
+/* Two seeds: the first is the run before; dense is one cell; the rest has a row and a cell a seed. */
+static void seeds_are_rows(void **state) {
+  ap_compare_options o = small_options();
+  json_t *one = NULL, *two = NULL;
+  size_t lines = 0, same = 0, before;
+  glob_t cells;
+  (void)state;
+  must(compare(&o, &one));
+  find_cells("*-dense-*.json", &cells);
+  before = cells.gl_pathc; /* other limits have cells of their own */
+  globfree(&cells);
+  o.seeds = 2;
+  o.say = count_lines;
+  o.say_context = &lines;
+  must(compare(&o, &two));
+  assert_int_equal(json_array_size(two), 2 * METHODS);
+  find_cells("*-dense-*.json", &cells);
+  assert_int_equal(cells.gl_pathc, before);
+  globfree(&cells);
+  assert_int_equal(lines, 1 + (METHODS - 1)); /* the plan, and each cell of the second seed */
+  for (size_t i = 0; i < json_array_size(two); i++) {
+    const json_t *row = json_array_get(two, i);
+    assert_string_equal(json_string_value(json_object_get(row, "division")), "open");
+    assert_non_null(strstr(json_string_value(json_object_get(row, "open_because")), "suite smoke"));
+    assert_non_null(strstr(json_string_value(json_object_get(row, "open_because")), "other data"));
+    for (size_t k = 0; k < json_array_size(one); k++)
+      same += json_equal(row, json_array_get(one, k)) != 0;
+  }
+  assert_int_equal(same, METHODS);
+  assert_true(ap_file_exists(scratch_path("out/summary.csv")));
+  assert_true(ap_file_exists(scratch_path("out/points.csv")));
+  assert_true(ap_file_exists(scratch_path("out/convergence.csv")));
+  json_decref(one);
+  json_decref(two);
+}
+
+/* A setting moved: every point has rows of its own, and the suite's own point is the comparison's. */
+static void sweeps_compare_anew(void **state) {
+  static const char *const axes[] = {"max-loss"}, *const bad[] = {"weather"};
+  ap_compare_options o = small_options();
+  json_t *table = NULL, *rows = NULL, *provenance = some_provenance();
+  double before = 0;
+  (void)state;
+  must(compare(&o, &table));
+  assert_int_equal(ap_sweep_run(&o, bad, 1, provenance, &rows, &failure), AP_ERR_ARG);
+  assert_int_equal(ap_sweep_run(&o, axes, 0, provenance, &rows, &failure), AP_ERR_ARG);
+  must(ap_sweep_run(&o, axes, 1, provenance, &rows, &failure));
+  assert_int_equal(json_array_size(rows), 4 * 4); /* values x methods */
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    const json_t *row = json_array_get(rows, i);
+    const char *method = json_string_value(json_object_get(row, "method"));
+    assert_string_equal(json_string_value(json_object_get(row, "axis")), "max-loss");
+    assert_true(number(row, "accuracy_loss") <= number(row, "max_loss") + 1e-9);
+    if (strcmp(json_string_value(json_object_get(row, "value")), "0.01") == 0) {
+      assert_true(number(row, "crossbars") == number(row_of(table, method), "crossbars"));
+    }
+    if (strcmp(method, "column-vector") == 0) { /* more loss allowed never means less compression */
+      assert_true(number(row, "crossbars_compression") >= before);
+      before = number(row, "crossbars_compression");
+    }
+  }
+  assert_true(ap_file_exists(scratch_path("out/sensitivity.csv")));
+  json_decref(provenance);
+  json_decref(table);
+  json_decref(rows);
+}
+
 /* ---- plug-ins ---- */
 
 static void build(const char *source, const char *flags, const char *out) {
@@ -263,7 +398,7 @@ static void bad_wishes_are_refused(void **state) {
   char fresh[128];
   (void)state;
   (void)snprintf(fresh, sizeof fresh, "%s/fresh", scratch);
-  for (int i = 0; i < 6; i++) {
+  for (int i = 0; i < 9; i++) {
     ap_compare_options o = small_options();
     json_t *table = NULL;
     o.out = fresh;
@@ -274,17 +409,26 @@ static void bad_wishes_are_refused(void **state) {
     if (i == 4) o.pruners = pruners;
     if (i == 4) o.n_pruners = 2;
     if (i == 5) o.data = "/nowhere/at-all";
-    assert_int_equal(compare(&o, &table), i < 5 ? AP_ERR_ARG : AP_ERR_IO);
+    if (i == 6) o.networks = "lenet5,alexnet";
+    if (i == 7) o.seeds = 1000;
+    if (i == 8)
+      o.suite = "paper"; /* nothing was trained on these images: named, with the command */
+    assert_int_equal(compare(&o, &table), i == 5 || i == 8 ? AP_ERR_IO : AP_ERR_ARG);
+    if (i == 8) assert_non_null(strstr(failure.text, "autoprune train --net lenet5"));
     assert_null(table);
     assert_int_equal(ap_dir_exists(fresh), i == 5); /* refused before anything is made */
+    if (i == 5) remove_tree(fresh);
   }
-  remove_tree(fresh);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(second_runs_take_what_is_there),
-      cmocka_unit_test(damaged_cells_are_made_again), cmocka_unit_test(plugins_are_rows),
-      cmocka_unit_test(other_images_are_refused), cmocka_unit_test(bad_wishes_are_refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(second_runs_take_what_is_there),
+                                     cmocka_unit_test(damaged_cells_are_made_again),
+                                     cmocka_unit_test(kept_tunings_are_used),
+                                     cmocka_unit_test(seeds_are_rows),
+                                     cmocka_unit_test(sweeps_compare_anew),
+                                     cmocka_unit_test(plugins_are_rows),
+                                     cmocka_unit_test(other_images_are_refused),
+                                     cmocka_unit_test(bad_wishes_are_refused)};
   return cmocka_run_group_tests(tests, make_data, drop_data);
 }

@@ -330,14 +330,15 @@ static void scores_agree(void **state) {
 }
 
 static void suites_by_name(void **state) {
-  static const char *const names[] = {"quick", "smoke"};
+  static const char *const names[] = {"quick", "paper", "smoke"};
   const ap_suite *suite;
   (void)state;
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < 3; i++) {
     must(ap_suite_find(names[i], &suite, &failure));
     assert_string_equal(suite->name, names[i]);
     assert_string_equal(suite->methods[0].name, "dense");
     assert_null(suite->methods[0].searcher);
+    assert_true(suite->seeds > 0 && suite->tunings > 0 && suite->max_loss > 0);
     for (size_t n = 0; n < suite->n_networks; n++) {
       ap_train_options recipe = ap_suite_recovery(&suite->networks[n], images, 77);
       assert_true(recipe.epochs == suite->networks[n].tune_epochs);
@@ -346,11 +347,13 @@ static void suites_by_name(void **state) {
       recipe = ap_suite_training(&suite->networks[n], images);
       assert_true(recipe.epochs == suite->networks[n].train_epochs);
       assert_true(suite->networks[n].episodes > 0);
+      assert_true(suite->networks[n].uniform_seconds > 0); /* or no time is left to say */
+      assert_true(suite->networks[n].search_seconds > 0);
     }
   }
-  assert_int_equal(ap_suite_find("paper", &suite, &failure), AP_ERR_ARG);
+  assert_int_equal(ap_suite_find("everything", &suite, &failure), AP_ERR_ARG);
   assert_null(suite);
-  assert_non_null(strstr(failure.text, "quick, smoke"));
+  assert_non_null(strstr(failure.text, "quick, paper, smoke"));
 }
 
 int main(void) {

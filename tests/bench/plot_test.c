@@ -68,7 +68,10 @@ static void every_figure_is_asked_for(void **state) {
                  {"index", "index.csv"},
                  {"control", "control.csv"},
                  {"converter", "converter.csv"},
-                 {"devices", "devices.csv"}};
+                 {"devices", "devices.csv"},
+                 {"pareto", "points.csv"},
+                 {"convergence", "convergence.csv"},
+                 {"sensitivity", "sensitivity.csv"}};
   const size_t n_figures = sizeof figures / sizeof figures[0];
   char folder[256], script[400], line[600], *text, *place;
   size_t n = 0;

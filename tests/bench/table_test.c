@@ -8,16 +8,17 @@
 static json_t *cell(const char *network, const char *method, const char *searcher, double accuracy,
                     double crossbars, double ous, double area, double energy) {
   json_t *c = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:{s:s, s:f},"
+      "{s:s, s:i, s:s, s:s, s:s, s:s, s:f, s:f, s:{s:s, s:f},"
       " s:{s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f},"
       " s:[{s:s, s:i, s:i, s:i, s:i, s:i, s:i}]}, s:f}",
-      "network", network, "data", "toy, \"quoted\"", "method", method, "crossbar", "128x128", "ou",
-      "9x8", "accuracy_selection", accuracy, "accuracy_test", accuracy - 0.005, "config", "pruner",
-      "block", "max_loss", 0.01, "hardware", "total", "weights", 1000.0, "weights_kept",
-      10 * crossbars, "macs", 8000.0, "macs_kept", 100 * crossbars, "ous", ous, "crossbars",
-      crossbars, "crossbars_dense", 80.0, "index_bits", 1234.0, "area_mm2", area, "energy_uj",
-      energy, "latency_us", 3.5, "layers", "name", "conv1", "vectors", 8, "vectors_kept", 2,
-      "weights", 50, "weights_kept", 20, "crossbars", 3, "crossbars_dense", 4, "seconds", 2.5);
+      "network", network, "seed", 1, "data", "toy, \"quoted\"", "method", method, "crossbar",
+      "128x128", "ou", "9x8", "accuracy_selection", accuracy, "accuracy_test", accuracy - 0.005,
+      "config", "pruner", "block", "max_loss", 0.01, "hardware", "total", "weights", 1000.0,
+      "weights_kept", 10 * crossbars, "macs", 8000.0, "macs_kept", 100 * crossbars, "ous", ous,
+      "crossbars", crossbars, "crossbars_dense", 80.0, "index_bits", 1234.0, "area_mm2", area,
+      "energy_uj", energy, "latency_us", 3.5, "layers", "name", "conv1", "vectors", 8,
+      "vectors_kept", 2, "weights", 50, "weights_kept", 20, "crossbars", 3, "crossbars_dense", 4,
+      "seconds", 2.5);
   assert_non_null(c);
   if (searcher) {
     assert_int_equal(
@@ -188,12 +189,12 @@ static void files_read_back(void **state) {
   episodes = slurp(scratch_path("episodes.csv"));
   n = read_lines(episodes, lines, 32, &heads);
   assert_int_equal(n, 2);
-  assert_int_equal(split(lines[0], names, 64), 12);
-  assert_string_equal(lines[1], "net,ddpg,0,-0.25,0.5,0.125,2,40,1,,,100");
+  assert_int_equal(split(lines[0], names, 64), 13);
+  assert_string_equal(lines[1], "net,ddpg,1,0,-0.25,0.5,0.125,2,40,1,,,100");
   layers = slurp(scratch_path("layers.csv"));
   n = read_lines(layers, lines, 32, &heads);
   assert_int_equal(n, 1 + json_array_size(cells));
-  assert_string_equal(lines[3], "net,auto-prune,1,conv1,0.25,0.4,3,4");
+  assert_string_equal(lines[3], "net,auto-prune,1,1,conv1,0.25,0.4,3,4");
   markdown = slurp(scratch_path("table.md"));
   assert_non_null(strstr(markdown, "## net on toy, \"quoted\", crossbars 128x128, OU 9x8"));
   assert_non_null(strstr(markdown, "## other on "));
@@ -260,13 +261,13 @@ static void laws_and_breakdown(void **state) {
   text = slurp(scratch_path("laws.csv"));
   n = read_lines(text, lines, 32, &heads);
   assert_int_equal(n, 1 + 6);
-  assert_string_equal(lines[5], "net,auto-prune,isaac,2.5,1.5,4,4,2,2.6666666666666665");
-  assert_int_equal(strncmp(lines[6], "net,auto-prune,sre,1.25,8.5,4,0.470588", 38), 0);
+  assert_string_equal(lines[5], "net,auto-prune,1,isaac,2.5,1.5,4,4,2,2.6666666666666665");
+  assert_int_equal(strncmp(lines[6], "net,auto-prune,1,sre,1.25,8.5,4,0.470588", 40), 0);
   free(text);
   text = slurp(scratch_path("breakdown.csv"));
   n = read_lines(text, lines, 32, &heads);
   assert_int_equal(n, 1 + 6); /* parts without a price are left out */
-  assert_string_equal(lines[5], "net,auto-prune,adc,1.875,0.75,0.75,0.5,0.1875,0.125");
+  assert_string_equal(lines[5], "net,auto-prune,1,adc,1.875,0.75,0.75,0.5,0.1875,0.125");
   free(text);
   text = slurp(scratch_path("table.md"));
   assert_non_null(strstr(text, "| auto-prune | 4.00x / 4.00x | 4.00x / 0.47x |"));
@@ -311,9 +312,9 @@ static void episodes_of_one_searcher(void **state) {
   must(ap_table_write(scratch, cells, rows, provenance, &failure));
   episodes = slurp(scratch_path("episodes.csv"));
   assert_int_equal(read_lines(episodes, lines, 8, &heads), 4);
-  assert_int_equal(strncmp(lines[1], "net,auto-prune,0", 16), 0);
-  assert_int_equal(strncmp(lines[2], "net,macs-reward,0", 17), 0);
-  assert_int_equal(strncmp(lines[3], "other,ddpg,0", 12), 0);
+  assert_int_equal(strncmp(lines[1], "net,auto-prune,1,0", 18), 0);
+  assert_int_equal(strncmp(lines[2], "net,macs-reward,1,0", 19), 0);
+  assert_int_equal(strncmp(lines[3], "other,ddpg,1,0", 14), 0);
   free(episodes);
   json_decref(rows);
   json_decref(cells);

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/npy.h"
 
-static const char *const commands[] = {"data", "train", "eval",     "import",  "export", "search",
-                                       "map",  "cost",  "simulate", "compare", "study",  "plot"};
+static const char *const commands[] = {"data",   "train", "eval",   "import",     "export",
+                                       "search", "map",   "cost",   "simulate",   "compare",
+                                       "study",  "plot",  "claims", "leaderboard"};
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
 static void save_f32(const char *path, size_t rows, size_t cols, const float *values) {
@@ -91,12 +93,61 @@ static void test_bad_options(void **state) {
   command_bad("no such folder", WORDS("plot", "--results", "nowhere"));
   command_bad("--max-loss -0.1", WORDS("search", "--max-loss", "-0.1"));
   command_bad("--max-loss -0.1", WORDS("compare", "--max-loss=-0.1"));
+  command_bad("--seeds 0", WORDS("compare", "--seeds", "0", "--out", "c"));
+  command_bad("unknown sweep 'weather'", WORDS("compare", "--sweep", "ou,weather", "--out", "c"));
+  command_bad("not a --sweep", WORDS("compare", "--sweep", "ou", "--record", "--out", "c"));
+  command_bad("alexnet", WORDS("compare", "--networks", "lenet5,alexnet", "--out", "c"));
+  command_bad("--results is needed", WORDS("claims"));
+  command_bad("summary.csv: no such file", WORDS("claims", "--results", "nowhere"));
+  command_bad("--results is needed", WORDS("leaderboard"));
+  command_bad("summary.csv: no such file", WORDS("leaderboard", "--results", "nowhere"));
   command_bad("exclude each other",
               WORDS("train", "--net", "a", "--data", "b", "--out", "c", "--flip", "--no-flip"));
   command_bad("--chip takes no --model", WORDS("cost", "--chip", "--model", "m"));
   command_bad("expected list", WORDS("data", "burn"));
   command_bad("a word is missing", WORDS("data"));
   command_bad("unexpected word", WORDS("data", "check", "a", "b"));
+}
+
+/* The exit status is the answer: 0 where all that can be tested holds, 1 where something does not, or nothing
+ * can be tested. */
+static void test_claims(void **state) {
+  static const struct {
+    const char *row;
+    int status;
+  } cases[] = {{"net,auto-prune,4\n", 0}, {"net,auto-prune,1.2\n", 1}, {"net,dense,0.5\n", 1}};
+  (void)state;
+  assert_int_equal(mkdir("r", 0755), 0);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char text[200];
+    json_t *judged;
+    (void)snprintf(text, sizeof text, "network,method,compression_vs_pim\n%s", cases[i].row);
+    command_write("r/summary.csv", text, strlen(text));
+    judged = command_json(cases[i].status, WORDS("claims", "--results", "r", "--json"));
+    assert_int_equal(json_array_size(json_object_get(judged, "claims")), 9);
+    json_decref(judged);
+  }
+  command_write("r/summary.csv", "network,method\n\"n", 17);
+  command_bad("r/summary.csv, line 2: a quote is not closed", WORDS("claims", "--results", "r"));
+}
+
+/* What is to be done, and nothing else; a network without a checkpoint is named, with the way to one. */
+static void test_plan(void **state) {
+  command_result r;
+  json_t *plan;
+  (void)state;
+  command_write_images("small", 600, 60);
+  plan = command_json(
+      0, WORDS("compare", "--suite", "smoke", "--plan", "--data", "small", "--out", "p", "--json"));
+  assert_non_null(strstr(json_string_value(json_array_get(json_object_get(plan, "plan"), 0)),
+                         "7 cells: 0 are there, 7 to do, about 0:00:"));
+  assert_int_not_equal(access("p", F_OK), 0);
+  json_decref(plan);
+  r = command_run(NULL, WORDS("compare", "--suite", "paper", "--plan", "--networks", "lenet5",
+                              "--seeds", "2", "--data", "./absent", "--out", "p"));
+  assert_int_equal(r.status, 2); /* no checkpoint of such images: it says how to train one */
+  assert_non_null(strstr(r.err, "autoprune train --net lenet5"));
+  command_release(&r);
 }
 
 static void test_bad_hardware(void **state) {
@@ -257,6 +308,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_help),         cmocka_unit_test(test_general),
       cmocka_unit_test(test_full_output),  cmocka_unit_test(test_bad_options),
+      cmocka_unit_test(test_claims),       cmocka_unit_test(test_plan),
       cmocka_unit_test(test_bad_hardware), cmocka_unit_test(test_bad_files),
       cmocka_unit_test(test_map),          cmocka_unit_test(test_cost),
       cmocka_unit_test(test_simulate),     cmocka_unit_test(test_data),

@@ -10,7 +10,8 @@ cd "$work"
 
 draw() { # folder: all figures; fails where gnuplot says "error" or draws nothing
   for figure in compression area_efficiency energy_efficiency accuracy episodes layers \
-    area_breakdown energy_breakdown laws sizes index control converter devices recovery curves bits; do
+    area_breakdown energy_breakdown laws sizes index control converter devices \
+    recovery curves bits pareto convergence sensitivity; do
     for form in png svg; do
       gnuplot -e "results='$1'; out='$1/figures'; term='$form'" "$plots/$figure.gp" 2> log || {
         echo "$1: $figure.gp ($form) failed:"
@@ -115,6 +116,32 @@ table dense filter pim-prune row-vector column-vector random auto-prune > full/t
   for sigma in 0 0.1 0.2; do echo "my_net,$sigma,0.5,0.7,0.6,0.9,250"; done
 } > full/devices.csv
 {
+  echo "network,method,seed,kind,split,crossbars,compression,accuracy,dense_accuracy,accepted,front"
+  for network in lenet5 resnet8; do
+    for method in pim-prune auto-prune knapsack; do
+      for kind in fine-tuned one-shot; do
+        for n in 10 20 40; do echo "$network,$method,1,$kind,x,$n,2,0.9$n,0.95,1,$((n > 10))"; done
+      done
+    done
+  done
+} > full/points.csv
+{
+  echo "network,method,searcher,n,image_forwards,compression,compression_low,compression_high"
+  for method in random auto-prune; do
+    for n in 1 2 3; do echo "lenet5,$method,x,3,${n}000,$n,0.$n,$n.5"; done
+  done
+} > full/convergence.csv
+{
+  echo "axis,value,network,method,n,crossbars_compression,crossbars_compression_low,\
+crossbars_compression_high,area_efficiency,area_efficiency_low,area_efficiency_high,\
+energy_efficiency,energy_efficiency_low,energy_efficiency_high"
+  for point in max-loss,0.005 max-loss,0.01 ou,4x4 ou,9x8; do
+    for method in dense pim-prune auto-prune; do
+      echo "$point,lenet5,$method,3,2,1.5,2.5,3,2.5,3.5,4,3.5,4.5"
+    done
+  done
+} > full/sensitivity.csv
+{
   echo "# split: test"
   echo "network,sparsity,recovery,accuracy,quantised_accuracy,images"
   for network in my_net other; do
@@ -155,6 +182,38 @@ for text in "AUTO-PRUNE (DDPG)" "7.50×" "paper: up to 3.3×" "at most 2 points"
   }
 done
 grep -q -F "resnet8" full/figures/episodes.svg
+grep -q -F "knapsack search" full/figures/pareto.svg
+grep -q -F "mean of 3 seeds" full/figures/convergence.svg
+grep -q -F "0.5 %" full/figures/sensitivity.svg
+
+# several seeds: means and intervals where there is a summary, in panels below each other
+mkdir seeds
+table dense pim-prune auto-prune > seeds/table.csv
+{
+  echo "# commit: 0123456789abcdef"
+  echo "network,data,method,crossbar,n,within_limit,dense_accuracy_test,accuracy_test,accuracy_test_low,\
+accuracy_test_high,crossbars_compression,crossbars_compression_low,crossbars_compression_high,\
+compression_vs_pim,compression_vs_pim_low,compression_vs_pim_high,area_efficiency,area_efficiency_low,\
+area_efficiency_high,area_efficiency_vs_pim,area_efficiency_vs_pim_low,area_efficiency_vs_pim_high,\
+energy_efficiency,energy_efficiency_low,energy_efficiency_high,energy_efficiency_vs_pim,\
+energy_efficiency_vs_pim_low,energy_efficiency_vs_pim_high"
+  for network in lenet5 resnet20 vgg16:0.5 resnet18:0.5 vgg16; do
+    for method in dense pim-prune auto-prune; do
+      echo "$network,cifar10,$method,128x128,3,1,0.91,0.9,0.89,0.905,8.25,-3,20,2,1,3,2,1,3,2,1,3,2,1,3,2,,"
+    done
+  done
+} > seeds/summary.csv
+for file in episodes layers breakdown laws sizes index control converter devices recovery curves bits \
+  points convergence sensitivity; do
+  cp full/$file.csv seeds/
+done
+draw seeds
+for text in "8.25×" "mean of 3 seeds" "vgg16:0.5" "resnet18:0.5"; do
+  grep -q -F -e "$text" seeds/figures/compression.svg || {
+    echo "compression.svg of seeds does not say: $text"
+    exit 1
+  }
+done
 grep -q -F "conv3" full/figures/layers.svg
 grep -q -F "index tables" full/figures/area_breakdown.svg
 grep -q -F "keeps 30 %" full/figures/sizes.svg
@@ -174,7 +233,8 @@ done
 table dense column-vector:4 auto-prune | grep -v resnet8 | sed 's/,1\.3,/,,/g' > gaps/table.csv
 head -n 1 full/episodes.csv > gaps/episodes.csv
 grep -E "^network|^lenet5,(dense|auto)" full/layers.csv > gaps/layers.csv
-for file in breakdown laws sizes index control converter devices recovery curves bits; do
+for file in breakdown laws sizes index control converter devices recovery curves bits points \
+  convergence sensitivity; do
   grep -v "^#" full/$file.csv | head -n 1 > gaps/$file.csv
 done
 draw gaps

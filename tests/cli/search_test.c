@@ -1,7 +1,8 @@
 /* search, map --policy and compare on a small data set: what they write, that a policy is one for
- * its network, and that a search that was stopped half-way ends with the same policy. */
+ * its network, and that a search that was stopped half-way ends with the same policy, and a comparison with the same table. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/cli/command.h"
@@ -174,12 +175,66 @@ static void test_bad_comparison(void **state) {
   assert_int_equal(command_count_files(".csv.tmp"), 0);
 }
 
+#define SMOKE(out) \
+  "compare", "--suite", "smoke", "--data", "images", "--quiet", "--no-plots", "--out", out
+
+/* Rows of table.csv without the time they took; the caller frees. */
+static char *timeless_table(const char *path) {
+  FILE *file = fopen(path, "rb"), *memory;
+  char line[4096], *out = NULL;
+  size_t size = 0;
+  assert_non_null(file);
+  memory = open_memstream(&out, &size);
+  assert_non_null(memory);
+  while (fgets(line, sizeof line, file)) {
+    char *end;
+    if (line[0] == '#') continue;
+    for (int i = 0; i < 2; i++) { /* seconds and failed are the last */
+      end = strrchr(line, ',');
+      assert_non_null(end);
+      *end = 0;
+    }
+    (void)fprintf(memory, "%s\n", line);
+  }
+  assert_int_equal(fclose(memory), 0);
+  assert_int_equal(fclose(file), 0);
+  return out;
+}
+
+/* Stopped, or killed, at its first fine-tuning, then finished: the same table as without. */
+static void test_stopped_comparison(void **state) {
+  command_how soon = {.kill_after = "c/tunings", .kill_signal = SIGINT};
+  command_result r = command_run(&soon, WORDS(SMOKE("c")));
+  char *stopped, *killed, *whole;
+  (void)state;
+  assert_int_equal(r.status, 130);
+  assert_non_null(strstr(r.err, "run the same command again"));
+  command_release(&r);
+  soon = (command_how){.kill_after = "e/tunings", .kill_signal = SIGKILL};
+  r = command_run(&soon, WORDS(SMOKE("e")));
+  assert_int_equal(r.status, 128 + SIGKILL);
+  command_release(&r);
+  command_good(WORDS(SMOKE("c")));
+  command_good(WORDS(SMOKE("d")));
+  command_good(WORDS(SMOKE("e")));
+  stopped = timeless_table("c/table.csv");
+  killed = timeless_table("e/table.csv");
+  whole = timeless_table("d/table.csv");
+  assert_string_equal(stopped, whole);
+  assert_string_equal(killed, whole);
+  free(stopped);
+  free(killed);
+  free(whole);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_search_and_map), cmocka_unit_test(test_stopped_search),
-      cmocka_unit_test(test_integer_search), cmocka_unit_test(test_chosen_methods),
-      cmocka_unit_test(test_search_by_macs), cmocka_unit_test(test_methods_are_listed),
-      cmocka_unit_test(test_bad_comparison),
+      cmocka_unit_test(test_search_and_map),     cmocka_unit_test(test_stopped_search),
+      cmocka_unit_test(test_integer_search),     cmocka_unit_test(test_bad_comparison),
+      cmocka_unit_test(test_stopped_comparison), cmocka_unit_test(test_search_and_map),
+      cmocka_unit_test(test_stopped_search),     cmocka_unit_test(test_integer_search),
+      cmocka_unit_test(test_chosen_methods),     cmocka_unit_test(test_search_by_macs),
+      cmocka_unit_test(test_methods_are_listed), cmocka_unit_test(test_bad_comparison),
   };
   return cmocka_run_group_tests(tests, setup, command_teardown);
 }

@@ -401,24 +401,6 @@ static void ranges(void **state) {
   ap_network_destroy(folded);
 }
 
-static void sample_statistics(void **state) {
-  const double two[] = {0, 2}, three[] = {1, 2, 3}, four[] = {1, 1, 1, 5};
-  double eleven[11];
-  ap_sample_statistics s = ap_sample_statistics_of(two, 1);
-  (void)state;
-  assert_true(s.mean == 0 && s.deviation == 0 && s.half_width == 0);
-  s = ap_sample_statistics_of(two, 2);
-  assert_true(s.mean == 1 && fabs(s.deviation - sqrt(2)) < 1e-12);
-  assert_true(fabs(s.half_width - 12.7062) < 1e-4); /* table of t: 1 degree of freedom */
-  s = ap_sample_statistics_of(three, 3);
-  assert_true(fabs(s.half_width - 4.30265 / sqrt(3)) < 1e-5);
-  s = ap_sample_statistics_of(four, 4);
-  assert_true(fabs(s.deviation - 2) < 1e-12 && fabs(s.half_width - 3.18245) < 1e-5);
-  for (size_t i = 0; i < 11; i++) eleven[i] = (double)i;
-  s = ap_sample_statistics_of(eleven, 11);
-  assert_true(fabs(s.half_width - 2.22814 * sqrt(11) / sqrt(11)) < 1e-5);
-}
-
 static void errors(void **state) {
   ap_array_spec spec = ap_array_spec_default(), other = spec;
   ap_network *net = every_kind(5);
@@ -518,7 +500,6 @@ int main(void) {
       cmocka_unit_test(imperfect_hardware),
       cmocka_unit_test(all_cells_stuck),
       cmocka_unit_test(ranges),
-      cmocka_unit_test(sample_statistics),
       cmocka_unit_test(errors),
       cmocka_unit_test(out_of_memory),
   };

@@ -1,0 +1,187 @@
+#include "bench/leaderboard.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/csv_read.h"
+#include "base/file.h"
+
+typedef struct {
+  const json_t *row;
+  const char *folder; /* its last part */
+  const char *commit;
+  double compression;
+  bool within;   /* the limit, all seeds */
+  size_t number; /* in the order of reading */
+} entry;
+
+typedef struct {
+  json_t *kept; /* array of what the entries point into */
+  entry *entries;
+  size_t n;
+} board;
+
+static const char *field(const entry *e, const char *column) {
+  return ap_csv_field_text(e->row, column);
+}
+
+static const char *last_part(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash && slash[1] ? slash + 1 : path;
+}
+
+static ap_status add_rows(board *b, const char *folder, json_t *rows, const json_t *head,
+                          ap_error *err) {
+  size_t n = json_array_size(rows);
+  entry *larger = ap_calloc(b->n + n, sizeof *larger);
+  if (!larger && n > 0) return ap_fail(err, AP_ERR_MEMORY, "leaderboard");
+  if (b->n) memcpy(larger, b->entries, b->n * sizeof *larger);
+  ap_free(b->entries);
+  b->entries = larger;
+  for (size_t i = 0; i < n; i++) {
+    const json_t *row = json_array_get(rows, i);
+    double compression = ap_csv_field_number(row, "crossbars_compression");
+    if (isnan(compression)) continue; /* it failed */
+    b->entries[b->n] = (entry){row,
+                               last_part(folder),
+                               ap_csv_field_text(head, "commit"),
+                               compression,
+                               ap_csv_field_number(row, "within_limit") >= 1,
+                               b->n};
+    b->n++;
+  }
+  return AP_OK;
+}
+
+static ap_status read_folder(board *b, const char *folder, ap_error *err) {
+  static const char *const needed[] = {
+      "network", "data", "suite", "division", "method", "crossbars_compression", "within_limit"};
+  char *path = ap_path_join(folder, "summary.csv");
+  json_t *rows = NULL, *head = NULL;
+  ap_status st = path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "leaderboard");
+  if (!st && !ap_file_exists(path)) {
+    st = ap_fail(err, AP_ERR_IO, "%s: no such file; a folder that 'compare' wrote is expected",
+                 path);
+  }
+  if (!st) st = ap_csv_load(path, &rows, &head, err);
+  for (size_t i = 0; i < sizeof needed / sizeof needed[0] && json_array_size(rows) && !st; i++) {
+    if (!json_object_get(json_array_get(rows, 0), needed[i])) {
+      st = ap_fail(err, AP_ERR_ARG, "%s: no column %s", path, needed[i]);
+    }
+  }
+  if (!st && (json_array_append(b->kept, rows) || json_array_append(b->kept, head))) {
+    st = ap_fail(err, AP_ERR_MEMORY, "leaderboard");
+  }
+  if (!st) st = add_rows(b, folder, rows, head, err);
+  json_decref(rows);
+  json_decref(head);
+  ap_free(path);
+  return st;
+}
+
+/* Closed before open ("closed" < "open"), then suite, network, data; ranked within. */
+static int same_table(const entry *a, const entry *b) {
+  int order = strcmp(field(a, "division"), field(b, "division"));
+  if (!order) order = strcmp(field(a, "suite"), field(b, "suite"));
+  if (!order) order = strcmp(field(a, "network"), field(b, "network"));
+  if (!order) order = strcmp(field(a, "data"), field(b, "data"));
+  return order;
+}
+
+static int by_rank(const void *x, const void *y) {
+  const entry *a = x, *b = y;
+  int order = same_table(a, b);
+  if (order) return order;
+  if (a->within != b->within) return a->within ? -1 : 1;
+  if (a->compression > b->compression) return -1;
+  if (a->compression < b->compression) return 1;
+  return a->number < b->number ? -1 : 1;
+}
+
+/* "2.15 ± 0.21x". */
+static void write_value(FILE *out, const json_t *row, const char *column, double scale,
+                        const char *unit) {
+  double value = ap_csv_field_number(row, column), width;
+  char high[64];
+  (void)snprintf(high, sizeof high, "%s_high", column);
+  width = ap_csv_field_number(row, high) - value;
+  if (isnan(value)) {
+    (void)fputs(" | -", out);
+  } else if (isnan(width)) {
+    (void)fprintf(out, " | %.2f%s", scale * value, unit);
+  } else {
+    (void)fprintf(out, " | %.2f ± %.2f%s", scale * value, scale * width, unit);
+  }
+}
+
+static void write_head(FILE *out, const entry *e) {
+  bool open = strcmp(field(e, "division"), "closed") != 0;
+  (void)fprintf(out,
+                "\n### %s on %s, suite %s, crossbars %s, OU %s\n\n"
+                "| rank | method | seeds | crossbars | area eff. | energy eff. | accuracy, test "
+                "| loss, selection | results | commit |%s\n"
+                "|---|---|---|---|---|---|---|---|---|---|%s\n",
+                field(e, "network"), field(e, "data"), field(e, "suite"), field(e, "crossbar"),
+                field(e, "ou"), open ? " open because |" : "", open ? "---|" : "");
+}
+
+static void write_entry(FILE *out, const entry *e, size_t rank) {
+  if (e->within) {
+    (void)fprintf(out, "| %zu", rank);
+  } else {
+    (void)fputs("| limit not met", out);
+  }
+  (void)fprintf(out, " | %s | %s", field(e, "method"), field(e, "n"));
+  write_value(out, e->row, "crossbars_compression", 1, "x");
+  write_value(out, e->row, "area_efficiency", 1, "x");
+  write_value(out, e->row, "energy_efficiency", 1, "x");
+  write_value(out, e->row, "accuracy_test", 100, " %");
+  write_value(out, e->row, "accuracy_loss", 100, "");
+  (void)fprintf(out, " | %s | %.12s |", e->folder, e->commit);
+  if (strcmp(field(e, "division"), "closed") != 0) {
+    (void)fprintf(out, " %s |", field(e, "open_because"));
+  }
+  (void)fputc('\n', out);
+}
+
+/* Equal rates share a rank. */
+static bool tie(const entry *a, const entry *b) {
+  return !(a->compression < b->compression) && !(a->compression > b->compression);
+}
+
+static void write_board(FILE *out, const board *b) {
+  const char *division = "";
+  size_t place = 0, rank = 0;
+  for (size_t i = 0; i < b->n; i++) {
+    const entry *e = &b->entries[i];
+    if (strcmp(field(e, "division"), division) != 0) {
+      division = field(e, "division");
+      (void)fprintf(out, "\n## %s division\n", strcmp(division, "closed") == 0 ? "Closed" : "Open");
+    }
+    if (i == 0 || same_table(&b->entries[i - 1], e) != 0) {
+      write_head(out, e);
+      place = 0;
+    }
+    place++;
+    if (place == 1 || !tie(&b->entries[i - 1], e)) rank = place;
+    write_entry(out, e, rank);
+  }
+}
+
+ap_status ap_leaderboard_write(const char *const *folders, size_t n_folders, FILE *out,
+                               ap_error *err) {
+  board b = {json_array(), NULL, 0};
+  ap_status st = b.kept ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "leaderboard");
+  if (!st && n_folders == 0) st = ap_fail(err, AP_ERR_ARG, "a leaderboard of no results");
+  for (size_t i = 0; i < n_folders && !st; i++) st = read_folder(&b, folders[i], err);
+  if (!st) {
+    if (b.n > 0) qsort(b.entries, b.n, sizeof b.entries[0], by_rank);
+    write_board(out, &b);
+  }
+  ap_free(b.entries);
+  json_decref(b.kept);
+  return st;
+}
