@@ -69,7 +69,7 @@ static ap_packed_form cheapest_form(const scan *s, const ap_packed8_isa *isa,
                                     const ap_packed_conv *g, uint8_t zero) {
   ap_packed_form best = AP_PACKED_LIST1;
   double least = INFINITY;
-  for (int f = AP_PACKED_LIST1; f < AP_PACKED_FORMS; ++f) {
+  for (int f = AP_PACKED_LIST1; f <= AP_PACKED_KERNEL3; ++f) {
     const ap_packed_form form = (ap_packed_form)f;
     if (!packed_form_possible(g, form)) continue;
     if (form != AP_PACKED_KERNEL3 && packed_form_width(form) > isa->list_tile) continue;
@@ -211,7 +211,7 @@ ap_status ap_packed8_weights_create(const ap_packed8_isa *isa, const ap_packed_c
   *out = NULL;
   ap_status st = packed_check_geometry(geometry, err);
   if (st) return st;
-  if ((unsigned)form >= AP_PACKED_FORMS ||
+  if ((unsigned)form > AP_PACKED_KERNEL3 ||
       (form != AP_PACKED_AUTO && !packed_form_possible(geometry, form)))
     return ap_fail(err, AP_ERR_ARG, "form %s for a %zux%zu kernel, stride %zu, %zu groups",
                    ap_packed_form_name(form), geometry->kh, geometry->kw, geometry->stride_h,

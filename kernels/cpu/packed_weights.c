@@ -9,6 +9,8 @@
  * single layers (docs/EVALUATOR.md): lists of 8, 4, 2, 1 ran at 98, 97, 85, 77 % of the peak;
  * whole kernels at 98 % of what is left after padding, with stride 2 somewhat above lists of 1. */
 static const double list_read_cost = 0.3, kernel_cost = 1.02, strided_kernel_cost = 1.2;
+/* WINOGRAD, per pixel: of a kernel's row; of an input and of an output channel. */
+static const double winograd_cost = 1.65, winograd_input_cost = 6, winograd_output_cost = 3;
 
 typedef struct {
   size_t k, n, words; /* matrix; 64-bit words per row of bits */
@@ -18,8 +20,8 @@ typedef struct {
 } scan;
 
 const char *ap_packed_form_name(ap_packed_form form) {
-  static const char *const names[AP_PACKED_FORMS] = {"auto",  "list1", "list2",
-                                                     "list4", "list8", "kernel3"};
+  static const char *const names[AP_PACKED_FORMS] = {"auto",  "list1",   "list2",   "list4",
+                                                     "list8", "kernel3", "winograd"};
   return (unsigned)form < AP_PACKED_FORMS ? names[form] : "?";
 }
 
@@ -54,9 +56,15 @@ ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err) {
   return AP_OK;
 }
 
+bool packed_whole_kernels(ap_packed_form form) {
+  return form == AP_PACKED_KERNEL3 || form == AP_PACKED_WINOGRAD;
+}
+
 bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form) {
-  if (form == AP_PACKED_KERNEL3)
-    return g->kh == 3 && g->kw == 3 && g->stride_h == g->stride_w && g->stride_h <= 2;
+  if (packed_whole_kernels(form)) {
+    const size_t most = form == AP_PACKED_KERNEL3 ? 2 : 1;
+    return g->kh == 3 && g->kw == 3 && g->stride_h == g->stride_w && g->stride_h <= most;
+  }
   return g->groups == 1 || g->out.c / g->groups % packed_form_width(form) == 0;
 }
 
@@ -69,9 +77,9 @@ uint64_t packed_fold(uint64_t bits, size_t width) {
 }
 
 /* Word `word` of entry row r of a form: kept entries as bits. r: a matrix row, or an input channel
- * for KERNEL3. */
+ * for whole kernels. */
 static uint64_t entry_bits(const scan *s, ap_packed_form form, size_t r, size_t word) {
-  if (form != AP_PACKED_KERNEL3)
+  if (!packed_whole_kernels(form))
     return packed_fold(s->bits[r * s->words + word], packed_form_width(form));
   uint64_t any = 0;
   for (size_t tap = 0; tap < PACKED_TAPS; ++tap)
@@ -79,7 +87,7 @@ static uint64_t entry_bits(const scan *s, ap_packed_form form, size_t r, size_t 
   return any;
 }
 static size_t entry_rows(const scan *s, ap_packed_form form) {
-  return form == AP_PACKED_KERNEL3 ? s->k / PACKED_TAPS : s->k;
+  return packed_whole_kernels(form) ? s->k / PACKED_TAPS : s->k;
 }
 
 static size_t count_entries(const scan *s, ap_packed_form form) {
@@ -99,16 +107,29 @@ static double kernel_work(const ap_packed_conv *g) {
   return rows * columns * kernel_cost;
 }
 
+/* The same of WINOGRAD, and what it takes to transform inputs and outputs. */
+static double winograd_work(const ap_packed_conv *g, double kernels) {
+  const double wide = (double)((g->out.w + 3) / 4 * 4) / (double)g->out.w;
+  double rows = 3;
+  if (g->pad_top == 1 && g->out.h == g->in.h) rows -= 2 / (double)g->out.h;
+  return wide * (kernels * rows * winograd_cost + (double)g->in.c * winograd_input_cost +
+                 (double)g->out.c * winograd_output_cost);
+}
+
+static double work_of(const scan *s, const ap_packed_conv *g, ap_packed_form form) {
+  const double entries = (double)count_entries(s, form);
+  if (form == AP_PACKED_WINOGRAD) return winograd_work(g, entries);
+  if (form == AP_PACKED_KERNEL3) return entries * kernel_work(g);
+  return entries * ((double)packed_form_width(form) + list_read_cost);
+}
+
 static ap_packed_form cheapest_form(const scan *s, const ap_packed_conv *g) {
   ap_packed_form best = AP_PACKED_LIST1;
   double least = INFINITY;
   for (int f = AP_PACKED_LIST1; f < AP_PACKED_FORMS; ++f) {
     const ap_packed_form form = (ap_packed_form)f;
     if (!packed_form_possible(g, form)) continue;
-    const double each = form == AP_PACKED_KERNEL3
-                            ? kernel_work(g)
-                            : (double)packed_form_width(form) + list_read_cost;
-    const double work = (double)count_entries(s, form) * each;
+    const double work = work_of(s, g, form);
     if (work < least) {
       least = work;
       best = form;
@@ -121,6 +142,10 @@ static ap_packed_form cheapest_form(const scan *s, const ap_packed_conv *g) {
 static void write_entry(const scan *s, const ap_packed_weights *w, size_t r, size_t column,
                         size_t offset, packed_word *e) {
   e[0].offset = (int32_t)offset;
+  if (w->form == AP_PACKED_WINOGRAD) {
+    w->isa->winograd_weights(s->matrix + r * PACKED_TAPS * s->n + column, s->n, e + 1);
+    return;
+  }
   if (w->form == AP_PACKED_KERNEL3) {
     const float *from = s->matrix + r * PACKED_TAPS * s->n + column;
     for (size_t i = 0; i < PACKED_TAPS; ++i) e[1 + i].weight = from[i * s->n];
@@ -143,16 +168,17 @@ static void count_lists(const scan *s, ap_packed_weights *w) {
 static void fill_lists(const scan *s, ap_packed_weights *w) {
   const ap_packed_conv *g = &w->geometry;
   const size_t group_out = g->out.c / g->groups, group_in = g->in.c / g->groups;
-  const size_t rows_per_channel = w->form == AP_PACKED_KERNEL3 ? 1 : s->taps;
+  const size_t rows_per_channel = packed_whole_kernels(w->form) ? 1 : s->taps;
+  const size_t channel =
+      w->form == AP_PACKED_WINOGRAD ? packed_winograd_channel(w->band_rows) : g->in.channel;
   for (size_t word = 0; word < s->words; ++word)
     for (size_t r = 0; r < entry_rows(s, w->form); ++r) {
       const size_t c = r / rows_per_channel, tap = r % rows_per_channel;
-      const size_t offset =
-          c * g->in.channel + tap / g->kw * g->in.row + tap % g->kw * AP_PACKED_LANES;
+      const size_t offset = c * channel + tap / g->kw * g->in.row + tap % g->kw * AP_PACKED_LANES;
       for (uint64_t m = entry_bits(s, w->form, r, word); m; m &= m - 1) {
         const size_t column = word * 64 + (size_t)__builtin_ctzll(m);
         const size_t group = g->groups == 1 ? 0 : column / group_out;
-        write_entry(s, w, r, column, offset + group * group_in * g->in.channel,
+        write_entry(s, w, r, column, offset + group * group_in * channel,
                     w->words + w->start[column / w->width]++ * w->entry_words);
       }
     }
@@ -161,7 +187,10 @@ static void fill_lists(const scan *s, ap_packed_weights *w) {
 static ap_status build_lists(const scan *s, const float *bias, ap_packed_weights *w,
                              ap_error *err) {
   w->width = packed_form_width(w->form);
-  w->entry_words = 1 + (w->form == AP_PACKED_KERNEL3 ? (size_t)PACKED_TAPS : w->width);
+  w->entry_words = w->form == AP_PACKED_WINOGRAD  ? (size_t)PACKED_WINOGRAD_WORDS
+                   : w->form == AP_PACKED_KERNEL3 ? 1 + (size_t)PACKED_TAPS
+                                                  : 1 + w->width;
+  w->band_rows = packed_winograd_rows(&w->geometry, w->isa->winograd_h);
   w->n_lists = (s->n + w->width - 1) / w->width;
   w->start = ap_calloc(w->n_lists + 1, sizeof *w->start);
   w->bias = ap_calloc(w->n_lists * w->width, sizeof *w->bias);
@@ -238,5 +267,6 @@ size_t ap_packed_weights_bytes(const ap_packed_weights *w) {
 }
 
 size_t ap_packed_weights_macs(const ap_packed_weights *w) {
-  return w->n_entries * (w->entry_words - 1) * w->geometry.out.h * w->geometry.out.w;
+  const size_t each = packed_whole_kernels(w->form) ? (size_t)PACKED_TAPS : w->width;
+  return w->n_entries * each * w->geometry.out.h * w->geometry.out.w;
 }

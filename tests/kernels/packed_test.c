@@ -74,7 +74,8 @@ static void run_case(const conv_case *k, ap_rng *rng, const ap_packed_isa *isa, 
   ap_packed_shape rs;
   assert_int_equal(ap_packed_shape_init(k->c_out, oh, ow, 0, 2, 1, 1, &rs, NULL), AP_OK);
   float *res = ap_calloc(blocks * rs.block, sizeof *res);
-  assert_true(in && out && y && res);
+  void *scratch = ap_calloc(ap_packed_scratch_bytes(isa, &g), 1);
+  assert_true(in && out && y && res && scratch);
   ap_packed_weights *w = NULL;
   ap_error err = {0};
   if (ap_packed_weights_create(isa, &g, matrix, mode & 2 ? bias : NULL, form, &w, &err))
@@ -85,7 +86,8 @@ static void run_case(const conv_case *k, ap_rng *rng, const ap_packed_isa *isa, 
   if (mode & 4) e.residual = (ap_packed_source){res, &rs, 1, 1, 0};
   if (mode & 8) e.low = 0;
   if (mode & 16) e.high = 0.5F;
-  ap_packed_conv_run(w, blocks, in, out, &e);
+  ap_packed_conv_run(w, blocks, in, out, &e, scratch);
+  ap_free(scratch);
   ap_packed_to_nchw(&g.out, k->n, out, y);
   for (size_t i = 0; i < k->n * k->c_out * oh * ow; ++i) {
     const size_t ox = i % ow, oy = i / ow % oh, c = i / ow / oh % k->c_out;
@@ -135,16 +137,18 @@ static void test_random_shapes(void **state) {
   }
 }
 
-/* AUTO counts: whole kernels, rows of 8 and scattered weights each get their own form. */
+/* AUTO counts: whole kernels, rows of 8 and scattered weights each get their own form; many whole
+ * kernels are worth the transform of their inputs. */
 static void test_form_chosen(void **state) {
   (void)state;
   const conv_case k = {1, 16, 8, 8, 32, 3, 3, 1, 1, 1, 1, 1, 1, 1};
   const ap_packed_conv g = packed_geometry(&k, 0);
-  const ap_packed_form want[KINDS] = {AP_PACKED_AUTO,    AP_PACKED_AUTO,  AP_PACKED_LIST1,
-                                      AP_PACKED_KERNEL3, AP_PACKED_LIST8, AP_PACKED_AUTO};
+  const ap_packed_form want[KINDS] = {AP_PACKED_WINOGRAD, AP_PACKED_AUTO,  AP_PACKED_LIST1,
+                                      AP_PACKED_KERNEL3,  AP_PACKED_LIST8, AP_PACKED_AUTO};
   ap_rng rng;
   ap_rng_seed(&rng, 5, 0);
-  for (int kind = 2; kind <= 4; ++kind) {
+  for (int kind = 0; kind <= 4; ++kind) {
+    if (kind == 1) continue;
     float *m = sparse_matrix(&rng, 144, 32, 9, kind, 0.1);
     size_t kept = 0;
     for (size_t i = 0; i < 144 * 32; ++i) kept += m[i] < 0 || m[i] > 0;
@@ -181,19 +185,21 @@ static void test_bits_independent_of_batch(void **state) {
         float *in = ap_calloc(5 * g.in.block, sizeof *in);
         float *out = ap_calloc(5 * g.out.block, sizeof *out);
         float *y = ap_calloc(k->n * each_out, sizeof *y);
-        assert_true(x && in && out && y);
+        void *scratch = ap_calloc(ap_packed_scratch_bytes(isas[isa], &g), 1);
+        assert_true(x && in && out && y && scratch);
         ap_packed_from_nchw(&g.in, k->n, x, in);
         ap_packed_weights *w = NULL;
         assert_int_equal(
             ap_packed_weights_create(isas[isa], &g, m, NULL, (ap_packed_form)form, &w, NULL),
             AP_OK);
         const ap_packed_epilogue e = ap_packed_epilogue_default();
-        ap_packed_conv_run(w, 5, in, out, &e);
-        ap_packed_conv_run(w, 1, in, out, &e); /* block 0 once more, alone */
+        ap_packed_conv_run(w, 5, in, out, &e, scratch);
+        ap_packed_conv_run(w, 1, in, out, &e, scratch); /* block 0 once more, alone */
         ap_packed_to_nchw(&g.out, k->n, out, y);
         for (size_t i = 1; i < k->n; ++i)
           assert_memory_equal(y, y + i * each_out, each_out * sizeof *y);
         ap_packed_weights_destroy(w);
+        ap_free(scratch);
         float *const all[] = {m, one, x, in, out, y};
         for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
       }
