@@ -229,14 +229,31 @@ INLINE void list_pass(const state *s, size_t list, size_t vector, const int half
   }
 }
 
+/* Where the next list's outputs go, and its residual, fetched ahead. */
+INLINE void ahead_of_stores(const packed8_tile *t, size_t list, const int width, const int pixels) {
+  const size_t first = (list + 1) * (size_t)width;
+#pragma GCC unroll 8
+  for (int k = 0; k < width; ++k) {
+    const uint8_t *out = t->out + (first + (size_t)k) * t->out_channel;
+    const uint8_t *residual = t->residual + (first + (size_t)k - t->residual_first) * t->residual_channel;
+#pragma GCC unroll 8
+    for (int p = 0; p < pixels; ++p) {
+      __builtin_prefetch(out + p * P8_LINE, 1);
+      if (t->residual) __builtin_prefetch(residual + (size_t)p * t->residual_column);
+    }
+  }
+}
+
 /* A list's passes follow each other: its lines are in the nearest cache then. */
 INLINE void list_body(const packed8_tile *t, const int width, const int pixels) {
   const state s = state_of(t);
-  for (size_t list = 0; list < s.w.n_lists; ++list)
+  for (size_t list = 0; list < s.w.n_lists; ++list) {
+    ahead_of_stores(&s.t, list, width, pixels);
     for (size_t vector = 0; vector < VECTORS; ++vector) {
       list_pass(&s, list, vector, 0, width, pixels);
       list_pass(&s, list, vector, 1, width, pixels);
     }
+  }
 }
 
 /* ---- KERNEL3 ---------------------------------------------------------------------------------- */
