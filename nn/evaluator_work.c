@@ -153,9 +153,10 @@ static void score(const eval_chunk *k, size_t candidate) {
     eval_block result = {0, 0};
     for (size_t lane = 0; lane < p->lanes; ++lane) {
       const size_t image = block * p->lanes + lane;
-      const size_t part = b * p->lanes / AP_PACKED_LANES + lane / AP_PACKED_LANES;
+      const size_t part = p->integer ? 4 * b + ap_packed8_part(lane) : b;
       if (image >= j->n_images) break;
-      const float *z = logits + part * s->block + s->origin + lane % AP_PACKED_LANES;
+      const float *z =
+          logits + part * s->block + s->origin + (p->integer ? ap_packed8_lane(lane) : lane);
       score_image(z, s->channel, p->classes, j->labels[image], lane, &result);
       if (j->logits)
         for (size_t c = 0; c < p->classes; ++c)

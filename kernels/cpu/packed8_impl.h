@@ -13,6 +13,7 @@
 
 enum {
   P8_LINE = AP_PACKED8_LANES,    /* bytes of a pixel */
+  P8_PARTS = 4,                  /* blocks of floats */
   P8_QUAD = 4,                   /* inputs of one dot product */
   P8_COLUMN = P8_LINE * P8_QUAD, /* bytes of a pixel's quads: pass by pass */
   P8_LIST_TILE = 8,              /* output channels x pixels of a tile of the lists */

@@ -23,11 +23,14 @@ static size_t place(const ap_packed8_tensor *t, size_t b, size_t c, size_t y, si
          (c * s->channel + s->origin + y * s->row) * sizeof(float) + x * P8_LINE;
 }
 
+/* A line of values stands in the order of floats: which image is number i? */
+static size_t image_of(size_t i) { return i / 4 % 4 * 16 + i / 16 * 4 + i % 4; }
+
 /* Values, without the source's factor. */
 static void get_line(const ap_packed8_tensor *t, const void *data, size_t at, float *line) {
   const uint8_t *p = (const uint8_t *)data + at;
   if (t->codes) {
-    for (size_t i = 0; i < LANES; ++i) line[i] = (float)(p[i] - t->zero);
+    for (size_t i = 0; i < LANES; ++i) line[i] = (float)(p[image_of(i)] - t->zero);
     return;
   }
   for (size_t part = 0; part < PARTS; ++part)
@@ -56,7 +59,7 @@ static void put_line(const limits *k, size_t at, const float *line) {
   for (size_t i = 0; i < LANES; ++i) v[i] = clip(line[i], k->low, k->high);
   if (t->codes) {
     for (size_t i = 0; i < LANES; ++i)
-      p[i] = (uint8_t)((int32_t)clip(rintf(v[i]), k->least, k->most) + t->zero);
+      p[image_of(i)] = (uint8_t)((int32_t)clip(rintf(v[i]), k->least, k->most) + t->zero);
     return;
   }
   for (size_t part = 0; part < PARTS; ++part)
@@ -191,7 +194,7 @@ void ap_packed8_pixels_run(size_t n_blocks, const uint8_t *pixels, const float *
     for (size_t c = 0; c < s->c; ++c)
       for (size_t y = 0; y < s->h; ++y)
         for (size_t x = 0; x < s->w; ++x, pixels += LANES) {
-          for (size_t i = 0; i < LANES; ++i) line[i] = table[c * 256 + pixels[i]];
+          for (size_t i = 0; i < LANES; ++i) line[i] = table[c * 256 + pixels[image_of(i)]];
           put_line(&k, place(&out->tensor, b, c, y, x), line);
         }
 }

@@ -54,7 +54,7 @@ static uint8_t *at(const packed *p, size_t i) {
   const size_t floats = c * s->channel + s->origin + y * s->row + x * AP_PACKED_LANES;
   uint8_t *block = p->data + image / LANES * ap_packed8_tensor_bytes(&p->tensor);
   if (p->tensor.codes) return block + floats * 4 + lane;
-  return block + (lane / 16 * s->block + floats + lane % 16) * 4;
+  return block + (ap_packed8_part(lane) * s->block + floats + ap_packed8_lane(lane)) * 4;
 }
 static size_t count_of(const packed *p) { return p->n * p->shape.c * p->shape.h * p->shape.w; }
 static void put_value(const packed *p, size_t i, float v) {
