@@ -84,9 +84,12 @@ struct ap_packed8_isa {
   void (*quads)(const uint8_t *const rows[P8_QUAD], size_t n, uint8_t *out);
   /* bit i of bits[] = (row[i] != 0), unused bits 0 */
   void (*nonzero)(const int8_t *row, size_t n, uint64_t *bits);
-  /* largest of kh x kw lines, limited */
-  void (*largest)(const uint8_t *in, size_t in_row, size_t kh, size_t kw, uint8_t low, uint8_t high,
-                  uint8_t *out);
+  /* packed_count.h */
+  void (*count_units)(const uint64_t *bits, size_t n, size_t counts[4]);
+  size_t (*count_kernels)(const uint64_t *bits, size_t kernels, size_t words);
+  /* n windows side by side, in_step bytes apart: the largest of kh x kw lines, limited */
+  void (*largest)(const uint8_t *in, size_t in_row, size_t in_step, size_t n, size_t kh, size_t kw,
+                  uint8_t low, uint8_t high, uint8_t *out);
 };
 
 extern const ap_packed8_isa ap_packed8_plain;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "kernels/cpu/packed8_impl.h"
+#include "kernels/cpu/packed_count.h"
 
 #define INLINE static inline __attribute__((always_inline))
 enum { VECTORS = P8_LINE / VECTOR };
@@ -354,14 +355,17 @@ static void quads(const uint8_t *const rows[P8_QUAD], size_t n, uint8_t *out) {
     }
 }
 
-static void largest(const uint8_t *in, size_t in_row, size_t kh, size_t kw, uint8_t low,
-                    uint8_t high, uint8_t *out) {
-  for (size_t vector = 0; vector < VECTORS; ++vector, in += VECTOR, out += VECTOR) {
-    v8 best = (v8)(low - (v8){0});
-    for (size_t y = 0; y < kh; ++y)
-      for (size_t x = 0; x < kw; ++x) best = MAX8(best, load(in + y * in_row + x * P8_LINE));
-    *(v8 *)(void *)out = MIN8(best, (v8)(high - (v8){0}));
-  }
+static void largest(const uint8_t *in, size_t in_row, size_t in_step, size_t n, size_t kh,
+                    size_t kw, uint8_t low, uint8_t high, uint8_t *out) {
+  const v8 least = (v8)(low - (v8){0}), most = (v8)(high - (v8){0});
+  for (size_t i = 0; i < n; ++i, in += in_step)
+    for (size_t vector = 0; vector < VECTORS; ++vector, out += VECTOR) {
+      const uint8_t *from = in + vector * VECTOR;
+      v8 best = least;
+      for (size_t y = 0; y < kh; ++y)
+        for (size_t x = 0; x < kw; ++x) best = MAX8(best, load(from + y * in_row + x * P8_LINE));
+      *(v8 *)(void *)out = MIN8(best, most);
+    }
 }
 
 static void nonzero(const int8_t *row, size_t n, uint64_t *bits) {
@@ -391,7 +395,8 @@ LIST(1, 8)
 LIST(2, 1)
 LIST(2, 2)
 LIST(2, 4)
-LIST(4, 1) LIST(4, 2) LIST(8, 1)
+LIST(4, 1)
+LIST(4, 2) LIST(8, 1)
 #define KERNEL(r, c, f, l) \
   static void kernel_##r##_##c##_##f##_##l(const packed8_tile *t) { kernel_body(t, r, c, 1, f, l); }
 #define KERNEL_EDGES(r, c) \
@@ -425,5 +430,7 @@ LIST(4, 1) LIST(4, 2) LIST(8, 1)
                     .small = small_kernel,
                     .quads = quads,
                     .nonzero = nonzero,
+                    .count_units = packed_count_units,
+                    .count_kernels = packed_count_kernels,
                     .largest = largest,
 };

@@ -30,6 +30,7 @@ packed_tile packed_tile_at(const packed_job *j, size_t b, size_t y, size_t x) {
       .out_block = g->out.block,
       .out_channel = g->out.channel,
       .n_out = g->out.c,
+      .far = g->out.block * sizeof(float) > PACKED_FAR_BYTES,
       .low = j->epilogue->low,
       .high = j->epilogue->high,
   };

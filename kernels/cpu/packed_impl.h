@@ -14,9 +14,11 @@ enum {
   PACKED_TAPS = 9,                                 /* of a 3x3 kernel */
   PACKED_WINOGRAD = 6,                             /* products for four outputs of a row */
   PACKED_WINOGRAD_WORDS = 1 + 3 * PACKED_WINOGRAD, /* of an entry */
-  PACKED_AHEAD = 2,        /* entries whose inputs are fetched ahead: of whole kernels, */
-  PACKED_LIST_AHEAD = 16,  /* and of wide lists */
-  PACKED_WORDS_AHEAD = 250 /* words of a list that are fetched ahead */
+  PACKED_AHEAD = 2,           /* entries whose inputs are fetched ahead: of whole kernels, */
+  PACKED_LIST_AHEAD = 16,     /* and of wide lists */
+  PACKED_WORDS_AHEAD = 250,   /* words of a list that are fetched ahead */
+  PACKED_LISTS_AT_ONCE = 128, /* that grow side by side while they are built */
+  PACKED_FAR_BYTES = 2 << 20  /* of a tensor that the nearest caches do not hold */
 };
 
 /* Lists are words: an entry is the offset of its input (floats from the tile's first input pixel)
@@ -53,6 +55,7 @@ typedef struct {
   size_t out_channel;
   size_t n_out;          /* output channels */
   size_t columns;        /* WINOGRAD: of its four, inside the image */
+  bool far;              /* outputs are not in the nearest caches: fetched ahead */
   const float *residual; /* NULL, or channel `first` under the tile's first output */
   size_t residual_row, residual_column, residual_channel, residual_block;
   size_t residual_first, residual_channels;
@@ -97,6 +100,9 @@ struct ap_packed_isa {
   void (*pixels)(const uint8_t *in, size_t n, float scale, float shift, float *out);
   /* bit i of bits[] = (row[i] != 0), unused bits 0; false when a value is not finite */
   bool (*nonzero)(const float *row, size_t n, uint64_t *bits);
+  /* packed_count.h */
+  void (*count_units)(const uint64_t *bits, size_t n, size_t counts[4]);
+  size_t (*count_kernels)(const uint64_t *bits, size_t kernels, size_t words);
 };
 
 /* ---- packed_conv.c, packed_winograd.c --------------------------------------------------------- */
@@ -133,7 +139,12 @@ AP_NODISCARD ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *
 bool packed_whole_kernels(ap_packed_form form); /* KERNEL3, WINOGRAD */
 bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form);
 /* Bit j * width of the result: any of the bits j * width .. j * width + width - 1. */
-uint64_t packed_fold(uint64_t bits, size_t width);
+static inline uint64_t packed_fold(uint64_t bits, size_t width) {
+  if (width >= 2) bits = (bits | bits >> 1) & 0x5555555555555555U;
+  if (width >= 4) bits = (bits | bits >> 2) & 0x1111111111111111U;
+  if (width >= 8) bits = (bits | bits >> 4) & 0x0101010101010101U;
+  return bits;
+}
 
 extern const ap_packed_isa ap_packed_plain;
 #if defined(AP_PACKED_X86)

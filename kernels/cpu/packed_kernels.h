@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "kernels/cpu/packed_count.h"
 #include "kernels/cpu/packed_impl.h"
 
 typedef float vec __attribute__((vector_size(4 * VECTOR), may_alias));
@@ -422,4 +423,6 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
         .map_row = map_row,
         .pixels = pixels,
         .nonzero = nonzero,
+        .count_units = packed_count_units,
+        .count_kernels = packed_count_kernels,
 };

@@ -16,7 +16,8 @@ typedef struct {
   size_t k, n, words; /* matrix; 64-bit words per row of bits */
   size_t taps;        /* kh * kw */
   const float *matrix;
-  uint64_t *bits; /* [k][words]: which weights are kept */
+  uint64_t *bits;                  /* [k][words]: which weights are kept */
+  size_t entries[AP_PACKED_FORMS]; /* of every possible form */
 } scan;
 
 const char *ap_packed_form_name(ap_packed_form form) {
@@ -68,19 +69,10 @@ bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form) {
   return g->groups == 1 || g->out.c / g->groups % packed_form_width(form) == 0;
 }
 
-/* Bit j * width of the result: any of the bits j * width .. j * width + width - 1. */
-uint64_t packed_fold(uint64_t bits, size_t width) {
-  if (width >= 2) bits = (bits | bits >> 1) & 0x5555555555555555U;
-  if (width >= 4) bits = (bits | bits >> 2) & 0x1111111111111111U;
-  if (width >= 8) bits = (bits | bits >> 4) & 0x0101010101010101U;
-  return bits;
-}
-
 /* Word `word` of entry row r of a form: kept entries as bits. r: a matrix row, or an input channel
  * for whole kernels. */
-static uint64_t entry_bits(const scan *s, ap_packed_form form, size_t r, size_t word) {
-  if (!packed_whole_kernels(form))
-    return packed_fold(s->bits[r * s->words + word], packed_form_width(form));
+static uint64_t entry_bits(const scan *s, const ap_packed_weights *w, size_t r, size_t word) {
+  if (!packed_whole_kernels(w->form)) return packed_fold(s->bits[r * s->words + word], w->width);
   uint64_t any = 0;
   for (size_t tap = 0; tap < PACKED_TAPS; ++tap)
     any |= s->bits[(r * PACKED_TAPS + tap) * s->words + word];
@@ -90,12 +82,11 @@ static size_t entry_rows(const scan *s, ap_packed_form form) {
   return packed_whole_kernels(form) ? s->k / PACKED_TAPS : s->k;
 }
 
-static size_t count_entries(const scan *s, ap_packed_form form) {
-  size_t count = 0;
-  for (size_t r = 0; r < entry_rows(s, form); ++r)
-    for (size_t word = 0; word < s->words; ++word)
-      count += (size_t)__builtin_popcountll(entry_bits(s, form, r, word));
-  return count;
+static void count_entries(scan *s, const ap_packed_isa *isa, const ap_packed_conv *g) {
+  isa->count_units(s->bits, s->k * s->words, s->entries + AP_PACKED_LIST1);
+  if (packed_form_possible(g, AP_PACKED_KERNEL3))
+    s->entries[AP_PACKED_KERNEL3] = s->entries[AP_PACKED_WINOGRAD] =
+        isa->count_kernels(s->bits, s->k / PACKED_TAPS, s->words);
 }
 
 /* Multiply-adds of a 3x3 kernel per pixel: with stride 1 the taps in the padding are left out. */
@@ -117,7 +108,7 @@ static double winograd_work(const ap_packed_conv *g, double kernels) {
 }
 
 static double work_of(const scan *s, const ap_packed_conv *g, ap_packed_form form) {
-  const double entries = (double)count_entries(s, form);
+  const double entries = (double)s->entries[form];
   if (form == AP_PACKED_WINOGRAD) return winograd_work(g, entries);
   if (form == AP_PACKED_KERNEL3) return entries * kernel_work(g);
   return entries * ((double)packed_form_width(form) + list_read_cost);
@@ -151,37 +142,49 @@ static void write_entry(const scan *s, const ap_packed_weights *w, size_t r, siz
     for (size_t i = 0; i < PACKED_TAPS; ++i) e[1 + i].weight = from[i * s->n];
     return;
   }
-  const float *from = s->matrix + r * s->n;
-  for (size_t i = 0; i < w->width; ++i)
-    e[1 + i].weight = column + i < s->n ? from[column + i] : 0.0F;
+  const size_t count = s->n - column < w->width ? s->n - column : w->width;
+  const float *from = s->matrix + r * s->n + column;
+  if (count == 8) { /* a copy of fixed size is no call */
+    memcpy(e + 1, from, 8 * sizeof *e);
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) e[1 + i].weight = from[i]; /* the others stay 0 */
 }
 
 static void count_lists(const scan *s, ap_packed_weights *w) {
+  const int width_log = __builtin_ctzll(w->width);
   for (size_t r = 0; r < entry_rows(s, w->form); ++r)
     for (size_t word = 0; word < s->words; ++word)
-      for (uint64_t m = entry_bits(s, w->form, r, word); m; m &= m - 1)
-        ++w->start[(word * 64 + (size_t)__builtin_ctzll(m)) / w->width + 1];
+      for (uint64_t m = entry_bits(s, w, r, word); m; m &= m - 1)
+        ++w->start[((word * 64 + (size_t)__builtin_ctzll(m)) >> width_log) + 1];
 }
 
-/* Writes every entry at start[list]++. 64 columns at a time: their lists grow side by side in the
- * cache. */
-static void fill_lists(const scan *s, ap_packed_weights *w) {
+/* Entries of row r in words first .. last - 1, each at start[list]++. */
+static void fill_row(const scan *s, ap_packed_weights *w, size_t r, size_t first, size_t last) {
   const ap_packed_conv *g = &w->geometry;
+  const bool whole = packed_whole_kernels(w->form);
   const size_t group_out = g->out.c / g->groups, group_in = g->in.c / g->groups;
-  const size_t rows_per_channel = packed_whole_kernels(w->form) ? 1 : s->taps;
+  const int width_log = __builtin_ctzll(w->width);
+  const size_t c = whole ? r : r / s->taps, tap = whole ? 0 : r % s->taps;
   const size_t channel =
       w->form == AP_PACKED_WINOGRAD ? packed_winograd_channel(w->band_rows) : g->in.channel;
-  for (size_t word = 0; word < s->words; ++word)
-    for (size_t r = 0; r < entry_rows(s, w->form); ++r) {
-      const size_t c = r / rows_per_channel, tap = r % rows_per_channel;
-      const size_t offset = c * channel + tap / g->kw * g->in.row + tap % g->kw * AP_PACKED_LANES;
-      for (uint64_t m = entry_bits(s, w->form, r, word); m; m &= m - 1) {
-        const size_t column = word * 64 + (size_t)__builtin_ctzll(m);
-        const size_t group = g->groups == 1 ? 0 : column / group_out;
-        write_entry(s, w, r, column, offset + group * group_in * channel,
-                    w->words + w->start[column / w->width]++ * w->entry_words);
-      }
+  const size_t offset = c * channel + tap / g->kw * g->in.row + tap % g->kw * AP_PACKED_LANES;
+  for (size_t word = first; word < last; ++word)
+    for (uint64_t m = entry_bits(s, w, r, word); m; m &= m - 1) {
+      const size_t column = word * 64 + (size_t)__builtin_ctzll(m);
+      const size_t group = g->groups == 1 ? 0 : column / group_out;
+      write_entry(s, w, r, column, offset + group * group_in * channel,
+                  w->words + w->start[column >> width_log]++ * w->entry_words);
     }
+}
+
+/* Some columns at a time: their lists grow side by side in the cache. */
+static void fill_lists(const scan *s, ap_packed_weights *w) {
+  const size_t step = PACKED_LISTS_AT_ONCE * w->width / 64;
+  for (size_t first = 0; first < s->words; first += step) {
+    const size_t last = first + step < s->words ? first + step : s->words;
+    for (size_t r = 0; r < entry_rows(s, w->form); ++r) fill_row(s, w, r, first, last);
+  }
 }
 
 static ap_status build_lists(const scan *s, const float *bias, ap_packed_weights *w,
@@ -240,6 +243,7 @@ ap_status ap_packed_weights_create(const ap_packed_isa *isa, const ap_packed_con
   }
   w->isa = isa;
   w->geometry = *geometry;
+  if (form == AP_PACKED_AUTO) count_entries(&s, isa, geometry);
   w->form = form == AP_PACKED_AUTO ? cheapest_form(&s, geometry) : form;
   st = build_lists(&s, bias, w, err);
   if (st) goto done;

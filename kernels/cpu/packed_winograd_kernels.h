@@ -79,7 +79,7 @@ INLINE void winograd_body(const packed_tile *t, const int rows, const int edge_r
       float *out = t->out + channel * t->out_channel + lane;
       const float *residual = residual_channel(t, channel);
       vec acc[PACKED_KERNEL_TILE * PACKED_WINOGRAD];
-      if (lane == 0) ahead_of_stores(t, out, residual, rows, 4);
+      if (t->far && lane == 0) ahead_of_stores(t, out, residual, rows, 4);
 #pragma GCC unroll 24
       for (int i = 0; i < rows * PACKED_WINOGRAD; ++i) acc[i] = splat(0.0F);
       for (; e != end; e += PACKED_WINOGRAD_WORDS) {
