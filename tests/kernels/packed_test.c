@@ -163,6 +163,50 @@ static void test_form_chosen(void **state) {
   }
 }
 
+/* Root mean square error of a layer of 64 whole kernels a channel. */
+static double form_error(ap_packed_form form, const ap_packed_isa *isa) {
+  const conv_case k = {16, 64, 8, 8, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const ap_packed_conv g = packed_geometry(&k, 0);
+  const size_t size = k.n * k.c_in * k.h * k.w, outputs = k.n * k.c_out * k.h * k.w;
+  ap_rng rng;
+  ap_rng_seed(&rng, 8, 0);
+  float *x = numbers(&rng, size), *m = numbers(&rng, k.c_in * 9 * k.c_out);
+  float *in = ap_calloc(g.in.block, sizeof *in), *out = ap_calloc(g.out.block, sizeof *out);
+  float *y = ap_calloc(outputs, sizeof *y);
+  void *scratch = ap_calloc(ap_packed_scratch_bytes(isa, &g), 1);
+  ap_packed_weights *w = NULL;
+  const ap_packed_epilogue e = ap_packed_epilogue_default();
+  double sum = 0;
+  assert_true(in && out && y && scratch);
+  assert_int_equal(ap_packed_weights_create(isa, &g, m, NULL, form, &w, NULL), AP_OK);
+  ap_packed_from_nchw(&g.in, k.n, x, in);
+  ap_packed_conv_run(w, 1, in, out, &e, scratch);
+  ap_packed_to_nchw(&g.out, k.n, out, y);
+  for (size_t i = 0; i < outputs; ++i) {
+    double magnitude = 0;
+    const double want = conv_oracle(&k, x, m, i / k.w / k.h / k.c_out, i / k.w / k.h % k.c_out,
+                                    i / k.w % k.h, i % k.w, &magnitude);
+    sum += ((double)y[i] - want) * ((double)y[i] - want);
+  }
+  ap_packed_weights_destroy(w);
+  float *const all[] = {x, m, in, out, y};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
+  ap_free(scratch);
+  return sqrt(sum / (double)outputs);
+}
+
+/* What packed.h says about the rounding errors of WINOGRAD. */
+static void test_winograd_error(void **state) {
+  (void)state;
+  for (size_t isa = 0; isa < N_ISAS; ++isa) {
+    if (!isas[isa]) continue;
+    const double direct = form_error(AP_PACKED_KERNEL3, isas[isa]);
+    const double halved = form_error(AP_PACKED_WINOGRAD, isas[isa]);
+    print_message("vectors %s: error %.3g, winograd %.3g\n", isa_names[isa], direct, halved);
+    assert_true(direct > 0 && halved < 2.5 * direct);
+  }
+}
+
 /* An image's outputs do not depend on its lane, its block or how many blocks there are. */
 static void test_bits_independent_of_batch(void **state) {
   (void)state;
@@ -288,9 +332,13 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_every_form),    cmocka_unit_test(test_random_shapes),
-      cmocka_unit_test(test_form_chosen),   cmocka_unit_test(test_bits_independent_of_batch),
-      cmocka_unit_test(test_bad_arguments), cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_every_form),
+      cmocka_unit_test(test_random_shapes),
+      cmocka_unit_test(test_form_chosen),
+      cmocka_unit_test(test_winograd_error),
+      cmocka_unit_test(test_bits_independent_of_batch),
+      cmocka_unit_test(test_bad_arguments),
+      cmocka_unit_test(test_out_of_memory),
   };
   return cmocka_run_group_tests(tests, find_isas, NULL);
 }
