@@ -64,6 +64,7 @@ typedef struct {
   bool clips;                  /* the code's limits are not 0 and 255 */
   bool wide;                   /* values may not fit an int32_t */
   bool simple;                 /* codes, neither of the two, and a zero of 0 */
+  bool far;                    /* outputs are not in the nearest caches: fetched ahead */
   bool residual_simple;        /* the residual's codes stand for themselves */
 } packed8_tile;
 

@@ -156,9 +156,10 @@ typedef struct {
 } state;
 INLINE state state_of(const packed8_tile *t) { return (state){*t, *t->weights, t}; }
 
-/* A tile's sums of one channel, the images of one pass. */
+/* A tile's sums of one channel, the images of one pass. floats: their common cases are worth code of
+ * their own. */
 INLINE void finish_tile(const state *s, size_t channel, const v32 *acc, const int rows,
-                        const int columns, size_t vector, const size_t half) {
+                        const int columns, size_t vector, const size_t half, const bool floats) {
   const packed8_tile *t = &s->t;
   const vf factor = splatf(s->w.factor[channel]), shift = splatf(s->w.shift[channel]);
   const uint8_t *residual = residual_channel(t, channel);
@@ -173,11 +174,11 @@ INLINE void finish_tile(const state *s, size_t channel, const v32 *acc, const in
     FINISH(ADD_CODES);
     return;
   }
-  if (t->simple && !t->residual_codes) {
+  if (floats && t->simple && !t->residual_codes) {
     FINISH(ADD_FLOATS);
     return;
   }
-  if (!t->out_codes && !residual) {
+  if (floats && !t->out_codes && !residual) {
     FINISH(TO_FLOATS);
     return;
   }
@@ -234,7 +235,7 @@ INLINE void list_pass(const state *s, size_t list, size_t vector, const int half
   for (int k = 0; k < width; ++k) {
     const size_t channel = first + (size_t)k;
     if (channel >= w->geometry.out.c) break;
-    finish_tile(s, channel, acc + 2 * k * pixels, 1, pixels, vector, (size_t)half);
+    finish_tile(s, channel, acc + 2 * k * pixels, 1, pixels, vector, (size_t)half, true);
   }
 }
 
@@ -264,7 +265,7 @@ INLINE void ahead_of_stores(const packed8_tile *t, size_t list, const int width,
 INLINE void list_body(const packed8_tile *t, const int width, const int pixels) {
   const state s = state_of(t);
   for (size_t list = 0; list < s.w.n_lists; ++list) {
-    ahead_of_stores(&s.t, list, width, pixels);
+    if (s.t.far) ahead_of_stores(&s.t, list, width, pixels);
     for (size_t vector = 0; vector < VECTORS; ++vector) {
       list_pass(&s, list, vector, 0, width, pixels);
       list_pass(&s, list, vector, 1, width, pixels);
@@ -308,9 +309,9 @@ INLINE void kernel_body(const packed8_tile *tile, const int rows, const int colu
       }
     }
     if (t->pass % 2)
-      finish_tile(&s, channel, acc, rows, columns, t->pass / 2, 1);
+      finish_tile(&s, channel, acc, rows, columns, t->pass / 2, 1, false);
     else
-      finish_tile(&s, channel, acc, rows, columns, t->pass / 2, 0);
+      finish_tile(&s, channel, acc, rows, columns, t->pass / 2, 0, false);
   }
 }
 
@@ -337,9 +338,9 @@ static void small_kernel(const packed8_tile *tile) {
       }
     }
     if (t->pass % 2)
-      finish_tile(&s, channel, acc, 2, 2, t->pass / 2, 1);
+      finish_tile(&s, channel, acc, 2, 2, t->pass / 2, 1, false);
     else
-      finish_tile(&s, channel, acc, 2, 2, t->pass / 2, 0);
+      finish_tile(&s, channel, acc, 2, 2, t->pass / 2, 0, false);
   }
 }
 
@@ -396,7 +397,8 @@ LIST(2, 1)
 LIST(2, 2)
 LIST(2, 4)
 LIST(4, 1)
-LIST(4, 2) LIST(8, 1)
+LIST(4, 2)
+LIST(8, 1)
 #define KERNEL(r, c, f, l) \
   static void kernel_##r##_##c##_##f##_##l(const packed8_tile *t) { kernel_body(t, r, c, 1, f, l); }
 #define KERNEL_EDGES(r, c) \
