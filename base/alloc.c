@@ -11,8 +11,13 @@
 static _Atomic size_t fail_after = SIZE_MAX;
 static _Atomic size_t n_allocations;
 
-/* Every block carries its size one cache line in front of it, so that growing can zero the rest. */
+/* Every block carries its size one cache line in front of it, so that growing can zero the rest, and
+ * where the memory begins that the C library gave. */
 #define HEADER ((size_t)64)
+typedef struct {
+  size_t bytes;
+  void *memory;
+} header;
 
 static int must_fail(void) {
   size_t left = atomic_load(&fail_after);
@@ -23,15 +28,15 @@ static int must_fail(void) {
   return 0;
 }
 
+/* By calloc, which does not write to memory that is fresh from the system and zero already. */
 void *ap_calloc(size_t n, size_t size) {
-  char *block;
-  size_t bytes, total;
+  char *memory, *block;
+  size_t bytes;
   if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX / 2 || must_fail()) return NULL;
-  total = HEADER + (bytes + HEADER - 1) / HEADER * HEADER;
-  block = aligned_alloc(HEADER, total);
-  if (!block) return NULL;
-  memset(block, 0, total);
-  memcpy(block, &bytes, sizeof bytes);
+  memory = calloc(1, 2 * HEADER + bytes);
+  if (!memory) return NULL;
+  block = memory + (HEADER - (uintptr_t)memory % HEADER); /* at least 16 bytes further */
+  *(header *)(void *)block = (header){bytes, memory};
   atomic_fetch_add(&n_allocations, 1);
   return block + HEADER;
 }
@@ -43,7 +48,7 @@ void *ap_realloc(void *p, size_t n, size_t size) {
   grown = ap_calloc(n, size);
   if (!grown) return NULL;
   if (p) {
-    memcpy(&old, (char *)p - HEADER, sizeof old);
+    old = ((const header *)(const void *)((char *)p - HEADER))->bytes;
     memcpy(grown, p, old < bytes ? old : bytes);
     ap_free(p);
   }
@@ -73,7 +78,7 @@ char *ap_sprintf(const char *format, ...) {
 }
 
 void ap_free(void *p) {
-  if (p) free((char *)p - HEADER);
+  if (p) free(((const header *)(const void *)((char *)p - HEADER))->memory);
 }
 
 void ap_alloc_fail_after(size_t n) { atomic_store(&fail_after, n); }

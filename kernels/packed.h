@@ -60,8 +60,9 @@ typedef struct {
 
 /* How a layer's kept weights are listed. LISTn: per n output channels, the input rows that any of
  * them uses, with n weights each (n = 1: any pattern at its own cost; 2, 4, 8: row-vectors, dense
- * layers). KERNEL3: per output channel, whole 3x3 kernels (column-vectors of height 9). AUTO: the
- * form with the least work, by counting. */
+ * layers). KERNEL3: per output channel, whole 3x3 kernels (column-vectors of height 9). WINOGRAD: the
+ * same with half the products, for stride 1 (kernels/cpu/packed_winograd.c; its rounding errors are
+ * about twice those of the other forms). AUTO: the form with the least work, by counting. */
 typedef enum {
   AP_PACKED_AUTO,
   AP_PACKED_LIST1,
@@ -69,16 +70,17 @@ typedef enum {
   AP_PACKED_LIST4,
   AP_PACKED_LIST8,
   AP_PACKED_KERNEL3,
+  AP_PACKED_WINOGRAD, /* floats only */
   AP_PACKED_FORMS
 } ap_packed_form;
-const char *ap_packed_form_name(ap_packed_form form); /* "list1", ..., "kernel3" */
+const char *ap_packed_form_name(ap_packed_form form); /* "list1", ..., "winograd" */
 
 typedef struct ap_packed_weights ap_packed_weights;
 /* matrix: K x N row-major, K = c_in / groups * kh * kw in the order c, kh, kw; N = c_out; zeros are
  * left out. bias: N floats or NULL. Nothing is kept of the arguments but `isa`.
  * Errors: ARG for a geometry that does not fit, a weight or bias that is not finite, or a form
- * that this geometry cannot have (KERNEL3: 3x3 kernels, equal strides of 1 or 2; LISTn > 1: n
- * divides c_out / groups where groups > 1); MEMORY. */
+ * that this geometry cannot have (KERNEL3: 3x3 kernels, equal strides of 1 or 2; WINOGRAD:
+ * strides of 1; LISTn > 1: n divides c_out / groups where groups > 1); MEMORY. */
 AP_NODISCARD ap_status ap_packed_weights_create(const ap_packed_isa *isa,
                                                 const ap_packed_conv *geometry, const float *matrix,
                                                 const float *bias, ap_packed_form form,
@@ -105,9 +107,13 @@ typedef struct {
 } ap_packed_epilogue;
 ap_packed_epilogue ap_packed_epilogue_default(void); /* no residual, no clipping */
 
+/* Memory that one running call needs, in bytes; the largest of all geometries suits all. Begins on
+ * a multiple of 64 bytes (as ap_calloc's does). */
+size_t ap_packed_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *geometry);
+
 /* out = epilogue(in * weights + bias) for n_blocks blocks. `out` overlaps neither input. */
 void ap_packed_conv_run(const ap_packed_weights *weights, size_t n_blocks, const float *in,
-                        float *out, const ap_packed_epilogue *epilogue);
+                        float *out, const ap_packed_epilogue *epilogue, void *scratch);
 
 /* ---- the other operations -------------------------------------------------------------------- */
 typedef struct {

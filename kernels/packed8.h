@@ -2,9 +2,9 @@
  *
  * A pixel of one channel is 64 bytes here, too: either the codes of 64 images,
  *   uint8_t data[block of 64][channel][row][column][64],
- * or their float32 values as four blocks of packed.h one after the other (image i of a block is
- * lane i % 16 of float block i / 16). Both use the strides of one ap_packed_shape: a code's are 4
- * times those in floats. A code q stands for the value q - zero; borders hold the code `zero`.
+ * or their float32 values as four blocks of packed.h one after the other, in the order in which sums
+ * leave the dot products (ap_packed8_part, ap_packed8_lane). Both use the strides of one
+ * ap_packed_shape: a code's are 4 times those in floats. A code q stands for the value q - zero; borders hold the code `zero`.
  *
  * Everything is exact in the sense of nn/integer.h: a layer's sum is an integer, then each float32
  * product and sum is rounded once, codes are the nearest integers (halves to even). So all
@@ -21,6 +21,10 @@
 AP_EXTERN_C_BEGIN
 
 #define AP_PACKED8_LANES 64 /* images in a block */
+/* Which of the four float blocks image i of a block is in, and where: bytes are interleaved within
+ * lanes of 16. */
+static inline size_t ap_packed8_part(size_t i) { return i / 4 % 4; }
+static inline size_t ap_packed8_lane(size_t i) { return i / 16 * 4 + i % 4; }
 
 typedef struct ap_packed8_isa ap_packed8_isa; /* a constant table; never freed */
 /* As ap_packed_isa_find; "avx512" needs VNNI here. */

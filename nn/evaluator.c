@@ -70,7 +70,7 @@ static ap_status create_workers(ap_evaluator *ev, size_t n_threads, ap_error *er
   ev->n_workers = n;
   ev->chunk_blocks = choose_chunk(ev);
   for (size_t i = 0; i < n && !st; ++i)
-    st = eval_worker_init(&ev->workers[i], &ev->plan, ev->chunk_blocks, err);
+    st = eval_worker_init(&ev->workers[i], &ev->plan, ev->isa, ev->chunk_blocks, err);
   return st;
 }
 

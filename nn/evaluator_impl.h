@@ -159,11 +159,12 @@ typedef struct {
   size_t *stack_start; /* [n_kinds] */
   void **at;           /* [n_tensors]: where a tensor is now, or NULL */
   uint8_t *memory;
-  void *scratch; /* integers */
+  void *scratch; /* of layers */
 } eval_worker;
 
-AP_NODISCARD ap_status eval_worker_init(eval_worker *worker, const eval_plan *plan, size_t n_blocks,
-                                        ap_error *err);
+/* isa: NULL for integers. */
+AP_NODISCARD ap_status eval_worker_init(eval_worker *worker, const eval_plan *plan,
+                                        const ap_packed_isa *isa, size_t n_blocks, ap_error *err);
 void eval_worker_release(eval_worker *worker);
 
 /* One call's work; the same for all workers. */

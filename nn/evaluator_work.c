@@ -6,14 +6,16 @@
 #include "base/alloc.h"
 #include "nn/evaluator_impl.h"
 
-ap_status eval_worker_init(eval_worker *w, const eval_plan *p, size_t n_blocks, ap_error *err) {
+ap_status eval_worker_init(eval_worker *w, const eval_plan *p, const ap_packed_isa *isa,
+                           size_t n_blocks, ap_error *err) {
   memset(w, 0, sizeof *w);
   size_t total = 0;
   size_t scratch = 0;
   for (size_t t = 0; t < p->n_tensors; ++t) total += p->tensors[t].block_bytes * n_blocks;
-  for (size_t i = 0; p->integer && i < p->n_ops; ++i) {
+  for (size_t i = 0; i < p->n_ops; ++i) {
     if (p->ops[i].kind != OP_LAYER) continue;
-    const size_t bytes = ap_packed8_scratch_bytes(&p->ops[i].conv);
+    const ap_packed_conv *g = &p->ops[i].conv;
+    const size_t bytes = p->integer ? ap_packed8_scratch_bytes(g) : ap_packed_scratch_bytes(isa, g);
     if (bytes > scratch) scratch = bytes;
   }
   w->free = ap_calloc(p->n_tensors, sizeof *w->free);
@@ -83,7 +85,8 @@ static void run_op(const eval_chunk *k, const op *o, size_t candidate) {
       break;
     case OP_LAYER: {
       const uint32_t level = j->order->levels[j->order->unique[candidate] * p->n_layers + o->layer];
-      ap_packed_conv_run(j->layers[o->layer].levels[level].real, k->n_blocks, in, out, &epilogue);
+      ap_packed_conv_run(j->layers[o->layer].levels[level].real, k->n_blocks, in, out, &epilogue,
+                         k->worker->scratch);
       break;
     }
     case OP_POOL:
@@ -150,9 +153,10 @@ static void score(const eval_chunk *k, size_t candidate) {
     eval_block result = {0, 0};
     for (size_t lane = 0; lane < p->lanes; ++lane) {
       const size_t image = block * p->lanes + lane;
-      const size_t part = b * p->lanes / AP_PACKED_LANES + lane / AP_PACKED_LANES;
+      const size_t part = p->integer ? 4 * b + ap_packed8_part(lane) : b;
       if (image >= j->n_images) break;
-      const float *z = logits + part * s->block + s->origin + lane % AP_PACKED_LANES;
+      const float *z =
+          logits + part * s->block + s->origin + (p->integer ? ap_packed8_lane(lane) : lane);
       score_image(z, s->channel, p->classes, j->labels[image], lane, &result);
       if (j->logits)
         for (size_t c = 0; c < p->classes; ++c)

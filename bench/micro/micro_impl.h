@@ -67,6 +67,7 @@ AP_NODISCARD ap_status ap_micro_conv(ap_error *err);
 AP_NODISCARD ap_status ap_micro_mapper(ap_error *err);
 AP_NODISCARD ap_status ap_micro_agent(ap_error *err);
 AP_NODISCARD ap_status ap_micro_levels(ap_error *err);
+AP_NODISCARD ap_status ap_micro_lists(ap_error *err);
 AP_NODISCARD ap_status ap_micro_gpu(ap_error *err);
 
 #endif

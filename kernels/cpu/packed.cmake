@@ -2,7 +2,7 @@
 # Fused multiply-adds are wanted here (and only here); optimised in every build type, because the
 # unrolled bodies are unusable otherwise.
 list(APPEND KERNELS_SOURCES cpu/packed_isa.c cpu/packed_weights.c cpu/packed_conv.c
-     cpu/packed_ops.c cpu/packed_plain.c cpu/packed8_isa.c cpu/packed8_weights.c
+     cpu/packed_winograd.c cpu/packed_ops.c cpu/packed_plain.c cpu/packed8_isa.c cpu/packed8_weights.c
      cpu/packed8_conv.c cpu/packed8_ops.c cpu/packed8_plain.c)
 set(packed_flags -O3 -ffp-contract=fast -fno-signed-zeros -fno-trapping-math)
 # Instrumenting thousands of unrolled loads takes minutes to compile. Address and thread checks stay,
@@ -23,12 +23,12 @@ set_source_files_properties(cpu/packed8_plain.c cpu/packed8_ops.c PROPERTIES
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(APPEND KERNELS_SOURCES cpu/packed_avx2.c cpu/packed_avx512.c cpu/packed8_avx2.c cpu/packed8_avx512.c)
   set_source_files_properties(cpu/packed_avx2.c PROPERTIES
-    COMPILE_OPTIONS "${packed_flags};-mavx2;-mfma")
+    COMPILE_OPTIONS "${packed_flags};-mavx2;-mfma;-mprfchw;-mpopcnt")
   set_source_files_properties(cpu/packed_avx512.c PROPERTIES
-    COMPILE_OPTIONS "${packed_flags};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mfma;-mprefer-vector-width=512")
+    COMPILE_OPTIONS "${packed_flags};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mfma;-mprfchw;-mpopcnt;-mprefer-vector-width=512")
   set_source_files_properties(cpu/packed8_avx2.c PROPERTIES
-    COMPILE_OPTIONS "${packed8_flags};-mavx2")
+    COMPILE_OPTIONS "${packed8_flags};-mavx2;-mprfchw;-mpopcnt")
   set_source_files_properties(cpu/packed8_avx512.c PROPERTIES
-    COMPILE_OPTIONS "${packed8_flags};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mavx512vnni;-mprefer-vector-width=512")
+    COMPILE_OPTIONS "${packed8_flags};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mavx512vnni;-mprfchw;-mpopcnt;-mprefer-vector-width=512")
   set_source_files_properties(cpu/packed_isa.c cpu/packed8_isa.c PROPERTIES COMPILE_DEFINITIONS AP_PACKED_X86=1)
 endif()

@@ -28,12 +28,6 @@ typedef float vf __attribute__((vector_size(VECTOR), may_alias));
 #define MIN8(a, b) ((v8)_mm256_min_epu8(I(a), I(b)))
 #define MAXF(a, b) ((vf)_mm256_max_ps(a, b))
 #define MINF(a, b) ((vf)_mm256_min_ps(a, b))
-#define JOIN(lanes) ((vf)_mm256_set_m128((lanes)[1], (lanes)[0]))
-#define SPLIT(v, lanes)                           \
-  do {                                            \
-    (lanes)[0] = (v4)_mm256_castps256_ps128(v);   \
-    (lanes)[1] = (v4)_mm256_extractf128_ps(v, 1); \
-  } while (0)
 #define STORE_HALF(p, v, half) store_half(p, v, half)
 
 static inline __attribute__((always_inline)) v32 dot(v32 acc, v8 x, v32 w) {

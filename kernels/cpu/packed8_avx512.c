@@ -25,18 +25,6 @@ typedef float vf __attribute__((vector_size(VECTOR), may_alias));
 #define MIN8(a, b) ((v8)_mm512_min_epu8(I(a), I(b)))
 #define MAXF(a, b) ((vf)_mm512_max_ps(a, b))
 #define MINF(a, b) ((vf)_mm512_min_ps(a, b))
-#define JOIN(lanes)                                                                             \
-  ((vf)_mm512_insertf32x4(                                                                      \
-      _mm512_insertf32x4(_mm512_insertf32x4(_mm512_castps128_ps512((lanes)[0]), (lanes)[1], 1), \
-                         (lanes)[2], 2),                                                        \
-      (lanes)[3], 3))
-#define SPLIT(v, lanes)                            \
-  do {                                             \
-    (lanes)[0] = (v4)_mm512_castps512_ps128(v);    \
-    (lanes)[1] = (v4)_mm512_extractf32x4_ps(v, 1); \
-    (lanes)[2] = (v4)_mm512_extractf32x4_ps(v, 2); \
-    (lanes)[3] = (v4)_mm512_extractf32x4_ps(v, 3); \
-  } while (0)
 #define STORE_HALF(p, v, half) \
   _mm512_mask_storeu_epi64(p, (half) ? (__mmask8)0xAA : (__mmask8)0x55, I(v))
 #include "kernels/cpu/packed8_kernels.h"

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "kernels/cpu/packed8_impl.h"
+#include "kernels/cpu/packed_impl.h"
 
 /* Quads of some columns stay in the second-level cache while all output channels read them, one pass
  * after the other. */
@@ -59,12 +60,14 @@ static packed8_tile tile_at(const job *j, size_t b, size_t y, size_t x) {
       .clips = j->clips,
       .wide = j->wide,
       .simple = o->tensor.codes && o->tensor.zero == 0 && !j->clips && !j->wide,
+      .far = to.block > PACKED_FAR_BYTES,
       .residual_simple = res->tensor.codes && res->tensor.zero == 0,
   };
   if (res->data) {
     const strides from = strides_of(&res->tensor);
     t.residual = (const uint8_t *)res->data + b * from.block + bytes_of(res->tensor.shape->origin) +
                  y * res->stride_h * from.row + x * res->stride_w * P8_LINE;
+    t.far = t.far || from.block > PACKED_FAR_BYTES;
     t.residual_row = res->stride_h * from.row;
     t.residual_column = res->stride_w * P8_LINE;
     t.residual_channel = from.channel;

@@ -13,6 +13,7 @@
 
 enum {
   P8_LINE = AP_PACKED8_LANES,    /* bytes of a pixel */
+  P8_PARTS = 4,                  /* blocks of floats */
   P8_QUAD = 4,                   /* inputs of one dot product */
   P8_COLUMN = P8_LINE * P8_QUAD, /* bytes of a pixel's quads: pass by pass */
   P8_LIST_TILE = 8,              /* output channels x pixels of a tile of the lists */
@@ -63,6 +64,7 @@ typedef struct {
   bool clips;                  /* the code's limits are not 0 and 255 */
   bool wide;                   /* values may not fit an int32_t */
   bool simple;                 /* codes, neither of the two, and a zero of 0 */
+  bool far;                    /* outputs are not in the nearest caches: fetched ahead */
   bool residual_simple;        /* the residual's codes stand for themselves */
 } packed8_tile;
 
@@ -83,9 +85,12 @@ struct ap_packed8_isa {
   void (*quads)(const uint8_t *const rows[P8_QUAD], size_t n, uint8_t *out);
   /* bit i of bits[] = (row[i] != 0), unused bits 0 */
   void (*nonzero)(const int8_t *row, size_t n, uint64_t *bits);
-  /* largest of kh x kw lines, limited */
-  void (*largest)(const uint8_t *in, size_t in_row, size_t kh, size_t kw, uint8_t low, uint8_t high,
-                  uint8_t *out);
+  /* packed_count.h */
+  void (*count_units)(const uint64_t *bits, size_t n, size_t counts[4]);
+  size_t (*count_kernels)(const uint64_t *bits, size_t kernels, size_t words);
+  /* n windows side by side, in_step bytes apart: the largest of kh x kw lines, limited */
+  void (*largest)(const uint8_t *in, size_t in_row, size_t in_step, size_t n, size_t kh, size_t kw,
+                  uint8_t low, uint8_t high, uint8_t *out);
 };
 
 extern const ap_packed8_isa ap_packed8_plain;

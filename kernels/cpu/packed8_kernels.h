@@ -8,21 +8,16 @@
  *   ROUND(v)           vf to v32, halves to even;  MAX8/MIN8(a, b)  unsigned bytes
  *   MAXF/MINF(a, b)    a > b ? a : b, a < b ? a : b
  *   NONZERO8(v)        a bit mask of the bytes that are not 0
- *   JOIN(lanes), SPLIT(v, lanes)  vf from and to LANES128 vectors of 4 floats (v4)
  *   STORE_HALF(p, v, half)  bytes 8 * half .. 8 * half + 7 of every 128-bit lane
  * Loops over constants are unrolled completely, so that accumulators live in registers. */
 #include <stddef.h>
 #include <string.h>
 
 #include "kernels/cpu/packed8_impl.h"
+#include "kernels/cpu/packed_count.h"
 
-typedef float v4 __attribute__((vector_size(16), may_alias));
 #define INLINE static inline __attribute__((always_inline))
-enum {
-  LANES128 = VECTOR / 16, /* 128-bit lanes of a register */
-  VECTORS = P8_LINE / VECTOR,
-  NUMBERS = VECTOR / 4 /* sums of a register */
-};
+enum { VECTORS = P8_LINE / VECTOR };
 
 INLINE v8 load(const uint8_t *p) { return *(const v8 *)(const void *)p; }
 INLINE v32 splat32(int32_t x) { return x - (v32){0}; }
@@ -38,18 +33,12 @@ INLINE void interleave(v8 r0, v8 r1, v8 r2, v8 r3, const int half, v8 *q0, v8 *q
 }
 
 /* ---- from sums to values ---------------------------------------------------------------------- */
-/* Where the values of a vector of quads are in float blocks: 4 in each of LANES128 blocks of 16. */
-INLINE vf gather_floats(const uint8_t *p, size_t block, size_t vector, size_t quad) {
-  v4 lanes[LANES128];
-  for (size_t lane = 0; lane < LANES128; ++lane)
-    lanes[lane] = *(const v4 *)(const void *)(p + (vector * LANES128 + lane) * block + 16 * quad);
-  return JOIN(lanes);
+/* Where the sums of quad vector `quad` go in float blocks. */
+INLINE vf *floats_of(uint8_t *p, size_t block, size_t vector, size_t quad) {
+  return (vf *)(void *)(p + quad * block + vector * VECTOR);
 }
-INLINE void scatter_floats(uint8_t *p, size_t block, size_t vector, size_t quad, vf v) {
-  v4 lanes[LANES128];
-  SPLIT(v, lanes);
-  for (size_t lane = 0; lane < LANES128; ++lane)
-    *(v4 *)(void *)(p + (vector * LANES128 + lane) * block + 16 * quad) = lanes[lane];
+INLINE vf load_floats(const uint8_t *p, size_t block, size_t vector, size_t quad) {
+  return *(const vf *)(const void *)(p + quad * block + vector * VECTOR);
 }
 
 INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector, size_t half,
@@ -62,8 +51,8 @@ INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector,
     r0 = to_float((v32)UNPACK_LO16(part, none) - zero);
     r1 = to_float((v32)UNPACK_HI16(part, none) - zero);
   } else {
-    r0 = gather_floats(p, t->residual_block, vector, 2 * half);
-    r1 = gather_floats(p, t->residual_block, vector, 2 * half + 1);
+    r0 = load_floats(p, t->residual_block, vector, 2 * half);
+    r1 = load_floats(p, t->residual_block, vector, 2 * half + 1);
   }
   *v0 += r0 * splatf(t->residual_factor);
   *v1 += r1 * splatf(t->residual_factor);
@@ -78,8 +67,8 @@ static void finish(const packed8_tile *t, vf factor, vf shift, v32 a0, v32 a1, s
   if (residual) add_residual(t, residual, vector, half, &v0, &v1);
   if (!t->out_codes) {
     const vf low = splatf(t->low), high = splatf(t->high);
-    scatter_floats(out, t->out_block, vector, 2 * half, MINF(MAXF(v0, low), high));
-    scatter_floats(out, t->out_block, vector, 2 * half + 1, MINF(MAXF(v1, low), high));
+    *floats_of(out, t->out_block, vector, 2 * half) = MINF(MAXF(v0, low), high);
+    *floats_of(out, t->out_block, vector, 2 * half + 1) = MINF(MAXF(v1, low), high);
     return;
   }
   if (t->wide) { /* too small ones become the least integer in any case */
@@ -104,22 +93,51 @@ static void finish(const packed8_tile *t, vf factor, vf shift, v32 a0, v32 a1, s
     STORE_HALF(out + vector * VECTOR, codes, (size_t)0);
 }
 
-/* The common case without branches: codes that are limited by 0 and 255 alone, as after a ReLU; the
- * residual, if any, of codes that stand for themselves. */
-INLINE void finish_codes(vf factor, vf shift, v32 a0, v32 a1, const size_t half,
-                         const bool residual, vf residual_factor, const uint8_t *from,
-                         uint8_t *out) {
+/* The common cases without branches: codes that are limited by 0 and 255 alone, as after a ReLU, with
+ * a residual of codes that stand for themselves, one of floats, or none; and floats without one. */
+enum { TO_CODES, ADD_CODES, ADD_FLOATS, TO_FLOATS };
+INLINE void finish_simply(const packed8_tile *t, const int how, vf factor, vf shift, v32 a0, v32 a1,
+                          size_t vector, const size_t half, vf residual_factor, const uint8_t *from,
+                          uint8_t *out) {
   vf v0 = to_float(a0) * factor, v1 = to_float(a1) * factor;
   v0 += shift;
   v1 += shift;
-  if (residual) {
-    const v8 line = load(from), none = {0};
+  if (how == ADD_CODES) {
+    const v8 line = load(from + vector * VECTOR), none = {0};
     const v8 part = half ? UNPACK_HI8(line, none) : UNPACK_LO8(line, none);
     v0 += to_float((v32)UNPACK_LO16(part, none)) * residual_factor;
     v1 += to_float((v32)UNPACK_HI16(part, none)) * residual_factor;
   }
+  if (how == ADD_FLOATS) {
+    v0 += load_floats(from, t->residual_block, vector, 2 * half) * residual_factor;
+    v1 += load_floats(from, t->residual_block, vector, 2 * half + 1) * residual_factor;
+  }
+  if (how == TO_FLOATS) {
+    const vf low = splatf(t->low), high = splatf(t->high);
+    *floats_of(out, t->out_block, vector, 2 * half) = MINF(MAXF(v0, low), high);
+    *floats_of(out, t->out_block, vector, 2 * half + 1) = MINF(MAXF(v1, low), high);
+    return;
+  }
   const v16 words = PACK32(ROUND(v0), ROUND(v1));
-  STORE_HALF(out, PACK16(words, words), half);
+  STORE_HALF(out + vector * VECTOR, PACK16(words, words), half);
+}
+
+INLINE void finish_all_simply(const packed8_tile *t, const int how, vf factor, vf shift,
+                              const v32 *acc, const int rows, const int columns, size_t vector,
+                              const size_t half, const uint8_t *residual, uint8_t *out) {
+  const vf residual_factor = splatf(t->residual_factor);
+#pragma GCC unroll 2
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+    for (int c = 0; c < columns; ++c) {
+      const v32 *a = acc + 2 * (r * columns + c);
+      const uint8_t *from = residual;
+      if (how == ADD_CODES || how == ADD_FLOATS)
+        from += (size_t)r * t->residual_row + (size_t)c * t->residual_column;
+      finish_simply(t, how, factor, shift, a[0], a[1], vector, half, residual_factor, from,
+                    out + (size_t)r * t->out_row + (size_t)c * P8_LINE);
+    }
+  }
 }
 
 /* Residual lines of output channel c, or NULL. */
@@ -138,41 +156,33 @@ typedef struct {
 } state;
 INLINE state state_of(const packed8_tile *t) { return (state){*t, *t->weights, t}; }
 
-/* A tile's sums of one channel, the images of one pass. */
+/* A tile's sums of one channel, the images of one pass. floats: their common cases are worth code of
+ * their own. */
 INLINE void finish_tile(const state *s, size_t channel, const v32 *acc, const int rows,
-                        const int columns, size_t vector, const size_t half) {
+                        const int columns, size_t vector, const size_t half, const bool floats) {
   const packed8_tile *t = &s->t;
   const vf factor = splatf(s->w.factor[channel]), shift = splatf(s->w.shift[channel]);
   const uint8_t *residual = residual_channel(t, channel);
   uint8_t *out = t->out + channel * t->out_channel;
+#define FINISH(how) \
+  finish_all_simply(t, how, factor, shift, acc, rows, columns, vector, half, residual, out)
   if (t->simple && !residual) {
-#pragma GCC unroll 2
-    for (int r = 0; r < rows; ++r) {
-      uint8_t *to = out + (size_t)r * t->out_row + vector * VECTOR;
-#pragma GCC unroll 8
-      for (int c = 0; c < columns; ++c) {
-        const v32 *a = acc + 2 * (r * columns + c);
-        finish_codes(factor, shift, a[0], a[1], half, false, factor, to, to + (size_t)c * P8_LINE);
-      }
-    }
+    FINISH(TO_CODES);
     return;
   }
   if (t->simple && t->residual_simple) {
-    const vf residual_factor = splatf(t->residual_factor);
-    const size_t step = t->residual_column;
-#pragma GCC unroll 2
-    for (int r = 0; r < rows; ++r) {
-      uint8_t *to = out + (size_t)r * t->out_row + vector * VECTOR;
-      const uint8_t *from = residual + (size_t)r * t->residual_row + vector * VECTOR;
-#pragma GCC unroll 8
-      for (int c = 0; c < columns; ++c) {
-        const v32 *a = acc + 2 * (r * columns + c);
-        finish_codes(factor, shift, a[0], a[1], half, true, residual_factor,
-                     from + (size_t)c * step, to + (size_t)c * P8_LINE);
-      }
-    }
+    FINISH(ADD_CODES);
     return;
   }
+  if (floats && t->simple && !t->residual_codes) {
+    FINISH(ADD_FLOATS);
+    return;
+  }
+  if (floats && !t->out_codes && !residual) {
+    FINISH(TO_FLOATS);
+    return;
+  }
+#undef FINISH
   for (int r = 0; r < rows; ++r)
     for (int c = 0; c < columns; ++c) {
       const v32 *a = acc + 2 * (r * columns + c);
@@ -225,18 +235,42 @@ INLINE void list_pass(const state *s, size_t list, size_t vector, const int half
   for (int k = 0; k < width; ++k) {
     const size_t channel = first + (size_t)k;
     if (channel >= w->geometry.out.c) break;
-    finish_tile(s, channel, acc + 2 * k * pixels, 1, pixels, vector, (size_t)half);
+    finish_tile(s, channel, acc + 2 * k * pixels, 1, pixels, vector, (size_t)half, true);
+  }
+}
+
+/* Where the next list's outputs go, and its residual, fetched ahead. */
+INLINE void ahead_of_stores(const packed8_tile *t, size_t list, const int width, const int pixels) {
+  const size_t first = (list + 1) * (size_t)width;
+  const size_t parts = t->out_codes ? 1 : P8_PARTS;
+  const size_t residual_parts = !t->residual ? 0 : t->residual_codes ? 1 : P8_PARTS;
+#pragma GCC unroll 8
+  for (int k = 0; k < width; ++k) {
+    const size_t channel = first + (size_t)k;
+    const uint8_t *out = t->out + channel * t->out_channel;
+    const uint8_t *residual = t->residual + (channel - t->residual_first) * t->residual_channel;
+    for (size_t i = 0; i < parts; ++i, out += t->out_block) {
+#pragma GCC unroll 8
+      for (int p = 0; p < pixels; ++p) __builtin_prefetch(out + p * P8_LINE, 1);
+    }
+    for (size_t i = 0; i < residual_parts; ++i, residual += t->residual_block) {
+#pragma GCC unroll 8
+      for (int p = 0; p < pixels; ++p)
+        __builtin_prefetch(residual + (size_t)p * t->residual_column);
+    }
   }
 }
 
 /* A list's passes follow each other: its lines are in the nearest cache then. */
 INLINE void list_body(const packed8_tile *t, const int width, const int pixels) {
   const state s = state_of(t);
-  for (size_t list = 0; list < s.w.n_lists; ++list)
+  for (size_t list = 0; list < s.w.n_lists; ++list) {
+    if (s.t.far) ahead_of_stores(&s.t, list, width, pixels);
     for (size_t vector = 0; vector < VECTORS; ++vector) {
       list_pass(&s, list, vector, 0, width, pixels);
       list_pass(&s, list, vector, 1, width, pixels);
     }
+  }
 }
 
 /* ---- KERNEL3 ---------------------------------------------------------------------------------- */
@@ -275,9 +309,9 @@ INLINE void kernel_body(const packed8_tile *tile, const int rows, const int colu
       }
     }
     if (t->pass % 2)
-      finish_tile(&s, channel, acc, rows, columns, t->pass / 2, 1);
+      finish_tile(&s, channel, acc, rows, columns, t->pass / 2, 1, false);
     else
-      finish_tile(&s, channel, acc, rows, columns, t->pass / 2, 0);
+      finish_tile(&s, channel, acc, rows, columns, t->pass / 2, 0, false);
   }
 }
 
@@ -304,9 +338,9 @@ static void small_kernel(const packed8_tile *tile) {
       }
     }
     if (t->pass % 2)
-      finish_tile(&s, channel, acc, 2, 2, t->pass / 2, 1);
+      finish_tile(&s, channel, acc, 2, 2, t->pass / 2, 1, false);
     else
-      finish_tile(&s, channel, acc, 2, 2, t->pass / 2, 0);
+      finish_tile(&s, channel, acc, 2, 2, t->pass / 2, 0, false);
   }
 }
 
@@ -322,14 +356,17 @@ static void quads(const uint8_t *const rows[P8_QUAD], size_t n, uint8_t *out) {
     }
 }
 
-static void largest(const uint8_t *in, size_t in_row, size_t kh, size_t kw, uint8_t low,
-                    uint8_t high, uint8_t *out) {
-  for (size_t vector = 0; vector < VECTORS; ++vector, in += VECTOR, out += VECTOR) {
-    v8 best = (v8)(low - (v8){0});
-    for (size_t y = 0; y < kh; ++y)
-      for (size_t x = 0; x < kw; ++x) best = MAX8(best, load(in + y * in_row + x * P8_LINE));
-    *(v8 *)(void *)out = MIN8(best, (v8)(high - (v8){0}));
-  }
+static void largest(const uint8_t *in, size_t in_row, size_t in_step, size_t n, size_t kh,
+                    size_t kw, uint8_t low, uint8_t high, uint8_t *out) {
+  const v8 least = (v8)(low - (v8){0}), most = (v8)(high - (v8){0});
+  for (size_t i = 0; i < n; ++i, in += in_step)
+    for (size_t vector = 0; vector < VECTORS; ++vector, out += VECTOR) {
+      const uint8_t *from = in + vector * VECTOR;
+      v8 best = least;
+      for (size_t y = 0; y < kh; ++y)
+        for (size_t x = 0; x < kw; ++x) best = MAX8(best, load(from + y * in_row + x * P8_LINE));
+      *(v8 *)(void *)out = MIN8(best, most);
+    }
 }
 
 static void nonzero(const int8_t *row, size_t n, uint64_t *bits) {
@@ -358,7 +395,10 @@ LIST(1, 4)
 LIST(1, 8)
 LIST(2, 1)
 LIST(2, 2)
-LIST(2, 4) LIST(4, 1) LIST(4, 2) LIST(8, 1)
+LIST(2, 4)
+LIST(4, 1)
+LIST(4, 2)
+LIST(8, 1)
 #define KERNEL(r, c, f, l) \
   static void kernel_##r##_##c##_##f##_##l(const packed8_tile *t) { kernel_body(t, r, c, 1, f, l); }
 #define KERNEL_EDGES(r, c) \
@@ -392,5 +432,7 @@ LIST(2, 4) LIST(4, 1) LIST(4, 2) LIST(8, 1)
                     .small = small_kernel,
                     .quads = quads,
                     .nonzero = nonzero,
+                    .count_units = packed_count_units,
+                    .count_kernels = packed_count_kernels,
                     .largest = largest,
 };

@@ -23,11 +23,14 @@ static size_t place(const ap_packed8_tensor *t, size_t b, size_t c, size_t y, si
          (c * s->channel + s->origin + y * s->row) * sizeof(float) + x * P8_LINE;
 }
 
+/* A line of values stands in the order of floats: which image is number i? */
+static size_t image_of(size_t i) { return i / 4 % 4 * 16 + i / 16 * 4 + i % 4; }
+
 /* Values, without the source's factor. */
 static void get_line(const ap_packed8_tensor *t, const void *data, size_t at, float *line) {
   const uint8_t *p = (const uint8_t *)data + at;
   if (t->codes) {
-    for (size_t i = 0; i < LANES; ++i) line[i] = (float)(p[i] - t->zero);
+    for (size_t i = 0; i < LANES; ++i) line[i] = (float)(p[image_of(i)] - t->zero);
     return;
   }
   for (size_t part = 0; part < PARTS; ++part)
@@ -56,7 +59,7 @@ static void put_line(const limits *k, size_t at, const float *line) {
   for (size_t i = 0; i < LANES; ++i) v[i] = clip(line[i], k->low, k->high);
   if (t->codes) {
     for (size_t i = 0; i < LANES; ++i)
-      p[i] = (uint8_t)((int32_t)clip(rintf(v[i]), k->least, k->most) + t->zero);
+      p[image_of(i)] = (uint8_t)((int32_t)clip(rintf(v[i]), k->least, k->most) + t->zero);
     return;
   }
   for (size_t part = 0; part < PARTS; ++part)
@@ -99,33 +102,51 @@ static bool stays_bytes(const ap_packed_pool *p, const ap_packed8_source *in, do
          in->tensor.zero == out->tensor.zero && !(ratio < 1) && !(ratio > 1);
 }
 
+/* Windows from x on that are as wide and stand stride_w apart. */
+static size_t alike(const ap_packed_pool *p, size_t x, span columns) {
+  size_t n = 1;
+  for (; x + n < p->out.w; ++n) {
+    const span next = window_span(x + n, p->stride_w, p->pad_left, p->kw, p->in.w);
+    if (next.count != columns.count || next.first != columns.first + n * p->stride_w) break;
+  }
+  return n;
+}
+
+/* One row of outputs, as bytes. */
+static void largest_row(const ap_packed8_isa *isa, const ap_packed_pool *p,
+                        const ap_packed8_source *in, const ap_packed8_target *out,
+                        const uint8_t range[2], size_t b, size_t c, size_t y) {
+  const span rows = window_span(y, p->stride_h, p->pad_top, p->kh, p->in.h);
+  size_t n;
+  for (size_t x = 0; x < p->out.w; x += n) {
+    const span columns = window_span(x, p->stride_w, p->pad_left, p->kw, p->in.w);
+    n = alike(p, x, columns);
+    isa->largest((const uint8_t *)in->data + place(&in->tensor, b, c, rows.first, columns.first),
+                 p->in.row * sizeof(float), p->stride_w * P8_LINE, n, rows.count, columns.count,
+                 range[0], range[1], (uint8_t *)out->data + place(&out->tensor, b, c, y, x));
+  }
+}
+
 void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *p, size_t n_blocks,
                          const ap_packed8_source *in, double ratio, const ap_packed8_target *out,
                          float low, float high) {
   const limits k = limits_of(out, low, high);
   const bool bytes = stays_bytes(p, in, ratio, out);
-  uint8_t least = 0, most = 0;
+  uint8_t range[2];
   float line[LANES];
-  packed8_code_limits(out, low, high, &least, &most);
+  packed8_code_limits(out, low, high, &range[0], &range[1]);
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < p->out.c; ++c)
       for (size_t y = 0; y < p->out.h; ++y) {
         const span rows = window_span(y, p->stride_h, p->pad_top, p->kh, p->in.h);
-        for (size_t x = 0; x < p->out.w; ++x) {
+        if (bytes) largest_row(isa, p, in, out, range, b, c, y);
+        for (size_t x = 0; x < p->out.w && !bytes; ++x) {
           const span columns = window_span(x, p->stride_w, p->pad_left, p->kw, p->in.w);
-          const size_t to = place(&out->tensor, b, c, y, x);
-          if (bytes) {
-            isa->largest(
-                (const uint8_t *)in->data + place(&in->tensor, b, c, rows.first, columns.first),
-                p->in.row * sizeof(float), rows.count, columns.count, least, most,
-                (uint8_t *)out->data + to);
-            continue;
-          }
           const size_t area = p->count_padding ? p->kh * p->kw : rows.count * columns.count;
           const float factor = p->maximum ? in->factor : (float)(ratio / (double)area);
           reduce(p, in, b, c, rows, columns, line);
           for (size_t i = 0; i < LANES; ++i) line[i] *= factor;
-          put_line(&k, to, line);
+          put_line(&k, place(&out->tensor, b, c, y, x), line);
         }
       }
 }
@@ -191,7 +212,7 @@ void ap_packed8_pixels_run(size_t n_blocks, const uint8_t *pixels, const float *
     for (size_t c = 0; c < s->c; ++c)
       for (size_t y = 0; y < s->h; ++y)
         for (size_t x = 0; x < s->w; ++x, pixels += LANES) {
-          for (size_t i = 0; i < LANES; ++i) line[i] = table[c * 256 + pixels[i]];
+          for (size_t i = 0; i < LANES; ++i) line[i] = table[c * 256 + pixels[image_of(i)]];
           put_line(&k, place(&out->tensor, b, c, y, x), line);
         }
 }

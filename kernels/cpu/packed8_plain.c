@@ -33,8 +33,6 @@ typedef float vf __attribute__((vector_size(VECTOR), may_alias));
 #define MIN8(a, b) smaller8(a, b)
 #define MAXF(a, b) larger(a, b)
 #define MINF(a, b) smaller(a, b)
-#define JOIN(lanes) ((vf)(lanes)[0])
-#define SPLIT(v, lanes) ((lanes)[0] = (v4)(v))
 #define STORE_HALF(p, v, half) store_half(p, v, half)
 
 FN v8 larger8(v8 a, v8 b) {

@@ -19,12 +19,12 @@ static const double interleave_cost = 7, strided_interleave_cost = 22; /* per in
 typedef struct {
   size_t k, n, words, taps;
   const int8_t *matrix;
-  uint64_t *bits; /* [k][words]: which weights are kept */
+  uint64_t *bits;                     /* [k][words]: which weights are kept */
+  size_t rows[AP_PACKED_KERNEL3 + 1]; /* entries' rows of every possible form */
 } scan;
 
-static uint64_t entry_bits(const scan *s, ap_packed_form form, size_t r, size_t word) {
-  if (form != AP_PACKED_KERNEL3)
-    return packed_fold(s->bits[r * s->words + word], packed_form_width(form));
+static uint64_t entry_bits(const scan *s, const ap_packed8_weights *w, size_t r, size_t word) {
+  if (w->form != AP_PACKED_KERNEL3) return packed_fold(s->bits[r * s->words + word], w->width);
   uint64_t any = 0;
   for (size_t tap = 0; tap < PACKED_TAPS; ++tap)
     any |= s->bits[(r * PACKED_TAPS + tap) * s->words + word];
@@ -34,12 +34,10 @@ static size_t entry_rows(const scan *s, ap_packed_form form) {
   return form == AP_PACKED_KERNEL3 ? s->k / PACKED_TAPS : s->k;
 }
 
-static size_t count_rows(const scan *s, ap_packed_form form) {
-  size_t count = 0;
-  for (size_t r = 0; r < entry_rows(s, form); ++r)
-    for (size_t word = 0; word < s->words; ++word)
-      count += (size_t)__builtin_popcountll(entry_bits(s, form, r, word));
-  return count;
+static void count_rows(scan *s, const ap_packed8_isa *isa, const ap_packed_conv *g) {
+  isa->count_units(s->bits, s->k * s->words, s->rows + AP_PACKED_LIST1);
+  if (packed_form_possible(g, AP_PACKED_KERNEL3))
+    s->rows[AP_PACKED_KERNEL3] = isa->count_kernels(s->bits, s->k / PACKED_TAPS, s->words);
 }
 
 /* ---- choice of the form ----------------------------------------------------------------------- */
@@ -51,7 +49,7 @@ static bool is_small(const ap_packed_conv *g, uint8_t zero) {
 }
 
 static double work_of(const scan *s, const ap_packed_conv *g, uint8_t zero, ap_packed_form form) {
-  const double rows = (double)count_rows(s, form);
+  const double rows = (double)s->rows[form];
   if (form == AP_PACKED_KERNEL3) {
     if (is_small(g, zero)) return rows * small_cost;
     const double inputs = (double)g->in.c;
@@ -69,7 +67,7 @@ static ap_packed_form cheapest_form(const scan *s, const ap_packed8_isa *isa,
                                     const ap_packed_conv *g, uint8_t zero) {
   ap_packed_form best = AP_PACKED_LIST1;
   double least = INFINITY;
-  for (int f = AP_PACKED_LIST1; f < AP_PACKED_FORMS; ++f) {
+  for (int f = AP_PACKED_LIST1; f <= AP_PACKED_KERNEL3; ++f) {
     const ap_packed_form form = (ap_packed_form)f;
     if (!packed_form_possible(g, form)) continue;
     if (form != AP_PACKED_KERNEL3 && packed_form_width(form) > isa->list_tile) continue;
@@ -107,50 +105,61 @@ static void write_kernel(const scan *s, const ap_packed8_weights *w, size_t r, s
   }
 }
 
+enum { LITTLE_ENDIAN_BYTES = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ };
+
 /* Row r as one of the four inputs of a list's entry. */
 static void write_row(const scan *s, const ap_packed8_weights *w, size_t r, size_t column,
                       int32_t offset, size_t slot, int32_t *e) {
   const size_t count = s->n - column < w->width ? s->n - column : w->width;
   const int8_t *from = s->matrix + r * s->n + column;
+  uint8_t *bytes =
+      (uint8_t *)(e + P8_LIST_HEAD) + (LITTLE_ENDIAN_BYTES ? slot : P8_QUAD - 1 - slot);
   if (slot == 0) /* the other three may stay: their weights are 0 */
     for (size_t i = 0; i < P8_QUAD; ++i) e[i] = offset;
   e[slot] = offset;
-  for (size_t i = 0; i < count; ++i)
-    e[P8_LIST_HEAD + i] |= (int32_t)((uint32_t)(uint8_t)from[i] << 8 * slot);
+  for (size_t i = 0; i < count; ++i) bytes[P8_QUAD * i] = (uint8_t)from[i];
 }
 
 /* Rows per list, at [list + 1]. */
 static void count_lists(const scan *s, const ap_packed8_weights *w, size_t *rows) {
+  const int width_log = __builtin_ctzll(w->width);
   for (size_t r = 0; r < entry_rows(s, w->form); ++r)
     for (size_t word = 0; word < s->words; ++word)
-      for (uint64_t m = entry_bits(s, w->form, r, word); m; m &= m - 1)
-        ++rows[(word * 64 + (size_t)__builtin_ctzll(m)) / w->width];
+      for (uint64_t m = entry_bits(s, w, r, word); m; m &= m - 1)
+        ++rows[(word * 64 + (size_t)__builtin_ctzll(m)) >> width_log];
 }
 
-/* done[list]: rows written so far. 64 columns at a time: their lists grow side by side in the
- * cache. */
-static void fill_lists(const scan *s, ap_packed8_weights *w, size_t *done) {
+/* Row r in words first .. last - 1; done[list]: rows written so far. */
+static void fill_row(const scan *s, ap_packed8_weights *w, size_t r, size_t first, size_t last,
+                     size_t *done) {
   const ap_packed_conv *g = &w->geometry;
   const size_t group_out = g->out.c / g->groups, group_in = g->in.c / g->groups;
   const bool kernels = w->form == AP_PACKED_KERNEL3;
-  const size_t channel_bytes = g->in.channel * sizeof(float), row_bytes = g->in.row * sizeof(float);
-  for (size_t word = 0; word < s->words; ++word)
-    for (size_t r = 0; r < entry_rows(s, w->form); ++r) {
-      const size_t c = kernels ? r : r / s->taps, tap = kernels ? 0 : r % s->taps;
-      const size_t offset = tap / g->kw * row_bytes + tap % g->kw * P8_LINE;
-      for (uint64_t m = entry_bits(s, w->form, r, word); m; m &= m - 1) {
-        const size_t column = word * 64 + (size_t)__builtin_ctzll(m), list = column / w->width;
-        const size_t channel = (g->groups == 1 ? 0 : column / group_out * group_in) + c;
-        const size_t position = done[list]++;
-        if (kernels)
-          write_kernel(s, w, r, column, (int32_t)channel,
-                       w->words + (w->start[list] + position) * w->entry_words);
-        else
-          write_row(s, w, r, column, (int32_t)(channel * channel_bytes + offset),
-                    position % P8_QUAD,
-                    w->words + (w->start[list] + position / P8_QUAD) * w->entry_words);
-      }
+  const int width_log = __builtin_ctzll(w->width);
+  const size_t c = kernels ? r : r / s->taps, tap = kernels ? 0 : r % s->taps;
+  const size_t offset = tap / g->kw * g->in.row * sizeof(float) + tap % g->kw * P8_LINE;
+  for (size_t word = first; word < last; ++word)
+    for (uint64_t m = entry_bits(s, w, r, word); m; m &= m - 1) {
+      const size_t column = word * 64 + (size_t)__builtin_ctzll(m), list = column >> width_log;
+      const size_t channel = (g->groups == 1 ? 0 : column / group_out * group_in) + c;
+      const size_t position = done[list]++;
+      if (kernels)
+        write_kernel(s, w, r, column, (int32_t)channel,
+                     w->words + (w->start[list] + position) * w->entry_words);
+      else
+        write_row(s, w, r, column, (int32_t)(channel * g->in.channel * sizeof(float) + offset),
+                  position % P8_QUAD,
+                  w->words + (w->start[list] + position / P8_QUAD) * w->entry_words);
     }
+}
+
+/* Some columns at a time: their lists grow side by side in the cache. */
+static void fill_lists(const scan *s, ap_packed8_weights *w, size_t *done) {
+  const size_t step = PACKED_LISTS_AT_ONCE * w->width / 64;
+  for (size_t first = 0; first < s->words; first += step) {
+    const size_t last = first + step < s->words ? first + step : s->words;
+    for (size_t r = 0; r < entry_rows(s, w->form); ++r) fill_row(s, w, r, first, last, done);
+  }
 }
 
 static ap_status build_lists(const scan *s, ap_packed8_weights *w, ap_error *err) {
@@ -211,7 +220,7 @@ ap_status ap_packed8_weights_create(const ap_packed8_isa *isa, const ap_packed_c
   *out = NULL;
   ap_status st = packed_check_geometry(geometry, err);
   if (st) return st;
-  if ((unsigned)form >= AP_PACKED_FORMS ||
+  if ((unsigned)form > AP_PACKED_KERNEL3 ||
       (form != AP_PACKED_AUTO && !packed_form_possible(geometry, form)))
     return ap_fail(err, AP_ERR_ARG, "form %s for a %zux%zu kernel, stride %zu, %zu groups",
                    ap_packed_form_name(form), geometry->kh, geometry->kw, geometry->stride_h,
@@ -232,6 +241,7 @@ ap_status ap_packed8_weights_create(const ap_packed8_isa *isa, const ap_packed_c
   w->isa = isa;
   w->geometry = *geometry;
   w->zero = zero;
+  if (form == AP_PACKED_AUTO) count_rows(&s, isa, geometry);
   w->form = form == AP_PACKED_AUTO ? cheapest_form(&s, isa, geometry, zero) : form;
   st = build_lists(&s, w, err);
   if (!st) st = build_columns(&s, factor, shift, w, err);

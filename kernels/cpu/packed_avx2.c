@@ -11,4 +11,5 @@
 #define VECTOR_MIN(a, b) _mm256_min_ps(a, b)
 #define VECTOR_NONZERO(v) \
   (uint8_t) _mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NEQ_UQ))
+#define VECTOR_REGISTER "x"
 #include "kernels/cpu/packed_kernels.h"

@@ -10,4 +10,5 @@
 #define VECTOR_MAX(a, b) _mm512_max_ps(a, b)
 #define VECTOR_MIN(a, b) _mm512_min_ps(a, b)
 #define VECTOR_NONZERO(v) _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ)
+#define VECTOR_REGISTER "v"
 #include "kernels/cpu/packed_kernels.h"

@@ -10,26 +10,12 @@ ap_packed_epilogue ap_packed_epilogue_default(void) {
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 
-/* Part i of n equal parts (the first ones larger by one) of `total`. */
-typedef struct {
-  size_t first, count;
-} part;
-static part part_of(size_t total, size_t n, size_t i) {
+packed_part packed_part_of(size_t total, size_t n, size_t i) {
   const size_t base = total / n, larger = total % n;
-  return (part){i * base + min_size(i, larger), base + (i < larger ? 1 : 0)};
+  return (packed_part){i * base + min_size(i, larger), base + (i < larger ? 1 : 0)};
 }
 
-typedef struct {
-  const ap_packed_weights *weights;
-  const ap_packed_conv *g;
-  const float *in;
-  float *out;
-  const ap_packed_epilogue *epilogue;
-} job;
-
-/* The tile whose first output is pixel (y, x) of block b; strides between its rows and columns are
- * those of pixels. */
-static packed_tile tile_at(const job *j, size_t b, size_t y, size_t x) {
+packed_tile packed_tile_at(const packed_job *j, size_t b, size_t y, size_t x) {
   const ap_packed_conv *g = j->g;
   const ap_packed_source *res = &j->epilogue->residual;
   packed_tile t = {
@@ -44,6 +30,7 @@ static packed_tile tile_at(const job *j, size_t b, size_t y, size_t x) {
       .out_block = g->out.block,
       .out_channel = g->out.channel,
       .n_out = g->out.c,
+      .far = g->out.block * sizeof(float) > PACKED_FAR_BYTES,
       .low = j->epilogue->low,
       .high = j->epilogue->high,
   };
@@ -63,7 +50,7 @@ static packed_tile tile_at(const job *j, size_t b, size_t y, size_t x) {
 
 /* ---- LISTn ----------------------------------------------------------------------------------- */
 /* Tile rows are rows of the image, or blocks where there are more blocks than rows. */
-static void run_lists(const job *j, size_t n_blocks) {
+static void run_lists(const packed_job *j, size_t n_blocks) {
   const ap_packed_conv *g = j->g;
   const ap_packed_isa *isa = j->weights->isa;
   const size_t form = (size_t)(j->weights->form - AP_PACKED_LIST1);
@@ -80,11 +67,11 @@ static void run_lists(const job *j, size_t n_blocks) {
   const size_t y_parts = (n_rows + max_rows - 1) / max_rows;
   for (size_t outer = 0; outer < n_outer; ++outer) {
     for (size_t yi = 0; yi < y_parts; ++yi) {
-      const part y = part_of(n_rows, y_parts, yi);
+      const packed_part y = packed_part_of(n_rows, y_parts, yi);
       for (size_t xi = 0; xi < x_parts; ++xi) {
-        const part x = part_of(g->out.w, x_parts, xi);
-        packed_tile t = rows_are_blocks ? tile_at(j, y.first, outer, x.first)
-                                        : tile_at(j, outer, y.first, x.first);
+        const packed_part x = packed_part_of(g->out.w, x_parts, xi);
+        packed_tile t = rows_are_blocks ? packed_tile_at(j, y.first, outer, x.first)
+                                        : packed_tile_at(j, outer, y.first, x.first);
         if (rows_are_blocks) {
           t.in_row = t.in_block;
           t.out_row = t.out_block;
@@ -99,28 +86,27 @@ static void run_lists(const job *j, size_t n_blocks) {
 }
 
 /* ---- KERNEL3 --------------------------------------------------------------------------------- */
-/* Does the tile's first (last) row of taps lie on the border? Same for columns. */
-static int edges_of(size_t first, size_t count, size_t pad, size_t extent) {
+int packed_edges(size_t first, size_t count, size_t pad, size_t extent) {
   const bool before = pad == 1 && first == 0;
   const bool after = first + count + 1 == extent + pad; /* its last tap is just past the image */
   return (before ? EDGE_FIRST : 0) | (after ? EDGE_LAST : 0);
 }
 
-static void run_kernel_tile(const job *j, size_t b, part y, part x) {
+static void run_kernel_tile(const packed_job *j, size_t b, packed_part y, packed_part x) {
   const ap_packed_conv *g = j->g;
   const ap_packed_isa *isa = j->weights->isa;
-  const packed_tile t = tile_at(j, b, y.first, x.first);
+  const packed_tile t = packed_tile_at(j, b, y.first, x.first);
   packed_tile_k *kernel = NULL;
   if (g->stride_h == 1) {
-    const int rows = edges_of(y.first, y.count, g->pad_top, g->in.h);
-    const int columns = edges_of(x.first, x.count, g->pad_left, g->in.w);
+    const int rows = packed_edges(y.first, y.count, g->pad_top, g->in.h);
+    const int columns = packed_edges(x.first, x.count, g->pad_left, g->in.w);
     kernel = isa->edge[y.count - 1][x.count - 1][rows][columns];
   }
   if (!kernel) kernel = isa->kernel[g->stride_h - 1][y.count - 1][x.count - 1];
   kernel(&t);
 }
 
-static void run_kernels(const job *j, size_t n_blocks) {
+static void run_kernels(const packed_job *j, size_t n_blocks) {
   const ap_packed_conv *g = j->g;
   const ap_packed_isa *isa = j->weights->isa;
   if (g->stride_h == 1 && g->pad_top == 1 && g->pad_left == 1 && g->in.h == 2 && g->in.w == 2 &&
@@ -129,8 +115,8 @@ static void run_kernels(const job *j, size_t n_blocks) {
     while (!isa->small[most - 1]) --most;
     const size_t parts = (n_blocks + most - 1) / most;
     for (size_t i = 0; i < parts; ++i) {
-      const part b = part_of(n_blocks, parts, i);
-      const packed_tile t = tile_at(j, b.first, 0, 0);
+      const packed_part b = packed_part_of(n_blocks, parts, i);
+      const packed_tile t = packed_tile_at(j, b.first, 0, 0);
       isa->small[b.count - 1](&t);
     }
     return;
@@ -140,14 +126,23 @@ static void run_kernels(const job *j, size_t n_blocks) {
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t yi = 0; yi < y_parts; ++yi)
       for (size_t xi = 0; xi < x_parts; ++xi)
-        run_kernel_tile(j, b, part_of(g->out.h, y_parts, yi), part_of(g->out.w, x_parts, xi));
+        run_kernel_tile(j, b, packed_part_of(g->out.h, y_parts, yi),
+                        packed_part_of(g->out.w, x_parts, xi));
+}
+
+size_t ap_packed_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *g) {
+  if (!packed_form_possible(g, AP_PACKED_WINOGRAD)) return 0;
+  const size_t rows = packed_winograd_rows(g, isa->winograd_h);
+  return g->in.c * packed_winograd_channel(rows) * sizeof(float);
 }
 
 void ap_packed_conv_run(const ap_packed_weights *weights, size_t n_blocks, const float *in,
-                        float *out, const ap_packed_epilogue *epilogue) {
-  const job j = {weights, &weights->geometry, in, out, epilogue};
+                        float *out, const ap_packed_epilogue *epilogue, void *scratch) {
+  const packed_job j = {weights, &weights->geometry, in, out, epilogue, scratch};
   if (n_blocks == 0) return;
-  if (weights->form == AP_PACKED_KERNEL3)
+  if (weights->form == AP_PACKED_WINOGRAD)
+    packed_run_winograd(&j, n_blocks);
+  else if (weights->form == AP_PACKED_KERNEL3)
     run_kernels(&j, n_blocks);
   else
     run_lists(&j, n_blocks);

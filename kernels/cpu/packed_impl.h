@@ -7,13 +7,18 @@
 #include "kernels/packed.h"
 
 enum {
-  PACKED_MAX_ROWS = 4,        /* of a register tile of the lists */
-  PACKED_MAX_COLUMNS = 8,     /* same */
-  PACKED_STRIDED_COLUMNS = 4, /* the same with a column stride of 2 */
-  PACKED_KERNEL_TILE = 4,     /* largest side of a tile of whole 3x3 kernels */
-  PACKED_TAPS = 9,            /* of a 3x3 kernel */
+  PACKED_MAX_ROWS = 4,                             /* of a register tile of the lists */
+  PACKED_MAX_COLUMNS = 8,                          /* same */
+  PACKED_STRIDED_COLUMNS = 4,                      /* the same with a column stride of 2 */
+  PACKED_KERNEL_TILE = 4,                          /* largest side of a tile of whole 3x3 kernels */
+  PACKED_TAPS = 9,                                 /* of a 3x3 kernel */
+  PACKED_WINOGRAD = 6,                             /* products for four outputs of a row */
+  PACKED_WINOGRAD_WORDS = 1 + 3 * PACKED_WINOGRAD, /* of an entry */
   PACKED_AHEAD = 2,           /* entries whose inputs are fetched ahead: of whole kernels, */
-  PACKED_LIST_AHEAD = 16      /* and of wide lists */
+  PACKED_LIST_AHEAD = 16,     /* and of wide lists */
+  PACKED_WORDS_AHEAD = 250,   /* words of a list that are fetched ahead */
+  PACKED_LISTS_AT_ONCE = 128, /* that grow side by side while they are built */
+  PACKED_FAR_BYTES = 2 << 20  /* of a tensor that the nearest caches do not hold */
 };
 
 /* Lists are words: an entry is the offset of its input (floats from the tile's first input pixel)
@@ -34,6 +39,7 @@ struct ap_packed_weights {
   size_t *start;      /* [n_lists + 1], in entries */
   packed_word *words; /* and PACKED_LIST_AHEAD entries of zeros */
   float *bias;        /* [n_lists * width] */
+  size_t band_rows;   /* WINOGRAD: output rows of a full band */
 };
 
 /* One register tile over all output channels. */
@@ -48,6 +54,8 @@ typedef struct {
   size_t out_block; /* KERNEL3: to the next block */
   size_t out_channel;
   size_t n_out;          /* output channels */
+  size_t columns;        /* WINOGRAD: of its four, inside the image */
+  bool far;              /* outputs are not in the nearest caches: fetched ahead */
   const float *residual; /* NULL, or channel `first` under the tile's first output */
   size_t residual_row, residual_column, residual_channel, residual_block;
   size_t residual_first, residual_channels;
@@ -63,6 +71,7 @@ struct ap_packed_isa {
   const char *name;
   size_t accumulators;       /* vector registers that a tile may use */
   size_t kernel_h, kernel_w; /* largest tile of KERNEL3 */
+  size_t winograd_h;         /* rows of a tile of WINOGRAD, 4 columns wide */
   /* [form LIST1..LIST8][rows - 1][columns - 1][0: any column stride, 1: stride 1, 2: stride 2];
    * only where width * rows * columns <= accumulators, columns = 1 for any stride and at most
    * PACKED_STRIDED_COLUMNS for stride 2. */
@@ -73,6 +82,14 @@ struct ap_packed_isa {
   packed_tile_k *edge[PACKED_KERNEL_TILE][PACKED_KERNEL_TILE][EDGE_KINDS][EDGE_KINDS];
   /* 2x2 images, [blocks - 1] */
   packed_tile_k *small[4];
+  /* [rows - 1][edge rows] */
+  packed_tile_k *winograd[PACKED_KERNEL_TILE][EDGE_KINDS];
+  /* some rows of an input channel, six pixels of each of which `columns` are there; next: what to
+   * fetch ahead */
+  void (*winograd_input)(const float *in, const float *next, size_t in_row, size_t rows,
+                         size_t columns, float *out);
+  /* weights of a 3x3 kernel, `step` floats apart, to 3 x PACKED_WINOGRAD words */
+  void (*winograd_weights)(const float *from, size_t step, packed_word *to);
   /* n windows side by side, in_step floats apart: the largest value, or the sum times factor */
   void (*window)(const float *in, size_t in_row, size_t in_step, size_t n, size_t kh, size_t kw,
                  bool maximum, float factor, float low, float high, float *out);
@@ -83,14 +100,51 @@ struct ap_packed_isa {
   void (*pixels)(const uint8_t *in, size_t n, float scale, float shift, float *out);
   /* bit i of bits[] = (row[i] != 0), unused bits 0; false when a value is not finite */
   bool (*nonzero)(const float *row, size_t n, uint64_t *bits);
+  /* packed_count.h */
+  void (*count_units)(const uint64_t *bits, size_t n, size_t counts[4]);
+  size_t (*count_kernels)(const uint64_t *bits, size_t kernels, size_t words);
 };
+
+/* ---- packed_conv.c, packed_winograd.c --------------------------------------------------------- */
+/* One call of ap_packed_conv_run. */
+typedef struct {
+  const ap_packed_weights *weights;
+  const ap_packed_conv *g;
+  const float *in;
+  float *out;
+  const ap_packed_epilogue *epilogue;
+  float *scratch;
+} packed_job;
+
+/* Part i of n equal parts (the first ones larger by one) of `total`. */
+typedef struct {
+  size_t first, count;
+} packed_part;
+packed_part packed_part_of(size_t total, size_t n, size_t i);
+/* The tile whose first output is pixel (y, x) of block b; strides between its rows and columns are
+ * those of pixels. */
+packed_tile packed_tile_at(const packed_job *j, size_t b, size_t y, size_t x);
+/* Do the first and the last row of taps of outputs first .. first + count - 1 lie on a border of 1?
+ * EDGE_...; same for columns. */
+int packed_edges(size_t first, size_t count, size_t pad, size_t extent);
+
+/* Output rows of a full band where tiles are `tile` rows high; floats of a channel in scratch. */
+size_t packed_winograd_rows(const ap_packed_conv *g, size_t tile);
+size_t packed_winograd_channel(size_t rows);
+void packed_run_winograd(const packed_job *j, size_t n_blocks);
 
 /* What the floats and the integers share (packed_weights.c). */
 size_t packed_form_width(ap_packed_form form); /* output channels of a list */
 AP_NODISCARD ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err);
+bool packed_whole_kernels(ap_packed_form form); /* KERNEL3, WINOGRAD */
 bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form);
 /* Bit j * width of the result: any of the bits j * width .. j * width + width - 1. */
-uint64_t packed_fold(uint64_t bits, size_t width);
+static inline uint64_t packed_fold(uint64_t bits, size_t width) {
+  if (width >= 2) bits = (bits | bits >> 1) & 0x5555555555555555U;
+  if (width >= 4) bits = (bits | bits >> 2) & 0x1111111111111111U;
+  if (width >= 8) bits = (bits | bits >> 4) & 0x0101010101010101U;
+  return bits;
+}
 
 extern const ap_packed_isa ap_packed_plain;
 #if defined(AP_PACKED_X86)

@@ -2,13 +2,15 @@
  * packed_avx512.c, packed_avx2.c and packed_plain.c, each compiled with its own flags.
  * Before inclusion: VECTOR (floats in a vector register, a divisor of 16), ACCUMULATORS (how many
  * of them a tile may use), KERNEL_H, KERNEL_W (tile of KERNEL3), ISA_NAME, ISA_TABLE; optionally
- * VECTOR_MAX(a, b), VECTOR_MIN(a, b), VECTOR_NONZERO(v) (a bit mask of the lanes that are not 0).
+ * VECTOR_MAX(a, b), VECTOR_MIN(a, b), VECTOR_NONZERO(v) (a bit mask of the lanes that are not 0),
+ * VECTOR_REGISTER (the compiler's letter for a vector register).
  *
  * Loops over constants are unrolled completely, so that accumulators live in registers; each body
  * is instantiated with its constants by the macros at the end. */
 #include <math.h>
 #include <stddef.h>
 
+#include "kernels/cpu/packed_count.h"
 #include "kernels/cpu/packed_impl.h"
 
 typedef float vec __attribute__((vector_size(4 * VECTOR), may_alias));
@@ -23,6 +25,13 @@ INLINE void store(float *p, vec v) { *(vec *)(void *)p = v; }
 INLINE const float *pin(const float *p) {
   __asm__("" : "+r"(p));
   return p;
+}
+/* Keeps a value in a register that the compiler would rather read from memory at every use. */
+INLINE vec keep(vec v) {
+#if defined(VECTOR_REGISTER)
+  __asm__("" : "+" VECTOR_REGISTER(v));
+#endif
+  return v;
 }
 INLINE vec splat(float x) { return x - (vec){0}; }
 
@@ -48,6 +57,22 @@ INLINE const float *residual_channel(const packed_tile *t, size_t c) {
   const size_t source = c - t->residual_first; /* wraps below `first` */
   if (!t->residual || source >= t->residual_channels) return NULL;
   return t->residual + source * t->residual_channel;
+}
+
+/* Where the next channel's outputs go, and its residual, fetched ahead: both lie scattered over
+ * tensors larger than the nearest caches. */
+INLINE void ahead_of_stores(const packed_tile *t, const float *out, const float *residual,
+                            const int rows, const int columns) {
+#pragma GCC unroll 4
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+    for (int c = 0; c < columns; ++c) {
+      __builtin_prefetch(out + t->out_channel + (size_t)r * t->out_row + (size_t)c * LANES, 1);
+      if (residual)
+        __builtin_prefetch(residual + t->residual_channel + (size_t)r * t->residual_row +
+                           (size_t)c * t->residual_column);
+    }
+  }
 }
 
 /* One entry of a list: rows x columns inputs times `width` weights. */
@@ -232,6 +257,8 @@ INLINE void kernel_body(const packed_tile *t, const int blocks, const int rows, 
   }
 }
 
+#include "kernels/cpu/packed_winograd_kernels.h"
+
 static void window(const float *in, size_t in_row, size_t in_step, size_t n, size_t kh, size_t kw,
                    bool maximum, float factor, float low, float high, float *out) {
   for (size_t i = 0; i < n; ++i, in += in_step, out += LANES) {
@@ -380,6 +407,7 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
         .accumulators = ACCUMULATORS,
         .kernel_h = KERNEL_H,
         .kernel_w = KERNEL_W,
+        .winograd_h = ACCUMULATORS / PACKED_WINOGRAD,
         .list = {LIST_TABLE(1), LIST_TABLE(2), LIST_TABLE(4), LIST_TABLE(8)},
         .kernel = {KERNEL_TABLE(1), KERNEL_TABLE(2)},
         .edge = {[1] = {[3] = EDGE_TABLE(2, 4)},
@@ -387,8 +415,14 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
                  [3] = {[2] = EDGE_TABLE(4, 3), [3] = EDGE_TABLE(4, 4)}},
         .small = {SMALL_FITS(1) ? small_1 : NULL, SMALL_FITS(2) ? small_2 : NULL,
                   SMALL_FITS(3) ? small_3 : NULL, SMALL_FITS(4) ? small_4 : NULL},
+        .winograd = {WINOGRAD_TABLE_ROW(1), WINOGRAD_TABLE_ROW(2), WINOGRAD_TABLE_ROW(3),
+                     WINOGRAD_TABLE_ROW(4)},
+        .winograd_input = winograd_input,
+        .winograd_weights = winograd_weights,
         .window = window,
         .map_row = map_row,
         .pixels = pixels,
         .nonzero = nonzero,
+        .count_units = packed_count_units,
+        .count_kernels = packed_count_kernels,
 };

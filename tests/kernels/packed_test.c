@@ -74,7 +74,8 @@ static void run_case(const conv_case *k, ap_rng *rng, const ap_packed_isa *isa, 
   ap_packed_shape rs;
   assert_int_equal(ap_packed_shape_init(k->c_out, oh, ow, 0, 2, 1, 1, &rs, NULL), AP_OK);
   float *res = ap_calloc(blocks * rs.block, sizeof *res);
-  assert_true(in && out && y && res);
+  void *scratch = ap_calloc(ap_packed_scratch_bytes(isa, &g), 1);
+  assert_true(in && out && y && res && scratch);
   ap_packed_weights *w = NULL;
   ap_error err = {0};
   if (ap_packed_weights_create(isa, &g, matrix, mode & 2 ? bias : NULL, form, &w, &err))
@@ -85,7 +86,8 @@ static void run_case(const conv_case *k, ap_rng *rng, const ap_packed_isa *isa, 
   if (mode & 4) e.residual = (ap_packed_source){res, &rs, 1, 1, 0};
   if (mode & 8) e.low = 0;
   if (mode & 16) e.high = 0.5F;
-  ap_packed_conv_run(w, blocks, in, out, &e);
+  ap_packed_conv_run(w, blocks, in, out, &e, scratch);
+  ap_free(scratch);
   ap_packed_to_nchw(&g.out, k->n, out, y);
   for (size_t i = 0; i < k->n * k->c_out * oh * ow; ++i) {
     const size_t ox = i % ow, oy = i / ow % oh, c = i / ow / oh % k->c_out;
@@ -135,16 +137,18 @@ static void test_random_shapes(void **state) {
   }
 }
 
-/* AUTO counts: whole kernels, rows of 8 and scattered weights each get their own form. */
+/* AUTO counts: whole kernels, rows of 8 and scattered weights each get their own form; many whole
+ * kernels are worth the transform of their inputs. */
 static void test_form_chosen(void **state) {
   (void)state;
   const conv_case k = {1, 16, 8, 8, 32, 3, 3, 1, 1, 1, 1, 1, 1, 1};
   const ap_packed_conv g = packed_geometry(&k, 0);
-  const ap_packed_form want[KINDS] = {AP_PACKED_AUTO,    AP_PACKED_AUTO,  AP_PACKED_LIST1,
-                                      AP_PACKED_KERNEL3, AP_PACKED_LIST8, AP_PACKED_AUTO};
+  const ap_packed_form want[KINDS] = {AP_PACKED_WINOGRAD, AP_PACKED_AUTO,  AP_PACKED_LIST1,
+                                      AP_PACKED_KERNEL3,  AP_PACKED_LIST8, AP_PACKED_AUTO};
   ap_rng rng;
   ap_rng_seed(&rng, 5, 0);
-  for (int kind = 2; kind <= 4; ++kind) {
+  for (int kind = 0; kind <= 4; ++kind) {
+    if (kind == 1) continue;
     float *m = sparse_matrix(&rng, 144, 32, 9, kind, 0.1);
     size_t kept = 0;
     for (size_t i = 0; i < 144 * 32; ++i) kept += m[i] < 0 || m[i] > 0;
@@ -156,6 +160,50 @@ static void test_form_chosen(void **state) {
     assert_true(ap_packed_weights_bytes(w) > kept * sizeof(float));
     ap_packed_weights_destroy(w);
     ap_free(m);
+  }
+}
+
+/* Root mean square error of a layer of 64 whole kernels a channel. */
+static double form_error(ap_packed_form form, const ap_packed_isa *isa) {
+  const conv_case k = {16, 64, 8, 8, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const ap_packed_conv g = packed_geometry(&k, 0);
+  const size_t size = k.n * k.c_in * k.h * k.w, outputs = k.n * k.c_out * k.h * k.w;
+  ap_rng rng;
+  ap_rng_seed(&rng, 8, 0);
+  float *x = numbers(&rng, size), *m = numbers(&rng, k.c_in * 9 * k.c_out);
+  float *in = ap_calloc(g.in.block, sizeof *in), *out = ap_calloc(g.out.block, sizeof *out);
+  float *y = ap_calloc(outputs, sizeof *y);
+  void *scratch = ap_calloc(ap_packed_scratch_bytes(isa, &g), 1);
+  ap_packed_weights *w = NULL;
+  const ap_packed_epilogue e = ap_packed_epilogue_default();
+  double sum = 0;
+  assert_true(in && out && y && scratch);
+  assert_int_equal(ap_packed_weights_create(isa, &g, m, NULL, form, &w, NULL), AP_OK);
+  ap_packed_from_nchw(&g.in, k.n, x, in);
+  ap_packed_conv_run(w, 1, in, out, &e, scratch);
+  ap_packed_to_nchw(&g.out, k.n, out, y);
+  for (size_t i = 0; i < outputs; ++i) {
+    double magnitude = 0;
+    const double want = conv_oracle(&k, x, m, i / k.w / k.h / k.c_out, i / k.w / k.h % k.c_out,
+                                    i / k.w % k.h, i % k.w, &magnitude);
+    sum += ((double)y[i] - want) * ((double)y[i] - want);
+  }
+  ap_packed_weights_destroy(w);
+  float *const all[] = {x, m, in, out, y};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
+  ap_free(scratch);
+  return sqrt(sum / (double)outputs);
+}
+
+/* What packed.h says about the rounding errors of WINOGRAD. */
+static void test_winograd_error(void **state) {
+  (void)state;
+  for (size_t isa = 0; isa < N_ISAS; ++isa) {
+    if (!isas[isa]) continue;
+    const double direct = form_error(AP_PACKED_KERNEL3, isas[isa]);
+    const double halved = form_error(AP_PACKED_WINOGRAD, isas[isa]);
+    print_message("vectors %s: error %.3g, winograd %.3g\n", isa_names[isa], direct, halved);
+    assert_true(direct > 0 && halved < 2.5 * direct);
   }
 }
 
@@ -181,19 +229,21 @@ static void test_bits_independent_of_batch(void **state) {
         float *in = ap_calloc(5 * g.in.block, sizeof *in);
         float *out = ap_calloc(5 * g.out.block, sizeof *out);
         float *y = ap_calloc(k->n * each_out, sizeof *y);
-        assert_true(x && in && out && y);
+        void *scratch = ap_calloc(ap_packed_scratch_bytes(isas[isa], &g), 1);
+        assert_true(x && in && out && y && scratch);
         ap_packed_from_nchw(&g.in, k->n, x, in);
         ap_packed_weights *w = NULL;
         assert_int_equal(
             ap_packed_weights_create(isas[isa], &g, m, NULL, (ap_packed_form)form, &w, NULL),
             AP_OK);
         const ap_packed_epilogue e = ap_packed_epilogue_default();
-        ap_packed_conv_run(w, 5, in, out, &e);
-        ap_packed_conv_run(w, 1, in, out, &e); /* block 0 once more, alone */
+        ap_packed_conv_run(w, 5, in, out, &e, scratch);
+        ap_packed_conv_run(w, 1, in, out, &e, scratch); /* block 0 once more, alone */
         ap_packed_to_nchw(&g.out, k->n, out, y);
         for (size_t i = 1; i < k->n; ++i)
           assert_memory_equal(y, y + i * each_out, each_out * sizeof *y);
         ap_packed_weights_destroy(w);
+        ap_free(scratch);
         float *const all[] = {m, one, x, in, out, y};
         for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
       }
@@ -282,9 +332,13 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_every_form),    cmocka_unit_test(test_random_shapes),
-      cmocka_unit_test(test_form_chosen),   cmocka_unit_test(test_bits_independent_of_batch),
-      cmocka_unit_test(test_bad_arguments), cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_every_form),
+      cmocka_unit_test(test_random_shapes),
+      cmocka_unit_test(test_form_chosen),
+      cmocka_unit_test(test_winograd_error),
+      cmocka_unit_test(test_bits_independent_of_batch),
+      cmocka_unit_test(test_bad_arguments),
+      cmocka_unit_test(test_out_of_memory),
   };
   return cmocka_run_group_tests(tests, find_isas, NULL);
 }
