@@ -60,7 +60,7 @@ static void run_lists(const packed_job *j, size_t n_blocks) {
   const size_t n_rows = rows_are_blocks ? n_blocks : g->out.h;
   const size_t n_outer = rows_are_blocks ? g->out.h : n_blocks;
   static const size_t most_columns[] = {1, PACKED_MAX_COLUMNS, PACKED_STRIDED_COLUMNS};
-  const size_t max_columns = min_size(pixels, most_columns[step]);
+  const size_t max_columns = max_size(min_size(pixels, most_columns[step]), 1);
   const size_t x_parts = (g->out.w + max_columns - 1) / max_columns;
   const size_t columns = (g->out.w + x_parts - 1) / x_parts;
   const size_t max_rows = min_size(max_size(pixels / columns, 1), PACKED_MAX_ROWS);

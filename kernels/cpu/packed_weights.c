@@ -100,7 +100,8 @@ static double kernel_work(const ap_packed_conv *g) {
 
 /* The same of WINOGRAD, and what it takes to transform inputs and outputs. */
 static double winograd_work(const ap_packed_conv *g, double kernels) {
-  const double wide = (double)((g->out.w + 3) / 4 * 4) / (double)g->out.w;
+  const size_t computed = (g->out.w + 3) / 4 * 4; /* columns */
+  const double wide = (double)computed / (double)g->out.w;
   double rows = 3;
   if (g->pad_top == 1 && g->out.h == g->in.h) rows -= 2 / (double)g->out.h;
   return wide * (kernels * rows * winograd_cost + (double)g->in.c * winograd_input_cost +
