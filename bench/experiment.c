@@ -28,18 +28,37 @@ typedef struct {
 } place;
 typedef ap_status visit(const place *at, const ap_cell *cell, ap_error *err);
 
-/* How much one-shot accuracy a searcher may give away: what the uniform method of the same pruner
- * gave away at the policy whose recovery met the limit. The limit itself where that is not known. */
+/* One-shot loss, on the search split, of the lightest policy that the bisection of this cell rejected, but at most
+ * max_loss more than that of the one that it chose (bisections of few steps end far apart); where it rejected none,
+ * of the chosen one. 0 where it is not known. */
+static double loss_beyond(const json_t *cell, double max_loss) {
+  const json_t *loss = json_object_get(cell, "oneshot_loss_search"), *tuning;
+  const double chosen = json_number_value(loss);
+  const double whole = json_number_value(json_object_get(cell, "oneshot_accuracy_search")) + chosen;
+  double lightest = -1, beyond = chosen;
+  size_t i;
+  json_array_foreach(json_object_get(cell, "tunings"), i, tuning) {
+    const double crossbars = json_number_value(json_object_get(tuning, "crossbars"));
+    if (json_is_true(json_object_get(tuning, "accepted")) || crossbars <= lightest) continue;
+    lightest = crossbars;
+    beyond = whole - json_number_value(json_object_get(tuning, "oneshot_accuracy_search"));
+  }
+  return fmin(beyond, fmax(chosen, max_loss) + max_loss);
+}
+
+/* How much one-shot accuracy a searcher may give away: what the uniform method of the same pruner gave away
+ * where its recovery just failed to meet the limit, so that the front reaches over the limit and the bisection has
+ * policies on both sides of it. max_loss at least. */
 static double search_limit(const place *at, double max_loss, uint64_t seed) {
   double limit = max_loss;
   for (size_t i = 0; i < at->e->n_methods; i++) {
     const ap_suite_method *m = &at->e->methods[i].method;
-    const json_t *cell, *loss;
+    double beyond;
     if (!m->searcher || strcmp(m->searcher, "uniform") != 0) continue;
     if (strcmp(m->pruner, at->method->method.pruner) != 0) continue;
-    cell = ap_cell_find_seed(at->cells, at->site->entry.network, m->name, seed);
-    loss = json_object_get(cell, "oneshot_loss_search");
-    if (json_is_number(loss) && json_number_value(loss) > limit) limit = json_number_value(loss);
+    beyond =
+        loss_beyond(ap_cell_find_seed(at->cells, at->site->entry.network, m->name, seed), max_loss);
+    if (beyond > limit) limit = beyond;
   }
   return limit;
 }

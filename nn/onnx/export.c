@@ -275,6 +275,23 @@ static ap_status put_four(writer *w, const char *key, const float values[4], ap_
   return st;
 }
 
+/* Bits of each layer's weights, 0 for the hardware's; nothing where all are. */
+static ap_status put_weight_bits(writer *w, ap_error *err) {
+  const ap_network *net = w->net;
+  json_t *array = json_array();
+  bool own = false, bad = !array;
+  for (size_t i = 0; i < net->n_nodes && !bad; i++) {
+    const ap_node_kind kind = net->nodes[i].kind;
+    if (kind != AP_NODE_CONV && kind != AP_NODE_LINEAR) continue;
+    own = own || net->nodes[i].weight_bits > 0;
+    bad = json_array_append_new(array, json_integer((json_int_t)net->nodes[i].weight_bits)) != 0;
+  }
+  ap_status st = bad ? ap_fail(err, AP_ERR_MEMORY, "property weight_bits") : AP_OK;
+  if (!st && own) st = put_json(w, "weight_bits", array, err);
+  json_decref(array);
+  return st;
+}
+
 static ap_status put_properties(writer *w, const json_t *properties, ap_error *err) {
   char hash[65];
   const char *key;
@@ -283,6 +300,7 @@ static ap_status put_properties(writer *w, const json_t *properties, ap_error *e
   if (!st) ap_proto_property(&w->b, "autoprune.sha256", hash);
   if (!st) st = put_four(w, "mean", w->net->mean, err);
   if (!st) st = put_four(w, "std", w->net->std, err);
+  if (!st) st = put_weight_bits(w, err);
   json_object_foreach(each, key, value) {
     if (!st) st = put_json(w, key, value, err);
   }

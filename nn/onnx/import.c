@@ -45,6 +45,34 @@ static ap_status stored_numbers(const ap_onnx_graph *graph, const char *path, co
   return st;
 }
 
+/* Bits of the layers' own, in order; 0: the hardware's. */
+static ap_status stored_weight_bits(const ap_onnx_graph *graph, const char *path, ap_network *net,
+                                    ap_error *err) {
+  static const char key[] = "autoprune.weight_bits";
+  const size_t n = ap_network_layers(net, NULL, 0);
+  size_t layer = 0;
+  json_t *array;
+  ap_status st = stored_json(graph, path, key, &array, err);
+  if (st || !array) return st;
+  if (json_array_size(array) != n)
+    st = ap_fail(err, AP_ERR_FORMAT, "%s: metadata %s: %zu numbers expected, one a layer", path,
+                 key, n);
+  for (size_t i = 0; i < net->n_nodes && !st; i++) {
+    ap_node *node = &net->nodes[i];
+    if (node->kind != AP_NODE_CONV && node->kind != AP_NODE_LINEAR) continue;
+    const json_t *item = json_array_get(array, layer++);
+    const json_int_t bits = json_integer_value(item);
+    if (!json_is_integer(item) ||
+        (bits != 0 && (bits < AP_WEIGHT_BITS_LEAST || bits > AP_WEIGHT_BITS_MOST)))
+      st = ap_fail(err, AP_ERR_FORMAT, "%s: metadata %s: 0 or %d to %d bits expected", path, key,
+                   AP_WEIGHT_BITS_LEAST, AP_WEIGHT_BITS_MOST);
+    else
+      node->weight_bits = (unsigned)bits;
+  }
+  json_decref(array);
+  return st;
+}
+
 /* What stays on record of the file. */
 static json_t *describe(const ap_onnx_graph *graph, const char *path) {
   const char *slash = strrchr(path, '/');
@@ -129,6 +157,7 @@ ap_status ap_onnx_import(const char *path, ap_network **out, json_t **metadata, 
   if (st) (void)ap_fail_context(err, st, "%s", path);
   if (!st) st = stored_numbers(graph, path, "autoprune.mean", false, net->mean, err);
   if (!st) st = stored_numbers(graph, path, "autoprune.std", true, net->std, err);
+  if (!st) st = stored_weight_bits(graph, path, net, err);
   if (!st && metadata) st = make_metadata(graph, path, metadata, err);
   if (!st) {
     *out = net;
