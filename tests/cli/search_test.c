@@ -230,11 +230,9 @@ static void test_stopped_comparison(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_search_and_map),     cmocka_unit_test(test_stopped_search),
-      cmocka_unit_test(test_integer_search),     cmocka_unit_test(test_bad_comparison),
-      cmocka_unit_test(test_stopped_comparison), cmocka_unit_test(test_search_and_map),
-      cmocka_unit_test(test_stopped_search),     cmocka_unit_test(test_integer_search),
-      cmocka_unit_test(test_chosen_methods),     cmocka_unit_test(test_search_by_macs),
-      cmocka_unit_test(test_methods_are_listed), cmocka_unit_test(test_bad_comparison),
+      cmocka_unit_test(test_integer_search),     cmocka_unit_test(test_chosen_methods),
+      cmocka_unit_test(test_search_by_macs),     cmocka_unit_test(test_methods_are_listed),
+      cmocka_unit_test(test_stopped_comparison), cmocka_unit_test(test_bad_comparison),
   };
   return cmocka_run_group_tests(tests, setup, command_teardown);
 }
