@@ -10,6 +10,7 @@ if [ $# -lt 1 ]; then
 fi
 program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 cd "$(dirname "$0")/.."
+. tools/generated.sh
 document=docs/LEADERBOARD.md
 folders=()
 for summary in results/*/summary.csv; do
@@ -31,11 +32,4 @@ TEXT
     printf '\nThere are no results yet.\n'
   fi
 } > "$wanted"
-if [ "${2:-}" = --check ]; then
-  cmp -s "$wanted" "$document" || {
-    echo "$document is not what results/*/summary.csv say: run tools/leaderboard.sh $1" >&2
-    exit 1
-  }
-else
-  cat "$wanted" > "$document"
-fi
+generated_settle "$wanted" "$document" "${2:-}"

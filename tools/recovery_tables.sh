@@ -5,7 +5,7 @@
 #   tools/recovery_tables.sh --check  exit 1 when the document does not hold the tables
 set -euo pipefail
 cd "$(dirname "$0")/.."
-document=docs/RECOVERY.md
+. tools/generated.sh
 shopt -s nullglob
 
 # Accuracy in floats (in the array's integers) of one recovery.csv: a row a way, a column a sparsity.
@@ -83,39 +83,11 @@ tables() { # NAME of the marker
     recovery) for file in results/studies/*_recovery/recovery.csv; do recovery_table "$file"; done ;;
     bits) bits_table results/studies/*_bits/bits.csv ;;
     *)
-      echo "recovery_tables: $document: unknown marker $1" >&2
+      echo "recovery_tables: docs/RECOVERY.md: unknown marker $1" >&2
       return 2
       ;;
   esac
   echo
 }
 
-wanted=$(mktemp)
-trap 'rm -f "$wanted"' EXIT
-found=0
-inside=0
-while IFS= read -r line; do
-  if [[ $line =~ ^'<!-- '([a-z]+)': begin -->'$ ]]; then
-    printf '%s\n' "$line"
-    tables "${BASH_REMATCH[1]}"
-    inside=1
-    found=$((found + 1))
-  elif [[ $line =~ ^'<!-- '[a-z]+': end -->'$ ]]; then
-    inside=0
-    printf '%s\n' "$line"
-  elif [ "$inside" -eq 0 ]; then
-    printf '%s\n' "$line"
-  fi
-done < "$document" > "$wanted"
-if [ "$found" -ne 2 ]; then
-  echo "recovery_tables: $document has $found of 2 marked tables" >&2
-  exit 2
-fi
-if [ "${1:-}" = --check ]; then
-  cmp -s "$wanted" "$document" || {
-    echo "$document does not hold what results/studies says: run tools/recovery_tables.sh" >&2
-    exit 1
-  }
-else
-  cat "$wanted" > "$document"
-fi
+generated_fill docs/RECOVERY.md 2 tables "${1:-}"
