@@ -10,7 +10,6 @@
 
 enum {
   DEFAULT_CACHE_BYTES = 64 << 20,
-  MOST_AT_ONCE = 1024,     /* candidates of one walk: bounds the memory of partial results */
   MOST_CHUNK_BLOCKS = 4,   /* blocks of 16 images that one worker takes through the network */
   WARM_BYTES = 1536 << 10, /* largest tensor of a chunk of several blocks, see docs/EVALUATOR.md */
   CHUNKS_PER_WORKER = 4    /* at least, so that workers end together */
@@ -299,10 +298,10 @@ static void deliver(void *context, size_t i, const eval_result *result) {
 static ap_status run_processor(ap_evaluator *ev, delivery *d, ap_error *err) {
   const size_t n_unique = ev->order.n_unique;
   const ap_status st =
-      eval_reserve_results(ev, n_unique < MOST_AT_ONCE ? n_unique : MOST_AT_ONCE, err);
+      eval_reserve_results(ev, n_unique < EVAL_MOST_AT_ONCE ? n_unique : EVAL_MOST_AT_ONCE, err);
   if (st) return st;
-  for (size_t first = 0; first < n_unique; first += MOST_AT_ONCE) {
-    const size_t left = n_unique - first, n = left < MOST_AT_ONCE ? left : MOST_AT_ONCE;
+  for (size_t first = 0; first < n_unique; first += EVAL_MOST_AT_ONCE) {
+    const size_t left = n_unique - first, n = left < EVAL_MOST_AT_ONCE ? left : EVAL_MOST_AT_ONCE;
     eval_evaluate(ev, first, n, 0, ev->n_blocks, NULL);
     for (size_t i = first; i < first + n; ++i) {
       const eval_result result = total(ev, i - first);

@@ -17,6 +17,8 @@
 #include "nn/network.h"
 
 #define EVAL_NONE SIZE_MAX
+/* Candidates of one walk: bounds the memory of partial results. */
+#define EVAL_MOST_AT_ONCE ((size_t)1024)
 
 /* ---- plan ------------------------------------------------------------------------------------ */
 typedef enum { OP_INPUT, OP_LAYER, OP_POOL, OP_MAP, OP_FLATTEN } op_kind;

@@ -7,10 +7,7 @@
 #include "nn/evaluator_impl.h"
 #include "nn/paired.h"
 
-enum {
-  FIRST_LOOK = 256,   /* images; every look after it doubles them. A multiple of every block */
-  MOST_AT_ONCE = 1024 /* candidates of one walk: bounds the memory of partial results */
-};
+enum { FIRST_LOOK = 256 }; /* images; every look after it doubles them. A multiple of every block */
 static const double interval_share = 0.1; /* of a look's error, for the number of telling images */
 
 struct eval_race {
@@ -102,8 +99,8 @@ static ap_status lap(race *r, size_t from, size_t to, ap_error *err) {
   const size_t lanes = ev->plan.lanes, end = to * lanes < ev->n_images ? to * lanes : ev->n_images;
   memcpy(ev->order.sorted, r->alive, r->n_alive * sizeof *r->alive);
   eval_order_sort(&ev->order, r->levels, r->n_alive);
-  for (size_t first = 0; first < r->n_alive; first += MOST_AT_ONCE) {
-    const size_t left = r->n_alive - first, n = left < MOST_AT_ONCE ? left : MOST_AT_ONCE;
+  for (size_t first = 0; first < r->n_alive; first += EVAL_MOST_AT_ONCE) {
+    const size_t left = r->n_alive - first, n = left < EVAL_MOST_AT_ONCE ? left : EVAL_MOST_AT_ONCE;
     const ap_status st = eval_reserve_results(ev, n, err);
     if (st) return st;
     eval_evaluate(ev, first, n, from, to, NULL);

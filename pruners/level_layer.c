@@ -9,20 +9,18 @@
 
 /* Numbers of one kept set. A grouped convolution is kept whole, one matrix a group: the same numbers
  * each time, on shared crossbars. */
-static ap_status count_kept(const ap_level_db *db, ap_level_layer *l, const uint8_t *kept,
-                            ap_map_summary *map, ap_events *events, ap_needs *needs,
-                            ap_error *err) {
+static ap_status count_whole(const ap_level_db *db, const ap_level_layer *l, const uint8_t *kept,
+                             ap_map_summary *map, ap_events *events, ap_needs *needs,
+                             ap_error *err) {
   const ap_array_spec spec = ap_array_for_weights(ap_tech_array(db->tech), l->info.weight_bits);
   const ap_array_spec *array = &spec;
   ap_granularity granularity = l->partition.granularity;
   size_t groups = l->info.groups, width = l->info.n / groups;
-  double start = ap_seconds();
   ap_status st = ap_map_count(array, granularity, kept, NULL, l->info.k, width, l->info.positions,
                               map, events, needs, err);
   ap_map_summary one;
   ap_events same;
   ap_needs own;
-  l->spent.mapper += ap_seconds() - start;
   if (st || groups == 1) return st;
   one = *map;
   same = *events;
@@ -33,6 +31,15 @@ static ap_status count_kept(const ap_level_db *db, ap_level_layer *l, const uint
     ap_needs_add(needs, &own);
   }
   return ap_map_join_groups(array, granularity, groups, l->info.k, width, map, events, needs, err);
+}
+
+static ap_status count_kept(const ap_level_db *db, ap_level_layer *l, const uint8_t *kept,
+                            ap_map_summary *map, ap_events *events, ap_needs *needs,
+                            ap_error *err) {
+  const double start = ap_seconds();
+  const ap_status st = count_whole(db, l, kept, map, events, needs, err);
+  l->spent.mapper += ap_seconds() - start;
+  return st;
 }
 
 static ap_status fill_level(const ap_level_db *db, ap_level_layer *l, size_t m, const uint8_t *kept,

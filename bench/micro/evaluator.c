@@ -1,6 +1,5 @@
 /* bench/micro/evaluator.c - images per second of the candidate evaluator against the dense path. */
 #include "base/alloc.h"
-#include "bench/benchmark.h"
 #include "bench/micro/micro_impl.h"
 
 enum { IMAGES = 1000 }; /* the first of a search split */
@@ -53,28 +52,17 @@ ap_status ap_micro_evaluator(ap_error *err) {
   };
   static const ap_bench_way ways[] = {
       {"dense", dense}, {"evaluator", sparse}, {"integer", integer}};
-  static const struct {
-    const char *name, *network;
-  } nets[] = {{"evaluator/lenet5", "lenet5"},
-              {"evaluator/resnet8", "resnet8"},
-              {"evaluator/resnet20", "resnet20"},
-              {"evaluator/resnet18", "resnet18"},
-              {"evaluator/vgg16", "vgg16"}};
-  ap_status st = AP_OK;
-  for (size_t i = 0; i < sizeof nets / sizeof nets[0] && !st; i++) {
-    st = ap_bench_register(&(ap_bench_case){.name = nets[i].name,
-                                            .n_axes = 3,
-                                            .axes = axes,
-                                            .n_points = sizeof points / sizeof points[0] / 3,
-                                            .points = points,
-                                            .n_ways = 3,
-                                            .ways = ways,
-                                            .context = nets[i].network,
-                                            .setup = setup,
-                                            .verify = verify,
-                                            .report = report,
-                                            .teardown = teardown},
-                           err);
-  }
-  return st;
+  static const char *const names[] = {"evaluator/lenet5", "evaluator/resnet8", "evaluator/resnet20",
+                                      "evaluator/resnet18", "evaluator/vgg16"};
+  const ap_bench_case shape = {.n_axes = 3,
+                               .axes = axes,
+                               .n_points = sizeof points / sizeof points[0] / 3,
+                               .points = points,
+                               .n_ways = 3,
+                               .ways = ways,
+                               .setup = setup,
+                               .verify = verify,
+                               .report = report,
+                               .teardown = teardown};
+  return ap_micro_register(&shape, names, sizeof names / sizeof names[0], err);
 }

@@ -1,7 +1,6 @@
 /* bench/micro/lists.c - what one more level of every layer costs: from a weight matrix to the lists of
  * what is kept, in floats and in integers, on one thread. Levels stay, as in a search. */
 #include "base/alloc.h"
-#include "bench/benchmark.h"
 #include "bench/micro/micro_impl.h"
 
 enum { IMAGES = 64 }; /* enough to compare the new levels with the given ones */
@@ -122,25 +121,16 @@ ap_status ap_micro_lists(ap_error *err) {
   static const char *const axes[] = {"sparsity_percent", "vector_columns"};
   static const int64_t points[] = {90, 1, 90, 8};
   static const ap_bench_way ways[] = {{"floats", floats}, {"integers", integers}};
-  static const struct {
-    const char *name, *network;
-  } nets[] = {
-      {"lists/resnet20", "resnet20"}, {"lists/resnet18", "resnet18"}, {"lists/vgg16", "vgg16"}};
-  ap_status st = AP_OK;
-  for (size_t i = 0; i < sizeof nets / sizeof nets[0] && !st; i++) {
-    st = ap_bench_register(&(ap_bench_case){.name = nets[i].name,
-                                            .n_axes = 2,
-                                            .axes = axes,
-                                            .n_points = sizeof points / sizeof points[0] / 2,
-                                            .points = points,
-                                            .n_ways = 2,
-                                            .ways = ways,
-                                            .context = nets[i].network,
-                                            .setup = setup,
-                                            .verify = verify,
-                                            .report = report,
-                                            .teardown = teardown},
-                           err);
-  }
-  return st;
+  static const char *const names[] = {"lists/resnet20", "lists/resnet18", "lists/vgg16"};
+  const ap_bench_case shape = {.n_axes = 2,
+                               .axes = axes,
+                               .n_points = sizeof points / sizeof points[0] / 2,
+                               .points = points,
+                               .n_ways = 2,
+                               .ways = ways,
+                               .setup = setup,
+                               .verify = verify,
+                               .report = report,
+                               .teardown = teardown};
+  return ap_micro_register(&shape, names, sizeof names / sizeof names[0], err);
 }

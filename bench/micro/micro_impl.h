@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "bench/benchmark.h"
 #include "nn/dataset.h"
 #include "nn/evaluator.h"
 #include "nn/executor.h"
@@ -26,6 +27,10 @@ AP_NODISCARD ap_status ap_micro_network(const char *name, ap_shape3 input, size_
  * column-vectors of 9 rows (the last band of a layer may be shorter), or row-vectors of 8 columns. */
 AP_NODISCARD ap_status ap_micro_prune(ap_network *net, int64_t percent, bool row_vectors,
                                       ap_error *err);
+
+/* Registers a case under each of these names, "GROUP/NETWORK", with NETWORK (a text) as its context. */
+AP_NODISCARD ap_status ap_micro_register(const ap_bench_case *shape, const char *const *names,
+                                         size_t n_names, ap_error *err);
 
 typedef struct {
   const char *network;

@@ -148,3 +148,15 @@ ap_status ap_micro_prune(ap_network *net, int64_t percent, bool row_vectors, ap_
   ap_free(layers);
   return st;
 }
+
+ap_status ap_micro_register(const ap_bench_case *shape, const char *const *names, size_t n_names,
+                            ap_error *err) {
+  ap_status st = AP_OK;
+  for (size_t i = 0; i < n_names && !st; i++) {
+    ap_bench_case one = *shape;
+    one.name = names[i];
+    one.context = strchr(names[i], '/') + 1;
+    st = ap_bench_register(&one, err);
+  }
+  return st;
+}
