@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "bench/cell_read_impl.h"
 #include "bench/claims_impl.h"
+#include "bench/summary_impl.h"
 
 const json_t *ap_claim_row(const ap_claim_tables *tables, const char *network, const char *method) {
   for (size_t i = 0; i < json_array_size(tables->summary); i++) {
@@ -51,12 +52,10 @@ static finding look(const ap_claim *claim, const ap_claim_tables *t, const char 
   return f;
 }
 
-static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
-
 static json_t *finding_json(const char *network, const finding *f) {
-  return json_pack("{s:s, s:o, s:o, s:o, s:o, s:b}", "network", network, "value", number(f->value),
-                   "low", number(f->low), "high", number(f->high), "n", number(f->n), "holds",
-                   (int)f->holds);
+  return json_pack("{s:s, s:o, s:o, s:o, s:o, s:b}", "network", network, "value",
+                   number_or_null(f->value), "low", number_or_null(f->low), "high",
+                   number_or_null(f->high), "n", number_or_null(f->n), "holds", (int)f->holds);
 }
 
 /* ---- one claim ---- */
@@ -124,9 +123,10 @@ static ap_status judge(const ap_claim *claim, const ap_claim_tables *t, json_t *
         " s:O, s:O}",
         "id", claim->id, "text", claim->text, "source", claim->source, "rule", claim->rule,
         "outcome", outcome, "method", claim->method, "published", claim->published, "unit",
-        claim->unit, "scale", claim->scale, "value", number(f.value), "low", number(f.low), "high",
-        number(f.high), "n", number(f.n), "network", deciding, "by",
-        number(f.value - claim->published), "networks", networks, "reasons", reasons);
+        claim->unit, "scale", claim->scale, "value", number_or_null(f.value), "low",
+        number_or_null(f.low), "high", number_or_null(f.high), "n", number_or_null(f.n), "network",
+        deciding, "by", number_or_null(f.value - claim->published), "networks", networks, "reasons",
+        reasons);
     if (!*out) st = ap_fail(err, AP_ERR_MEMORY, "claims");
   }
   json_decref(networks);
@@ -137,21 +137,13 @@ static ap_status judge(const ap_claim *claim, const ap_claim_tables *t, json_t *
 /* ---- all of them ---- */
 
 static ap_status load(const char *results, ap_claim_tables *t, json_t **head, ap_error *err) {
-  char *summary = ap_path_join(results, "summary.csv"), *laws = ap_path_join(results, "laws.csv");
-  ap_status st = summary && laws ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "paths");
-  if (!st && !ap_file_exists(summary)) {
-    st = ap_fail(err, AP_ERR_IO, "%s: no such file; a folder that 'compare' wrote is expected",
-                 summary);
-  }
-  if (!st) st = ap_csv_load(summary, &t->summary, head, err);
-  if (!st && json_array_size(t->summary) > 0 &&
-      (!json_object_get(json_array_get(t->summary, 0), "method") ||
-       !json_object_get(json_array_get(t->summary, 0), "compression_vs_pim"))) {
-    st =
-        ap_fail(err, AP_ERR_ARG, "%s: the columns of a comparison's summary are expected", summary);
+  static const char *const needed[] = {"network", "method", "compression_vs_pim"};
+  char *laws = ap_path_join(results, "laws.csv");
+  ap_status st = laws ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "paths");
+  if (!st) {
+    st = ap_summary_load(results, needed, sizeof needed / sizeof needed[0], &t->summary, head, err);
   }
   if (!st && ap_file_exists(laws)) st = ap_csv_load(laws, &t->laws, NULL, err);
-  ap_free(summary);
   ap_free(laws);
   return st;
 }

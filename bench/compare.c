@@ -17,14 +17,9 @@ ap_compare_options ap_compare_defaults(void) {
 /* The tables of what is there so far. */
 static ap_status write_tables(const ap_experiment *e, const json_t *cells, json_t **rows,
                               ap_error *err) {
-  json_t *head = json_deep_copy(e->provenance);
-  ap_status st = AP_OK;
+  json_t *head = NULL;
+  ap_status st = ap_experiment_head(e, &head, err);
   *rows = NULL;
-  if (!head || json_object_set_new(head, "suite", json_string(e->suite->name)) ||
-      json_object_set_new(head, "max_loss", json_real(e->options->max_loss)) ||
-      (json_array_size(e->skipped) && json_object_set(head, "left_out", e->skipped))) {
-    st = ap_fail(err, AP_ERR_MEMORY, "provenance");
-  }
   if (!st) st = ap_table_rows(cells, rows, err);
   if (!st) st = ap_table_write(e->options->out, cells, *rows, head, err);
   json_decref(head);
@@ -36,7 +31,7 @@ ap_status ap_compare_run(const ap_compare_options *options, const json_t *proven
   const ap_setting setting = ap_setting_default();
   ap_experiment e;
   json_t *cells = json_array(), *rows = NULL;
-  ap_status st = ap_experiment_open(options, provenance, NULL, 0, &e, err);
+  ap_status st = ap_experiment_open(options, provenance, &e, err);
   if (table) *table = NULL;
   if (!st && !cells) st = ap_fail(err, AP_ERR_MEMORY, "comparison");
   if (!st) st = ap_experiment_plan(&e, &setting, 1, err);

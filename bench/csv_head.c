@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/file.h"
+
 void ap_csv_head(ap_csv *csv, const json_t *provenance) {
   json_t *object = json_deep_copy(provenance), *value;
   const char *key;
@@ -26,6 +28,11 @@ void ap_csv_value(ap_csv *csv, const json_t *value) {
   }
 }
 
+void ap_csv_columns(ap_csv *csv, const char *const *columns, size_t n) {
+  for (size_t i = 0; i < n; i++) ap_csv_text(csv, columns[i]);
+  ap_csv_end_row(csv);
+}
+
 void ap_csv_rows(ap_csv *csv, const json_t *rows) {
   for (size_t i = 0; i < json_array_size(rows); i++) {
     json_t *row = json_array_get(rows, i), *value;
@@ -37,4 +44,15 @@ void ap_csv_rows(ap_csv *csv, const json_t *rows) {
     json_object_foreach(row, key, value) ap_csv_value(csv, value);
     ap_csv_end_row(csv);
   }
+}
+
+ap_status ap_csv_save(const char *path, const json_t *provenance, const json_t *rows,
+                      ap_error *err) {
+  ap_output *output = NULL;
+  ap_status st = ap_output_open(path, true, &output, err);
+  if (st) return st;
+  ap_csv csv = {ap_output_stream(output), 0};
+  ap_csv_head(&csv, provenance);
+  ap_csv_rows(&csv, rows);
+  return ap_output_commit(output, err);
 }

@@ -7,12 +7,8 @@
 #include "base/statistics.h"
 #include "bench/cell_impl.h"
 #include "bench/cell_read_impl.h"
+#include "bench/csv_head.h"
 #include "bench/curves_impl.h"
-
-static void head(ap_csv *csv, const char *const *columns, size_t n) {
-  for (size_t i = 0; i < n; i++) ap_csv_text(csv, columns[i]);
-  ap_csv_end_row(csv);
-}
 
 /* ---- points ---- */
 
@@ -65,11 +61,6 @@ static void add_points(point_list *list, const json_t *cell, const json_t *cells
   }
 }
 
-static bool same_method(const json_t *a, const json_t *b) {
-  return strcmp(text(a, "network"), text(b, "network")) == 0 &&
-         strcmp(text(a, "method"), text(b, "method")) == 0;
-}
-
 static bool beats(const point *a, const point *b) {
   return a->crossbars <= b->crossbars && a->accuracy >= b->accuracy &&
          (a->crossbars < b->crossbars || a->accuracy > b->accuracy);
@@ -107,7 +98,7 @@ ap_status ap_write_points(ap_csv *csv, const json_t *cells, ap_error *err) {
                                         "dense_accuracy", "accepted",  "front"};
   point_list list = {ap_calloc(count_points(cells) + 1, sizeof(point)), 0};
   if (!list.points) return ap_fail(err, AP_ERR_MEMORY, "points");
-  head(csv, columns, sizeof columns / sizeof columns[0]);
+  ap_csv_columns(csv, columns, sizeof columns / sizeof columns[0]);
   for (size_t i = 0; i < json_array_size(cells); i++) {
     add_points(&list, json_array_get(cells, i), cells);
   }
@@ -178,7 +169,7 @@ void ap_write_convergence(ap_csv *csv, const json_t *cells) {
   static const char *const columns[] = {
       "network",        "method",      "searcher",        "n",
       "image_forwards", "compression", "compression_low", "compression_high"};
-  head(csv, columns, sizeof columns / sizeof columns[0]);
+  ap_csv_columns(csv, columns, sizeof columns / sizeof columns[0]);
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *cell = json_array_get(cells, i);
     bool seen = false;

@@ -44,11 +44,12 @@ typedef struct {
   double expected_left, expected_spent, seconds_spent;
 } ap_experiment;
 
-/* Refuses bad names before anything is made. only: names of the methods to run, n_only of them (0: all of the
- * suite's and the extra ones). End with ap_experiment_close, also after an error. */
+/* Refuses bad names before anything is made. End with ap_experiment_close, also after an error. */
 AP_NODISCARD ap_status ap_experiment_open(const ap_compare_options *options,
-                                          const json_t *provenance, const char *const *only,
-                                          size_t n_only, ap_experiment *out, ap_error *err);
+                                          const json_t *provenance, ap_experiment *out,
+                                          ap_error *err);
+/* What its files begin with: the provenance, suite, limit, and networks that are left out; a new reference. */
+AP_NODISCARD ap_status ap_experiment_head(const ap_experiment *e, json_t **head, ap_error *err);
 void ap_experiment_close(ap_experiment *e);
 
 /* Counts what is there and what is to be done in the settings, and says it. */

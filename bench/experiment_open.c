@@ -56,15 +56,7 @@ static ap_status open_extra(ap_experiment *e, const char *text, ap_error *err) {
   return AP_OK;
 }
 
-static bool wanted(const char *const *only, size_t n_only, const char *name) {
-  for (size_t i = 0; i < n_only; i++) {
-    if (strcmp(only[i], name) == 0) return true;
-  }
-  return n_only == 0;
-}
-
-static ap_status open_methods(ap_experiment *e, const char *const *only, size_t n_only,
-                              ap_error *err) {
+static ap_status open_methods(ap_experiment *e, ap_error *err) {
   ap_status st = AP_OK;
   e->methods =
       ap_calloc(e->suite->n_methods + e->options->n_pruners * (1 + e->options->n_searchers),
@@ -72,7 +64,6 @@ static ap_status open_methods(ap_experiment *e, const char *const *only, size_t 
   if (!e->methods) return ap_fail(err, AP_ERR_MEMORY, "methods");
   for (size_t i = 0; i < e->suite->n_methods && !st; i++) {
     ap_experiment_method *m = &e->methods[e->n_methods];
-    if (!wanted(only, n_only, e->suite->methods[i].name)) continue;
     m->method = e->suite->methods[i];
     st = ap_pruner_parse(m->method.pruner, &m->pruner, err);
     e->n_methods++;
@@ -131,8 +122,7 @@ static ap_status open_networks(ap_experiment *e, ap_error *err) {
 }
 
 ap_status ap_experiment_open(const ap_compare_options *options, const json_t *provenance,
-                             const char *const *only, size_t n_only, ap_experiment *out,
-                             ap_error *err) {
+                             ap_experiment *out, ap_error *err) {
   ap_status st;
   memset(out, 0, sizeof *out);
   out->options = options;
@@ -155,7 +145,7 @@ ap_status ap_experiment_open(const ap_compare_options *options, const json_t *pr
   if (out->seeds > MOST_SEEDS) {
     return ap_fail(err, AP_ERR_ARG, "%zu seeds: at most %d are expected", out->seeds, MOST_SEEDS);
   }
-  st = open_methods(out, only, n_only, err);
+  st = open_methods(out, err);
   if (!st && options->draw && options->plots && !ap_dir_exists(options->plots)) {
     st = ap_fail(err, AP_ERR_IO, "%s: no such folder; gnuplot scripts are expected there",
                  options->plots);
@@ -166,6 +156,18 @@ ap_status ap_experiment_open(const ap_compare_options *options, const json_t *pr
   out->tunings_folder = ap_path_join(options->out, "tunings");
   if (!out->folder || !out->tunings_folder) return ap_fail(err, AP_ERR_MEMORY, "experiment");
   return options->plan ? AP_OK : ap_dir_create(out->folder, err);
+}
+
+ap_status ap_experiment_head(const ap_experiment *e, json_t **head, ap_error *err) {
+  *head = json_deep_copy(e->provenance);
+  if (*head && !json_object_set_new(*head, "suite", json_string(e->suite->name)) &&
+      !json_object_set_new(*head, "max_loss", json_real(e->options->max_loss)) &&
+      (!json_array_size(e->skipped) || !json_object_set(*head, "left_out", e->skipped))) {
+    return AP_OK;
+  }
+  json_decref(*head);
+  *head = NULL;
+  return ap_fail(err, AP_ERR_MEMORY, "provenance");
 }
 
 void ap_experiment_close(ap_experiment *e) {

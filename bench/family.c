@@ -7,6 +7,7 @@
 #include "agent/searcher.h"
 #include "base/alloc.h"
 #include "base/progress.h"
+#include "bench/cell_read_impl.h"
 #include "bench/family_impl.h"
 
 void ap_family_release(ap_family *family) {
@@ -77,8 +78,6 @@ typedef struct {
   ap_progress *progress;
 } recorder;
 
-static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
-
 static ap_status on_candidate(void *context, const ap_candidate *c, ap_error *err) {
   recorder *r = context;
   const ap_outcome *o = &c->outcome;
@@ -90,12 +89,12 @@ static ap_status on_candidate(void *context, const ap_candidate *c, ap_error *er
   const double values[] = {o->reward, o->accuracy, o->accuracy_loss, compression, crossbars};
   bad = bad || json_array_append_new(row, json_integer((json_int_t)c->episode));
   for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-    bad = bad || json_array_append_new(row, number(values[i]));
+    bad = bad || json_array_append_new(row, number_or_null(values[i]));
   }
   bad = bad || json_array_append_new(row, json_integer(o->feasible));
-  bad = bad || json_array_append_new(row, number(c->sigma));
-  bad = bad || json_array_append_new(row, number(c->critic_loss));
-  bad = bad || json_array_append_new(row, number(c->image_forwards));
+  bad = bad || json_array_append_new(row, number_or_null(c->sigma));
+  bad = bad || json_array_append_new(row, number_or_null(c->critic_loss));
+  bad = bad || json_array_append_new(row, number_or_null(c->image_forwards));
   if (bad) {
     json_decref(row);
     return ap_fail(err, AP_ERR_MEMORY, "episode %zu", c->episode);

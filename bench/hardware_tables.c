@@ -2,18 +2,14 @@
 
 #include "bench/cell_impl.h"
 #include "bench/cell_read_impl.h"
+#include "bench/csv_head.h"
 #include "bench/hardware_tables_impl.h"
-
-static void head(ap_csv *csv, const char *const *columns, size_t n) {
-  for (size_t i = 0; i < n; i++) ap_csv_text(csv, columns[i]);
-  ap_csv_end_row(csv);
-}
 
 void ap_write_breakdown(ap_csv *csv, const json_t *cells) {
   static const char *const columns[] = {
       "network",   "method",     "seed",         "component",     "area_mm2",
       "energy_uj", "area_share", "energy_share", "area_of_dense", "energy_of_dense"};
-  head(csv, columns, sizeof columns / sizeof columns[0]);
+  ap_csv_columns(csv, columns, sizeof columns / sizeof columns[0]);
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *cell = json_array_get(cells, i);
     const json_t *total = json_object_get(json_object_get(cell, "hardware"), "total");
@@ -64,7 +60,7 @@ void ap_write_laws(ap_csv *csv, const json_t *cells) {
                                         "energy_efficiency",
                                         "area_efficiency_vs_pim",
                                         "energy_efficiency_vs_pim"};
-  head(csv, columns, sizeof columns / sizeof columns[0]);
+  ap_csv_columns(csv, columns, sizeof columns / sizeof columns[0]);
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *cell = json_array_get(cells, i), *laws = json_object_get(cell, "laws");
     const json_t *dense = ap_cell_find(cells, text(cell, "network"), "dense");

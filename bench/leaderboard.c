@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/csv_read.h"
-#include "base/file.h"
+#include "bench/summary_impl.h"
 
 typedef struct {
   const json_t *row;
@@ -57,43 +57,35 @@ static ap_status add_rows(board *b, const char *folder, json_t *rows, const json
 }
 
 static ap_status read_folder(board *b, const char *folder, ap_error *err) {
-  static const char *const needed[] = {
-      "network", "data", "suite", "division", "method", "crossbars_compression", "within_limit"};
-  char *path = ap_path_join(folder, "summary.csv");
+  static const char *const needed[] = {"network",     "data",     "suite", "division",
+                                       "method",      "crossbar", "ou",    "crossbars_compression",
+                                       "within_limit"};
   json_t *rows = NULL, *head = NULL;
-  ap_status st = path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "leaderboard");
-  if (!st && !ap_file_exists(path)) {
-    st = ap_fail(err, AP_ERR_IO, "%s: no such file; a folder that 'compare' wrote is expected",
-                 path);
-  }
-  if (!st) st = ap_csv_load(path, &rows, &head, err);
-  for (size_t i = 0; i < sizeof needed / sizeof needed[0] && json_array_size(rows) && !st; i++) {
-    if (!json_object_get(json_array_get(rows, 0), needed[i])) {
-      st = ap_fail(err, AP_ERR_ARG, "%s: no column %s", path, needed[i]);
-    }
-  }
+  ap_status st =
+      ap_summary_load(folder, needed, sizeof needed / sizeof needed[0], &rows, &head, err);
   if (!st && (json_array_append(b->kept, rows) || json_array_append(b->kept, head))) {
     st = ap_fail(err, AP_ERR_MEMORY, "leaderboard");
   }
   if (!st) st = add_rows(b, folder, rows, head, err);
   json_decref(rows);
   json_decref(head);
-  ap_free(path);
   return st;
 }
 
-/* Closed before open ("closed" < "open"), then suite, network, data; ranked within. */
-static int same_table(const entry *a, const entry *b) {
+/* Closed before open ("closed" < "open"), then what a heading names; ranked within. */
+static int by_table(const entry *a, const entry *b) {
   int order = strcmp(field(a, "division"), field(b, "division"));
   if (!order) order = strcmp(field(a, "suite"), field(b, "suite"));
   if (!order) order = strcmp(field(a, "network"), field(b, "network"));
   if (!order) order = strcmp(field(a, "data"), field(b, "data"));
+  if (!order) order = strcmp(field(a, "crossbar"), field(b, "crossbar"));
+  if (!order) order = strcmp(field(a, "ou"), field(b, "ou"));
   return order;
 }
 
 static int by_rank(const void *x, const void *y) {
   const entry *a = x, *b = y;
-  int order = same_table(a, b);
+  int order = by_table(a, b);
   if (order) return order;
   if (a->within != b->within) return a->within ? -1 : 1;
   if (a->compression > b->compression) return -1;
@@ -161,7 +153,7 @@ static void write_board(FILE *out, const board *b) {
       division = field(e, "division");
       (void)fprintf(out, "\n## %s division\n", strcmp(division, "closed") == 0 ? "Closed" : "Open");
     }
-    if (i == 0 || same_table(&b->entries[i - 1], e) != 0) {
+    if (i == 0 || by_table(&b->entries[i - 1], e) != 0) {
       write_head(out, e);
       place = 0;
     }

@@ -145,20 +145,13 @@ static ap_status write_rows(const ap_study_options *o, size_t study, const json_
                             json_t *head, ap_error *err) {
   char *path = ap_sprintf("%s/%s.csv", o->out, studies[study].name);
   json_t *inputs = json_object_get(head, "inputs");
-  ap_output *output = NULL;
   ap_status st = AP_OK;
   if (!path ||
       json_object_set_new(inputs, "images", json_integer((json_int_t)images_of(o, study))) ||
       json_object_set_new(head, "split", json_string(ap_split_name(split_of(o, study))))) {
     st = ap_fail(err, AP_ERR_MEMORY, "head of %s.csv", studies[study].name);
   }
-  if (!st) st = ap_output_open(path, true, &output, err);
-  if (!st) {
-    ap_csv csv = {ap_output_stream(output), 0};
-    ap_csv_head(&csv, head);
-    ap_csv_rows(&csv, rows);
-    st = ap_output_commit(output, err);
-  }
+  if (!st) st = ap_csv_save(path, head, rows, err);
   ap_free(path);
   return st;
 }

@@ -20,17 +20,11 @@ typedef struct {
 static json_t *configuration(const ap_study *study, const ap_tech *tech, const point *p,
                              ap_error *err) {
   const ap_study_options *o = study->options;
-  char hash[65];
-  json_t *config = NULL;
-  if (ap_tech_hash(tech, hash, err)) return NULL;
-  config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:I}", "schema",
-                     "autoprune-point-1", "commit", ap_build_commit(), "model_sha256",
-                     study->model_hash, "data_sha256", ap_dataset_hash(o->data), "split",
-                     ap_split_name(study->split), "hardware_sha256", hash, "images",
-                     (json_int_t)study->images, "calibration", (json_int_t)o->calibration, "sigma",
-                     p->sigma, "samples", (json_int_t)p->samples, "seed", (json_int_t)o->seed);
-  if (!config) (void)ap_fail(err, AP_ERR_MEMORY, "configuration of a point");
-  return config;
+  return ap_study_config_with(
+      ap_study_config(study, tech, "autoprune-point-1", err),
+      json_pack("{s:I, s:f, s:I, s:I}", "calibration", (json_int_t)o->calibration, "sigma",
+                p->sigma, "samples", (json_int_t)p->samples, "seed", (json_int_t)o->seed),
+      err);
 }
 
 /* The column-vector mapping: which vectors are stored changes no result, only the time. */

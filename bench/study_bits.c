@@ -102,19 +102,12 @@ static ap_status open_evaluator(bench *b, ap_error *err) {
 
 /* ---- points: all widths of one layer, or of all layers ---- */
 static json_t *configuration(const bench *b, ap_error *err) {
-  const ap_study *study = b->study;
-  const ap_study_options *o = study->options;
-  char hash[65];
-  json_t *config;
-  if (ap_tech_hash(o->tech, hash, err)) return NULL;
-  config =
-      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "schema", "autoprune-bits-1",
-                "commit", ap_build_commit(), "model_sha256", study->model_hash, "data_sha256",
-                ap_dataset_hash(o->data), "split", ap_split_name(study->split), "hardware_sha256",
-                hash, "images", (json_int_t)study->images, "calibration",
-                (json_int_t)o->calibration, "layer", name_of(b), "pruner", o->pruner.name);
-  if (!config) (void)ap_fail(err, AP_ERR_MEMORY, "configuration of a point");
-  return config;
+  const ap_study_options *o = b->study->options;
+  return ap_study_config_with(
+      ap_study_config(b->study, o->tech, "autoprune-bits-1", err),
+      json_pack("{s:I, s:s, s:s}", "calibration", (json_int_t)o->calibration, "layer", name_of(b),
+                "pruner", o->pruner.name),
+      err);
 }
 
 /* The whole network on the hardware, with this layer (or all) at `bits`. */

@@ -24,20 +24,12 @@ typedef struct {
 } bench;
 
 static json_t *configuration(const bench *b, ap_error *err) {
-  const ap_study *study = b->study;
-  const ap_study_options *o = study->options;
-  char hash[65];
-  json_t *config;
-  if (ap_tech_hash(o->tech, hash, err)) return NULL;
-  config =
-      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:b}", "schema",
-                "autoprune-curve-1", "commit", ap_build_commit(), "model_sha256", study->model_hash,
-                "data_sha256", ap_dataset_hash(o->data), "split", ap_split_name(study->split),
-                "hardware_sha256", hash, "images", (json_int_t)study->images, "pruner",
-                o->pruner.name, "plugin", ap_plugin_to_json(&o->pruner.plugin), "layer",
-                b->layers[b->layer].name, "repaired", (int)b->repaired);
-  if (!config) (void)ap_fail(err, AP_ERR_MEMORY, "configuration of a point");
-  return config;
+  const ap_study_options *o = b->study->options;
+  return ap_study_config_with(ap_study_config(b->study, o->tech, "autoprune-curve-1", err),
+                              json_pack("{s:s, s:o, s:s, s:b}", "pruner", o->pruner.name, "plugin",
+                                        ap_plugin_to_json(&o->pruner.plugin), "layer",
+                                        b->layers[b->layer].name, "repaired", (int)b->repaired),
+                              err);
 }
 
 static ap_status open_levels(bench *b, ap_error *err) {

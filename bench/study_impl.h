@@ -29,6 +29,12 @@ ap_study_body ap_study_sizes, ap_study_index, ap_study_control, ap_study_convert
 /* ---- points: what takes long is kept as JSON under the hash of all that it depends on ---- */
 /* Adds results to `point`, which holds {"config": ...}. */
 typedef ap_status ap_study_measure(void *context, json_t *point, ap_error *err);
+/* What every point depends on: schema, commit, network, data, split, images, the technology's hash. A new
+ * reference, to which a study adds its own; NULL: *err says why. */
+json_t *ap_study_config(const ap_study *study, const ap_tech *tech, const char *schema,
+                        ap_error *err);
+/* config with the members of `own`, a new reference; both are taken over. NULL for a NULL: *err says why. */
+json_t *ap_study_config_with(json_t *config, json_t *own, ap_error *err);
 /* The kept point of a configuration (a new reference, taken over; NULL: MEMORY), or a new one. *out is a
  * new reference. */
 AP_NODISCARD ap_status ap_study_point(const ap_study *study, json_t *config,

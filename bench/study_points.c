@@ -6,6 +6,30 @@
 #include "base/provenance.h"
 #include "bench/study_impl.h"
 
+json_t *ap_study_config(const ap_study *study, const ap_tech *tech, const char *schema,
+                        ap_error *err) {
+  char hash[65];
+  json_t *config;
+  if (ap_tech_hash(tech, hash, err)) return NULL;
+  config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "schema", schema, "commit",
+                     ap_build_commit(), "model_sha256", study->model_hash, "data_sha256",
+                     ap_dataset_hash(study->options->data), "split", ap_split_name(study->split),
+                     "hardware_sha256", hash, "images", (json_int_t)study->images);
+  if (!config) (void)ap_fail(err, AP_ERR_MEMORY, "configuration of a point");
+  return config;
+}
+
+/* Adds a study's own members (a new reference; taken over) to a configuration, which may be NULL. */
+json_t *ap_study_config_with(json_t *config, json_t *own, ap_error *err) {
+  if (config && (!own || json_object_update(config, own))) {
+    (void)ap_fail(err, AP_ERR_MEMORY, "configuration of a point");
+    json_decref(config);
+    config = NULL;
+  }
+  json_decref(own);
+  return config;
+}
+
 char *ap_study_point_path(const ap_study *study, const json_t *config, const char *ending) {
   char hash[65];
   if (!config || ap_config_hash(config, hash, NULL)) return NULL;

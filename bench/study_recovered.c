@@ -30,7 +30,9 @@ bool ap_recovery_applies(ap_recovery how, const ap_network *trained) {
 void ap_recovered_release(ap_recovered *r) {
   ap_level_db_destroy(r->plain);
   ap_level_db_destroy(r->repaired);
+  ap_network_destroy(r->in_sequence);
   r->plain = r->repaired = NULL;
+  r->in_sequence = NULL;
 }
 
 /* The database of one sparsity, whose lowest level is wanted (or, of a plug-in with a list of its own,
@@ -85,15 +87,21 @@ static ap_status keep_network(const char *path, const ap_network *net, const jso
   return st;
 }
 
-static ap_status in_sequence(ap_recovered *r, double sparsity, ap_network **out, ap_error *err) {
+/* Made once a sparsity: a point of its own, and where fine-tuning starts. levels: levels_of(r, ...). */
+static ap_status repair_in_sequence(ap_recovered *r, const ap_level_db *db, const uint32_t *levels,
+                                    ap_error *err) {
   const ap_moments_options options = ap_moments_defaults();
+  if (r->in_sequence) return AP_OK;
+  return ap_repair_sequence(ap_workbench_backend(r->bench), r->study->pool, r->study->net, db,
+                            levels, r->study->options->data, &options, &r->in_sequence, err);
+}
+
+static ap_status in_sequence(ap_recovered *r, double sparsity, ap_network **out, ap_error *err) {
   const ap_level_db *db = NULL;
   uint32_t *levels = NULL;
   ap_status st = levels_of(r, sparsity, false, &db, &levels, err);
-  if (!st) {
-    st = ap_repair_sequence(ap_workbench_backend(r->bench), r->study->pool, r->study->net, db,
-                            levels, r->study->options->data, &options, out, err);
-  }
+  if (!st) st = repair_in_sequence(r, db, levels, err);
+  if (!st) st = ap_network_copy(r->in_sequence, out, err);
   ap_free(levels);
   return st;
 }
@@ -104,20 +112,19 @@ static ap_status fine_tuned(ap_recovered *r, double sparsity, const json_t *conf
   char *checkpoint = ap_study_point_path(r->study, config, ".checkpoint");
   const ap_level_db *db = NULL;
   uint32_t *levels = NULL;
-  ap_network *start = NULL;
   ap_status st =
       path && checkpoint ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "paths of a fine-tuned network");
   if (!st) *out = kept_network(path, config);
   if (st || *out) goto done;
-  st = in_sequence(r, sparsity, &start, err);
-  if (!st) st = levels_of(r, sparsity, false, &db, &levels, err);
+  st = levels_of(r, sparsity, false, &db, &levels, err);
+  if (!st) st = repair_in_sequence(r, db, levels, err);
   if (!st) {
     st = ap_recover(ap_workbench_backend(r->bench), r->study->trained, r->study->options->data, db,
-                    levels, start, 0, &r->recipe, checkpoint, r->observer, r->context, out, err);
+                    levels, r->in_sequence, 0, &r->recipe, checkpoint, r->observer, r->context, out,
+                    err);
   }
   if (!st) st = keep_network(path, *out, config, err);
 done:
-  ap_network_destroy(start);
   ap_free(levels);
   ap_free(path);
   ap_free(checkpoint);

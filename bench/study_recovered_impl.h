@@ -22,8 +22,8 @@ typedef enum {
 } ap_recovery;
 const char *ap_recovery_name(ap_recovery how); /* "dense", "one-shot", ... */
 
-/* What the networks of one study are made with. Begins as {study, bench, recipe}; the databases are
- * those of the last sparsity and end with release. */
+/* What the networks of one study are made with. Begins with study, bench, recipe and observer; context may change. What
+ * stands below is of the last sparsity and ends with release. */
 typedef struct {
   const ap_study *study;
   ap_workbench *bench;
@@ -32,6 +32,7 @@ typedef struct {
   void *context;               /* of the observer */
   double sparsity;
   ap_level_db *plain, *repaired;
+  ap_network *in_sequence;
 } ap_recovered;
 void ap_recovered_release(ap_recovered *r);
 

@@ -19,6 +19,7 @@ typedef struct {
   ap_recovery how;
   double sparsity; /* 0 for the dense network */
   json_t *found;   /* the point, once it is there */
+  bool kept;       /* it was there before */
   json_t *network; /* configuration of the network, without the images it is judged on */
   double *done;    /* image passes so far */
   ap_progress *progress;
@@ -193,14 +194,14 @@ static void release_points(point *list, size_t n) {
 }
 
 /* Time left is told by what is still to be computed: what is kept counts as done before. */
-static ap_progress *start_progress(const ap_study *study, const point *list, size_t n,
-                                   double *done) {
+static ap_progress *start_progress(const ap_study *study, point *list, size_t n, double *done) {
   double total = 0;
   ap_progress *progress;
   for (size_t i = 0; i < n; i++) {
     json_t *config = point_config(&list[i]);
     total += cost_of(&list[i]);
-    if (config && ap_study_has_point(study, config)) *done += cost_of(&list[i]);
+    list[i].kept = config && ap_study_has_point(study, config);
+    if (list[i].kept) *done += cost_of(&list[i]);
     json_decref(config);
   }
   progress = ap_progress_create("recovery", (size_t)total, study->options->quiet);
@@ -214,11 +215,10 @@ static ap_status run_points(const ap_study *study, point *list, size_t n, double
   ap_status st = AP_OK;
   for (size_t i = 0; i < n && !st; i++) {
     json_t *config = point_config(&list[i]);
-    bool kept = config && ap_study_has_point(study, config);
     list[i].progress = progress;
     st = config ? ap_study_point(study, config, measure, &list[i], &list[i].found, err)
                 : ap_fail(err, AP_ERR_MEMORY, "configuration of a point");
-    if (!st && !kept) *done += cost_of(&list[i]);
+    if (!st && !list[i].kept) *done += cost_of(&list[i]);
     if (!st) ap_progress_set(progress, (size_t)*done, study->label);
   }
   ap_progress_end(progress);
@@ -238,8 +238,7 @@ static ap_status add_rows(const point *list, size_t n, json_t *rows, ap_error *e
 
 ap_status ap_study_recovery(const ap_study *study, json_t *rows, ap_error *err) {
   const ap_study_options *o = study->options;
-  ap_recovered made_with = {
-      .study = study, .recipe = recipe_of(o), .observer = on_training, .sparsity = -1};
+  ap_recovered made_with = {.study = study, .recipe = recipe_of(o), .observer = on_training};
   double done = 0;
   point *list = NULL;
   size_t n = 0;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/csv_read.h"
 #include "base/file.h"
 #include "base/statistics.h"
 #include "bench/cell_read_impl.h"
@@ -35,15 +36,6 @@ static const char *const quantities[] = {"dense_accuracy_selection",
                                          "finetunes",
                                          "seconds"};
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
-
-static bool same_method(const json_t *a, const json_t *b) {
-  return strcmp(text(a, "network"), text(b, "network")) == 0 &&
-         strcmp(text(a, "method"), text(b, "method")) == 0;
-}
-
-static json_t *number_or_null(double value) {
-  return isfinite(value) ? json_real(value) : json_null();
-}
 
 /* Mean and interval of one column over the seeds of a method; values has room for all of them. */
 static int put_quantity(json_t *out, const json_t *rows, const json_t *first, const char *name,
@@ -191,6 +183,24 @@ ap_status ap_summary_markdown(const char *dir, const json_t *summary, const json
     write_tables(f, summary);
     write_left_out(f, provenance);
     st = ap_output_commit(output, err);
+  }
+  ap_free(path);
+  return st;
+}
+
+ap_status ap_summary_load(const char *dir, const char *const *needed, size_t n_needed,
+                          json_t **rows, json_t **head, ap_error *err) {
+  char *path = ap_path_join(dir, "summary.csv");
+  ap_status st = path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "summary");
+  if (!st && !ap_file_exists(path)) {
+    st = ap_fail(err, AP_ERR_IO, "%s: no such file; a folder that 'compare' wrote is expected",
+                 path);
+  }
+  if (!st) st = ap_csv_load(path, rows, head, err);
+  for (size_t i = 0; i < n_needed && !st && json_array_size(*rows); i++) {
+    if (!json_object_get(json_array_get(*rows, 0), needed[i])) {
+      st = ap_fail(err, AP_ERR_ARG, "%s: no column %s", path, needed[i]);
+    }
   }
   ap_free(path);
   return st;

@@ -34,7 +34,7 @@ static const point points[] = {
 };
 #define N_POINTS (sizeof points / sizeof points[0])
 
-static const char *const methods[] = {"dense", "pim-prune", "column-vector", "auto-prune"};
+#define METHODS "dense,pim-prune,column-vector,auto-prune" /* where none are asked for */
 
 static ap_status choose(const char *const *axes, size_t n_axes, bool chosen[N_POINTS],
                         ap_error *err) {
@@ -75,20 +75,10 @@ static ap_status add_rows(const point *p, double max_loss, const json_t *cells, 
 
 static ap_status write_rows(const ap_experiment *e, const json_t *rows, ap_error *err) {
   char *path = ap_path_join(e->options->out, "sensitivity.csv");
-  json_t *head = json_deep_copy(e->provenance);
-  ap_output *output = NULL;
-  ap_status st = AP_OK;
-  if (!path || !head || json_object_set_new(head, "suite", json_string(e->suite->name)) ||
-      json_object_set_new(head, "max_loss", json_real(e->options->max_loss))) {
-    st = ap_fail(err, AP_ERR_MEMORY, "sensitivity.csv");
-  }
-  if (!st) st = ap_output_open(path, true, &output, err);
-  if (!st) {
-    ap_csv csv = {ap_output_stream(output), 0};
-    ap_csv_head(&csv, head);
-    ap_csv_rows(&csv, rows);
-    st = ap_output_commit(output, err);
-  }
+  json_t *head = NULL;
+  ap_status st = path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "sensitivity.csv");
+  if (!st) st = ap_experiment_head(e, &head, err);
+  if (!st) st = ap_csv_save(path, head, rows, err);
   json_decref(head);
   ap_free(path);
   return st;
@@ -134,10 +124,8 @@ ap_status ap_sweep_run(const ap_compare_options *options, const char *const *axe
   if (!st) st = ap_suite_find(options->suite, &suite, err);
   if (!st && !own.networks) own.networks = suite->networks[0].network;
   if (!st && !found) st = ap_fail(err, AP_ERR_MEMORY, "sweep");
-  if (!st) {
-    st = ap_experiment_open(&own, provenance, methods,
-                            own.methods ? 0 : sizeof methods / sizeof methods[0], &e, err);
-  }
+  if (!own.methods) own.methods = METHODS;
+  if (!st) st = ap_experiment_open(&own, provenance, &e, err);
   if (!st) st = run_points(&e, chosen, found, err);
   if (!st && options->draw && !options->plan)
     st = ap_compare_plot(options->out, options->plots, err);

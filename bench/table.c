@@ -10,7 +10,7 @@
 #include "bench/table_impl.h"
 
 static int set_number(json_t *row, const char *name, double value) {
-  return json_object_set_new(row, name, isfinite(value) ? json_real(value) : json_null());
+  return json_object_set_new(row, name, number_or_null(value));
 }
 
 /* Columns of one row. *_vs_pim stay empty when pim-prune was not run. */
@@ -93,7 +93,7 @@ ap_status ap_table_rows(const json_t *cells, json_t **rows, ap_error *err) {
 
 typedef ap_status writer(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err);
 
-static ap_status write_table(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err) {
+static ap_status write_rows(ap_csv *csv, const json_t *cells, const json_t *rows, ap_error *err) {
   (void)cells;
   (void)err;
   ap_csv_rows(csv, rows);
@@ -122,8 +122,7 @@ static ap_status write_episodes(ap_csv *csv, const json_t *cells, const json_t *
                                         "image_forwards"};
   (void)rows;
   (void)err;
-  for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) ap_csv_text(csv, columns[i]);
-  ap_csv_end_row(csv);
+  ap_csv_columns(csv, columns, sizeof columns / sizeof columns[0]);
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *cell = json_array_get(cells, i), *episodes = json_object_get(cell, "episodes");
     for (size_t e = 0; e < json_array_size(episodes); e++) {
@@ -144,8 +143,7 @@ static ap_status write_layers(ap_csv *csv, const json_t *cells, const json_t *ro
                                         "keep_weights", "crossbars", "crossbars_dense"};
   (void)rows;
   (void)err;
-  for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) ap_csv_text(csv, columns[i]);
-  ap_csv_end_row(csv);
+  ap_csv_columns(csv, columns, sizeof columns / sizeof columns[0]);
   for (size_t i = 0; i < json_array_size(cells); i++) {
     const json_t *cell = json_array_get(cells, i);
     const json_t *layers = json_object_get(json_object_get(cell, "hardware"), "layers");
@@ -178,14 +176,6 @@ static ap_status write_laws(ap_csv *csv, const json_t *cells, const json_t *rows
   (void)rows;
   (void)err;
   ap_write_laws(csv, cells);
-  return AP_OK;
-}
-
-static ap_status write_summary(ap_csv *csv, const json_t *cells, const json_t *rows,
-                               ap_error *err) {
-  (void)cells;
-  (void)err;
-  ap_csv_rows(csv, rows);
   return AP_OK;
 }
 
@@ -353,11 +343,11 @@ ap_status ap_table_write(const char *dir, const json_t *cells, const json_t *row
   json_t *whole = whole_provenance(cells, provenance), *summary = NULL;
   ap_status st = whole ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "provenance");
   if (!st) st = ap_summary_rows(rows, &summary, err);
-  if (!st) st = write_csv(dir, "summary.csv", write_summary, cells, summary, whole, err);
+  if (!st) st = write_csv(dir, "summary.csv", write_rows, cells, summary, whole, err);
   if (!st) st = write_csv(dir, "points.csv", write_points, cells, rows, whole, err);
   if (!st) st = write_csv(dir, "convergence.csv", write_convergence, cells, rows, whole, err);
   if (!st) st = ap_summary_markdown(dir, summary, provenance, err);
-  if (!st) st = write_csv(dir, "table.csv", write_table, cells, rows, whole, err);
+  if (!st) st = write_csv(dir, "table.csv", write_rows, cells, rows, whole, err);
   if (!st) st = write_csv(dir, "episodes.csv", write_episodes, cells, rows, whole, err);
   if (!st) st = write_csv(dir, "layers.csv", write_layers, cells, rows, whole, err);
   if (!st) st = write_csv(dir, "breakdown.csv", write_breakdown, cells, rows, whole, err);
