@@ -298,9 +298,9 @@ static void learn(void *self, size_t first, size_t n, const double *executed,
     }
     if (bracket) {
       s->now.bracketed++;
-      if (!outcomes[i].feasible) s->now.low = fmax(s->now.low, cost);
+      if (!outcomes[i].feasible && cost < s->now.high) s->now.low = fmax(s->now.low, cost);
     }
-    if (outcomes[i].feasible) s->now.high = fmin(s->now.high, cost);
+    if (outcomes[i].feasible && !outcomes[i].stopped) s->now.high = fmin(s->now.high, cost);
     ap_elites_add(&s->elites, policy, s->notes + i * steps, outcomes[i].reward);
   }
   if (first < curves && first + n >= curves) fit_curves(s);

@@ -35,7 +35,7 @@ size_t ap_search_top(const ap_search_result *r, size_t k, size_t *index) {
     size_t place = found;
     bool known = false;
     for (size_t j = 0; j < found && !known; j++) known = same_policy(r, index[j], i);
-    if (known) continue; /* the earlier evaluation stands: equal policies have equal outcomes */
+    if (known) continue; /* the earlier evaluation stands */
     while (place > 0 && ap_search_better(&r->candidates[i], &r->candidates[index[place - 1]]))
       place--;
     if (place >= k) continue;

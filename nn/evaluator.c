@@ -246,8 +246,7 @@ void eval_count(ap_evaluator *ev, size_t first, size_t n, size_t n_images) {
   }
 }
 
-/* Sums in the order of the blocks, whichever worker did them. */
-static eval_result total(const ap_evaluator *ev, size_t i) {
+eval_result eval_total(const ap_evaluator *ev, size_t i) {
   eval_result sum = {0, 0};
   for (size_t b = 0; b < ev->n_blocks; ++b) {
     const eval_block *block = &ev->results[i * ev->n_blocks + b];
@@ -304,7 +303,7 @@ static ap_status run_processor(ap_evaluator *ev, delivery *d, ap_error *err) {
     const size_t left = n_unique - first, n = left < EVAL_MOST_AT_ONCE ? left : EVAL_MOST_AT_ONCE;
     eval_evaluate(ev, first, n, 0, ev->n_blocks, NULL);
     for (size_t i = first; i < first + n; ++i) {
-      const eval_result result = total(ev, i - first);
+      const eval_result result = eval_total(ev, i - first);
       deliver(d, i, &result);
     }
   }

@@ -78,11 +78,12 @@ typedef struct {
       *reference; /* n_layers levels: whom candidates are compared with, image by image */
   const double
       *most_loss; /* [n_candidates] accuracy(reference) - accuracy(candidate) on all images that is
-                              * still of interest; INFINITY: never stopped, -INFINITY: at once */
+                              * still of interest; INFINITY: never stopped, -INFINITY: at the first look */
   double error; /* bound, for each candidate, of the probability that it is stopped although on all
                  * images it is within its limit; in (0, 1) */
 } ap_race;
-/* As ap_evaluator_run, but scores[i] of a stopped candidate are those of its first scores[i].images images.
+/* As ap_evaluator_run, but a stopped candidate has seen scores[i].images only (scores[i].correct of them right); its accuracy
+ * and loss are estimates for all images, the reference's plus the difference on those seen, and beyond its limit.
  * Looks are taken at 256, 512, ... images; each stops a candidate when the exact paired test of nn/paired.h rejects,
  * at error / number of looks, that it is within its limit. The bound supposes that images come in random order, as those
  * of the splits cut from the training images do. Scores of the others equal ap_evaluator_run's bit for bit.

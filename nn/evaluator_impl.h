@@ -239,6 +239,8 @@ AP_NODISCARD ap_status eval_reserve_results(ap_evaluator *ev, size_t n, ap_error
 void eval_evaluate(ap_evaluator *ev, size_t first, size_t n, size_t from, size_t to, float *logits);
 /* What they cost. */
 void eval_count(ap_evaluator *ev, size_t first, size_t n, size_t n_images);
+/* Of result i in the order of the blocks, whichever worker did them. */
+eval_result eval_total(const ap_evaluator *ev, size_t i);
 ap_score eval_score(const eval_result *sums, size_t n_images);
 void eval_race_destroy(eval_race *race);
 

@@ -12,13 +12,15 @@ static const double interval_share = 0.1; /* of a look's error, for the number o
 
 struct eval_race {
   ap_paired test;
-  uint32_t *reference; /* [n_layers]; right is theirs if known */
-  uint64_t *right;     /* [n_blocks] */
+  uint32_t *reference; /* [n_layers]; what follows is theirs if known */
+  eval_block *blocks;  /* [n_blocks] */
+  eval_result total;
   bool known;
 };
 
 typedef struct {
   eval_result sums;
+  double reference_loss; /* summed over the same images */
   size_t images, lost, gained;
   double most; /* lost - gained among all images, that is still of interest */
   bool from_cache;
@@ -38,7 +40,7 @@ void eval_race_destroy(eval_race *r) {
   if (!r) return;
   ap_paired_release(&r->test);
   ap_free(r->reference);
-  ap_free(r->right);
+  ap_free(r->blocks);
   ap_free(r);
 }
 
@@ -48,8 +50,8 @@ static ap_status prepare(ap_evaluator *ev, ap_error *err) {
   if (!r) return ap_fail(err, AP_ERR_MEMORY, "race");
   ap_status st = ap_paired_init(&r->test, ev->n_images, err);
   r->reference = ap_calloc(ev->plan.n_layers, sizeof *r->reference);
-  r->right = ap_calloc(ev->n_blocks, sizeof *r->right);
-  if (!st && (!r->reference || !r->right)) st = ap_fail(err, AP_ERR_MEMORY, "race");
+  r->blocks = ap_calloc(ev->n_blocks, sizeof *r->blocks);
+  if (!st && (!r->reference || !r->blocks)) st = ap_fail(err, AP_ERR_MEMORY, "race");
   if (st)
     eval_race_destroy(r);
   else
@@ -57,7 +59,7 @@ static ap_status prepare(ap_evaluator *ev, ap_error *err) {
   return st;
 }
 
-/* Which images the reference has right; computed once. */
+/* The reference on every image; computed once. */
 static ap_status meet_reference(ap_evaluator *ev, const uint32_t *levels, ap_error *err) {
   eval_race *r = ev->race;
   const size_t bytes = ev->plan.n_layers * sizeof *levels;
@@ -68,17 +70,19 @@ static ap_status meet_reference(ap_evaluator *ev, const uint32_t *levels, ap_err
   eval_order_sort(&ev->order, levels, 1);
   eval_evaluate(ev, 0, 1, 0, ev->n_blocks, NULL);
   eval_count(ev, 0, 1, ev->n_images);
-  for (size_t b = 0; b < ev->n_blocks; ++b) r->right[b] = ev->results[b].right;
+  memcpy(r->blocks, ev->results, ev->n_blocks * sizeof *r->blocks);
+  r->total = eval_total(ev, 0);
   memcpy(r->reference, levels, bytes);
   r->known = true;
   return AP_OK;
 }
 
-static void add_block(runner *to, const eval_block *block, uint64_t reference) {
+static void add_block(runner *to, const eval_block *block, const eval_block *reference) {
   to->sums.loss += block->loss;
   to->sums.correct += (size_t)__builtin_popcountll(block->right);
-  to->lost += (size_t)__builtin_popcountll(reference & ~block->right);
-  to->gained += (size_t)__builtin_popcountll(block->right & ~reference);
+  to->lost += (size_t)__builtin_popcountll(reference->right & ~block->right);
+  to->gained += (size_t)__builtin_popcountll(block->right & ~reference->right);
+  to->reference_loss += reference->loss;
 }
 
 /* Distinct candidates of the order from `first` on: their blocks from .. to - 1. */
@@ -88,7 +92,7 @@ static void add(race *r, size_t first, size_t n, size_t from, size_t to) {
   for (size_t i = 0; i < n; ++i) {
     runner *candidate = &r->runners[ev->order.unique[first + i]];
     for (size_t b = from; b < to; ++b)
-      add_block(candidate, &ev->results[i * ev->n_blocks + b], ev->race->right[b]);
+      add_block(candidate, &ev->results[i * ev->n_blocks + b], &ev->race->blocks[b]);
     candidate->images = images < ev->n_images ? images : ev->n_images;
   }
 }
@@ -167,14 +171,28 @@ static void enter(race *r, size_t n, size_t *first_equal) {
   }
 }
 
+/* Of a stopped one: the reference's score on all images, changed by what those that were seen tell. So one that was
+ * rejected is beyond its limit here, too, however easy its first images were. */
+static ap_score estimate(const ap_evaluator *ev, const runner *candidate) {
+  const double seen = (double)candidate->images;
+  ap_score score = eval_score(&ev->race->total, ev->n_images);
+  score.accuracy -= ((double)candidate->lost - (double)candidate->gained) / seen;
+  score.accuracy = fmin(fmax(score.accuracy, 0), 1);
+  score.loss += (candidate->sums.loss - candidate->reference_loss) / seen;
+  score.images = candidate->images;
+  score.correct = candidate->sums.correct;
+  return score;
+}
+
 static void finish(const race *r, size_t n, const size_t *first_equal, ap_score *scores) {
   ap_evaluator *ev = r->ev;
   for (size_t i = 0; i < n; ++i) {
     const runner *candidate = &r->runners[first_equal[i]];
-    scores[i] = eval_score(&candidate->sums, candidate->images);
+    const bool whole = candidate->images == ev->n_images;
+    scores[i] = whole ? eval_score(&candidate->sums, ev->n_images) : estimate(ev, candidate);
     if (first_equal[i] != i || candidate->from_cache)
       ++ev->stats.cache_hits;
-    else if (candidate->images == ev->n_images)
+    else if (whole)
       eval_cache_put(&ev->cache, r->levels + i * ev->plan.n_layers, &candidate->sums);
     else {
       ++ev->stats.stopped;

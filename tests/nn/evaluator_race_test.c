@@ -92,6 +92,41 @@ static void test_race(void **state) {
   ap_network_destroy(s.net);
 }
 
+/* Against a reference that errs: estimates are its score on all images and the difference on those seen,
+ * which a second evaluator of only so many images confirms, and they are beyond the limit. */
+static void test_estimates(void **state) {
+  (void)state;
+  const subject s = the_subject();
+  uint32_t levels[CANDIDATES * 8], reference[8];
+  ap_score raced[CANDIDATES], whole, part, own;
+  double limits[CANDIDATES];
+  size_t stopped = 0;
+  draw(levels, s.n_layers);
+  for (size_t i = 0; i < 8; ++i) reference[i] = 3;
+  for (size_t i = 0; i < CANDIDATES; ++i) limits[i] = -0.2 + 0.05 * (double)(i % 9);
+  const ap_race rule = {reference, limits, 0.01};
+  ap_evaluator *ev = make(&s, 0, 1);
+  must(ap_evaluator_race(ev, &rule, CANDIDATES, levels, raced, &failure));
+  must(ap_evaluator_run(ev, 1, reference, &whole, &failure));
+  assert_true(whole.correct < IMAGES);
+  for (size_t i = 0; i < CANDIDATES; ++i) {
+    if (raced[i].images == IMAGES) continue;
+    ap_evaluator *few = make(&s, raced[i].images, 1);
+    must(ap_evaluator_run(few, 1, reference, &part, &failure));
+    must(ap_evaluator_run(few, 1, levels + i * s.n_layers, &own, &failure));
+    assert_int_equal(raced[i].correct, own.correct);
+    assert_true(fabs(raced[i].accuracy - fmax(0, whole.accuracy + own.accuracy - part.accuracy)) <
+                1e-12);
+    assert_true(fabs(raced[i].loss - (whole.loss + own.loss - part.loss)) < 1e-9);
+    assert_true(whole.accuracy - raced[i].accuracy > limits[i]);
+    ap_evaluator_destroy(few);
+    ++stopped;
+  }
+  assert_in_range(stopped, CANDIDATES / 4, CANDIDATES - 1);
+  ap_evaluator_destroy(ev);
+  ap_network_destroy(s.net);
+}
+
 /* Equals run once, at the most generous of their limits; a second race takes survivors from the cache. */
 static void test_equals_and_cache(void **state) {
   (void)state;
@@ -139,7 +174,12 @@ static void test_odd_sizes(void **state) {
     must(ap_evaluator_race(ev, &rule, CANDIDATES, levels, raced, &failure));
     for (size_t i = 0; i < CANDIDATES; ++i) {
       if (sizes[k] <= 256) assert_int_equal(raced[i].images, sizes[k]);
-      if (raced[i].images == sizes[k]) assert_true(raced[i].loss == exact[i].loss);
+      if (raced[i].images == sizes[k]) {
+        assert_true(raced[i].loss == exact[i].loss);
+      } else {
+        assert_true(raced[i].images == 256 || raced[i].images == 512);
+        assert_true(raced[i].accuracy < 1 - limits[i]);
+      }
     }
     ap_evaluator_destroy(ev);
     ap_evaluator_destroy(plain);
@@ -170,8 +210,9 @@ static void test_misuse(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_race), cmocka_unit_test(test_equals_and_cache),
-      cmocka_unit_test(test_odd_sizes), cmocka_unit_test(test_misuse)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_race), cmocka_unit_test(test_estimates),
+                                     cmocka_unit_test(test_equals_and_cache),
+                                     cmocka_unit_test(test_odd_sizes),
+                                     cmocka_unit_test(test_misuse)};
   return cmocka_run_group_tests(tests, open_answers, close_answers);
 }
