@@ -24,7 +24,7 @@ typedef struct {
   double crossbars;      /* occupied crossbars (or what the environment counts: OUs, MACs) */
   double image_forwards; /* dense-equivalent image-forwards that this evaluation is charged */
   bool feasible;         /* accuracy_loss is within the limit */
-  bool stopped;          /* seen on some images only, as it cannot be the best: estimated from these */
+  bool stopped; /* seen on some images only, as it cannot be the best: estimated from these */
 } ap_outcome;
 
 typedef struct {

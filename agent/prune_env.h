@@ -1,9 +1,8 @@
 /* agent/prune_env.h - the environment of a pruning search: level database (what a decision costs),
  * candidate evaluator (what it does to accuracy) and reward joined behind agent/env.h.
  *
- * State of a step, each scaled to 0..1 over the layers (AMC's eleven features, cost in crossbars):
- * (with a reward that counts multiply-accumulates these stand wherever crossbars do):
- * index, is convolution, c_in, c_out, kernel, stride, weights, crossbars of the layer, crossbars
+ * State of a step, each scaled to 0..1 over the layers (AMC's eleven features, cost in crossbars, or in
+ * multiply-accumulates where the reward counts those): index, is convolution, c_in, c_out, kernel, stride, weights, crossbars of the layer, crossbars
  * saved so far, crossbars still to decide, previous action. */
 #ifndef AP_AGENT_PRUNE_ENV_H
 #define AP_AGENT_PRUNE_ENV_H

@@ -19,8 +19,8 @@ typedef struct {
                                "accepted"}, in order */
 } ap_bisection;
 
-/* Halves the range of log(crossbars) between the lightest policy that is known to pass (at first the
- * one that keeps everything) and the heaviest known to fail. dense: accuracy to compare with.
+/* Halves the range of log(crossbars) between the heaviest pruning that is known to pass (at first none) and the
+ * lightest known to fail. dense: accuracy to compare with.
  * Fine-tunings that are kept from an interrupted run, or from another loss limit, are not made again. */
 AP_NODISCARD ap_status ap_bisect(const ap_cell *cell, const ap_level_db *db,
                                  const ap_family *family, double dense, ap_bisection *out,

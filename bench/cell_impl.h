@@ -20,8 +20,7 @@ typedef struct {
   const ap_pruner *pruner; /* the method's */
   ap_workbench *bench;
   double max_loss;
-  double
-      search_limit; /* one-shot loss that a searcher may spend; NAN for methods that do not search */
+  double search_limit; /* one-shot loss that a searcher may spend; unused by others */
   uint64_t seed;
   const json_t *dense;        /* the dense method's result, NULL while that is computed */
   const char *folder;         /* of the cells' files */

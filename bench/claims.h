@@ -12,7 +12,7 @@ AP_EXTERN_C_BEGIN
 /* Reads results/summary.csv (and laws.csv, where it is there) and judges every claim. *out: a new object
  *   {"results", "suite", "commit", "left_out": [texts],
  *    "claims": [{"id", "text", "source", "rule", "outcome": "reproduced"|"not reproduced"|"not tested",
- *                "published", "value", "low", "high", "n", "network", "by",
+ *                "method", "published", "unit", "scale", "value", "low", "high", "n", "network", "by",
  *                "networks": [{"network", "value", "low", "high", "n", "holds"}], "reasons": [texts]}],
  *    "reproduced", "not_reproduced", "not_tested"}
  * by: value - published (negative: short of it); low, high: the 95 % interval over n seeds, null for one.

@@ -11,7 +11,7 @@
 #define AP_N_QUICK_METHODS 7
 extern const ap_suite_method ap_quick_methods[AP_N_QUICK_METHODS];
 
-/* *out: a plain value whose texts live for ever. ARG names what is known and the nearest. */
+/* *out: a plain value whose texts live for ever. ARG names what is known. */
 AP_NODISCARD ap_status ap_method_find(const char *name, ap_suite_method *out, ap_error *err);
 
 /* A suite with other methods and fewer networks. Both are lists of names with commas between them, or

@@ -44,7 +44,7 @@ typedef struct {
   size_t calibration;     /* images that set the input ranges */
   size_t samples;         /* devices for each sigma above 0 */
   double keep;            /* share of each layer's weights that sizes and index keep, (0, 1] */
-  ap_pruner pruner;       /* of recovery and curves */
+  ap_pruner pruner;       /* of recovery and curves; bits is priced by its rule */
   double sparsities[AP_STUDY_MAX_SPARSITIES]; /* of recovery: shares of removed vectors, (0, 1) */
   size_t n_sparsities;
   bool prune_ends;     /* of recovery: the first and the last layer, too; else they stay whole */

@@ -40,7 +40,7 @@ AP_NODISCARD ap_status ap_cli_record_table(const ap_cli *cli, const char *suite,
                                            const json_t *table, const json_t *provenance,
                                            ap_error *err);
 
-/* " a.x=1 b.y=2" of --set, for a series' name; ap_free it; NULL out of memory. */
+/* " weight_bits=4 a.x=1 b.y=2" of --weight-bits (may be NULL) and --set, for a series' name; ap_free it; NULL out of memory. */
 char *ap_cli_overrides_text(const ap_text_list *overrides, const char *weight_bits);
 /* The path without its folders. */
 const char *ap_cli_file_name(const char *path);

@@ -111,7 +111,8 @@ ap_packed_epilogue ap_packed_epilogue_default(void); /* no residual, no clipping
  * a multiple of 64 bytes (as ap_calloc's does). */
 size_t ap_packed_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *geometry);
 
-/* out = epilogue(in * weights + bias) for n_blocks blocks. `out` overlaps neither input. */
+/* out = epilogue(in * weights + bias) for n_blocks blocks. `out` overlaps neither input. scratch:
+ * ap_packed_scratch_bytes of this call's own; may be NULL where that is 0. */
 void ap_packed_conv_run(const ap_packed_weights *weights, size_t n_blocks, const float *in,
                         float *out, const ap_packed_epilogue *epilogue, void *scratch);
 

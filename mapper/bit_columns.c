@@ -80,3 +80,7 @@ uint64_t ap_bit_columns_weights_kept(const ap_partition *p, const uint8_t *kept)
   }
   return sum;
 }
+
+size_t ap_partition_bit_column(const ap_partition *p, size_t band, size_t column, size_t slice) {
+  return band * p->n * p->slices + ap_bit_line_of(p, column, slice);
+}

@@ -402,3 +402,8 @@ uint64_t ap_partition_weights_kept(const ap_partition *p, const uint8_t *kept) {
   }
   return block_weights_kept(p, kept);
 }
+
+size_t ap_partition_band_rows(const ap_partition *p, size_t band) {
+  size_t left = p->k - band * p->granularity.h;
+  return left < p->granularity.h ? left : p->granularity.h;
+}

@@ -71,6 +71,11 @@ AP_NODISCARD ap_status ap_partition_init(ap_granularity granularity, const ap_ar
 typedef struct {
   size_t k0, k1, n0, n1; /* rows k0..k1-1, columns n0..n1-1 */
 } ap_extent;
+/* Kinds in bands of granularity.h rows: how many rows a band has; the last may have fewer. */
+size_t ap_partition_band_rows(const ap_partition *partition, size_t band);
+/* BIT_COLUMN: the vector that a slice of a column is in a band (slices as the array lays them). */
+size_t ap_partition_bit_column(const ap_partition *partition, size_t band, size_t column,
+                               size_t slice);
 /* index < count. O(1). */
 ap_extent ap_partition_vector(const ap_partition *partition, size_t index);
 

@@ -153,7 +153,7 @@ static void score(const eval_chunk *k, size_t candidate) {
     eval_block result = {0, 0};
     for (size_t lane = 0; lane < p->lanes; ++lane) {
       const size_t image = block * p->lanes + lane;
-      const size_t part = p->integer ? 4 * b + ap_packed8_part(lane) : b;
+      const size_t part = p->lanes / AP_PACKED_LANES * b + (p->integer ? ap_packed8_part(lane) : 0);
       if (image >= j->n_images) break;
       const float *z =
           logits + part * s->block + s->origin + (p->integer ? ap_packed8_lane(lane) : lane);

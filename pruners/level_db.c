@@ -275,6 +275,16 @@ static unsigned weight_bits(const ap_level_db *db, const ap_level_layer *l) {
   return l->info.weight_bits ? l->info.weight_bits : ap_tech_array(db->tech)->weight_bits;
 }
 
+void ap_level_db_drop_biases(const ap_level_db *db, size_t k, size_t n, const uint8_t *kept,
+                             float *bias) {
+  if (db->options.pruner.granularity.kind != AP_GRANULARITY_FILTER) return;
+  for (size_t j = 0; j < n; j++) {
+    bool any = false;
+    for (size_t i = 0; i < k; i++) any = any || kept[i * n + j];
+    if (!any) bias[j] = 0.0f;
+  }
+}
+
 /* repair: NULL leaves the kept weights as they are. */
 static ap_status level_matrix(const ap_level_db *db, const ap_level_layer *l, size_t level,
                               const ap_repair *repair, uint8_t *kept, float *matrix, float *bias,
@@ -288,13 +298,7 @@ static ap_status level_matrix(const ap_level_db *db, const ap_level_layer *l, si
     for (size_t i = 0; i < k * n; i++) matrix[i] = kept[i] ? l->dense[i] : 0.0f;
     memcpy(bias, l->bias, n * sizeof *bias);
   }
-  if (!st && db->options.pruner.granularity.kind == AP_GRANULARITY_FILTER) {
-    for (size_t j = 0; j < n; j++) { /* a removed filter takes its bias along */
-      bool any = false;
-      for (size_t i = 0; i < k; i++) any = any || kept[i * n + j];
-      if (!any) bias[j] = 0.0f;
-    }
-  }
+  if (!st) ap_level_db_drop_biases(db, k, n, kept, bias);
   if (st || db->options.floats) return st;
   if (level + 1 < l->n_levels && l->partition.granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
     return round_to_bits(l, level, matrix, err);

@@ -26,6 +26,9 @@ struct ap_level_db {
   char hash[AP_SHA256_TEXT];
 };
 
+/* Where filters are the vectors, a removed one takes its bias along. kept: k x n bytes. */
+void ap_level_db_drop_biases(const ap_level_db *db, size_t k, size_t n, const uint8_t *kept,
+                             float *bias);
 /* Ranks the vectors of a layer (built-in score, or plug-in) and fills in its levels. */
 AP_NODISCARD ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err);
 #endif

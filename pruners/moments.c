@@ -147,7 +147,7 @@ static ap_status measure_layer(ap_backend *be, ap_pool *pool, const ap_network *
     goto done;
   }
   for (size_t i = 0; i < workers; i++) {
-    scratch[i] = ap_calloc(CHUNK * d, 2 * sizeof(double));
+    scratch[i] = ap_calloc(CHUNK * d, (reference ? 2 : 1) * sizeof(double));
     if (!scratch[i]) {
       st = ap_fail(err, AP_ERR_MEMORY, "samples of %s", info->name);
       goto done;

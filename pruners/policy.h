@@ -20,7 +20,7 @@ typedef struct {
     double keep;          /* vectors kept / vectors */
     size_t n_kept;        /* vectors kept: what counts */
     unsigned weight_bits; /* of its own (nn/network.h); 0: none */
-    size_t n_vectors;     /* of a plug-in's policy, which knows its vectors themselves ... */
+    size_t n_vectors;     /* where vectors are named (plug-ins' masks, patterns) ... */
     uint8_t *kept; /* ... n_vectors bytes of 0 or 1; else NULL, and the best n_kept are meant */
   } * layers;
 } ap_policy;
@@ -30,9 +30,9 @@ AP_NODISCARD ap_status ap_policy_from_levels(const ap_level_db *db, const uint32
 void ap_policy_destroy(ap_policy *policy);
 
 /* JSON {"schema", "pruner", "granularity", "layers": [{"name", "keep", "vectors_kept"}], ...}, and
- * "weight_bits" of layers that have their own;
- * a plug-in's policy has {"plugin": ...} and, in each layer, {"vectors", "kept"}: the kept vectors as
- * hexadecimal digits, first vector in the highest bit, so that it is read without the plug-in.
+ * "weight_bits" of layers that have their own. Where vectors are named, a layer has {"vectors", "kept"}, the
+ * kept vectors as hexadecimal digits, first vector in the highest bit; a plug-in's policy has {"plugin": ...}
+ * and is read without the plug-in.
  * `extra` (may be NULL) members are added (provenance, result). */
 AP_NODISCARD ap_status ap_policy_save(const char *path, const ap_policy *policy,
                                       const json_t *extra, bool force, ap_error *err);

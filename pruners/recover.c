@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "pruners/quantised_layer.h"
+#include "pruners/recover_impl.h"
 #include "pruners/unfold_impl.h"
 
 #define RECALIBRATION_IMAGES 2000
@@ -115,7 +116,7 @@ static ap_status quantise_network(ap_network *net, const ap_level_db *db, const 
       break;
     }
     ap_layer_get_matrix(net, info[i].node, matrix);
-    st = bits ? ap_level_db_round(db, i, levels[i], matrix, err) : AP_OK;
+    st = ap_level_db_round(db, i, levels[i], matrix, err);
     if (!st) {
       st = ap_quantise_in_place(matrix, info[i].k, info[i].n,
                                 info[i].weight_bits ? info[i].weight_bits : bits, err);
@@ -127,8 +128,7 @@ static ap_status quantise_network(ap_network *net, const ap_level_db *db, const 
   return st;
 }
 
-/* What the removal of whole filters or input channels makes useless in the neighbouring layers. */
-static ap_status follow_channels(const ap_level_db *db, ap_network *folded, ap_error *err) {
+ap_status ap_follow_channels(const ap_level_db *db, ap_network *folded, ap_error *err) {
   size_t removed;
   switch (ap_level_db_pruner(db).granularity.kind) {
     case AP_GRANULARITY_FILTER:
@@ -164,7 +164,7 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
                         images < RECALIBRATION_IMAGES ? images : RECALIBRATION_IMAGES, err);
   }
   if (!st) st = ap_network_fold(net, &folded, err);
-  if (!st) st = follow_channels(db, folded, err);
+  if (!st) st = ap_follow_channels(db, folded, err);
   if (!st && weight_bits) st = quantise_network(folded, db, levels, weight_bits, err);
   if (st) goto done;
   *out = folded;
@@ -195,7 +195,7 @@ ap_status ap_deploy_levels(const ap_network *folded, const ap_level_db *db, cons
     if (!st) ap_layer_set_matrix(net, info->node, matrix);
     ap_free(matrix);
   }
-  if (!st) st = follow_channels(db, net, err);
+  if (!st) st = ap_follow_channels(db, net, err);
   if (!st) {
     *out = net;
     net = NULL;

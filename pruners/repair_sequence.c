@@ -2,19 +2,10 @@
 
 #include "base/alloc.h"
 #include "base/progress.h"
+#include "pruners/level_db_impl.h"
 #include "pruners/recover.h"
+#include "pruners/recover_impl.h"
 #include "pruners/repair.h"
-
-/* A removed filter takes its bias along. */
-static void drop_biases(const ap_level_db *db, const ap_layer_info *info, const uint8_t *kept,
-                        float *bias) {
-  if (ap_level_db_pruner(db).granularity.kind != AP_GRANULARITY_FILTER) return;
-  for (size_t j = 0; j < info->n; j++) {
-    bool any = false;
-    for (size_t i = 0; i < info->k; i++) any = any || kept[i * info->n + j];
-    if (!any) bias[j] = 0.0f;
-  }
-}
 
 /* Fits one layer of `net`, whose layers before are done. */
 static ap_status fit_layer(ap_pool *pool, const ap_network *folded, const ap_level_db *db,
@@ -44,7 +35,7 @@ static ap_status fit_layer(ap_pool *pool, const ap_network *folded, const ap_lev
     st = ap_repair_columns(repair, pool, n, n, target, kept, target_bias, dense, bias, err);
   }
   if (!st) {
-    drop_biases(db, info, kept, bias);
+    ap_level_db_drop_biases(db, k, n, kept, bias);
     ap_layer_set_matrix(net, info->node, dense);
     for (size_t j = 0; j < n; j++) net->nodes[info->node].bias[j] = bias[j];
   }
@@ -63,7 +54,6 @@ ap_status ap_repair_sequence(ap_backend *be, ap_pool *pool, const ap_network *fo
                              const ap_level_db *db, const uint32_t *levels, const ap_dataset *data,
                              const ap_moments_options *options, ap_network **out, ap_error *err) {
   ap_network *net = NULL;
-  size_t removed;
   ap_status st = ap_deploy_levels(folded, db, levels, &net, err); /* every layer has a bias then */
   *out = NULL;
   for (size_t l = 0; l < ap_level_db_layers(db) && !st; l++) {
@@ -78,9 +68,7 @@ ap_status ap_repair_sequence(ap_backend *be, ap_pool *pool, const ap_network *fo
     ap_free(moments);
     ap_free(cross);
   }
-  if (!st && ap_level_db_pruner(db).granularity.kind == AP_GRANULARITY_FILTER) {
-    st = ap_remove_dead_inputs(net, &removed, err);
-  }
+  if (!st) st = ap_follow_channels(db, net, err);
   if (st) {
     ap_network_destroy(net);
     return st;

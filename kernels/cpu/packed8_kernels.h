@@ -240,19 +240,22 @@ INLINE void list_pass(const state *s, size_t list, size_t vector, const int half
 }
 
 /* Where the next list's outputs go, and its residual, fetched ahead. */
-INLINE void ahead_of_stores(const packed8_tile *t, size_t list, const int width, const int pixels) {
+INLINE void ahead_of_stores(const packed8_tile *t, size_t list, size_t n_out, const int width,
+                            const int pixels) {
   const size_t first = (list + 1) * (size_t)width;
   const size_t parts = t->out_codes ? 1 : P8_PARTS;
   const size_t residual_parts = !t->residual ? 0 : t->residual_codes ? 1 : P8_PARTS;
 #pragma GCC unroll 8
   for (int k = 0; k < width; ++k) {
     const size_t channel = first + (size_t)k;
+    if (channel >= n_out) break;
     const uint8_t *out = t->out + channel * t->out_channel;
-    const uint8_t *residual = t->residual + (channel - t->residual_first) * t->residual_channel;
     for (size_t i = 0; i < parts; ++i, out += t->out_block) {
 #pragma GCC unroll 8
       for (int p = 0; p < pixels; ++p) __builtin_prefetch(out + p * P8_LINE, 1);
     }
+    if (residual_parts == 0) continue;
+    const uint8_t *residual = t->residual + (channel - t->residual_first) * t->residual_channel;
     for (size_t i = 0; i < residual_parts; ++i, residual += t->residual_block) {
 #pragma GCC unroll 8
       for (int p = 0; p < pixels; ++p)
@@ -265,7 +268,7 @@ INLINE void ahead_of_stores(const packed8_tile *t, size_t list, const int width,
 INLINE void list_body(const packed8_tile *t, const int width, const int pixels) {
   const state s = state_of(t);
   for (size_t list = 0; list < s.w.n_lists; ++list) {
-    if (s.t.far) ahead_of_stores(&s.t, list, width, pixels);
+    if (s.t.far) ahead_of_stores(&s.t, list, s.w.geometry.out.c, width, pixels);
     for (size_t vector = 0; vector < VECTORS; ++vector) {
       list_pass(&s, list, vector, 0, width, pixels);
       list_pass(&s, list, vector, 1, width, pixels);
@@ -403,11 +406,12 @@ LIST(8, 1)
   static void kernel_##r##_##c##_##f##_##l(const packed8_tile *t) { kernel_body(t, r, c, 1, f, l); }
 #define KERNEL_EDGES(r, c) \
   KERNEL(r, c, 0, 0) KERNEL(r, c, 0, 1) KERNEL(r, c, 1, 0) KERNEL(r, c, 1, 1)
-    KERNEL_EDGES(1, 1) KERNEL_EDGES(1, 2) KERNEL_EDGES(1, 3) KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1)
-        KERNEL_EDGES(2, 2) KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
+KERNEL_EDGES(1, 1)
+KERNEL_EDGES(1, 2) KERNEL_EDGES(1, 3) KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1) KERNEL_EDGES(2, 2)
+    KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
 #define STRIDED(c) \
   static void strided_##c(const packed8_tile *t) { kernel_body(t, 1, c, 2, 0, 0); }
-            STRIDED(1) STRIDED(2) STRIDED(3) STRIDED(4)
+        STRIDED(1) STRIDED(2) STRIDED(3) STRIDED(4)
 
 #define KERNEL_ENTRY(r, c)                              \
   {                                                     \
@@ -418,21 +422,21 @@ LIST(8, 1)
 #define KERNEL_ROW(r) \
   { KERNEL_ENTRY(r, 1), KERNEL_ENTRY(r, 2), KERNEL_ENTRY(r, 3), KERNEL_ENTRY(r, 4) }
 
-                const ap_packed8_isa ISA_TABLE = {
-                    .name = ISA_NAME,
-                    .vector = VECTOR,
-                    .list_tile = LIST_TILE,
-                    .kernel_w = KERNEL_W,
-                    .list = {{list_1_1, list_1_2, list_1_4, list_1_8},
-                             {list_2_1, list_2_2, list_2_4, NULL},
-                             {list_4_1, list_4_2, NULL, NULL},
-                             {list_8_1, NULL, NULL, NULL}},
-                    .kernel = {KERNEL_ROW(1), KERNEL_ROW(2)},
-                    .strided = {strided_1, strided_2, strided_3, strided_4},
-                    .small = small_kernel,
-                    .quads = quads,
-                    .nonzero = nonzero,
-                    .count_units = packed_count_units,
-                    .count_kernels = packed_count_kernels,
-                    .largest = largest,
+            const ap_packed8_isa ISA_TABLE = {
+                .name = ISA_NAME,
+                .vector = VECTOR,
+                .list_tile = LIST_TILE,
+                .kernel_w = KERNEL_W,
+                .list = {{list_1_1, list_1_2, list_1_4, list_1_8},
+                         {list_2_1, list_2_2, list_2_4, NULL},
+                         {list_4_1, list_4_2, NULL, NULL},
+                         {list_8_1, NULL, NULL, NULL}},
+                .kernel = {KERNEL_ROW(1), KERNEL_ROW(2)},
+                .strided = {strided_1, strided_2, strided_3, strided_4},
+                .small = small_kernel,
+                .quads = quads,
+                .nonzero = nonzero,
+                .count_units = packed_count_units,
+                .count_kernels = packed_count_kernels,
+                .largest = largest,
 };

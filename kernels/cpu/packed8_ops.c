@@ -23,8 +23,10 @@ static size_t place(const ap_packed8_tensor *t, size_t b, size_t c, size_t y, si
          (c * s->channel + s->origin + y * s->row) * sizeof(float) + x * P8_LINE;
 }
 
-/* A line of values stands in the order of floats: which image is number i? */
-static size_t image_of(size_t i) { return i / 4 % 4 * 16 + i / 16 * 4 + i % 4; }
+/* A line of values stands in the order of floats: which image is number i? (The order is its own inverse.) */
+static size_t image_of(size_t i) {
+  return ap_packed8_part(i) * AP_PACKED_LANES + ap_packed8_lane(i);
+}
 
 /* Values, without the source's factor. */
 static void get_line(const ap_packed8_tensor *t, const void *data, size_t at, float *line) {

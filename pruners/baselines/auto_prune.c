@@ -27,6 +27,14 @@ const ap_baseline ap_baseline_random = {
     .known = "the control of every search",
     .assumed = "as many episodes as auto-prune, uniform random shares"};
 
+const ap_baseline ap_baseline_knapsack = {
+    .name = "knapsack",
+    .pruner = "column-vector",
+    .allocation = "knapsack",
+    .publication = "-",
+    .known = "the strongest searcher here (docs/SEARCH.md): what the learned one leaves",
+    .assumed = "as many episodes as auto-prune"};
+
 const ap_baseline ap_baseline_auto_prune = {
     .name = "auto-prune",
     .pruner = "column-vector",

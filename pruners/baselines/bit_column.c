@@ -54,18 +54,6 @@ static digits digits_of(const ap_partition *p) {
   return d;
 }
 
-/* Place of a bit-column of band and column among all. */
-static size_t place(const ap_partition *p, size_t band, size_t column, size_t slice) {
-  size_t line =
-      p->spec.slices == AP_SLICES_SEPARATE ? slice * p->n + column : column * p->slices + slice;
-  return band * p->n * p->slices + line;
-}
-
-static size_t band_rows(const ap_partition *p, size_t band) {
-  size_t left = p->k - band * p->granularity.h;
-  return left < p->granularity.h ? left : p->granularity.h;
-}
-
 /* The nearest multiple of the step of `lost` digits that a weight can be, in steps of the scale. */
 static double rounded(double w, size_t lost, const digits *d, double largest) {
   double step = ldexp(1, (int)(lost * d->bits));
@@ -78,7 +66,7 @@ static double rounded(double w, size_t lost, const digits *d, double largest) {
 static void errors(const ap_partition *p, const digits *d, const float *w, size_t band,
                    size_t column, double scale, double *error) {
   double largest = ldexp(1, (int)p->spec.weight_bits - 1) - 1;
-  size_t rows = band_rows(p, band);
+  size_t rows = ap_partition_band_rows(p, band);
   for (size_t lost = 1; lost <= d->n; lost++) {
     double sum = 0;
     for (size_t r = 0; r < rows; r++) {
@@ -92,9 +80,10 @@ static void errors(const ap_partition *p, const digits *d, const float *w, size_
 
 static void set_score(const ap_partition *p, const digits *d, size_t band, size_t column,
                       size_t digit, double value, double *score) {
-  score[place(p, band, column, digit)] = value;
-  if (d->differential) score[place(p, band, column, digit + d->n)] = value;
-  if (d->sign && digit + 1 == d->n) score[place(p, band, column, d->n)] = value * (1 + 1e-9);
+  score[ap_partition_bit_column(p, band, column, digit)] = value;
+  if (d->differential) score[ap_partition_bit_column(p, band, column, digit + d->n)] = value;
+  if (d->sign && digit + 1 == d->n)
+    score[ap_partition_bit_column(p, band, column, d->n)] = value * (1 + 1e-9);
 }
 
 ap_status ap_bit_column_scores(const ap_partition *p, const float *w, double *score,
@@ -133,8 +122,8 @@ ap_status ap_bit_column_scores(const ap_partition *p, const float *w, double *sc
 static size_t lost_digits(const ap_partition *p, const digits *d, const uint8_t *kept, size_t band,
                           size_t column) {
   size_t lost = 0;
-  while (lost < d->n && !kept[place(p, band, column, lost)] &&
-         !(d->differential && kept[place(p, band, column, lost + d->n)])) {
+  while (lost < d->n && !kept[ap_partition_bit_column(p, band, column, lost)] &&
+         !(d->differential && kept[ap_partition_bit_column(p, band, column, lost + d->n)])) {
     lost++;
   }
   return lost;
@@ -159,7 +148,7 @@ static void pin(const ap_partition *p, const int32_t *q, size_t column, uint8_t 
     if ((a < 0 ? -a : a) > (b < 0 ? -b : b)) best = k;
   }
   for (size_t s = 0; s < p->slices && q[best * p->n + column]; s++) {
-    kept[place(p, best / p->granularity.h, column, s)] = 1;
+    kept[ap_partition_bit_column(p, best / p->granularity.h, column, s)] = 1;
   }
 }
 

@@ -59,11 +59,6 @@ typedef struct {
   const float *w;
 } layer;
 
-static size_t band_rows(const ap_partition *p, size_t band) {
-  size_t left = p->k - band * p->granularity.h;
-  return left < p->granularity.h ? left : p->granularity.h;
-}
-
 static double square(const layer *l, size_t kernel, size_t row) {
   size_t band = kernel / l->p->n, column = kernel % l->p->n;
   double w = (double)l->w[(band * l->p->granularity.h + row) * l->p->n + column];
@@ -72,7 +67,7 @@ static double square(const layer *l, size_t kernel, size_t row) {
 
 /* The e largest weights of a kernel (all of a shorter one); ties: the lower row. */
 static uint64_t natural_pattern(const layer *l, size_t kernel, size_t e) {
-  size_t rows = band_rows(l->p, kernel / l->p->n);
+  size_t rows = ap_partition_band_rows(l->p, kernel / l->p->n);
   uint64_t pattern = 0;
   for (size_t i = 0; i < e && i < rows; i++) {
     size_t best = rows;
@@ -86,7 +81,7 @@ static uint64_t natural_pattern(const layer *l, size_t kernel, size_t e) {
 }
 
 static double energy_under(const layer *l, size_t kernel, uint64_t pattern) {
-  size_t rows = band_rows(l->p, kernel / l->p->n);
+  size_t rows = ap_partition_band_rows(l->p, kernel / l->p->n);
   double sum = 0;
   for (size_t r = 0; r < rows; r++) sum += pattern >> r & 1U ? square(l, kernel, r) : 0;
   return sum;
@@ -96,7 +91,8 @@ static double energy_under(const layer *l, size_t kernel, uint64_t pattern) {
  * does not vote, unless it is all there is. */
 static size_t choose_dictionary(const layer *l, size_t e, entry *list, uint64_t *dictionary) {
   size_t kernels = l->p->lines * l->p->n, voters = kernels, distinct = 0;
-  if (l->p->lines > 1 && band_rows(l->p, l->p->lines - 1) < l->p->granularity.h) voters -= l->p->n;
+  if (l->p->lines > 1 && ap_partition_band_rows(l->p, l->p->lines - 1) < l->p->granularity.h)
+    voters -= l->p->n;
   for (size_t i = 0; i < voters; i++) list[i] = (entry){.pattern = natural_pattern(l, i, e)};
   qsort(list, voters, sizeof *list, by_pattern);
   for (size_t i = 0; i < voters; i++) {
@@ -136,7 +132,7 @@ static size_t fill_mask(const layer *l, size_t wanted, entry *list, uint64_t *di
   memset(mask, 0, l->p->count);
   for (size_t i = 0; i < kernels && i < whole; i++) {
     size_t band = list[i].kernel / n, column = list[i].kernel % n;
-    for (size_t r = 0; r < band_rows(l->p, band); r++) {
+    for (size_t r = 0; r < ap_partition_band_rows(l->p, band); r++) {
       if (!(list[i].pattern >> r & 1U)) continue;
       mask[(band * h + r) * n + column] = 1;
       kept++;

@@ -17,10 +17,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
     }                                                                       \
   } while (0)
 
+static long accepted, refused;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   json_t *rows = NULL, *head = NULL;
   ap_error err = {AP_OK, ""};
   ap_status st = ap_csv_parse((const char *)data, size, "fuzz", &rows, &head, &err);
+  *(st ? &refused : &accepted) += 1;
   if (st) {
     REQUIRE(st == AP_ERR_FORMAT && err.code == AP_ERR_FORMAT);
     REQUIRE(strstr(err.text, "fuzz, line ") && !strchr(err.text, '\n'));
@@ -82,6 +85,10 @@ int main(int argc, char **argv) {
   ap_rng rng;
   (void)printf("seed %llu, %llu rounds\n", (unsigned long long)seed, (unsigned long long)rounds);
   ap_rng_seed(&rng, seed, 0);
+  for (size_t i = 0; i < sizeof valid / sizeof valid[0]; i++) {
+    (void)LLVMFuzzerTestOneInput((const uint8_t *)valid[i], strlen(valid[i]));
+    REQUIRE(accepted == (long)i + 1 && refused == 0);
+  }
   for (uint64_t i = 0; i < rounds; i++) {
     const char *start = valid[i % (sizeof valid / sizeof valid[0])];
     size_t size = strlen(start), changes = (size_t)ap_rng_below(&rng, 6);
@@ -95,6 +102,7 @@ int main(int argc, char **argv) {
     (void)LLVMFuzzerTestOneInput(exact, size);
     free(exact);
   }
+  REQUIRE(accepted > 4 && refused > 4); /* both ends were reached */
   return 0;
 }
 #endif
