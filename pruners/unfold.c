@@ -103,42 +103,67 @@ ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db, const uint32_
   return st;
 }
 
-/* Mean and variance of one column's output, from the moments of its group's inputs and the constant. */
-static void output_moments(const double *h, size_t k, size_t n, const float *matrix, size_t column,
-                           double bias, double *mean, double *variance) {
+/* The weights of one column that are not 0, the bias as that of the constant input behind all. */
+typedef struct {
+  size_t n;
+  size_t *input; /* [k + 1] */
+  double *value; /* [k + 1] */
+} column_terms;
+
+static void take_terms(const float *matrix, size_t k, size_t n, size_t column, double bias,
+                       column_terms *terms) {
+  terms->n = 0;
+  for (size_t i = 0; i <= k; i++) {
+    const double w = i < k ? (double)matrix[i * n + column] : bias;
+    if (!(w < 0) && !(w > 0)) continue;
+    terms->input[terms->n] = i;
+    terms->value[terms->n++] = w;
+  }
+}
+
+/* Mean and variance of a column's output, from the moments of its group's inputs and the constant. */
+static void output_moments(const double *h, size_t k, const column_terms *terms, double *mean,
+                           double *variance) {
   size_t d = k + 1;
   double square = 0;
   *mean = 0;
-  for (size_t i = 0; i < d; i++) {
-    double w = i < k ? (double)matrix[i * n + column] : bias, sum = 0;
-    if (i < k && !(w < 0) && !(w > 0)) continue;
-    for (size_t j = 0; j < k; j++) sum += h[i * d + j] * (double)matrix[j * n + column];
-    sum += h[i * d + k] * bias;
-    square += w * sum;
-    *mean += w * h[i * d + k];
+  for (size_t i = 0; i < terms->n; i++) {
+    const double *row = h + terms->input[i] * d;
+    double sum = 0;
+    for (size_t j = 0; j < terms->n; j++) sum += row[terms->input[j]] * terms->value[j];
+    square += terms->value[i] * sum;
+    *mean += terms->value[i] * row[k];
   }
   *variance = square > *mean * *mean ? square - *mean * *mean : 0;
 }
 
 /* With z the layer's folded output and gain as it was: the running statistics become those that the
  * unfolded output (z - bias) / gain + own has now, beta the mean of z, gamma what keeps the gain. */
-static void take_statistics(ap_network *net, const ap_layer_info *info, const ap_moments *moments,
-                            size_t layer, const float *matrix, const float *bias) {
+static ap_status take_statistics(ap_network *net, const ap_layer_info *info,
+                                 const ap_moments *moments, size_t layer, const float *matrix,
+                                 const float *bias, ap_error *err) {
   const ap_node *node = &net->nodes[info->node];
   size_t bn = ap_following_batchnorm(net, info->node), width = info->n / info->groups;
   ap_node *norm = bn == SIZE_MAX ? NULL : &net->nodes[bn];
-  for (size_t j = 0; norm && j < info->n; j++) {
+  column_terms terms = {0, ap_calloc(info->k + 1, sizeof *terms.input),
+                        ap_calloc(info->k + 1, sizeof *terms.value)};
+  ap_status st =
+      terms.input && terms.value ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "columns of %s", info->name);
+  for (size_t j = 0; norm && j < info->n && !st; j++) {
     double epsilon = (double)norm->epsilon, own = node->bias ? (double)node->bias[j] : 0.0;
     double gain = (double)norm->weight[j] / sqrt((double)norm->var[j] + epsilon);
     double mean, variance;
     if (fabs(gain) < LEAST_GAIN) continue;
-    output_moments(ap_moments_matrix(moments, layer, j / width), info->k, info->n, matrix, j,
-                   (double)bias[j], &mean, &variance);
+    take_terms(matrix, info->k, info->n, j, (double)bias[j], &terms);
+    output_moments(ap_moments_matrix(moments, layer, j / width), info->k, &terms, &mean, &variance);
     norm->mean[j] = (float)((mean - (double)bias[j]) / gain + own);
     norm->var[j] = (float)(variance / gain / gain);
     norm->bias[j] = (float)mean;
     norm->weight[j] = (float)(gain * sqrt((double)norm->var[j] + epsilon));
   }
+  ap_free(terms.input);
+  ap_free(terms.value);
+  return st;
 }
 
 ap_status ap_unfold_network(ap_backend *be, ap_network *net, const ap_network *folded,
@@ -164,7 +189,7 @@ ap_status ap_unfold_network(ap_backend *be, ap_network *net, const ap_network *f
     }
     if (!st) {
       unfold_layer(net, &own[i], matrix, bias);
-      take_statistics(net, &own[i], moments, i, matrix, bias);
+      st = take_statistics(net, &own[i], moments, i, matrix, bias, err);
     }
     ap_free(matrix);
     ap_free(bias);
