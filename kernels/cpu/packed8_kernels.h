@@ -407,8 +407,9 @@ LIST(8, 1)
 #define KERNEL_EDGES(r, c) \
   KERNEL(r, c, 0, 0) KERNEL(r, c, 0, 1) KERNEL(r, c, 1, 0) KERNEL(r, c, 1, 1)
 KERNEL_EDGES(1, 1)
-KERNEL_EDGES(1, 2) KERNEL_EDGES(1, 3) KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1) KERNEL_EDGES(2, 2)
-    KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
+KERNEL_EDGES(1, 2)
+KERNEL_EDGES(1, 3) KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1) KERNEL_EDGES(2, 2) KERNEL_EDGES(2, 3)
+    KERNEL_EDGES(2, 4)
 #define STRIDED(c) \
   static void strided_##c(const packed8_tile *t) { kernel_body(t, 1, c, 2, 0, 0); }
         STRIDED(1) STRIDED(2) STRIDED(3) STRIDED(4)
