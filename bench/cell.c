@@ -16,7 +16,7 @@
 #include "pruners/network_price.h"
 #include "pruners/recover.h"
 
-#define SCHEMA "autoprune-cell-3"
+#define SCHEMA "autoprune-cell-4"
 
 static bool is_of(const json_t *cell, const char *network, const char *method) {
   return strcmp(json_string_value(json_object_get(cell, "network")), network) == 0 &&
@@ -85,7 +85,7 @@ static ap_status configuration(const ap_cell *cell, json_t **out, ap_error *err)
   if (st) return st;
   *out = json_pack(
       "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:I, s:o,"
-      " s:{s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:b}}",
+      " s:{s:s, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:b}}",
       "schema", SCHEMA, "commit", ap_build_commit(), "network", cell->network->network,
       "model_sha256", model, "data", ap_dataset_name(data), "data_sha256", ap_dataset_hash(data),
       "hardware_sha256", tech, "method", cell->method->name, "pruner", cell->method->pruner,
@@ -94,7 +94,7 @@ static ap_status configuration(const ap_cell *cell, json_t **out, ap_error *err)
       (json_int_t)(ap_method_searches(cell->method) ? cell->network->episodes : 0), "search_images",
       (json_int_t)cell->network->search_images, "searcher",
       cell->method->searcher ? json_string(cell->method->searcher) : json_null(), "recovery",
-      "epochs", recipe.epochs, "batch", (json_int_t)recipe.batch, "lr", recipe.lr, "warmup_epochs",
+      "start", "repaired-in-sequence", "epochs", recipe.epochs, "batch", (json_int_t)recipe.batch, "lr", recipe.lr, "warmup_epochs",
       recipe.warmup_epochs, "momentum", recipe.momentum, "weight_decay", recipe.weight_decay,
       "label_smoothing", recipe.label_smoothing, "crop", (json_int_t)recipe.crop, "flip",
       (int)recipe.flip);

@@ -3,7 +3,7 @@
  *
  * Every method gives a family of policies from light to heavy pruning: uniform methods one per kept
  * fraction, searched methods the front of accuracy over crossbars that the search found. The
- * heaviest policy whose fine-tuned network stays within max_loss on the selection split is found by
+ * heaviest policy whose recovered network stays within max_loss on the selection split is found by
  * bisection, with one recipe and one largest number of fine-tunings for all; the test set is read
  * once, for that one. Each finished cell is kept in DIR/cells/NETWORK-METHOD-HASH.json and never
  * computed twice. */

@@ -81,7 +81,7 @@ static void write_point(ap_csv *csv, const point *p) {
   ap_csv_text(csv, text(p->cell, "network"));
   ap_csv_text(csv, text(p->cell, "method"));
   ap_csv_number(csv, at(p->cell, "seed"));
-  ap_csv_text(csv, p->tuned ? "fine-tuned" : "one-shot");
+  ap_csv_text(csv, p->tuned ? "recovered" : "one-shot");
   ap_csv_text(csv, p->tuned ? "selection" : "search");
   ap_csv_number(csv, p->crossbars);
   ap_csv_number(csv, at(p->cell, "hardware.total.crossbars_dense") / p->crossbars);

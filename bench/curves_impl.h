@@ -5,7 +5,7 @@
 
 #include "base/csv.h"
 
-/* points.csv: every fine-tuned point of the bisections (judged on the selection split) and every method's
+/* points.csv: every recovered point of the bisections (judged on the selection split) and every method's
  * one-shot front (search split), each with the dense accuracy on its split. front: no other point of the same
  * network, method and kind, of any seed, is better in one and no worse in the other. */
 AP_NODISCARD ap_status ap_write_points(ap_csv *csv, const json_t *cells, ap_error *err);

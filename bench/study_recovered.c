@@ -5,7 +5,6 @@
 #include "bench/study_recovered_impl.h"
 #include "nn/model_file.h"
 #include "pruners/recover.h"
-#include "pruners/repair_sequence.h"
 
 #define PLUGIN_LEVELS 64 /* a plug-in's own list of levels is read with room for as many */
 
@@ -90,10 +89,8 @@ static ap_status keep_network(const char *path, const ap_network *net, const jso
 /* Made once a sparsity: a point of its own, and where fine-tuning starts. levels: levels_of(r, ...). */
 static ap_status repair_in_sequence(ap_recovered *r, const ap_level_db *db, const uint32_t *levels,
                                     ap_error *err) {
-  const ap_moments_options options = ap_moments_defaults();
   if (r->in_sequence) return AP_OK;
-  return ap_repair_sequence(ap_workbench_backend(r->bench), r->study->pool, r->study->net, db,
-                            levels, r->study->options->data, &options, &r->in_sequence, err);
+  return ap_workbench_repair_sequence(r->bench, db, levels, &r->in_sequence, err);
 }
 
 static ap_status in_sequence(ap_recovered *r, double sparsity, ap_network **out, ap_error *err) {

@@ -13,6 +13,16 @@ static int set_number(json_t *row, const char *name, double value) {
   return json_object_set_new(row, name, number_or_null(value));
 }
 
+/* Recoveries that took training. */
+static double fine_tunings(const json_t *cell) {
+  const json_t *log = json_object_get(cell, "tunings");
+  size_t n = 0;
+  for (size_t i = 0; i < json_array_size(log); i++) {
+    n += json_is_number(json_object_get(json_array_get(log, i), "tuned_accuracy_selection"));
+  }
+  return (double)n;
+}
+
 /* Columns of one row. *_vs_pim stay empty when pim-prune was not run. */
 static int fill_row(json_t *row, const json_t *cell, const json_t *dense, const json_t *pim) {
   const json_t *config = json_object_get(cell, "config");
@@ -51,7 +61,7 @@ static int fill_row(json_t *row, const json_t *cell, const json_t *dense, const 
       {"compression_vs_pim", at(pim, "hardware.total.crossbars") / crossbars},
       {"accuracy_test_vs_pim", at(cell, "accuracy_test") - at(pim, "accuracy_test")},
       {"feasible", feasible},
-      {"finetunes", (double)json_array_size(json_object_get(cell, "tunings"))},
+      {"finetunes", fine_tunings(cell)},
       {"seconds", at(cell, "seconds")},
   };
   int bad = json_object_set_new(row, "network", json_string(text(cell, "network"))) ||

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -6,10 +7,11 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/provenance.h"
+#include "bench/cell_read_impl.h"
 #include "bench/tuning_impl.h"
 #include "nn/model_file.h"
 
-#define SCHEMA "autoprune-tuning-1"
+#define SCHEMA "autoprune-tuning-2"
 
 static ap_status configuration(const ap_cell *cell, const ap_level_db *db, const uint32_t *levels,
                                json_t **out, ap_error *err) {
@@ -29,7 +31,7 @@ static ap_status configuration(const ap_cell *cell, const ap_level_db *db, const
         json_object_set_new(*out, "levels_hash", json_string(ap_level_db_hash(db))) ||
         json_object_set(*out, "levels", list);
   json_decref(list);
-  return bad ? ap_fail(err, AP_ERR_MEMORY, "fine-tuning") : AP_OK;
+  return bad ? ap_fail(err, AP_ERR_MEMORY, "recovery") : AP_OK;
 }
 
 ap_status ap_tuning_open(const ap_cell *cell, const ap_level_db *db, const uint32_t *levels,
@@ -43,7 +45,7 @@ ap_status ap_tuning_open(const ap_cell *cell, const ap_level_db *db, const uint3
   if (!st) {
     out->json_path = ap_sprintf("%s/%.16s.json", cell->tunings_folder, hash);
     out->network_path = ap_sprintf("%s/%.16s.apm", cell->tunings_folder, hash);
-    if (!out->json_path || !out->network_path) st = ap_fail(err, AP_ERR_MEMORY, "fine-tuning");
+    if (!out->json_path || !out->network_path) st = ap_fail(err, AP_ERR_MEMORY, "recovery");
   }
   if (st) ap_tuning_release(out);
   return st;
@@ -56,17 +58,20 @@ void ap_tuning_release(ap_tuning *tuning) {
   memset(tuning, 0, sizeof *tuning);
 }
 
-bool ap_tuning_known(const ap_tuning *tuning, double *accuracy) {
+double ap_tuning_best(const ap_tuning_accuracy *a) {
+  return fmax(fmax(a->oneshot, a->repaired), a->tuned); /* fmax passes over NAN */
+}
+
+bool ap_tuning_known(const ap_tuning *tuning, ap_tuning_accuracy *accuracy) {
   json_t *kept = NULL;
-  const json_t *value;
   bool known = false;
   if (!ap_file_exists(tuning->json_path)) return false;
   if (ap_json_load(tuning->json_path, &kept, NULL)) return false;
-  value = json_object_get(kept, "accuracy_selection");
-  if (json_is_number(value) && json_equal(json_object_get(kept, "config"), tuning->config)) {
-    *accuracy = json_number_value(value);
-    known = true;
-  }
+  accuracy->oneshot = at(kept, "accuracy_selection.oneshot");
+  accuracy->repaired = at(kept, "accuracy_selection.repaired");
+  accuracy->tuned = at(kept, "accuracy_selection.tuned");
+  known = !isnan(accuracy->oneshot) && !isnan(accuracy->repaired) &&
+          json_equal(json_object_get(kept, "config"), tuning->config);
   json_decref(kept);
   return known;
 }
@@ -77,11 +82,13 @@ ap_network *ap_tuning_network(const ap_tuning *tuning) {
   return ap_model_load(tuning->network_path, &net, NULL, NULL) ? NULL : net;
 }
 
-ap_status ap_tuning_keep(const ap_tuning *tuning, const ap_network *net, double accuracy,
-                         ap_error *err) {
-  json_t *kept = json_pack("{s:f, s:O}", "accuracy_selection", accuracy, "config", tuning->config);
-  ap_status st = kept ? ap_model_save(tuning->network_path, net, NULL, false, true, err)
-                      : ap_fail(err, AP_ERR_MEMORY, "fine-tuning");
+ap_status ap_tuning_keep(const ap_tuning *tuning, const ap_network *net,
+                         const ap_tuning_accuracy *accuracy, ap_error *err) {
+  json_t *kept = json_pack("{s:{s:f, s:f, s:o}, s:O}", "accuracy_selection", "oneshot",
+                           accuracy->oneshot, "repaired", accuracy->repaired, "tuned",
+                           number_or_null(accuracy->tuned), "config", tuning->config);
+  ap_status st = kept ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "recovery");
+  if (!st && net) st = ap_model_save(tuning->network_path, net, NULL, false, true, err);
   if (!st) st = ap_json_save(tuning->json_path, kept, true, err);
   json_decref(kept);
   return st;

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "pruners/moments.h"
+#include "pruners/repair_sequence.h"
 
 struct ap_workbench {
   const ap_network *trained;
@@ -75,6 +76,13 @@ ap_status ap_workbench_levels(ap_workbench *bench, const ap_level_db_options *op
   if (st) return st;
   return ap_level_db_create(bench->folded, bench->tech, bench->pool, repair ? bench->moments : NULL,
                             options, out, err);
+}
+
+ap_status ap_workbench_repair_sequence(ap_workbench *bench, const ap_level_db *db,
+                                       const uint32_t *levels, ap_network **out, ap_error *err) {
+  const ap_moments_options options = ap_moments_defaults();
+  return ap_repair_sequence(bench->backend, bench->pool, bench->folded, db, levels, bench->data,
+                            &options, out, err);
 }
 
 static ap_status open_evaluator(ap_workbench *bench, const ap_level_db *db, ap_split split,

@@ -33,6 +33,10 @@ const ap_tech *ap_workbench_tech(const ap_workbench *bench);
 /* A level database of the folded network, repaired (moments are measured at the first call) or not. */
 AP_NODISCARD ap_status ap_workbench_levels(ap_workbench *bench, const ap_level_db_options *options,
                                            bool repair, ap_level_db **out, ap_error *err);
+/* The folded network pruned to these levels and repaired in sequence (pruners/repair_sequence.h), in floats. */
+AP_NODISCARD ap_status ap_workbench_repair_sequence(ap_workbench *bench, const ap_level_db *db,
+                                                    const uint32_t *levels, ap_network **out,
+                                                    ap_error *err);
 /* Of evaluators on an engine: "fp32" (default) or "bf16"; nn/evaluator.h. name: kept until close. */
 void ap_workbench_set_precision(ap_workbench *bench, const char *name);
 /* An evaluator on the workbench's backend that knows all levels of db, on the first n_images (0: all) of a split. */

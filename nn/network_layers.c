@@ -99,6 +99,7 @@ static void hash_floats(ap_hash *hash, const float *values, size_t n) {
 
 static void hash_node(ap_hash *hash, const ap_network *net, size_t index) {
   const ap_node *node = &net->nodes[index];
+  const float none = 0; /* what a node of another kind was before folding is not its identity */
   const size_t sizes[] = {node->shape.c,
                           node->shape.h,
                           node->shape.w,
@@ -119,8 +120,8 @@ static void hash_node(ap_hash *hash, const ap_network *net, size_t index) {
   for (size_t i = 0; i < node->n_inputs; i++) hash_number(hash, node->inputs[i]);
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) hash_number(hash, sizes[i]);
   hash_number(hash, node->count_padding);
-  hash_floats(hash, &node->ceiling, 1);
-  hash_floats(hash, &node->epsilon, 1);
+  hash_floats(hash, node->kind == AP_NODE_RELU ? &node->ceiling : &none, 1);
+  hash_floats(hash, node->kind == AP_NODE_BATCHNORM ? &node->epsilon : &none, 1);
   hash_floats(hash, node->weight, ap_node_weight_count(net, index));
   hash_floats(hash, node->bias, node->shape.c);
   hash_floats(hash, node->mean, node->shape.c);

@@ -1,4 +1,4 @@
-# Accuracy over occupied crossbars: every fine-tuned point of the bisections above (selection split),
+# Accuracy over occupied crossbars: every recovered point of the bisections above (selection split),
 # one-shot policies below (search split); lines join a method's points that none of its own beats.
 home = ARG0
 figure = "pareto"
@@ -53,7 +53,7 @@ set border 3 lw 1 lc rgb ink
 set tics nomirror textcolor rgb ink
 set grid xtics ytics lc rgb 0xE4E4E4 lw 1 lt 1
 do for [r = 1 : 2] {
-  k = r == 1 ? "fine-tuned" : "one-shot"
+  k = r == 1 ? "recovered" : "one-shot"
   do for [i = 1 : n_networks] {
     n = word(networks, i)
     unset logscale x
@@ -70,7 +70,7 @@ do for [r = 1 : 2] {
     set rmargin at screen left_share + (column_of(i) + 1) * panel_share - 64.0 / width
     set tmargin at screen 1 - top / height
     set bmargin at screen 1 - (top + 236) / height
-    set title "{/:Bold " . plain(n) . "}, " . (r == 1 ? "fine-tuned, selection split" : \
+    set title "{/:Bold " . plain(n) . "}, " . (r == 1 ? "recovered, selection split" : \
         "one shot, search split") offset 0, -0.6 textcolor rgb ink
     set logscale x
     set xrange [low_x : high_x]

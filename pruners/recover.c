@@ -140,6 +140,13 @@ ap_status ap_follow_channels(const ap_level_db *db, ap_network *folded, ap_error
   }
 }
 
+static ap_status finish(ap_network *folded, const ap_level_db *db, const uint32_t *levels,
+                        unsigned weight_bits, ap_error *err) {
+  ap_status st = ap_follow_channels(db, folded, err);
+  if (!st && weight_bits) st = quantise_network(folded, db, levels, weight_bits, err);
+  return st;
+}
+
 ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset *data,
                      const ap_level_db *db, const uint32_t *levels, const ap_network *start,
                      unsigned weight_bits, const ap_train_options *recipe, const char *checkpoint,
@@ -164,8 +171,7 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
                         images < RECALIBRATION_IMAGES ? images : RECALIBRATION_IMAGES, err);
   }
   if (!st) st = ap_network_fold(net, &folded, err);
-  if (!st) st = ap_follow_channels(db, folded, err);
-  if (!st && weight_bits) st = quantise_network(folded, db, levels, weight_bits, err);
+  if (!st) st = finish(folded, db, levels, weight_bits, err);
   if (st) goto done;
   *out = folded;
   folded = NULL;
@@ -201,5 +207,16 @@ ap_status ap_deploy_levels(const ap_network *folded, const ap_level_db *db, cons
     net = NULL;
   }
   ap_network_destroy(net);
+  return st;
+}
+
+ap_status ap_deploy_network(const ap_network *pruned, const ap_level_db *db, const uint32_t *levels,
+                            unsigned weight_bits, ap_network **out, ap_error *err) {
+  ap_status st = ap_network_copy(pruned, out, err);
+  if (!st) st = finish(*out, db, levels, weight_bits, err);
+  if (st) {
+    ap_network_destroy(*out);
+    *out = NULL;
+  }
   return st;
 }

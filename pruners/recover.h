@@ -48,6 +48,12 @@ AP_NODISCARD ap_status ap_unfold_network(ap_backend *be, ap_network *net, const 
 AP_NODISCARD ap_status ap_deploy_levels(const ap_network *folded, const ap_level_db *db,
                                         const uint32_t *levels, ap_network **out, ap_error *err);
 
+/* A pruned, folded network of the same layers (pruners/repair_sequence.h) as ap_recover leaves one without
+ * training: what goes with removed filters or channels is removed, weights are quantised alike. */
+AP_NODISCARD ap_status ap_deploy_network(const ap_network *pruned, const ap_level_db *db,
+                                         const uint32_t *levels, unsigned weight_bits,
+                                         ap_network **out, ap_error *err);
+
 /* Sets every weight to 0 whose input channel is 0 for every image (no filter makes it): the
  * function stays the same. net: folded. Returns how many weights were set. */
 AP_NODISCARD ap_status ap_remove_dead_inputs(ap_network *net, size_t *n_removed, ap_error *err);

@@ -221,7 +221,10 @@ static void kept_tunings_are_used(void **state) {
   assert_int_equal(glob(pattern, 0, NULL, &kept), 0);
   for (size_t i = 0; i < kept.gl_pathc; i++) {
     json_t *one = load_json(kept.gl_pathv[i]);
-    assert_int_equal(json_object_set_new(one, "accuracy_selection", json_real(0)), 0);
+    assert_int_equal(json_object_set_new(one, "accuracy_selection",
+                                         json_pack("{s:f, s:f, s:f}", "oneshot", 0.0, "repaired",
+                                                   0.0, "tuned", 0.0)),
+                     0);
     must(ap_json_save(kept.gl_pathv[i], one, true, &failure));
     json_decref(one);
   }

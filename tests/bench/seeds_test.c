@@ -155,7 +155,7 @@ static void curves_by_hand(void **state) {
     const json_t *p = json_array_get(points, i);
     double crossbars = ap_csv_field_number(p, "crossbars");
     double accuracy = ap_csv_field_number(p, "accuracy");
-    bool tuned = strcmp(ap_csv_field_text(p, "kind"), "fine-tuned") == 0;
+    bool tuned = strcmp(ap_csv_field_text(p, "kind"), "recovered") == 0;
     bool front = crossbars == 30 || (crossbars == 20 && accuracy == 0.8);
     assert_int_equal(ap_csv_field_number(p, "front") == 1, !tuned || front);
     near_equal(ap_csv_field_number(p, "compression"), 120 / crossbars);

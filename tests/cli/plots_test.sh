@@ -119,7 +119,7 @@ table dense filter pim-prune row-vector column-vector random auto-prune > full/t
   echo "network,method,seed,kind,split,crossbars,compression,accuracy,dense_accuracy,accepted,front"
   for network in lenet5 resnet8; do
     for method in pim-prune auto-prune knapsack; do
-      for kind in fine-tuned one-shot; do
+      for kind in recovered one-shot; do
         for n in 10 20 40; do echo "$network,$method,1,$kind,x,$n,2,0.9$n,0.95,1,$((n > 10))"; done
       done
     done
