@@ -6,8 +6,8 @@
  * leave the dot products (ap_packed8_part, ap_packed8_lane). Both use the strides of one
  * ap_packed_shape: a code's are 4 times those in floats. A code q stands for the value q - zero; borders hold the code `zero`.
  *
- * Everything is exact in the sense of nn/integer.h: a layer's sum is an integer, then each float32
- * product and sum is rounded once, codes are the nearest integers (halves to even). So all
+ * Everything is exact in the sense of nn/integer.h: a layer's sum is an integer, then float32 products
+ * are fused with the sums behind them, codes are the nearest integers (halves to even). So all
  * instruction sets, forms and tilings give equal bits. Functions that take no error work
  * synchronously, allocate nothing and may be called from any thread on disjoint outputs. */
 #ifndef AP_KERNELS_PACKED8_H
@@ -82,7 +82,7 @@ size_t ap_packed8_weights_bytes(const ap_packed8_weights *weights);
  * a multiple of 64 bytes (as ap_calloc's does). */
 size_t ap_packed8_scratch_bytes(const ap_packed_conv *geometry);
 
-/* out = epilogue((in * weights) * factor + shift). in: codes. `out` overlaps neither input. */
+/* out = epilogue((in * weights) * factor + shift), the residual's product fused, too. in: codes. `out` overlaps neither input. */
 void ap_packed8_conv_run(const ap_packed8_weights *weights, size_t n_blocks, const uint8_t *in,
                          const ap_packed8_target *out, const ap_packed8_epilogue *epilogue,
                          void *scratch);
@@ -95,10 +95,11 @@ void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *pool, 
                          float low, float high);
 
 /* out[first_out + c] = clip(in[c] * factor + residual[c]); scale and shift, where not NULL, replace
- * the factor: in[c] * scale[c] + shift[c]. */
-void ap_packed8_map_run(const ap_packed8_source *in, size_t channels, const float *scale,
-                        const float *shift, const ap_packed8_target *out, size_t first_out,
-                        size_t n_blocks, const ap_packed8_epilogue *epilogue);
+ * the factor: in[c] * scale[c] + shift[c], fused. Of in and residual, the product of the residual is
+ * fused with the sum where in's factor is 1 (or scale given), else in's. */
+void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, size_t channels,
+                        const float *scale, const float *shift, const ap_packed8_target *out,
+                        size_t first_out, size_t n_blocks, const ap_packed8_epilogue *epilogue);
 
 /* [c, h, w] to [c * h * w, 1, 1], both codes or both floats. */
 void ap_packed8_flatten_run(const ap_packed8_tensor *in_tensor, const ap_packed8_tensor *out_tensor,

@@ -139,8 +139,8 @@ void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
                           o->high);
       break;
     case OP_MAP:
-      ap_packed8_map_run(&in, o->channels, o->scale, o->shift, &out, o->first_out, k->n_blocks,
-                         &epilogue);
+      ap_packed8_map_run(j->integers, &in, o->channels, o->scale, o->shift, &out, o->first_out,
+                         k->n_blocks, &epilogue);
       break;
     case OP_FLATTEN:
       ap_packed8_flatten_run(&in.tensor, &out.tensor, k->n_blocks, in.data, out.data);

@@ -54,7 +54,13 @@ ap_status ap_integer_values(const ap_network *net, const ap_integer_layer *layer
   for (size_t i = net->n_nodes; i-- > 0;) {
     if (!values[i].rounded && users[i] == 1) values[i].unit = values[user[i]].unit;
   }
-  for (size_t i = 0; i < net->n_nodes; i++) values[i] = values[root_of(net, i)];
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    const ap_node *node = &net->nodes[i];
+    if (node->kind == AP_NODE_SHORTCUT && !values[i].rounded && users[i] == 1) {
+      values[i].unit = values[root_of(net, node->inputs[0])].unit;
+    }
+    values[i] = values[root_of(net, i)];
+  }
 done:
   ap_free(users);
   ap_free(user);
@@ -82,6 +88,11 @@ ap_status ap_integer_narrow(const int32_t *weight, size_t n, int8_t *out, ap_err
     out[i] = (int8_t)weight[i];
   }
   return AP_OK;
+}
+
+float ap_integer_sum(float x, float rx, float y, float ry) {
+  const bool same = !(rx < 1) && !(rx > 1);
+  return same ? fmaf(y, ry, x) : fmaf(x, rx, y * ry);
 }
 
 float ap_integer_ratio(double from_unit, double to_unit) { return (float)(from_unit / to_unit); }

@@ -5,13 +5,15 @@
  * Layers (CONV and LINEAR) multiply integers: weights w with one scale per output column, inputs q
  * in 0 .. 2^bits - 1 with one scale and zero point per tensor.
  *   sum     a = sum over k of (q[k] - zero_point) * w[k][n]       exact
- *   output  v = (float)a * factor[n] + shift[n]                  two float32 roundings
+ *   output  v = (float)a * factor[n] + shift[n]                  fused: one float32 rounding
  * A node's value v is a float32 in steps of `unit`. Where a layer reads the node, unit is that
  * layer's input scale and v becomes the nearest integer (halves to even), limited to the codes: q =
  * v + zero_point. Everybody reads those integers then, shortcuts and pools too. Other nodes have the
- * unit of the node that reads them, or 1. Operations between layers are float32, each product and
- * sum rounded once: an input times (float)(its unit / the result's), sums in the order of the rows
- * and columns. No step depends on other images. */
+ * unit of the node that reads them (a SHORTCUT that one node reads: of its input, since it only moves
+ * values), or 1. Operations between layers are float32: an input times (float)(its unit / the
+ * result's), rounded once; a product and the sum behind it fused, rounded once together
+ * (ap_integer_sum, ap_integer_affine); a pool's sums in the order of the rows and columns. No step
+ * depends on other images. */
 #ifndef AP_NN_INTEGER_H
 #define AP_NN_INTEGER_H
 #include <stdbool.h>
@@ -56,7 +58,11 @@ AP_NODISCARD ap_status ap_integer_narrow(const int32_t *weight, size_t n, int8_t
                                          ap_error *err);
 
 float ap_integer_ratio(double from_unit, double to_unit); /* (float)(from / to) */
-/* BATCHNORM: v = x * *factor + *shift, from one unit to another. */
+/* ADD of values x and y whose units are rx and ry times the sum's: x + y * ry fused where rx is 1, else
+ * x * rx + (y * ry) with the first product fused. (A layer's value is in the sum's unit: its multiplication by
+ * 1 is left out, whichever of the two it is.) */
+float ap_integer_sum(float x, float rx, float y, float ry);
+/* BATCHNORM: v = x * *factor + *shift fused, from one unit to another. */
 void ap_integer_affine(const ap_node *node, size_t channel, double from_unit, double to_unit,
                        float *factor, float *shift);
 /* An input pixel, normalised, not rounded yet. */

@@ -165,9 +165,8 @@ static void store(const ap_integer_network *in, size_t layer, size_t group, size
     for (size_t j = 0; j < width; j++) {
       size_t n = group * width + j;
       double sum = sums[r * width + j];
-      float v = (float)sum * factor[n];
-      v = floats ? (float)(sum + (bias ? (double)bias[n] : 0))
-                 : ap_integer_round(value, v + shift[n]);
+      float v = floats ? (float)(sum + (bias ? (double)bias[n] : 0))
+                       : ap_integer_round(value, fmaf((float)sum, factor[n], shift[n]));
       out[(image * l->info.n + n) * positions + p] = v;
     }
   }

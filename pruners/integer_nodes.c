@@ -23,8 +23,7 @@ static void batchnorm(const job *j, const float *x, float *y) {
     float factor, shift;
     ap_integer_affine(j->node, i % j->node->shape.c, j->from, j->to, &factor, &shift);
     for (size_t p = i * pixels; p < (i + 1) * pixels; p++) {
-      float product = x[p] * factor;
-      y[p] = ap_integer_round(j->value, product + shift);
+      y[p] = ap_integer_round(j->value, fmaf(x[p], factor, shift));
     }
   }
 }
@@ -40,8 +39,7 @@ static void relu(const job *j, const float *x, float *y) {
 
 static void add(const job *j, const float *x, const float *other, float other_ratio, float *y) {
   for (size_t i = 0; i < j->n * floats_of(j->node->shape); i++) {
-    float a = x[i] * j->ratio, b = other[i] * other_ratio;
-    y[i] = ap_integer_round(j->value, a + b);
+    y[i] = ap_integer_round(j->value, ap_integer_sum(x[i], j->ratio, other[i], other_ratio));
   }
 }
 

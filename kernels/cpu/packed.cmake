@@ -13,7 +13,7 @@ if(AP_SANITIZE)
     list(APPEND packed_flags "--param=asan-instrumentation-with-call-threshold=0")
   endif()
 endif()
-# The integer kernels promise single roundings.
+# The integer kernels promise which sums are fused.
 set(packed8_flags ${packed_flags})
 list(REMOVE_ITEM packed8_flags -ffp-contract=fast)
 list(APPEND packed8_flags -ffp-contract=off)
@@ -27,8 +27,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set_source_files_properties(cpu/packed_avx512.c PROPERTIES
     COMPILE_OPTIONS "${packed_flags};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mfma;-mprfchw;-mpopcnt;-mprefer-vector-width=512")
   set_source_files_properties(cpu/packed8_avx2.c PROPERTIES
-    COMPILE_OPTIONS "${packed8_flags};-mavx2;-mprfchw;-mpopcnt")
+    COMPILE_OPTIONS "${packed8_flags};-mavx2;-mfma;-mprfchw;-mpopcnt")
   set_source_files_properties(cpu/packed8_avx512.c PROPERTIES
-    COMPILE_OPTIONS "${packed8_flags};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mavx512vnni;-mprfchw;-mpopcnt;-mprefer-vector-width=512")
+    COMPILE_OPTIONS "${packed8_flags};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mavx512vnni;-mfma;-mprfchw;-mpopcnt;-mprefer-vector-width=512")
   set_source_files_properties(cpu/packed_isa.c cpu/packed8_isa.c PROPERTIES COMPILE_DEFINITIONS AP_PACKED_X86=1)
 endif()

@@ -82,12 +82,30 @@ static packed8_tile tile_at(const job *j, size_t b, size_t y, size_t x) {
 }
 
 /* ---- LISTn ------------------------------------------------------------------------------------ */
+/* The kernel for whole rows of tiles like t, or NULL. */
+static packed8_tile_k *row_kernel(const job *j, const packed8_tile *t) {
+  const size_t width = j->w->width;
+  packed8_tile_k *const *kernels = j->w->isa->row[j->w->form - AP_PACKED_LIST1];
+  if (!t->simple || j->g->out.c % width != 0) return NULL;
+  if (!t->residual) return kernels[0];
+  if (!t->residual_simple || t->residual_first % width != 0 || t->residual_channels % width != 0)
+    return NULL;
+  return kernels[1];
+}
+
 static void run_lists(const job *j, size_t n_blocks) {
   const ap_packed_conv *g = j->g;
   const ap_packed8_isa *isa = j->w->isa;
   packed8_tile_k *const *kernels = isa->list[j->w->form - AP_PACKED_LIST1];
   for (size_t b = 0; b < n_blocks; ++b)
-    for (size_t y = 0; y < g->out.h; ++y)
+    for (size_t y = 0; y < g->out.h; ++y) {
+      packed8_tile row = tile_at(j, b, y, 0);
+      packed8_tile_k *const kernel = row_kernel(j, &row);
+      row.columns = g->out.w;
+      if (kernel) {
+        kernel(&row);
+        continue;
+      }
       for (size_t x = 0; x < g->out.w;) {
         size_t log = 3; /* as many pixels as there are and as fit */
         while (log > 0 && (!kernels[log] || (size_t)1 << log > g->out.w - x ||
@@ -97,6 +115,7 @@ static void run_lists(const job *j, size_t n_blocks) {
         kernels[log](&t);
         x += (size_t)1 << log;
       }
+    }
 }
 
 /* ---- KERNEL3 ---------------------------------------------------------------------------------- */

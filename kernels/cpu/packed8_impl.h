@@ -11,8 +11,9 @@
 
 #include "kernels/packed8.h"
 
+#define P8_LINE_BYTES AP_PACKED8_LANES /* of a pixel, for the preprocessor */
 enum {
-  P8_LINE = AP_PACKED8_LANES,    /* bytes of a pixel */
+  P8_LINE = P8_LINE_BYTES,       /* bytes of a pixel */
   P8_PARTS = 4,                  /* blocks of floats */
   P8_QUAD = 4,                   /* inputs of one dot product */
   P8_COLUMN = P8_LINE * P8_QUAD, /* bytes of a pixel's quads: pass by pass */
@@ -49,6 +50,7 @@ typedef struct {
   size_t in_column;  /* LISTn: to the next tile column */
   size_t in_channel; /* KERNEL3: to the next channel's quads */
   size_t pass;       /* KERNEL3 */
+  size_t columns;    /* row kernels: pixels of the row */
   uint8_t *out;      /* channel 0 */
   size_t out_row, out_channel, out_block; /* out_block: to the next 16 images, of floats */
   bool out_codes;
@@ -77,12 +79,17 @@ struct ap_packed8_isa {
   size_t kernel_w;  /* columns of a KERNEL3 tile of 2 rows */
   /* [LIST1..LIST8][log2 of pixels]; NULL where not built */
   packed8_tile_k *list[4][4];
+  /* Of LISTn, a whole row at once, [LIST1..LIST8][with a residual]: packed8_lines.h; NULL where not built.
+   * Tiles that are `simple`, residuals that are `residual_simple` and begin and end with lists. */
+  packed8_tile_k *row[4][2];
   /* KERNEL3, stride 1: [rows - 1][columns - 1][first column at the edge][last at the edge] */
   packed8_tile_k *kernel[2][P8_KERNEL_W][2][2];
   packed8_tile_k *strided[P8_KERNEL_W]; /* stride 2, one row */
   packed8_tile_k *small;
   /* n columns of quads, P8_COLUMN bytes each, from four rows of lines */
   void (*quads)(const uint8_t *const rows[P8_QUAD], size_t n, uint8_t *out);
+  /* sum[i] = x[i] * factor + sum[i], rounded once; P8_LINE floats on 64 bytes */
+  void (*fused)(const float *x, float factor, float *sum);
   /* bit i of bits[] = (row[i] != 0), unused bits 0 */
   void (*nonzero)(const int8_t *row, size_t n, uint64_t *bits);
   /* packed_count.h */

@@ -11,7 +11,8 @@ static bool has_avx512(void) {
          __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("popcnt");
 }
 static bool has_avx2(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("popcnt");
 }
 #endif
 

@@ -5,6 +5,8 @@
  *   UNPACK_LO8/HI8(a, b), UNPACK_LO16/HI16(a, b)  interleave within 128-bit lanes (v8)
  *   PACK32(a, b)       v32 to v16, saturating, within lanes;  PACK16(a, b)  v16 to unsigned v8
  *   DOT(acc, x, w)     acc + products of 4 unsigned bytes of x and 4 signed of w, exact
+ *   QUAD_BYTES(v, q)   v32 of the bytes 4 * q .. 4 * q + 3 of every 128-bit lane
+ *   FMA(a, b, c)       a * b + c, rounded once
  *   ROUND(v)           vf to v32, halves to even;  MAX8/MIN8(a, b)  unsigned bytes
  *   MAXF/MINF(a, b)    a > b ? a : b, a < b ? a : b
  *   NONZERO8(v)        a bit mask of the bytes that are not 0
@@ -41,29 +43,29 @@ INLINE vf load_floats(const uint8_t *p, size_t block, size_t vector, size_t quad
   return *(const vf *)(const void *)(p + quad * block + vector * VECTOR);
 }
 
-INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector, size_t half,
+INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector, const size_t half,
                          vf *v0, vf *v1) {
+  const vf factor = splatf(t->residual_factor);
   vf r0, r1;
   if (t->residual_codes) {
-    const v8 line = load(p + vector * VECTOR), none = {0};
-    const v8 part = half ? UNPACK_HI8(line, none) : UNPACK_LO8(line, none);
+    const v8 line = load(p + vector * VECTOR);
     const v32 zero = splat32(t->residual_zero);
-    r0 = to_float((v32)UNPACK_LO16(part, none) - zero);
-    r1 = to_float((v32)UNPACK_HI16(part, none) - zero);
+    const v32 q0 = half ? QUAD_BYTES(line, 2) : QUAD_BYTES(line, 0);
+    const v32 q1 = half ? QUAD_BYTES(line, 3) : QUAD_BYTES(line, 1);
+    r0 = to_float(q0 - zero);
+    r1 = to_float(q1 - zero);
   } else {
     r0 = load_floats(p, t->residual_block, vector, 2 * half);
     r1 = load_floats(p, t->residual_block, vector, 2 * half + 1);
   }
-  *v0 += r0 * splatf(t->residual_factor);
-  *v1 += r1 * splatf(t->residual_factor);
+  *v0 = FMA(r0, factor, *v0);
+  *v1 = FMA(r1, factor, *v1);
 }
 
 /* One output pixel of one channel, the images of one pass. out, residual: its lines. */
 static void finish(const packed8_tile *t, vf factor, vf shift, v32 a0, v32 a1, size_t vector,
                    size_t half, const uint8_t *residual, uint8_t *out) {
-  vf v0 = to_float(a0) * factor, v1 = to_float(a1) * factor;
-  v0 += shift;
-  v1 += shift;
+  vf v0 = FMA(to_float(a0), factor, shift), v1 = FMA(to_float(a1), factor, shift);
   if (residual) add_residual(t, residual, vector, half, &v0, &v1);
   if (!t->out_codes) {
     const vf low = splatf(t->low), high = splatf(t->high);
@@ -99,18 +101,17 @@ enum { TO_CODES, ADD_CODES, ADD_FLOATS, TO_FLOATS };
 INLINE void finish_simply(const packed8_tile *t, const int how, vf factor, vf shift, v32 a0, v32 a1,
                           size_t vector, const size_t half, vf residual_factor, const uint8_t *from,
                           uint8_t *out) {
-  vf v0 = to_float(a0) * factor, v1 = to_float(a1) * factor;
-  v0 += shift;
-  v1 += shift;
+  vf v0 = FMA(to_float(a0), factor, shift), v1 = FMA(to_float(a1), factor, shift);
   if (how == ADD_CODES) {
-    const v8 line = load(from + vector * VECTOR), none = {0};
-    const v8 part = half ? UNPACK_HI8(line, none) : UNPACK_LO8(line, none);
-    v0 += to_float((v32)UNPACK_LO16(part, none)) * residual_factor;
-    v1 += to_float((v32)UNPACK_HI16(part, none)) * residual_factor;
+    const v8 line = load(from + vector * VECTOR);
+    const v32 q0 = half ? QUAD_BYTES(line, 2) : QUAD_BYTES(line, 0);
+    const v32 q1 = half ? QUAD_BYTES(line, 3) : QUAD_BYTES(line, 1);
+    v0 = FMA(to_float(q0), residual_factor, v0);
+    v1 = FMA(to_float(q1), residual_factor, v1);
   }
   if (how == ADD_FLOATS) {
-    v0 += load_floats(from, t->residual_block, vector, 2 * half) * residual_factor;
-    v1 += load_floats(from, t->residual_block, vector, 2 * half + 1) * residual_factor;
+    v0 = FMA(load_floats(from, t->residual_block, vector, 2 * half), residual_factor, v0);
+    v1 = FMA(load_floats(from, t->residual_block, vector, 2 * half + 1), residual_factor, v1);
   }
   if (how == TO_FLOATS) {
     const vf low = splatf(t->low), high = splatf(t->high);
@@ -372,6 +373,14 @@ static void largest(const uint8_t *in, size_t in_row, size_t in_step, size_t n, 
     }
 }
 
+static void fused(const float *x, float factor, float *sum) {
+  const vf by = splatf(factor);
+  for (size_t i = 0; i < P8_LINE; i += VECTOR / sizeof *x) {
+    vf *to = (vf *)(void *)(sum + i);
+    *to = FMA(*(const vf *)(const void *)(x + i), by, *to);
+  }
+}
+
 static void nonzero(const int8_t *row, size_t n, uint64_t *bits) {
   size_t i = 0;
   for (; i + 64 <= n; i += 64) {
@@ -388,6 +397,10 @@ static void nonzero(const int8_t *row, size_t n, uint64_t *bits) {
   for (size_t j = 0; i + j < n; ++j) word |= (uint64_t)(row[i + j] != 0) << j;
   bits[i / 64] = word;
 }
+
+#if VECTOR == P8_LINE_BYTES
+#include "kernels/cpu/packed8_lines.h"
+#endif
 
 /* ---- instances -------------------------------------------------------------------------------- */
 #define LIST(w, p) \
@@ -432,10 +445,14 @@ KERNEL_EDGES(1, 3) KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1) KERNEL_EDGES(2, 2) KERN
                          {list_2_1, list_2_2, list_2_4, NULL},
                          {list_4_1, list_4_2, NULL, NULL},
                          {list_8_1, NULL, NULL, NULL}},
+#if VECTOR == P8_LINE_BYTES
+                .row = ROW_TABLE,
+#endif
                 .kernel = {KERNEL_ROW(1), KERNEL_ROW(2)},
                 .strided = {strided_1, strided_2, strided_3, strided_4},
                 .small = small_kernel,
                 .quads = quads,
+                .fused = fused,
                 .nonzero = nonzero,
                 .count_units = packed_count_units,
                 .count_kernels = packed_count_kernels,

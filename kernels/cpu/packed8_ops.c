@@ -164,24 +164,39 @@ static bool source_line(const ap_packed8_source *s, size_t b, size_t c, size_t y
   return true;
 }
 
-void ap_packed8_map_run(const ap_packed8_source *in, size_t channels, const float *scale,
-                        const float *shift, const ap_packed8_target *out, size_t first_out,
-                        size_t n_blocks, const ap_packed8_epilogue *epilogue) {
+/* A line of in[c] * factor (or scale, shift) + residual[c], by the rule of packed8.h. */
+static void map_line(const ap_packed8_isa *isa, const ap_packed8_source *in, const float *scale,
+                     const float *shift, const ap_packed8_source *res, size_t b, size_t c, size_t y,
+                     size_t x, float *line) {
+  float value[LANES] __attribute__((aligned(P8_LINE)));
+  float other[LANES] __attribute__((aligned(P8_LINE)));
+  const bool adds = source_line(res, b, c, y, x, other);
+  const bool same = !scale && !(in->factor < 1) && !(in->factor > 1);
+  if (!source_line(in, b, c, y, x, value)) memset(value, 0, sizeof value);
+  if (same) {
+    memcpy(line, value, sizeof value);
+  } else if (scale) {
+    for (size_t i = 0; i < LANES; ++i) line[i] = shift[c];
+    isa->fused(value, scale[c], line);
+  } else {
+    for (size_t i = 0; i < LANES; ++i) line[i] = adds ? other[i] * res->factor : 0;
+    isa->fused(value, in->factor, line);
+    return;
+  }
+  if (adds) isa->fused(other, res->factor, line);
+}
+
+void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, size_t channels,
+                        const float *scale, const float *shift, const ap_packed8_target *out,
+                        size_t first_out, size_t n_blocks, const ap_packed8_epilogue *epilogue) {
   const limits k = limits_of(out, epilogue->low, epilogue->high);
-  const ap_packed8_source *res = &epilogue->residual;
   const ap_packed_shape *s = out->tensor.shape;
-  float line[LANES], other[LANES];
+  float line[LANES] __attribute__((aligned(P8_LINE)));
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < channels; ++c)
       for (size_t y = 0; y < s->h; ++y)
         for (size_t x = 0; x < s->w; ++x) {
-          const float factor = scale ? scale[c] : in->factor;
-          if (!source_line(in, b, c, y, x, line)) memset(line, 0, sizeof line);
-          for (size_t i = 0; i < LANES; ++i) line[i] *= factor;
-          if (shift)
-            for (size_t i = 0; i < LANES; ++i) line[i] += shift[c];
-          if (source_line(res, b, c, y, x, other))
-            for (size_t i = 0; i < LANES; ++i) line[i] += other[i] * res->factor;
+          map_line(isa, in, scale, shift, &epilogue->residual, b, c, y, x, line);
           put_line(&k, place(&out->tensor, b, first_out + c, y, x), line);
         }
 }

@@ -34,6 +34,8 @@ typedef float vf __attribute__((vector_size(VECTOR), may_alias));
 #define MAXF(a, b) larger(a, b)
 #define MINF(a, b) smaller(a, b)
 #define STORE_HALF(p, v, half) store_half(p, v, half)
+#define QUAD_BYTES(v, q) quad_bytes(v, q)
+#define FMA(a, b, c) fused_add(a, b, c)
 
 FN v8 larger8(v8 a, v8 b) {
   const v8 m = (v8)(a > b);
@@ -50,6 +52,15 @@ FN vf larger(vf a, vf b) {
 FN vf smaller(vf a, vf b) {
   const v32 m = a < b;
   return (vf)(((v32)a & m) | ((v32)b & ~m));
+}
+FN v32 quad_bytes(v8 v, int q) {
+  v32 out = {0};
+  for (int i = 0; i < 4; ++i) out[i] = v[4 * q + i];
+  return out;
+}
+FN vf fused_add(vf a, vf b, vf c) {
+  for (int i = 0; i < 4; ++i) c[i] = fmaf(a[i], b[i], c[i]);
+  return c;
 }
 FN void store_half(uint8_t *p, v8 v, size_t half) {
   __builtin_memcpy(p + 8 * half, &v, 8); /* both halves of a packed vector are equal */

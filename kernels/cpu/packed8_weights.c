@@ -10,10 +10,10 @@
 /* Work in cycles of one dot product instruction, per pixel and 64 images. A list's entry: 4 for each
  * output channel, or what it takes to interleave its four lines (8 instructions); and each list has
  * its beginning and end. A kernel: three quads of inputs for each pixel, or one where the image is
- * 2x2. From timings of whole networks (docs/EVALUATOR.md). */
-static const double list_cost[] = {8, 10.5, 17.5, 32}, list_end[] = {8, 13, 22, 80};
+ * 2x2; and the end of each output channel. From timings of layers of 16 to 512 channels. */
+static const double list_cost[] = {8.5, 9, 16, 32.5}, list_end[] = {7, 22, 50, 98};
 static const double half_filled = 0.4; /* quads lost at a list's end */
-static const double kernel_cost = 13, small_cost = 4.5;
+static const double kernel_cost = 11.5, small_cost = 4.5, kernel_end = 24;
 static const double interleave_cost = 7, strided_interleave_cost = 22; /* per input channel */
 
 typedef struct {
@@ -51,12 +51,12 @@ static bool is_small(const ap_packed_conv *g, uint8_t zero) {
 static double work_of(const scan *s, const ap_packed_conv *g, uint8_t zero, ap_packed_form form) {
   const double rows = (double)s->rows[form];
   if (form == AP_PACKED_KERNEL3) {
-    if (is_small(g, zero)) return rows * small_cost;
-    const double inputs = (double)g->in.c;
-    if (g->stride_w == 2) return rows * kernel_cost + inputs * strided_interleave_cost;
+    const double inputs = (double)g->in.c, ends = (double)g->out.c * kernel_end;
+    if (is_small(g, zero)) return rows * small_cost + ends;
+    if (g->stride_w == 2) return rows * kernel_cost + inputs * strided_interleave_cost + ends;
     const bool skips = zero == 0 && g->pad_left == 1 && g->out.w == g->in.w;
     return rows * kernel_cost * (skips ? 1 - 2.0 / 3 / (double)g->out.w : 1) +
-           inputs * interleave_cost;
+           inputs * interleave_cost + ends;
   }
   const size_t i = (size_t)(form - AP_PACKED_LIST1);
   const double lists = ceil((double)s->n / (double)packed_form_width(form));

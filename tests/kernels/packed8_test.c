@@ -135,10 +135,19 @@ static int64_t sum_of(const conv_case *k, const packed *x, const int8_t *matrix,
 }
 
 typedef struct {
-  bool in_zero, out_codes, residual, residual_codes, clipped, extreme;
+  bool in_zero, out_codes, residual, residual_codes, clipped, extreme, residual_zero, part;
 } mode;
 static mode mode_of(int bits) {
-  return (mode){bits & 1, !(bits & 2), bits & 4, bits & 8, bits & 16, bits % 7 == 0};
+  return (mode){bits & 1,  !(bits & 2),    bits & 4,      bits & 8,
+                bits & 16, bits % 7 == 0, bits % 3 == 0, bits % 5 == 0};
+}
+
+/* Value i of [image, c, h, w], k->c_out channels, of a residual that has those from `first` on. */
+static float residual_of(const conv_case *k, const packed *r, size_t first, size_t i) {
+  const size_t plane = r->shape.h * r->shape.w, c = i / plane % k->c_out;
+  const size_t image = i / plane / k->c_out;
+  if (c - first >= r->shape.c) return 0; /* wraps below `first` */
+  return value(r, (image * r->shape.c + c - first) * plane + i % plane);
 }
 
 static void run_case(const conv_case *k, ap_rng *rng, const ap_packed8_isa *isa,
@@ -148,8 +157,9 @@ static void run_case(const conv_case *k, ap_rng *rng, const ap_packed8_isa *isa,
   packed x = {.shape = g.in}, y = {.shape = g.out}, r = {.shape = g.out};
   open_packed(&x, k->n, true, m.in_zero ? (uint8_t)(1 + ap_rng_below(rng, 255)) : 0);
   open_packed(&y, k->n, m.out_codes, m.out_codes && m.in_zero ? 77 : 0);
-  assert_int_equal(ap_packed_shape_init(k->c_out, g.out.h, g.out.w, 0, 2, 1, 1, &r.shape, NULL), 0);
-  open_packed(&r, k->n, m.residual_codes, m.residual_codes ? 9 : 0);
+  const size_t first = m.part ? k->c_out / 4 : 0, added = m.part ? (k->c_out + 1) / 2 : k->c_out;
+  assert_int_equal(ap_packed_shape_init(added, g.out.h, g.out.w, 0, 2, 1, 1, &r.shape, NULL), 0);
+  open_packed(&r, k->n, m.residual_codes, m.residual_codes && m.residual_zero ? 9 : 0);
   fill(rng, &x);
   fill(rng, &r);
   int8_t *matrix = sparse_matrix(rng, depth, k->c_out, taps, kind);
@@ -164,7 +174,7 @@ static void run_case(const conv_case *k, ap_rng *rng, const ap_packed8_isa *isa,
     fail_msg("%s", err.text);
   const ap_packed8_target to = {y.data, y.tensor, m.clipped ? 200 : 255};
   ap_packed8_epilogue e = {.low = -INFINITY, .high = INFINITY};
-  if (m.residual) e.residual = (ap_packed8_source){r.data, r.tensor, 0.37F, 1, 1, 0};
+  if (m.residual) e.residual = (ap_packed8_source){r.data, r.tensor, 0.37F, 1, 1, first};
   if (m.clipped) {
     e.low = 0;
     e.high = 97.3F;
@@ -174,12 +184,8 @@ static void run_case(const conv_case *k, ap_rng *rng, const ap_packed8_isa *isa,
   ap_packed8_conv_run(w, x.blocks, x.data, &to, &e, scratch);
   for (size_t i = 0, c = 0; i < count_of(&y); ++i) {
     if (i > 0 && i == plane * (c + 1)) ++c; /* c: channels before, of all images */
-    float v = (float)sum_of(k, &x, matrix, i) * factor[c % k->c_out];
-    v += shift[c % k->c_out];
-    if (m.residual) {
-      const float other = value(&r, i) * 0.37F;
-      v += other;
-    }
+    float v = fmaf((float)sum_of(k, &x, matrix, i), factor[c % k->c_out], shift[c % k->c_out]);
+    if (m.residual) v = fmaf(residual_of(k, &r, first, i), 0.37F, v);
     v = expected(v, &to, e.low, e.high);
     if (!(value(&y, i) >= v && value(&y, i) <= v))
       fail_msg("%s %s kind %d, %zux%zux%zu: output %zu is %.9g, expected %.9g",
@@ -218,7 +224,7 @@ static void random_shapes(void **state) {
     for (size_t isa = 0; isa < N_ISAS; ++isa)
       if (isas[isa])
         run_case(&k, &rng, isas[isa], form, (int)between(&rng, 0, KINDS - 1),
-                 mode_of((int)between(&rng, 0, 63)));
+                 mode_of((int)between(&rng, 0, 8 * 3 * 5 * 7)));
   }
 }
 
@@ -335,7 +341,9 @@ static void maps(void **state) {
   const float scale[] = {0.5F, -1.25F, 2}, shift[] = {3, -20, 0.125F};
   ap_rng rng;
   ap_rng_seed(&rng, 7, 0);
-  for (int bits = 0; bits < 32; ++bits) {
+  for (int bits = 0; bits < 64 * N_ISAS; ++bits) {
+    const ap_packed8_isa *isa = isas[bits / 64];
+    if (!isa) continue;
     packed x = {.n = 0}, r = {.n = 0}, y = {.n = 0};
     assert_int_equal(ap_packed_shape_init(2, 5, 7, 1, 0, 0, 2, &x.shape, NULL), AP_OK);
     assert_int_equal(ap_packed_shape_init(3, 3, 4, 0, 0, 0, 0, &r.shape, NULL), AP_OK);
@@ -345,21 +353,22 @@ static void maps(void **state) {
     open_packed(&y, 3, bits & 4, bits & 4 ? 50 : 0);
     fill(&rng, &x);
     fill(&rng, &r);
-    const ap_packed8_source from = {x.data, x.tensor, 0.3F, 2, 2, 1};
+    const ap_packed8_source from = {x.data, x.tensor, bits & 32 ? 0.3F : 1, 2, 2, 1};
     const ap_packed8_target to = {y.data, y.tensor, 220};
     ap_packed8_epilogue e = {.low = -9, .high = 120};
     if (bits & 8) e.residual = (ap_packed8_source){r.data, r.tensor, 1.5F, 1, 1, 0};
     const bool affine = bits & 16;
-    ap_packed8_map_run(&from, 3, affine ? scale : NULL, affine ? shift : NULL, &to, 1, 1, &e);
+    ap_packed8_map_run(isa, &from, 3, affine ? scale : NULL, affine ? shift : NULL, &to, 1, 1, &e);
     for (size_t i = 0; i < (size_t)3 * 3 * 12; ++i) {
       const size_t image = i / 36, c = i / 12 % 3, py = i / 4 % 3, px = i % 4;
       float v = c > 0 ? value(&x, (image * 2 + c - 1) * 35 + 2 * py * 7 + 2 * px) : 0;
-      v *= affine ? scale[c] : 0.3F;
-      if (affine) v += shift[c];
-      if (bits & 8) {
-        const float other = value(&r, i) * 1.5F;
-        v += other;
-      }
+      const float other = bits & 8 ? value(&r, i) : 0;
+      if (affine)
+        v = fmaf(other, 1.5F, fmaf(v, scale[c], shift[c]));
+      else if (bits & 32)
+        v = fmaf(v, 0.3F, other * 1.5F);
+      else
+        v = fmaf(other, 1.5F, v);
       v = expected(v, &to, -9, 120);
       assert_true(value(&y, (image * 5 + 1 + c) * 12 + i % 12) == v);
     }
