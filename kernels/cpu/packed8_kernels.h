@@ -421,11 +421,11 @@ LIST(8, 1)
   KERNEL(r, c, 0, 0) KERNEL(r, c, 0, 1) KERNEL(r, c, 1, 0) KERNEL(r, c, 1, 1)
 KERNEL_EDGES(1, 1)
 KERNEL_EDGES(1, 2)
-KERNEL_EDGES(1, 3) KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1) KERNEL_EDGES(2, 2) KERNEL_EDGES(2, 3)
-    KERNEL_EDGES(2, 4)
+KERNEL_EDGES(1, 3)
+KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1) KERNEL_EDGES(2, 2) KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
 #define STRIDED(c) \
   static void strided_##c(const packed8_tile *t) { kernel_body(t, 1, c, 2, 0, 0); }
-        STRIDED(1) STRIDED(2) STRIDED(3) STRIDED(4)
+    STRIDED(1) STRIDED(2) STRIDED(3) STRIDED(4)
 
 #define KERNEL_ENTRY(r, c)                              \
   {                                                     \
@@ -436,25 +436,25 @@ KERNEL_EDGES(1, 3) KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1) KERNEL_EDGES(2, 2) KERN
 #define KERNEL_ROW(r) \
   { KERNEL_ENTRY(r, 1), KERNEL_ENTRY(r, 2), KERNEL_ENTRY(r, 3), KERNEL_ENTRY(r, 4) }
 
-            const ap_packed8_isa ISA_TABLE = {
-                .name = ISA_NAME,
-                .vector = VECTOR,
-                .list_tile = LIST_TILE,
-                .kernel_w = KERNEL_W,
-                .list = {{list_1_1, list_1_2, list_1_4, list_1_8},
-                         {list_2_1, list_2_2, list_2_4, NULL},
-                         {list_4_1, list_4_2, NULL, NULL},
-                         {list_8_1, NULL, NULL, NULL}},
+        const ap_packed8_isa ISA_TABLE = {
+            .name = ISA_NAME,
+            .vector = VECTOR,
+            .list_tile = LIST_TILE,
+            .kernel_w = KERNEL_W,
+            .list = {{list_1_1, list_1_2, list_1_4, list_1_8},
+                     {list_2_1, list_2_2, list_2_4, NULL},
+                     {list_4_1, list_4_2, NULL, NULL},
+                     {list_8_1, NULL, NULL, NULL}},
 #if VECTOR == P8_LINE_BYTES
-                .row = ROW_TABLE,
+            .row = ROW_TABLE,
 #endif
-                .kernel = {KERNEL_ROW(1), KERNEL_ROW(2)},
-                .strided = {strided_1, strided_2, strided_3, strided_4},
-                .small = small_kernel,
-                .quads = quads,
-                .fused = fused,
-                .nonzero = nonzero,
-                .count_units = packed_count_units,
-                .count_kernels = packed_count_kernels,
-                .largest = largest,
+            .kernel = {KERNEL_ROW(1), KERNEL_ROW(2)},
+            .strided = {strided_1, strided_2, strided_3, strided_4},
+            .small = small_kernel,
+            .quads = quads,
+            .fused = fused,
+            .nonzero = nonzero,
+            .count_units = packed_count_units,
+            .count_kernels = packed_count_kernels,
+            .largest = largest,
 };

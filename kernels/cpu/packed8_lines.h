@@ -112,9 +112,8 @@ INLINE void line_lists(const row_state *s, const packed8_tile *t, size_t x, cons
     if (s->far) {
 #pragma GCC unroll 8
       for (int k = 0; k < width * pixels; ++k)
-        __builtin_prefetch(out + step + (size_t)(k / pixels) * s->out_channel +
-                               (size_t)(k % pixels) * P8_LINE,
-                           1);
+        __builtin_prefetch(
+            out + step + (size_t)(k / pixels) * s->out_channel + (size_t)(k % pixels) * P8_LINE, 1);
     }
     if (adds && list >= s->first_added && list < s->end_added) {
       line_list(s, list, in, width, pixels, residual, out);
@@ -125,8 +124,7 @@ INLINE void line_lists(const row_state *s, const packed8_tile *t, size_t x, cons
   }
 }
 
-INLINE void row_of_lists(const packed8_tile *t, const int width, const int pixels,
-                         const int adds) {
+INLINE void row_of_lists(const packed8_tile *t, const int width, const int pixels, const int adds) {
   const row_state s = {
       .w = t->weights,
       .words = (size_t)width + P8_LIST_HEAD,
@@ -145,12 +143,14 @@ INLINE void row_of_lists(const packed8_tile *t, const int width, const int pixel
   for (; x < t->columns; ++x) line_lists(&s, t, x, width, 1, adds);
 }
 
-#define ROW(w, p)                                                             \
+#define ROW(w, p)                                                              \
   static void row_##w##_0(const packed8_tile *t) { row_of_lists(t, w, p, 0); } \
   static void row_##w##_1(const packed8_tile *t) { row_of_lists(t, w, p, 1); }
 ROW(1, 4)
 ROW(2, 2)
 ROW(4, 1)
 ROW(8, 1)
-#define ROW_TABLE \
-  { {row_1_0, row_1_1}, {row_2_0, row_2_1}, {row_4_0, row_4_1}, {row_8_0, row_8_1} }
+#define ROW_TABLE                                                                    \
+  {                                                                                  \
+    {row_1_0, row_1_1}, {row_2_0, row_2_1}, {row_4_0, row_4_1}, { row_8_0, row_8_1 } \
+  }

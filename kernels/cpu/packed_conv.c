@@ -15,29 +15,29 @@ packed_part packed_part_of(size_t total, size_t n, size_t i) {
   return (packed_part){i * base + min_size(i, larger), base + (i < larger ? 1 : 0)};
 }
 
-packed_tile packed_tile_at(const packed_job *j, size_t b, size_t y, size_t x) {
-  const ap_packed_conv *g = j->g;
-  const ap_packed_source *res = &j->epilogue->residual;
+static packed_tile first_tile(const ap_packed_weights *weights, const float *in, float *out,
+                              const ap_packed_epilogue *epilogue) {
+  const ap_packed_conv *g = &weights->geometry;
+  const ap_packed_source *res = &epilogue->residual;
   packed_tile t = {
-      .weights = j->weights,
-      .in = j->in + b * g->in.block + (g->in.top - g->pad_top + y * g->stride_h) * g->in.row +
-            (g->in.left - g->pad_left + x * g->stride_w) * AP_PACKED_LANES,
+      .weights = weights,
+      .in =
+          in + (g->in.top - g->pad_top) * g->in.row + (g->in.left - g->pad_left) * AP_PACKED_LANES,
       .in_row = g->in.row,
       .in_column = g->stride_w * AP_PACKED_LANES,
       .in_block = g->in.block,
-      .out = j->out + b * g->out.block + g->out.origin + y * g->out.row + x * AP_PACKED_LANES,
+      .out = out + g->out.origin,
       .out_row = g->out.row,
       .out_block = g->out.block,
       .out_channel = g->out.channel,
       .n_out = g->out.c,
       .far = g->out.block * sizeof(float) > PACKED_FAR_BYTES,
-      .low = j->epilogue->low,
-      .high = j->epilogue->high,
+      .low = epilogue->low,
+      .high = epilogue->high,
   };
   if (res->data) {
     const ap_packed_shape *s = res->shape;
-    t.residual = res->data + b * s->block + s->origin + y * res->stride_h * s->row +
-                 x * res->stride_w * AP_PACKED_LANES;
+    t.residual = res->data + s->origin;
     t.residual_row = res->stride_h * s->row;
     t.residual_column = res->stride_w * AP_PACKED_LANES;
     t.residual_channel = s->channel;
@@ -138,7 +138,8 @@ size_t ap_packed_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *g
 
 void ap_packed_conv_run(const ap_packed_weights *weights, size_t n_blocks, const float *in,
                         float *out, const ap_packed_epilogue *epilogue, void *scratch) {
-  const packed_job j = {weights, &weights->geometry, in, out, epilogue, scratch};
+  const packed_job j = {
+      weights, &weights->geometry, in, epilogue, scratch, first_tile(weights, in, out, epilogue)};
   if (n_blocks == 0) return;
   if (weights->form == AP_PACKED_WINOGRAD)
     packed_run_winograd(&j, n_blocks);

@@ -111,9 +111,9 @@ typedef struct {
   const ap_packed_weights *weights;
   const ap_packed_conv *g;
   const float *in;
-  float *out;
   const ap_packed_epilogue *epilogue;
   float *scratch;
+  packed_tile first; /* at pixel (0, 0) of block 0 */
 } packed_job;
 
 /* Part i of n equal parts (the first ones larger by one) of `total`. */
@@ -123,7 +123,14 @@ typedef struct {
 packed_part packed_part_of(size_t total, size_t n, size_t i);
 /* The tile whose first output is pixel (y, x) of block b; strides between its rows and columns are
  * those of pixels. */
-packed_tile packed_tile_at(const packed_job *j, size_t b, size_t y, size_t x);
+static inline packed_tile packed_tile_at(const packed_job *j, size_t b, size_t y, size_t x) {
+  const ap_packed_conv *g = j->g;
+  packed_tile t = j->first;
+  t.in += b * g->in.block + y * g->stride_h * g->in.row + x * t.in_column;
+  t.out += b * t.out_block + y * t.out_row + x * AP_PACKED_LANES;
+  if (t.residual) t.residual += b * t.residual_block + y * t.residual_row + x * t.residual_column;
+  return t;
+}
 /* Do the first and the last row of taps of outputs first .. first + count - 1 lie on a border of 1?
  * EDGE_...; same for columns. */
 int packed_edges(size_t first, size_t count, size_t pad, size_t extent);

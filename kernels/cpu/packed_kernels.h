@@ -48,8 +48,17 @@ INLINE vec smaller(vec a, vec b) {
   return (vec)(((vec_mask)a & m) | ((vec_mask)b & ~m));
 }
 #endif
-INLINE vec clip(vec v, float low, float high) {
-  return smaller(larger(v, splat(low)), splat(high));
+INLINE vec clip(vec v, vec low, vec high) { return smaller(larger(v, low), high); }
+
+/* A tile and its weights, copied: stores of vectors could change anything whose address the compiler has
+ * seen, but not these. */
+typedef struct {
+  packed_tile tile;
+  ap_packed_weights weights;
+  vec low, high;
+} tile_state;
+INLINE tile_state state_of(const packed_tile *t) {
+  return (tile_state){*t, *t->weights, splat(t->low), splat(t->high)};
 }
 
 /* Residual pixels of output channel c, or NULL. */
@@ -101,8 +110,9 @@ INLINE void list_start(const ap_packed_weights *w, size_t list, vec *acc, const 
   }
 }
 
-INLINE void list_store(const packed_tile *t, size_t lane, size_t list, const vec *acc,
+INLINE void list_store(const tile_state *s, size_t lane, size_t list, const vec *acc,
                        const int width, const int rows, const int columns) {
+  const packed_tile *t = &s->tile;
 #pragma GCC unroll 8
   for (int k = 0; k < width; ++k) {
     const size_t channel = list * (size_t)width + (size_t)k;
@@ -116,16 +126,18 @@ INLINE void list_store(const packed_tile *t, size_t lane, size_t list, const vec
         vec v = acc[(k * rows + r) * columns + c];
         if (residual)
           v += load(residual + (size_t)r * t->residual_row + (size_t)c * t->residual_column + lane);
-        store(out + (size_t)r * t->out_row + (size_t)c * LANES, clip(v, t->low, t->high));
+        store(out + (size_t)r * t->out_row + (size_t)c * LANES, clip(v, s->low, s->high));
       }
     }
   }
 }
 
 /* LISTn: `width` output channels x rows x columns of pixels. */
-INLINE void list_body(const packed_tile *t, const int width, const int rows, const int columns,
+INLINE void list_body(const packed_tile *tile, const int width, const int rows, const int columns,
                       const size_t in_column) {
-  const ap_packed_weights *w = t->weights;
+  const tile_state s = state_of(tile);
+  const packed_tile *t = &s.tile;
+  const ap_packed_weights *w = &s.weights;
   const size_t n_lists = w->n_lists, in_row = t->in_row, words = (size_t)width + 1;
   const int size = width * rows * columns; /* accumulators of a list */
   for (size_t lane = 0; lane < LANES; lane += VECTOR) {
@@ -158,10 +170,10 @@ INLINE void list_body(const packed_tile *t, const int width, const int rows, con
         list_entry(in, c, acc + 2 * size, width, rows, columns, in_row, in_column);
       for (; d != d_end; d += words)
         list_entry(in, d, acc + 3 * size, width, rows, columns, in_row, in_column);
-      list_store(t, lane, list, acc, width, rows, columns);
-      list_store(t, lane, list + 1, acc + size, width, rows, columns);
-      list_store(t, lane, list + 2, acc + 2 * size, width, rows, columns);
-      list_store(t, lane, list + 3, acc + 3 * size, width, rows, columns);
+      list_store(&s, lane, list, acc, width, rows, columns);
+      list_store(&s, lane, list + 1, acc + size, width, rows, columns);
+      list_store(&s, lane, list + 2, acc + 2 * size, width, rows, columns);
+      list_store(&s, lane, list + 3, acc + 3 * size, width, rows, columns);
     }
     for (; list < n_lists; ++list) {
       vec acc[ACCUMULATORS];
@@ -180,16 +192,19 @@ INLINE void list_body(const packed_tile *t, const int width, const int rows, con
         }
         list_entry(in, e, acc, width, rows, columns, in_row, in_column);
       }
-      list_store(t, lane, list, acc, width, rows, columns);
+      list_store(&s, lane, list, acc, width, rows, columns);
     }
   }
 }
 
 /* KERNEL3: one output channel x blocks x rows x columns. edge_rows, edge_columns: taps outside the
  * image are not computed (their inputs are the zero border). */
-INLINE void kernel_body(const packed_tile *t, const int blocks, const int rows, const int columns,
-                        const int stride, const int edge_rows, const int edge_columns) {
-  const ap_packed_weights *weights = t->weights;
+INLINE void kernel_body(const packed_tile *tile, const int blocks, const int rows,
+                        const int columns, const int stride, const int edge_rows,
+                        const int edge_columns) {
+  const tile_state s = state_of(tile);
+  const packed_tile *t = &s.tile;
+  const ap_packed_weights *weights = &s.weights;
   const size_t n_out = t->n_out, in_row = t->in_row;
   const int in_rows = (rows - 1) * stride + 3, in_columns = (columns - 1) * stride + 3;
   const int y_begin = edge_rows & EDGE_FIRST ? 1 : 0;
@@ -249,7 +264,7 @@ INLINE void kernel_body(const packed_tile *t, const int blocks, const int rows, 
               v += load(residual + (size_t)b * t->residual_block + (size_t)r * t->residual_row +
                         (size_t)c * t->residual_column + lane);
             store(out + (size_t)b * t->out_block + (size_t)r * t->out_row + (size_t)c * LANES,
-                  clip(v, t->low, t->high));
+                  clip(v, s.low, s.high));
           }
         }
       }
@@ -274,7 +289,7 @@ static void window(const float *in, size_t in_row, size_t in_step, size_t n, siz
         }
       }
       if (!maximum) best = sum * factor;
-      store(out + lane, clip(best, low, high));
+      store(out + lane, clip(best, splat(low), splat(high)));
     }
   }
 }
@@ -286,7 +301,7 @@ static void map_row(const float *in, size_t in_column, float scale, float shift,
     for (size_t lane = 0; lane < LANES; lane += VECTOR) {
       vec v = load(in + lane) * scale + splat(shift);
       if (residual) v += load(residual + i * residual_column + lane);
-      store(out + lane, clip(v, low, high));
+      store(out + lane, clip(v, splat(low), splat(high)));
     }
   }
 }

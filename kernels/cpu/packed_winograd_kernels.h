@@ -65,12 +65,13 @@ INLINE void winograd_backward(const vec m[PACKED_WINOGRAD], vec bias, vec out[4]
 }
 
 /* One output channel x rows x 4 columns. edge_rows: rows of inputs outside the image are left out. */
-INLINE void winograd_body(const packed_tile *t, const int rows, const int edge_rows) {
-  const ap_packed_weights *weights = t->weights;
+INLINE void winograd_body(const packed_tile *tile, const int rows, const int edge_rows) {
+  const tile_state s = state_of(tile);
+  const packed_tile *t = &s.tile;
+  const ap_packed_weights *weights = &s.weights;
   const size_t n_out = t->n_out;
   const int y_begin = edge_rows & EDGE_FIRST ? 1 : 0;
   const int y_end = edge_rows & EDGE_LAST ? rows + 1 : rows + 2;
-  const vec low = splat(t->low), high = splat(t->high);
   for (size_t lane = 0; lane < LANES; lane += VECTOR) {
     for (size_t channel = 0; channel < n_out; ++channel) {
       const packed_word *e = weights->words + weights->start[channel] * PACKED_WINOGRAD_WORDS;
@@ -115,7 +116,7 @@ INLINE void winograd_body(const packed_tile *t, const int rows, const int edge_r
           if (residual)
             v += load(residual + (size_t)r * t->residual_row + (size_t)c * t->residual_column +
                       lane);
-          store(out + (size_t)r * t->out_row + (size_t)c * LANES, smaller(larger(v, low), high));
+          store(out + (size_t)r * t->out_row + (size_t)c * LANES, clip(v, s.low, s.high));
         }
       }
     }

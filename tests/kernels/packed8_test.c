@@ -138,7 +138,7 @@ typedef struct {
   bool in_zero, out_codes, residual, residual_codes, clipped, extreme, residual_zero, part;
 } mode;
 static mode mode_of(int bits) {
-  return (mode){bits & 1,  !(bits & 2),    bits & 4,      bits & 8,
+  return (mode){bits & 1,  !(bits & 2),   bits & 4,      bits & 8,
                 bits & 16, bits % 7 == 0, bits % 3 == 0, bits % 5 == 0};
 }
 
