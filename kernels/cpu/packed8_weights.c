@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "kernels/cpu/packed8_impl.h"
-#include "kernels/cpu/packed_impl.h"
+#include "kernels/cpu/packed_scan.h"
 
 /* Work in cycles of one dot product instruction, per pixel and 64 images. A list's entry: 4 for each
  * output channel, or what it takes to interleave its four lines (8 instructions); and each list has
@@ -16,30 +16,6 @@ static const double half_filled = 0.4; /* quads lost at a list's end */
 static const double kernel_cost = 11.5, small_cost = 4.5, kernel_end = 24;
 static const double interleave_cost = 7, strided_interleave_cost = 22; /* per input channel */
 
-typedef struct {
-  size_t k, n, words, taps;
-  const int8_t *matrix;
-  uint64_t *bits;                     /* [k][words]: which weights are kept */
-  size_t rows[AP_PACKED_KERNEL3 + 1]; /* entries' rows of every possible form */
-} scan;
-
-static uint64_t entry_bits(const scan *s, const ap_packed8_weights *w, size_t r, size_t word) {
-  if (w->form != AP_PACKED_KERNEL3) return packed_fold(s->bits[r * s->words + word], w->width);
-  uint64_t any = 0;
-  for (size_t tap = 0; tap < PACKED_TAPS; ++tap)
-    any |= s->bits[(r * PACKED_TAPS + tap) * s->words + word];
-  return any;
-}
-static size_t entry_rows(const scan *s, ap_packed_form form) {
-  return form == AP_PACKED_KERNEL3 ? s->k / PACKED_TAPS : s->k;
-}
-
-static void count_rows(scan *s, const ap_packed8_isa *isa, const ap_packed_conv *g) {
-  isa->count_units(s->bits, s->k * s->words, s->rows + AP_PACKED_LIST1);
-  if (packed_form_possible(g, AP_PACKED_KERNEL3))
-    s->rows[AP_PACKED_KERNEL3] = isa->count_kernels(s->bits, s->k / PACKED_TAPS, s->words);
-}
-
 /* ---- choice of the form ----------------------------------------------------------------------- */
 /* Taps in the padding can be left out only where they stand for code 0. */
 static bool is_small(const ap_packed_conv *g, uint8_t zero) {
@@ -48,8 +24,9 @@ static bool is_small(const ap_packed_conv *g, uint8_t zero) {
          g->out.w == 2;
 }
 
-static double work_of(const scan *s, const ap_packed_conv *g, uint8_t zero, ap_packed_form form) {
-  const double rows = (double)s->rows[form];
+static double work_of(const packed_scan *s, const ap_packed_conv *g, uint8_t zero,
+                      ap_packed_form form) {
+  const double rows = (double)s->entries[form];
   if (form == AP_PACKED_KERNEL3) {
     const double inputs = (double)g->in.c, ends = (double)g->out.c * kernel_end;
     if (is_small(g, zero)) return rows * small_cost + ends;
@@ -63,7 +40,7 @@ static double work_of(const scan *s, const ap_packed_conv *g, uint8_t zero, ap_p
   return (rows / P8_QUAD + half_filled * lists) * list_cost[i] + lists * list_end[i];
 }
 
-static ap_packed_form cheapest_form(const scan *s, const ap_packed8_isa *isa,
+static ap_packed_form cheapest_form(const packed_scan *s, const ap_packed8_isa *isa,
                                     const ap_packed_conv *g, uint8_t zero) {
   ap_packed_form best = AP_PACKED_LIST1;
   double least = INFINITY;
@@ -81,18 +58,37 @@ static ap_packed_form cheapest_form(const scan *s, const ap_packed8_isa *isa,
 }
 
 /* ---- lists ------------------------------------------------------------------------------------ */
+typedef struct {
+  ap_packed8_weights *w;
+  const uint8_t *matrix;
+  size_t n, taps, group_in, group_out;
+  size_t *done; /* [list]: rows written so far */
+  int width_log;
+  size_t r, c;     /* the row at hand, its channel in the first group, */
+  size_t in_plane; /* and its tap's place, bytes */
+} writer;
+
 static int32_t word_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   return (int32_t)(a | b << 8 | c << 16 | d << 24);
 }
 
+static void begin_row(void *context, size_t r) {
+  writer *to = context;
+  const ap_packed_conv *g = &to->w->geometry;
+  const bool kernels = to->w->form == AP_PACKED_KERNEL3;
+  const size_t tap = kernels ? 0 : r % to->taps;
+  to->r = r;
+  to->c = kernels ? r : r / to->taps;
+  to->in_plane = tap / g->kw * g->in.row * sizeof(float) + tap % g->kw * P8_LINE;
+}
+
 /* Kernel of input channel r and output channel `column` into e. */
-static void write_kernel(const scan *s, const ap_packed8_weights *w, size_t r, size_t column,
-                         int32_t channel, int32_t *e) {
-  const uint8_t *from = (const uint8_t *)s->matrix + r * PACKED_TAPS * s->n + column;
+static void write_kernel(const writer *to, size_t r, size_t column, int32_t channel, int32_t *e) {
+  const uint8_t *from = to->matrix + r * PACKED_TAPS * to->n + column;
   uint32_t tap[PACKED_TAPS];
-  for (size_t i = 0; i < PACKED_TAPS; ++i) tap[i] = from[i * s->n];
+  for (size_t i = 0; i < PACKED_TAPS; ++i) tap[i] = from[i * to->n];
   *e++ = channel;
-  if (w->small) { /* byte of pixel (y, x) for output (oy, ox): tap (y - oy + 1, x - ox + 1) */
+  if (to->w->small) { /* byte of pixel (y, x) for output (oy, ox): tap (y - oy + 1, x - ox + 1) */
     e[0] = word_of(tap[4], tap[5], tap[7], tap[8]);
     e[1] = word_of(tap[3], tap[4], tap[6], tap[7]);
     e[2] = word_of(tap[1], tap[2], tap[4], tap[5]);
@@ -105,93 +101,91 @@ static void write_kernel(const scan *s, const ap_packed8_weights *w, size_t r, s
   }
 }
 
-enum { LITTLE_ENDIAN_BYTES = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ };
-
 /* Row r as one of the four inputs of a list's entry. */
-static void write_row(const scan *s, const ap_packed8_weights *w, size_t r, size_t column,
-                      int32_t offset, size_t slot, int32_t *e) {
-  const size_t count = s->n - column < w->width ? s->n - column : w->width;
-  const int8_t *from = s->matrix + r * s->n + column;
-  uint8_t *bytes =
-      (uint8_t *)(e + P8_LIST_HEAD) + (LITTLE_ENDIAN_BYTES ? slot : P8_QUAD - 1 - slot);
-  if (slot == 0) /* the other three may stay: their weights are 0 */
-    for (size_t i = 0; i < P8_QUAD; ++i) e[i] = offset;
+static void write_row(const writer *to, size_t r, size_t column, int32_t offset, size_t slot,
+                      int32_t *e) {
+  const size_t width = to->w->width;
+  const size_t count = to->n - column < width ? to->n - column : width;
+  const uint8_t *from = to->matrix + r * to->n + column;
+  const unsigned shift = 8 * (unsigned)slot;
   e[slot] = offset;
-  for (size_t i = 0; i < count; ++i) bytes[P8_QUAD * i] = (uint8_t)from[i];
+  e += P8_LIST_HEAD;
+  if (count == 8) { /* of fixed size, for the compiler's vectors */
+    for (size_t i = 0; i < 8; ++i) e[i] |= (int32_t)((uint32_t)from[i] << shift);
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) e[i] |= (int32_t)((uint32_t)from[i] << shift);
 }
 
-/* Rows per list, at [list + 1]. */
-static void count_lists(const scan *s, const ap_packed8_weights *w, size_t *rows) {
-  const int width_log = __builtin_ctzll(w->width);
-  for (size_t r = 0; r < entry_rows(s, w->form); ++r)
-    for (size_t word = 0; word < s->words; ++word)
-      for (uint64_t m = entry_bits(s, w, r, word); m; m &= m - 1)
-        ++rows[(word * 64 + (size_t)__builtin_ctzll(m)) >> width_log];
-}
-
-/* Row r in words first .. last - 1; done[list]: rows written so far. */
-static void fill_row(const scan *s, ap_packed8_weights *w, size_t r, size_t first, size_t last,
-                     size_t *done) {
+static void write_list(void *context, size_t list) {
+  const writer *to = context;
+  const ap_packed8_weights *w = to->w;
   const ap_packed_conv *g = &w->geometry;
-  const size_t group_out = g->out.c / g->groups, group_in = g->in.c / g->groups;
-  const bool kernels = w->form == AP_PACKED_KERNEL3;
-  const int width_log = __builtin_ctzll(w->width);
-  const size_t c = kernels ? r : r / s->taps, tap = kernels ? 0 : r % s->taps;
-  const size_t offset = tap / g->kw * g->in.row * sizeof(float) + tap % g->kw * P8_LINE;
-  for (size_t word = first; word < last; ++word)
-    for (uint64_t m = entry_bits(s, w, r, word); m; m &= m - 1) {
-      const size_t column = word * 64 + (size_t)__builtin_ctzll(m), list = column >> width_log;
-      const size_t channel = (g->groups == 1 ? 0 : column / group_out * group_in) + c;
-      const size_t position = done[list]++;
-      if (kernels)
-        write_kernel(s, w, r, column, (int32_t)channel,
-                     w->words + (w->start[list] + position) * w->entry_words);
-      else
-        write_row(s, w, r, column, (int32_t)(channel * g->in.channel * sizeof(float) + offset),
-                  position % P8_QUAD,
-                  w->words + (w->start[list] + position / P8_QUAD) * w->entry_words);
-    }
+  const size_t column = list << to->width_log, position = to->done[list]++;
+  const size_t c = to->c + (g->groups == 1 ? 0 : column / to->group_out * to->group_in);
+  if (w->form == AP_PACKED_KERNEL3) {
+    write_kernel(to, to->r, column, (int32_t)c,
+                 w->words + (w->start[list] + position) * w->entry_words);
+    return;
+  }
+  write_row(to, to->r, column, (int32_t)(c * g->in.channel * sizeof(float) + to->in_plane),
+            position % P8_QUAD, w->words + (w->start[list] + position / P8_QUAD) * w->entry_words);
 }
 
-/* Some columns at a time: their lists grow side by side in the cache. */
-static void fill_lists(const scan *s, ap_packed8_weights *w, size_t *done) {
-  const size_t step = PACKED_LISTS_AT_ONCE * w->width / 64;
-  for (size_t first = 0; first < s->words; first += step) {
-    const size_t last = first + step < s->words ? first + step : s->words;
-    for (size_t r = 0; r < entry_rows(s, w->form); ++r) fill_row(s, w, r, first, last, done);
+/* Inputs that a list's last entry lacks are its first one's again: their weights are 0. */
+static void fill_quads(ap_packed8_weights *w, const size_t *rows) {
+  for (size_t list = 0; list < w->n_lists; ++list) {
+    int32_t *last = w->words + (w->start[list + 1] - 1) * w->entry_words;
+    for (size_t i = rows[list] % P8_QUAD; i > 0 && i < P8_QUAD; ++i) last[i] = last[0];
   }
 }
 
-static ap_status build_lists(const scan *s, ap_packed8_weights *w, ap_error *err) {
+static void fill_lists(const packed_scan *s, const int8_t *matrix, ap_packed8_weights *w,
+                       size_t *done) {
+  const ap_packed_conv *g = &w->geometry;
+  writer to = {.w = w,
+               .matrix = (const uint8_t *)matrix,
+               .n = s->n,
+               .taps = s->taps,
+               .group_in = g->in.c / g->groups,
+               .group_out = g->out.c / g->groups,
+               .done = done,
+               .width_log = __builtin_ctzll(w->width)};
+  packed_scan_each(s, begin_row, write_list, &to);
+  if (w->form != AP_PACKED_KERNEL3) fill_quads(w, done);
+}
+
+static ap_status build_lists(const packed_scan *s, const int8_t *matrix, ap_packed8_weights *w,
+                             ap_error *err) {
   const bool kernels = w->form == AP_PACKED_KERNEL3;
   w->width = packed_form_width(w->form);
   w->small = kernels && is_small(&w->geometry, w->zero);
   w->entry_words = !kernels   ? P8_LIST_HEAD + w->width
                    : w->small ? (size_t)P8_SMALL_WORDS
                               : (size_t)P8_KERNEL_WORDS;
-  w->n_lists = (s->n + w->width - 1) / w->width;
+  w->n_lists = s->lists;
   size_t *rows = ap_calloc(w->n_lists, sizeof *rows);
   w->start = ap_calloc(w->n_lists + 1, sizeof *w->start);
   if (!rows || !w->start) {
     ap_free(rows);
     return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
   }
-  count_lists(s, w, rows);
+  packed_scan_sizes(s, rows);
   for (size_t i = 0; i < w->n_lists; ++i)
     w->start[i + 1] = w->start[i] + (kernels ? rows[i] : (rows[i] + P8_QUAD - 1) / P8_QUAD);
   w->n_entries = w->start[w->n_lists];
   w->words = ap_calloc((w->n_entries + P8_AHEAD) * w->entry_words, sizeof *w->words);
   if (w->words) {
     memset(rows, 0, w->n_lists * sizeof *rows);
-    fill_lists(s, w, rows);
+    fill_lists(s, matrix, w, rows);
   }
   ap_free(rows);
   return w->words ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
 }
 
 /* ---- what a sum starts with, and how far it reaches ------------------------------------------- */
-static ap_status build_columns(const scan *s, const float *factor, const float *shift,
-                               ap_packed8_weights *w, ap_error *err) {
+static ap_status build_columns(const packed_scan *s, const int8_t *matrix, const float *factor,
+                               const float *shift, ap_packed8_weights *w, ap_error *err) {
   const size_t room = w->n_lists * w->width;
   const double most = 127.0 * (UINT8_MAX + (double)w->zero) * (double)s->k;
   w->base = ap_calloc(room, sizeof *w->base);
@@ -202,7 +196,7 @@ static ap_status build_columns(const scan *s, const float *factor, const float *
   if (most > INT32_MAX)
     return ap_fail(err, AP_ERR_ARG, "%zu inputs of 8 bits: their sums may exceed 31 bits", s->k);
   for (size_t k = 0; w->zero > 0 && k < s->k; ++k)
-    for (size_t i = 0; i < s->n; ++i) w->base[i] -= w->zero * s->matrix[k * s->n + i];
+    for (size_t i = 0; i < s->n; ++i) w->base[i] -= w->zero * matrix[k * s->n + i];
   for (size_t i = 0; i < s->n; ++i) {
     if (!isfinite(factor[i]) || !isfinite(shift[i]))
       return ap_fail(err, AP_ERR_ARG, "factor or shift %zu is not finite", i);
@@ -228,12 +222,11 @@ ap_status ap_packed8_weights_create(const ap_packed8_isa *isa, const ap_packed_c
   if (geometry->in.block > INT32_MAX / sizeof(float))
     return ap_fail(err, AP_ERR_ARG, "%zux%zux%zu is too large for lists of 8-bit inputs",
                    geometry->in.c, geometry->in.h, geometry->in.w);
-  scan s = {.n = geometry->out.c, .taps = geometry->kh * geometry->kw, .matrix = matrix};
-  s.k = geometry->in.c / geometry->groups * s.taps;
-  s.words = (s.n + 63) / 64;
+  packed_scan s;
+  st = packed_scan_open(geometry, &s, err);
+  if (st) return st;
   ap_packed8_weights *w = ap_calloc(1, sizeof *w);
-  s.bits = ap_calloc(s.k, s.words * sizeof *s.bits);
-  if (!w || !s.bits) {
+  if (!w) {
     st = ap_fail(err, AP_ERR_MEMORY, "a layer of %zu x %zu weights", s.k, s.n);
     goto done;
   }
@@ -241,16 +234,17 @@ ap_status ap_packed8_weights_create(const ap_packed8_isa *isa, const ap_packed_c
   w->isa = isa;
   w->geometry = *geometry;
   w->zero = zero;
-  if (form == AP_PACKED_AUTO) count_rows(&s, isa, geometry);
+  if (form == AP_PACKED_AUTO) packed_scan_count(&s, geometry, isa->count_units, isa->count_kernels);
   w->form = form == AP_PACKED_AUTO ? cheapest_form(&s, isa, geometry, zero) : form;
-  st = build_lists(&s, w, err);
-  if (!st) st = build_columns(&s, factor, shift, w, err);
+  packed_scan_lists(&s, w->form);
+  st = build_lists(&s, matrix, w, err);
+  if (!st) st = build_columns(&s, matrix, factor, shift, w, err);
   if (st) goto done;
   *out = w;
   w = NULL;
 done:
   ap_packed8_weights_destroy(w);
-  ap_free(s.bits);
+  packed_scan_close(&s);
   return st;
 }
 

@@ -7,7 +7,7 @@
 
 #include "kernels/cpu/packed_impl.h"
 
-/* counts[i] += units of 1, 2, 4, 8 neighbouring bits of which any is set, as packed_fold finds them. */
+/* counts[i] += units of 1, 2, 4, 8 neighbouring bits of which any is set. */
 static inline void packed_count_units(const uint64_t *bits, size_t n, size_t counts[4]) {
   for (size_t i = 0; i < n; ++i) {
     uint64_t word = bits[i];

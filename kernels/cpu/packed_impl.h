@@ -140,19 +140,6 @@ size_t packed_winograd_rows(const ap_packed_conv *g, size_t tile);
 size_t packed_winograd_channel(size_t rows);
 void packed_run_winograd(const packed_job *j, size_t n_blocks);
 
-/* What the floats and the integers share (packed_weights.c). */
-size_t packed_form_width(ap_packed_form form); /* output channels of a list */
-AP_NODISCARD ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err);
-bool packed_whole_kernels(ap_packed_form form); /* KERNEL3, WINOGRAD */
-bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form);
-/* Bit j * width of the result: any of the bits j * width .. j * width + width - 1. */
-static inline uint64_t packed_fold(uint64_t bits, size_t width) {
-  if (width >= 2) bits = (bits | bits >> 1) & 0x5555555555555555U;
-  if (width >= 4) bits = (bits | bits >> 2) & 0x1111111111111111U;
-  if (width >= 8) bits = (bits | bits >> 4) & 0x0101010101010101U;
-  return bits;
-}
-
 extern const ap_packed_isa ap_packed_plain;
 #if defined(AP_PACKED_X86)
 extern const ap_packed_isa ap_packed_avx2;

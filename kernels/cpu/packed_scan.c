@@ -1,0 +1,140 @@
+#include "kernels/cpu/packed_scan.h"
+
+#include "base/alloc.h"
+
+const char *ap_packed_form_name(ap_packed_form form) {
+  static const char *const names[AP_PACKED_FORMS] = {"auto",  "list1",   "list2",   "list4",
+                                                     "list8", "kernel3", "winograd"};
+  return (unsigned)form < AP_PACKED_FORMS ? names[form] : "?";
+}
+
+size_t packed_form_width(ap_packed_form form) {
+  switch (form) {
+    case AP_PACKED_LIST2:
+      return 2;
+    case AP_PACKED_LIST4:
+      return 4;
+    case AP_PACKED_LIST8:
+      return 8;
+    default:
+      return 1;
+  }
+}
+
+bool packed_whole_kernels(ap_packed_form form) {
+  return form == AP_PACKED_KERNEL3 || form == AP_PACKED_WINOGRAD;
+}
+
+bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form) {
+  if (packed_whole_kernels(form)) {
+    const size_t most = form == AP_PACKED_KERNEL3 ? 2 : 1;
+    return g->kh == 3 && g->kw == 3 && g->stride_h == g->stride_w && g->stride_h <= most;
+  }
+  return g->groups == 1 || g->out.c / g->groups % packed_form_width(form) == 0;
+}
+
+ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err) {
+  if (g->kh == 0 || g->kw == 0 || g->stride_h == 0 || g->stride_w == 0 || g->groups == 0)
+    return ap_fail(err, AP_ERR_ARG, "kernel %zux%zu, stride %zux%zu, %zu groups", g->kh, g->kw,
+                   g->stride_h, g->stride_w, g->groups);
+  if (g->in.c % g->groups || g->out.c % g->groups)
+    return ap_fail(err, AP_ERR_ARG, "%zu and %zu channels in %zu groups", g->in.c, g->out.c,
+                   g->groups);
+  if (g->pad_top > g->in.top || g->pad_left > g->in.left)
+    return ap_fail(err, AP_ERR_ARG, "padding %zu, %zu with a border of %zu, %zu", g->pad_top,
+                   g->pad_left, g->in.top, g->in.left);
+  const size_t rows = (g->out.h - 1) * g->stride_h + g->kh;
+  const size_t columns = (g->out.w - 1) * g->stride_w + g->kw;
+  if (rows > g->pad_top + g->in.h + g->in.bottom || columns > g->pad_left + g->in.w + g->in.right)
+    return ap_fail(err, AP_ERR_ARG, "%zux%zu outputs need %zux%zu inputs with padding", g->out.h,
+                   g->out.w, rows, columns);
+  return AP_OK;
+}
+
+ap_status packed_scan_open(const ap_packed_conv *g, packed_scan *s, ap_error *err) {
+  *s = (packed_scan){.n = g->out.c, .taps = g->kh * g->kw};
+  s->k = g->in.c / g->groups * s->taps;
+  s->words = (s->n + 63) / 64;
+  s->bits = ap_calloc(s->k, s->words * sizeof *s->bits);
+  return s->bits ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "a layer of %zu x %zu weights", s->k, s->n);
+}
+
+void packed_scan_close(packed_scan *s) { ap_free(s->bits); }
+
+void packed_scan_count(packed_scan *s, const ap_packed_conv *g,
+                       void (*units)(const uint64_t *bits, size_t n, size_t counts[4]),
+                       size_t (*kernels)(const uint64_t *bits, size_t kernels, size_t words)) {
+  units(s->bits, s->k * s->words, s->entries + AP_PACKED_LIST1);
+  if (packed_form_possible(g, AP_PACKED_KERNEL3))
+    s->entries[AP_PACKED_KERNEL3] = s->entries[AP_PACKED_WINOGRAD] =
+        kernels(s->bits, s->k / PACKED_TAPS, s->words);
+}
+
+/* ---- from weights to lists -------------------------------------------------------------------- */
+/* Bit j of the result: any of the bits j * width .. j * width + width - 1. */
+static uint64_t fold(uint64_t x, size_t width) {
+  switch (width) {
+    case 2:
+      x = (x | x >> 1) & 0x5555555555555555U;
+      x = (x | x >> 1) & 0x3333333333333333U;
+      x = (x | x >> 2) & 0x0F0F0F0F0F0F0F0FU;
+      x = (x | x >> 4) & 0x00FF00FF00FF00FFU;
+      x = (x | x >> 8) & 0x0000FFFF0000FFFFU;
+      return (x | x >> 16) & 0x00000000FFFFFFFFU;
+    case 4:
+      x |= x >> 1;
+      x = (x | x >> 2) & 0x1111111111111111U;
+      x = (x | x >> 3) & 0x0303030303030303U;
+      x = (x | x >> 6) & 0x000F000F000F000FU;
+      x = (x | x >> 12) & 0x000000FF000000FFU;
+      return (x | x >> 24) & 0x000000000000FFFFU;
+    case 8:
+      x |= x >> 1;
+      x |= x >> 2;
+      x = (x | x >> 4) & 0x0101010101010101U;
+      return x * 0x0102040810204080U >> 56; /* bit 8 i moves to 56 + i */
+    default:
+      return x;
+  }
+}
+
+static void fold_kernels(packed_scan *s) {
+  s->rows = s->k / PACKED_TAPS;
+  for (size_t r = 0; r < s->rows; ++r)
+    for (size_t word = 0; word < s->words; ++word) {
+      uint64_t any = 0;
+      for (size_t tap = 0; tap < PACKED_TAPS; ++tap)
+        any |= s->bits[(r * PACKED_TAPS + tap) * s->words + word];
+      s->bits[r * s->words + word] = any;
+    }
+}
+
+/* Each row's words become fewer and move up: never past one that is still to be read. */
+static void fold_columns(packed_scan *s, size_t width) {
+  const size_t words = (s->lists + 63) / 64, part = 64 / width;
+  s->rows = s->k;
+  for (size_t r = 0; r < s->rows && width > 1; ++r)
+    for (size_t word = 0; word < words; ++word) {
+      uint64_t any = 0;
+      for (size_t i = 0; i < width && word * width + i < s->words; ++i)
+        any |= fold(s->bits[r * s->words + word * width + i], width) << i * part;
+      s->bits[r * words + word] = any;
+    }
+  s->words = words;
+}
+
+void packed_scan_lists(packed_scan *s, ap_packed_form form) {
+  const size_t width = packed_form_width(form);
+  s->lists = (s->n + width - 1) / width;
+  if (packed_whole_kernels(form))
+    fold_kernels(s);
+  else
+    fold_columns(s, width);
+}
+
+void packed_scan_sizes(const packed_scan *s, size_t *sizes) {
+  for (size_t r = 0; r < s->rows; ++r)
+    for (size_t word = 0; word < s->words; ++word)
+      for (uint64_t m = s->bits[r * s->words + word]; m; m &= m - 1)
+        ++sizes[word * 64 + (size_t)__builtin_ctzll(m)];
+}
