@@ -109,6 +109,8 @@ ap_status ap_bisect(const ap_cell *cell, const ap_level_db *db, const ap_family 
   }
   out->chosen = lo;
   if (!st && lo > 0) {
+    name_attempt(cell, spent, dense_crossbars / fmax(family->crossbars[lo], 1), title,
+                 sizeof title);
     st = take_network(cell, db, family->levels + lo * layers, title, &chosen, out, err);
   } else if (!st) {
     st = oneshot(cell, db, family->levels, &out->oneshot_selection, &out->deployed, err);
