@@ -2,6 +2,8 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +13,7 @@
 
 typedef struct {
   const json_t *row;
-  const char *folder; /* its last part */
+  char folders[80]; /* where it stands: last parts, comma between */
   const char *commit;
   double compression;
   bool within;   /* the limit, all seeds */
@@ -33,6 +35,29 @@ static const char *last_part(const char *path) {
   return slash && slash[1] ? slash + 1 : path;
 }
 
+/* The same program's row again, kept in two folders: columns but the time it took are equal. */
+static bool same_row(const entry *a, const json_t *row, const char *commit) {
+  const char *column;
+  json_t *value;
+  if (strcmp(a->commit, commit) != 0) return false;
+  json_object_foreach((json_t *)(uintptr_t)row, column, value) {
+    if (strncmp(column, "seconds", strlen("seconds")) == 0) continue;
+    if (!json_equal(value, json_object_get(a->row, column))) return false;
+  }
+  return true;
+}
+
+static bool merged(board *b, const json_t *row, const char *commit, const char *folder) {
+  for (size_t i = 0; i < b->n; i++) {
+    entry *e = &b->entries[i];
+    size_t used = strlen(e->folders);
+    if (!same_row(e, row, commit)) continue;
+    (void)snprintf(e->folders + used, sizeof e->folders - used, ", %s", folder);
+    return true;
+  }
+  return false;
+}
+
 static ap_status add_rows(board *b, const char *folder, json_t *rows, const json_t *head,
                           ap_error *err) {
   size_t n = json_array_size(rows);
@@ -44,13 +69,16 @@ static ap_status add_rows(board *b, const char *folder, json_t *rows, const json
   for (size_t i = 0; i < n; i++) {
     const json_t *row = json_array_get(rows, i);
     double compression = ap_csv_field_number(row, "crossbars_compression");
+    const char *commit = ap_csv_field_text(head, "commit");
+    entry *e = &b->entries[b->n];
     if (isnan(compression)) continue; /* it failed */
-    b->entries[b->n] = (entry){row,
-                               last_part(folder),
-                               ap_csv_field_text(head, "commit"),
-                               compression,
-                               ap_csv_field_number(row, "within_limit") >= 1,
-                               b->n};
+    if (merged(b, row, commit, last_part(folder))) continue;
+    *e = (entry){.row = row,
+                 .commit = commit,
+                 .compression = compression,
+                 .within = ap_csv_field_number(row, "within_limit") >= 1,
+                 .number = b->n};
+    (void)snprintf(e->folders, sizeof e->folders, "%s", last_part(folder));
     b->n++;
   }
   return AP_OK;
@@ -132,7 +160,7 @@ static void write_entry(FILE *out, const entry *e, size_t rank) {
   write_value(out, e->row, "energy_efficiency", 1, "x");
   write_value(out, e->row, "accuracy_test", 100, " %");
   write_value(out, e->row, "accuracy_loss", 100, "");
-  (void)fprintf(out, " | %s | %.12s |", e->folder, e->commit);
+  (void)fprintf(out, " | %s | %.12s |", e->folders, e->commit);
   if (strcmp(field(e, "division"), "closed") != 0) {
     (void)fprintf(out, " %s |", field(e, "open_because"));
   }
