@@ -59,8 +59,9 @@ FN v32 quad_bytes(v8 v, int q) {
   return out;
 }
 FN vf fused_add(vf a, vf b, vf c) {
-  for (int i = 0; i < 4; ++i) c[i] = fmaf(a[i], b[i], c[i]);
-  return c;
+  vf sum = {0};
+  for (int i = 0; i < 4; ++i) sum[i] = fmaf(a[i], b[i], c[i]);
+  return sum;
 }
 FN void store_half(uint8_t *p, v8 v, size_t half) {
   __builtin_memcpy(p + 8 * half, &v, 8); /* both halves of a packed vector are equal */
