@@ -30,7 +30,7 @@ left_share = 84.0 / width
 panel_share = (1 - left_share - 10.0 / width) / n_axes
 set label 1 "{/:Bold=14 Over the dense network, at equal accuracy loss}" at screen 0.5, \
     screen 1 - 22.0 / height center textcolor rgb ink
-set label 2 "one setting moved, the others the suite's; each point pruned, fine-tuned and mapped anew" . \
+set label 2 "one setting moved, the others the suite's; each point pruned, recovered and mapped anew" . \
     (most_seeds > 1 ? sprintf("; mean of %d seeds, 95 %% interval", most_seeds) : "") \
     at screen 0.5, screen 1 - 44.0 / height center font ",9.5" textcolor rgb 0x606060
 set label 3 small_print at screen 0.995, screen 9.0 / height right font ",7.5" \
