@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 
 typedef struct {
   const json_t *row;
-  char folders[80]; /* where it stands: last parts, comma between */
+  json_t *folders; /* where it stands: an array of last parts of paths */
   const char *commit;
   double compression;
   bool within;   /* the limit, all seeds */
@@ -36,52 +35,59 @@ static const char *last_part(const char *path) {
 }
 
 /* The same program's row again, kept in two folders: columns but the time it took are equal. */
-static bool same_row(const entry *a, const json_t *row, const char *commit) {
+static bool same_row(const entry *a, json_t *row, const char *commit) {
   const char *column;
   json_t *value;
   if (strcmp(a->commit, commit) != 0) return false;
-  json_object_foreach((json_t *)(uintptr_t)row, column, value) {
+  json_object_foreach(row, column, value) {
     if (strncmp(column, "seconds", strlen("seconds")) == 0) continue;
     if (!json_equal(value, json_object_get(a->row, column))) return false;
   }
   return true;
 }
 
-static bool merged(board *b, const json_t *row, const char *commit, const char *folder) {
+static entry *kept_row(board *b, json_t *row, const char *commit) {
   for (size_t i = 0; i < b->n; i++) {
-    entry *e = &b->entries[i];
-    size_t used = strlen(e->folders);
-    if (!same_row(e, row, commit)) continue;
-    (void)snprintf(e->folders + used, sizeof e->folders - used, ", %s", folder);
-    return true;
+    if (same_row(&b->entries[i], row, commit)) return &b->entries[i];
   }
-  return false;
+  return NULL;
+}
+
+/* b has room for it. */
+static ap_status add_row(board *b, const char *folder, json_t *row, const char *commit,
+                         ap_error *err) {
+  double compression = ap_csv_field_number(row, "crossbars_compression");
+  entry *e;
+  if (isnan(compression)) return AP_OK; /* it failed */
+  e = kept_row(b, row, commit);
+  if (!e) {
+    e = &b->entries[b->n];
+    *e = (entry){.row = row,
+                 .folders = json_array(),
+                 .commit = commit,
+                 .compression = compression,
+                 .within = ap_csv_field_number(row, "within_limit") >= 1,
+                 .number = b->n++};
+    if (json_array_append_new(b->kept, e->folders)) return ap_fail(err, AP_ERR_MEMORY, "a row");
+  }
+  return json_array_append_new(e->folders, json_string(last_part(folder)))
+             ? ap_fail(err, AP_ERR_MEMORY, "a row")
+             : AP_OK;
 }
 
 static ap_status add_rows(board *b, const char *folder, json_t *rows, const json_t *head,
                           ap_error *err) {
   size_t n = json_array_size(rows);
   entry *larger = ap_calloc(b->n + n, sizeof *larger);
+  ap_status st = AP_OK;
   if (!larger && n > 0) return ap_fail(err, AP_ERR_MEMORY, "leaderboard");
   if (b->n) memcpy(larger, b->entries, b->n * sizeof *larger);
   ap_free(b->entries);
   b->entries = larger;
-  for (size_t i = 0; i < n; i++) {
-    const json_t *row = json_array_get(rows, i);
-    double compression = ap_csv_field_number(row, "crossbars_compression");
-    const char *commit = ap_csv_field_text(head, "commit");
-    entry *e = &b->entries[b->n];
-    if (isnan(compression)) continue; /* it failed */
-    if (merged(b, row, commit, last_part(folder))) continue;
-    *e = (entry){.row = row,
-                 .commit = commit,
-                 .compression = compression,
-                 .within = ap_csv_field_number(row, "within_limit") >= 1,
-                 .number = b->n};
-    (void)snprintf(e->folders, sizeof e->folders, "%s", last_part(folder));
-    b->n++;
+  for (size_t i = 0; i < n && !st; i++) {
+    st = add_row(b, folder, json_array_get(rows, i), ap_csv_field_text(head, "commit"), err);
   }
-  return AP_OK;
+  return st;
 }
 
 static ap_status read_folder(board *b, const char *folder, ap_error *err) {
@@ -160,7 +166,11 @@ static void write_entry(FILE *out, const entry *e, size_t rank) {
   write_value(out, e->row, "energy_efficiency", 1, "x");
   write_value(out, e->row, "accuracy_test", 100, " %");
   write_value(out, e->row, "accuracy_loss", 100, "");
-  (void)fprintf(out, " | %s | %.12s |", e->folders, e->commit);
+  for (size_t i = 0; i < json_array_size(e->folders); i++) {
+    (void)fprintf(out, "%s%s", i == 0 ? " | " : ", ",
+                  json_string_value(json_array_get(e->folders, i)));
+  }
+  (void)fprintf(out, " | %.12s |", e->commit);
   if (strcmp(field(e, "division"), "closed") != 0) {
     (void)fprintf(out, " %s |", field(e, "open_because"));
   }

@@ -82,7 +82,8 @@ size_t ap_packed8_weights_bytes(const ap_packed8_weights *weights);
  * a multiple of 64 bytes (as ap_calloc's does). */
 size_t ap_packed8_scratch_bytes(const ap_packed_conv *geometry);
 
-/* out = epilogue((in * weights) * factor + shift), the residual's product fused, too. in: codes. `out` overlaps neither input. */
+/* out = epilogue((in * weights) * factor + shift), the residual's product fused, too. in: codes. `out`
+ * overlaps neither input. */
 void ap_packed8_conv_run(const ap_packed8_weights *weights, size_t n_blocks, const uint8_t *in,
                          const ap_packed8_target *out, const ap_packed8_epilogue *epilogue,
                          void *scratch);

@@ -20,9 +20,6 @@ typedef float vf __attribute__((vector_size(VECTOR), may_alias));
 #define PACK16(a, b) ((v8)_mm512_packus_epi16(I(a), I(b)))
 #define DOT(acc, x, w) ((v32)_mm512_dpbusd_epi32(I(acc), I(x), I(w)))
 #define QUAD_BYTES(v, q) ((v32)_mm512_shuffle_epi8(I(v), _mm512_set4_epi32(QUAD_AT(q))))
-#define QUAD_AT(q)                                                                             \
-  (int)(0x80808003U + 4U * (q)), (int)(0x80808002U + 4U * (q)), (int)(0x80808001U + 4U * (q)), \
-      (int)(0x80808000U + 4U * (q))
 #define FMA(a, b, c) ((vf)_mm512_fmadd_ps(a, b, c))
 #define ROUND(v) ((v32)_mm512_cvtps_epi32(v))
 #define NONZERO8(v) _mm512_test_epi8_mask(I(v), I(v))

@@ -11,9 +11,8 @@
 
 #include "kernels/packed8.h"
 
-#define P8_LINE_BYTES AP_PACKED8_LANES /* of a pixel, for the preprocessor */
 enum {
-  P8_LINE = P8_LINE_BYTES,       /* bytes of a pixel */
+  P8_LINE = AP_PACKED8_LANES,    /* bytes of a pixel */
   P8_PARTS = 4,                  /* blocks of floats */
   P8_QUAD = 4,                   /* inputs of one dot product */
   P8_COLUMN = P8_LINE * P8_QUAD, /* bytes of a pixel's quads: pass by pass */

@@ -18,6 +18,11 @@
 #include "kernels/cpu/packed8_impl.h"
 #include "kernels/cpu/packed_count.h"
 
+/* Of QUAD_BYTES as byte shuffles: where the bytes of one 128-bit lane come from (0x80: zero). */
+#define QUAD_AT(q)                                                                             \
+  (int)(0x80808003U + 4U * (q)), (int)(0x80808002U + 4U * (q)), (int)(0x80808001U + 4U * (q)), \
+      (int)(0x80808000U + 4U * (q))
+
 #define INLINE static inline __attribute__((always_inline))
 enum { VECTORS = P8_LINE / VECTOR };
 
@@ -43,15 +48,21 @@ INLINE vf load_floats(const uint8_t *p, size_t block, size_t vector, size_t quad
   return *(const vf *)(const void *)(p + quad * block + vector * VECTOR);
 }
 
+/* A residual's codes, the images of one pass. line: of the vector. */
+INLINE void residual_quads(const uint8_t *line, const size_t half, v32 *q0, v32 *q1) {
+  const v8 codes = load(line);
+  *q0 = half ? QUAD_BYTES(codes, 2) : QUAD_BYTES(codes, 0);
+  *q1 = half ? QUAD_BYTES(codes, 3) : QUAD_BYTES(codes, 1);
+}
+
 INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector, const size_t half,
                          vf *v0, vf *v1) {
   const vf factor = splatf(t->residual_factor);
   vf r0, r1;
   if (t->residual_codes) {
-    const v8 line = load(p + vector * VECTOR);
     const v32 zero = splat32(t->residual_zero);
-    const v32 q0 = half ? QUAD_BYTES(line, 2) : QUAD_BYTES(line, 0);
-    const v32 q1 = half ? QUAD_BYTES(line, 3) : QUAD_BYTES(line, 1);
+    v32 q0, q1;
+    residual_quads(p + vector * VECTOR, half, &q0, &q1);
     r0 = to_float(q0 - zero);
     r1 = to_float(q1 - zero);
   } else {
@@ -103,9 +114,8 @@ INLINE void finish_simply(const packed8_tile *t, const int how, vf factor, vf sh
                           uint8_t *out) {
   vf v0 = FMA(to_float(a0), factor, shift), v1 = FMA(to_float(a1), factor, shift);
   if (how == ADD_CODES) {
-    const v8 line = load(from + vector * VECTOR);
-    const v32 q0 = half ? QUAD_BYTES(line, 2) : QUAD_BYTES(line, 0);
-    const v32 q1 = half ? QUAD_BYTES(line, 3) : QUAD_BYTES(line, 1);
+    v32 q0, q1;
+    residual_quads(from + vector * VECTOR, half, &q0, &q1);
     v0 = FMA(to_float(q0), residual_factor, v0);
     v1 = FMA(to_float(q1), residual_factor, v1);
   }
@@ -398,7 +408,7 @@ static void nonzero(const int8_t *row, size_t n, uint64_t *bits) {
   bits[i / 64] = word;
 }
 
-#if VECTOR == P8_LINE_BYTES
+#if VECTOR == AP_PACKED8_LANES
 #include "kernels/cpu/packed8_lines.h"
 #endif
 
@@ -422,7 +432,8 @@ LIST(8, 1)
 KERNEL_EDGES(1, 1)
 KERNEL_EDGES(1, 2)
 KERNEL_EDGES(1, 3)
-KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1) KERNEL_EDGES(2, 2) KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
+KERNEL_EDGES(1, 4)
+KERNEL_EDGES(2, 1) KERNEL_EDGES(2, 2) KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
 #define STRIDED(c) \
   static void strided_##c(const packed8_tile *t) { kernel_body(t, 1, c, 2, 0, 0); }
     STRIDED(1) STRIDED(2) STRIDED(3) STRIDED(4)
@@ -445,7 +456,7 @@ KERNEL_EDGES(1, 4) KERNEL_EDGES(2, 1) KERNEL_EDGES(2, 2) KERNEL_EDGES(2, 3) KERN
                      {list_2_1, list_2_2, list_2_4, NULL},
                      {list_4_1, list_4_2, NULL, NULL},
                      {list_8_1, NULL, NULL, NULL}},
-#if VECTOR == P8_LINE_BYTES
+#if VECTOR == AP_PACKED8_LANES
             .row = ROW_TABLE,
 #endif
             .kernel = {KERNEL_ROW(1), KERNEL_ROW(2)},

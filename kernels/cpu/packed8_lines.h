@@ -59,9 +59,8 @@ INLINE v16 finish_half(const row_state *s, vf factor, vf shift, const v32 *a, co
                        const uint8_t *residual) {
   vf v0 = FMA(to_float(a[0]), factor, shift), v1 = FMA(to_float(a[1]), factor, shift);
   if (residual) {
-    const v8 line = load(residual);
-    const v32 q0 = half ? QUAD_BYTES(line, 2) : QUAD_BYTES(line, 0);
-    const v32 q1 = half ? QUAD_BYTES(line, 3) : QUAD_BYTES(line, 1);
+    v32 q0, q1;
+    residual_quads(residual, (size_t)half, &q0, &q1);
     v0 = FMA(to_float(q0), s->residual_factor, v0);
     v1 = FMA(to_float(q1), s->residual_factor, v1);
   }

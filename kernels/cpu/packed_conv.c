@@ -1,7 +1,7 @@
 /* kernels/cpu/packed_conv.c - cuts a layer's output into register tiles and runs them. */
 #include <math.h>
 
-#include "kernels/cpu/packed_scan.h"
+#include "kernels/cpu/packed_impl.h"
 
 ap_packed_epilogue ap_packed_epilogue_default(void) {
   return (ap_packed_epilogue){.low = -INFINITY, .high = INFINITY};

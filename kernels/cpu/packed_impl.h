@@ -140,6 +140,12 @@ size_t packed_winograd_rows(const ap_packed_conv *g, size_t tile);
 size_t packed_winograd_channel(size_t rows);
 void packed_run_winograd(const packed_job *j, size_t n_blocks);
 
+/* What the floats and the integers share (packed_scan.c). */
+size_t packed_form_width(ap_packed_form form);  /* output channels of a list */
+bool packed_whole_kernels(ap_packed_form form); /* KERNEL3, WINOGRAD */
+bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form);
+AP_NODISCARD ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err);
+
 extern const ap_packed_isa ap_packed_plain;
 #if defined(AP_PACKED_X86)
 extern const ap_packed_isa ap_packed_avx2;

@@ -71,23 +71,23 @@ void packed_scan_count(packed_scan *s, const ap_packed_conv *g,
 }
 
 /* ---- from weights to lists -------------------------------------------------------------------- */
+/* Bit j of the result: any of the bits 2 j and 2 j + 1. */
+static uint64_t fold_pairs(uint64_t x) {
+  x = (x | x >> 1) & 0x5555555555555555U;
+  x = (x | x >> 1) & 0x3333333333333333U;
+  x = (x | x >> 2) & 0x0F0F0F0F0F0F0F0FU;
+  x = (x | x >> 4) & 0x00FF00FF00FF00FFU;
+  x = (x | x >> 8) & 0x0000FFFF0000FFFFU;
+  return (x | x >> 16) & 0x00000000FFFFFFFFU;
+}
+
 /* Bit j of the result: any of the bits j * width .. j * width + width - 1. */
 static uint64_t fold(uint64_t x, size_t width) {
   switch (width) {
     case 2:
-      x = (x | x >> 1) & 0x5555555555555555U;
-      x = (x | x >> 1) & 0x3333333333333333U;
-      x = (x | x >> 2) & 0x0F0F0F0F0F0F0F0FU;
-      x = (x | x >> 4) & 0x00FF00FF00FF00FFU;
-      x = (x | x >> 8) & 0x0000FFFF0000FFFFU;
-      return (x | x >> 16) & 0x00000000FFFFFFFFU;
+      return fold_pairs(x);
     case 4:
-      x |= x >> 1;
-      x = (x | x >> 2) & 0x1111111111111111U;
-      x = (x | x >> 3) & 0x0303030303030303U;
-      x = (x | x >> 6) & 0x000F000F000F000FU;
-      x = (x | x >> 12) & 0x000000FF000000FFU;
-      return (x | x >> 24) & 0x000000000000FFFFU;
+      return fold_pairs(fold_pairs(x));
     case 8:
       x |= x >> 1;
       x |= x >> 2;

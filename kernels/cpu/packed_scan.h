@@ -46,10 +46,4 @@ static inline __attribute__((always_inline)) void packed_scan_each(
     }
   }
 }
-
-/* ---- forms ------------------------------------------------------------------------------------ */
-size_t packed_form_width(ap_packed_form form);  /* output channels of a list */
-bool packed_whole_kernels(ap_packed_form form); /* KERNEL3, WINOGRAD */
-bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form);
-AP_NODISCARD ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err);
 #endif
