@@ -164,7 +164,7 @@ static ap_status full_provenance(run *r, const ap_search_options *o, const json_
     config = NULL;
   }
   /* On the processor the result depends on neither. */
-  if (config && strcmp(job->backend, "cuda") == 0 &&
+  if (config && strncmp(job->backend, "cuda", 4) == 0 &&
       (json_object_set_new(config, "backend", json_string(job->backend)) ||
        json_object_set_new(config, "precision", json_string(job->precision)))) {
     json_decref(config);

@@ -33,7 +33,7 @@ typedef struct {
   const char *net, *data, *out;
   ap_model_choice from;
   double epochs, lr, warmup, momentum, weight_decay, label_smoothing;
-  size_t batch, crop;
+  size_t batch, crop, cutout;
   bool flip, no_flip, compact, test;
 } train_options;
 
@@ -67,6 +67,7 @@ static void choose_recipe(const ap_cli *cli, const train_options *o, const ap_da
   if (!isnan(o->label_smoothing)) recipe->label_smoothing = o->label_smoothing;
   if (o->batch > 0) recipe->batch = o->batch;
   if (o->crop != SIZE_MAX) recipe->crop = o->crop;
+  if (o->cutout > 0) recipe->cutout = o->cutout;
   if (o->flip || o->no_flip) recipe->flip = o->flip;
 }
 
@@ -143,11 +144,11 @@ static ap_status prepare(ap_cli *cli, training *t, ap_error *err) {
 }
 
 static json_t *recipe_json(const ap_train_options *r) {
-  return json_pack("{s:f,s:I,s:f,s:f,s:f,s:f,s:f,s:I,s:b,s:I}", "epochs", r->epochs, "batch",
+  return json_pack("{s:f,s:I,s:f,s:f,s:f,s:f,s:f,s:I,s:b,s:I,s:I}", "epochs", r->epochs, "batch",
                    (json_int_t)r->batch, "lr", r->lr, "warmup_epochs", r->warmup_epochs, "momentum",
                    r->momentum, "weight_decay", r->weight_decay, "label_smoothing",
-                   r->label_smoothing, "crop", (json_int_t)r->crop, "flip", (int)r->flip, "seed",
-                   (json_int_t)r->seed);
+                   r->label_smoothing, "crop", (json_int_t)r->crop, "flip", (int)r->flip, "cutout",
+                   (json_int_t)r->cutout, "seed", (json_int_t)r->seed);
 }
 
 /* Accuracy of the deployed (folded) network on a split, put into the metadata. */
@@ -269,6 +270,8 @@ ap_status ap_cmd_train(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"crop", "PIXELS", "random shifts of up to that many pixels", AP_OPTION_SIZE, &o.crop, 0, 64},
       {"flip", NULL, "mirror images at random", AP_OPTION_FLAG, &o.flip, 0, 0},
       {"no-flip", NULL, "never mirror images", AP_OPTION_FLAG, &o.no_flip, 0, 0},
+      {"cutout", "PIXELS", "clear a square of that side around a random pixel (default: none)",
+       AP_OPTION_SIZE, &o.cutout, 1, 1024},
       {"compact", NULL, "store float16 weights", AP_OPTION_FLAG, &o.compact, 0, 0},
       {"test", NULL, "measure the test accuracy at the end too", AP_OPTION_FLAG, &o.test, 0, 0},
       {.name = NULL}};

@@ -20,8 +20,8 @@ static void build_table(const ap_option *own, ap_cli *cli, option_table *table) 
       {"seed", "N", "seed of everything random (default 1)", AP_OPTION_SEED, &cli->seed, 0, 0},
       {"threads", "N", "threads to use; 0: one per processor (default 0)", AP_OPTION_SIZE,
        &cli->threads, 0, 1024},
-      {"backend", "NAME", "cpu (default), cuda, or cpu-ref (slow, exact)", AP_OPTION_TEXT,
-       &cli->backend, 0, 0},
+      {"backend", "NAME", "cpu (default), cuda, cuda-tf32 (fast training) or cpu-ref (slow, exact)",
+       AP_OPTION_TEXT, &cli->backend, 0, 0},
       {"json", NULL, "one JSON document on standard output", AP_OPTION_FLAG, &cli->json, 0, 0},
       {"quiet", NULL, "no progress and no remarks on standard error", AP_OPTION_FLAG, &cli->quiet,
        0, 0},
@@ -201,12 +201,13 @@ static ap_status check_positional(const ap_command_info *info, const ap_cli *cli
 
 /* Also for commands that compute nothing on a backend: a wrong name is a wrong command. */
 static ap_status check_backend(const char *name, ap_error *err) {
-  static const char *const known[] = {"cpu", "cuda", "cpu-ref"};
+  static const char *const known[] = {"cpu", "cuda", "cuda-tf32", "cpu-ref"};
   if (!name) return AP_OK;
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
     if (strcmp(name, known[i]) == 0) return AP_OK;
   }
-  return ap_fail(err, AP_ERR_ARG, "unknown backend \"%s\"; known are: cpu, cuda, cpu-ref", name);
+  return ap_fail(err, AP_ERR_ARG,
+                 "unknown backend \"%s\"; known are: cpu, cuda, cuda-tf32, cpu-ref", name);
 }
 
 ap_status ap_cli_parse(const ap_command_info *info, const ap_option *options, int argc, char **argv,

@@ -16,6 +16,7 @@ static const struct {
     {"cpu", ap_cpu_backend_open},
     {"cpu-ref", ap_cpu_ref_backend_open},
     {"cuda", ap_cuda_backend_open},
+    {"cuda-tf32", ap_cuda_tf32_backend_open},
 };
 
 ap_status ap_backend_open(const char *name, size_t n_threads, ap_backend **out, ap_error *err) {
@@ -23,7 +24,8 @@ ap_status ap_backend_open(const char *name, size_t n_threads, ap_backend **out, 
   for (size_t i = 0; name && i < sizeof known / sizeof known[0]; i++) {
     if (strcmp(name, known[i].name) == 0) return known[i].open(n_threads, out, err);
   }
-  return ap_fail(err, AP_ERR_ARG, "unknown backend \"%s\"; known are: cpu, cpu-ref, cuda",
+  return ap_fail(err, AP_ERR_ARG,
+                 "unknown backend \"%s\"; known are: cpu, cpu-ref, cuda, cuda-tf32",
                  name ? name : "");
 }
 

@@ -8,7 +8,8 @@
  * and output buffers must not overlap unless the operation says "in place allowed". Results do not
  * depend on the number of threads. A backend is confined to one thread. Backends: "cpu" (blocked,
  * threaded, dense algebra by OpenBLAS), "cpu-ref" (plain loops in double precision: the oracle),
- * "cuda" (where built and a device exists). */
+ * "cuda" (where built and a device exists), "cuda-tf32" (the same, the products of convolutions and
+ * linear layers with inputs rounded to 10 bits of mantissa on the matrix units: for training). */
 #ifndef AP_KERNELS_BACKEND_H
 #define AP_KERNELS_BACKEND_H
 #include <stdbool.h>
@@ -22,7 +23,7 @@ typedef struct ap_backend ap_backend;
 typedef struct ap_buffer ap_buffer;
 
 /* n_threads 0: all processors. Errors: ARG for an unknown name (the text lists the known ones);
- * UNSUPPORTED for "cuda" in a build or on a machine without it, saying how to get it; MEMORY. */
+ * UNSUPPORTED for the CUDA backends in a build or on a machine without it, saying how to get it; MEMORY. */
 AP_NODISCARD ap_status ap_backend_open(const char *name, size_t n_threads, ap_backend **out,
                                        ap_error *err);
 void ap_backend_close(ap_backend *be); /* after all its buffers; NULL is allowed */
@@ -164,9 +165,10 @@ typedef struct {
   size_t c, h, w;
 } ap_image_shape;
 /* One wanted image: source index, shift (dy, dx) of the crop (what falls outside is 0 after
- * normalisation), mirror left-right when flip is 1. */
+ * normalisation), mirror left-right when flip is 1; then the square of side `cut` whose first corner is
+ * row cut_y, column cut_x (it may reach beyond the image) is 0 after normalisation; cut <= 0: none. */
 typedef struct {
-  int32_t index, dy, dx, flip;
+  int32_t index, dy, dx, flip, cut_y, cut_x, cut;
 } ap_image_pick;
 /* y[i, ch, r, q] = (pixel / 255 - mean[ch]) / std[ch] with pixel from the uint8 source
  * [n_source, c, h, w]; picks is a buffer of n ap_image_pick (indices checked on the host by the

@@ -107,6 +107,7 @@ AP_NODISCARD ap_status ap_cpu_backend_open(size_t n_threads, ap_backend **out, a
 AP_NODISCARD ap_status ap_cpu_ref_backend_open(size_t n_threads, ap_backend **out, ap_error *err);
 /* cuda_backend.c, or cuda_absent.c in a build without CUDA (always UNSUPPORTED). */
 AP_NODISCARD ap_status ap_cuda_backend_open(size_t n_threads, ap_backend **out, ap_error *err);
+AP_NODISCARD ap_status ap_cuda_tf32_backend_open(size_t n_threads, ap_backend **out, ap_error *err);
 
 AP_EXTERN_C_END
 #endif

@@ -73,11 +73,12 @@ static ap_status create_workers(ap_evaluator *ev, size_t n_threads, ap_error *er
   return st;
 }
 
-/* NULL when the processor is to do it. */
+/* NULL when the processor is to do it. TF32 is for training: candidates are evaluated by engine "cuda". */
 static const char *engine_name(const ap_evaluator_options *o) {
   const bool processor =
       !o->backend || strcmp(o->backend, "cpu") == 0 || strcmp(o->backend, "cpu-ref") == 0;
-  return processor ? NULL : o->backend;
+  if (processor) return NULL;
+  return strcmp(o->backend, "cuda-tf32") == 0 ? "cuda" : o->backend;
 }
 
 static ap_status find_precision(const ap_evaluator_options *o, ap_engine_options *out,

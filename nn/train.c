@@ -25,6 +25,7 @@ typedef struct {
   ap_executor *ex;
   ap_feed *feed, *selection; /* selection: NULL where not asked for */
   size_t classes;
+  ap_shape3 side;  /* of an image */
   uint32_t *order; /* of the images, in epoch `order_epoch` */
   size_t order_epoch;
   json_t *identity;
@@ -60,6 +61,14 @@ static int32_t draw_shift(ap_rng *rng, size_t crop) {
   return (int32_t)ap_rng_below(rng, 2 * crop + 1) - (int32_t)crop;
 }
 
+/* DeVries and Taylor 2017 (arXiv 1708.04552): the centre is any pixel, what lies outside is lost. */
+static void draw_cut(ap_rng *rng, const run *r, ap_image_pick *pick) {
+  const int32_t half = (int32_t)(r->options->cutout / 2);
+  pick->cut = (int32_t)r->options->cutout;
+  pick->cut_y = (int32_t)ap_rng_below(rng, r->side.h) - half;
+  pick->cut_x = (int32_t)ap_rng_below(rng, r->side.w) - half;
+}
+
 static void pick_batch(run *r, size_t slot, size_t epoch, size_t step_in_epoch) {
   size_t first = step_in_epoch * r->options->batch, n = batch_size(r, step_in_epoch);
   for (size_t i = 0; i < n; i++) {
@@ -71,6 +80,7 @@ static void pick_batch(run *r, size_t slot, size_t epoch, size_t step_in_epoch) 
       pick.dx = draw_shift(&rng, r->options->crop);
     }
     if (r->options->flip) pick.flip = (int32_t)ap_rng_below(&rng, 2);
+    if (r->options->cutout > 0) draw_cut(&rng, r, &pick);
     ap_feed_pick(r->feed, slot, i, pick);
   }
 }
@@ -219,6 +229,7 @@ static ap_status prepare(run *r, ap_backend *be, const ap_network *net, const ap
     return ap_fail(err, AP_ERR_ARG, "%s: no images to train on", ap_dataset_name(data));
   r->length = ap_train_measure(o, images);
   r->classes = net->classes;
+  r->side = net->nodes[0].shape;
   st = ap_feed_create(be, net, data, AP_SPLIT_TRAIN, 0, 0, o->batch, SLOTS, &r->feed, err);
   if (!st && o->selection_every > 0) {
     st = ap_feed_create(be, net, data, AP_SPLIT_SELECTION, 0, 0, o->batch, SLOTS, &r->selection,

@@ -20,6 +20,7 @@ typedef struct {
   double label_smoothing;
   size_t crop;            /* random shift of up to that many pixels; 0: none */
   bool flip;              /* random mirroring left-right */
+  size_t cutout;          /* side of a square around a random pixel that is set to 0; 0: none */
   uint64_t seed;          /* order and augmentation */
   size_t selection_every; /* epochs between measurements of selection_accuracy; 0: none */
 } ap_train_options;

@@ -61,6 +61,7 @@ ap_status ap_train_check(const ap_train_options *o, const ap_network *net,
   if (!st) st = range("weight_decay", o->weight_decay, 0, 1e6, err);
   if (!st) st = range("label_smoothing", o->label_smoothing, 0, 1, err);
   if (!st) st = range("crop", (double)o->crop, 0, (double)side - 1, err);
+  if (!st) st = range("cutout", (double)o->cutout, 0, (double)side, err);
   for (size_t i = 0; !st && masks && i < net->n_nodes; i++) {
     if (masks[i]) st = check_mask(net, i, masks[i], err);
   }
@@ -111,12 +112,12 @@ ap_status ap_train_describe(const ap_train_options *o, const ap_backend *be, con
   /* JSON integers are signed: the seed goes as text. */
   (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
   *out = json_pack(
-      "{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:b, s:s}",
+      "{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:b, s:I, s:s}",
       "network", net->name, "parameters", (json_int_t)ap_network_parameters(net), "data",
       ap_dataset_name(data), "data hash", ap_dataset_hash(data), "backend", ap_backend_name(be),
       "starting weights' hash", structure, "masks' hash", mask_hash, "epochs", o->epochs, "batch",
       (json_int_t)o->batch, "lr", o->lr, "warmup_epochs", o->warmup_epochs, "momentum", o->momentum,
       "weight_decay", o->weight_decay, "label_smoothing", o->label_smoothing, "crop",
-      (json_int_t)o->crop, "flip", (int)o->flip, "seed", seed);
+      (json_int_t)o->crop, "flip", (int)o->flip, "cutout", (json_int_t)o->cutout, "seed", seed);
   return *out ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "description of the training run");
 }

@@ -241,6 +241,16 @@ static void gather_row(const uint8_t *from, float *to, int64_t w, int64_t dx, bo
   }
 }
 
+/* Clears the square of a pick in one channel. */
+static void cut_square(const ap_image_shape *s, const ap_image_pick *pick, float *plane) {
+  const int64_t h = (int64_t)s->h, w = (int64_t)s->w;
+  const int64_t top = pick->cut_y > 0 ? pick->cut_y : 0, left = pick->cut_x > 0 ? pick->cut_x : 0;
+  const int64_t below = (int64_t)pick->cut_y + pick->cut, right = (int64_t)pick->cut_x + pick->cut;
+  const int64_t bottom = below < h ? below : h, end = right < w ? right : w;
+  for (int64_t r = top; r < bottom && left < end; r++)
+    memset(plane + r * w + left, 0, (size_t)(end - left) * sizeof *plane);
+}
+
 static void gather_body(void *context, size_t i, size_t worker) {
   const gather_task *t = context;
   const ap_image_shape *s = t->s;
@@ -264,6 +274,7 @@ static void gather_body(void *context, size_t i, size_t worker) {
                    shift);
       }
     }
+    if (pick->cut > 0) cut_square(s, pick, to - pixels);
   }
 }
 

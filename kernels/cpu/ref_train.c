@@ -86,6 +86,8 @@ static float pixel_of(const ap_image_shape *s, const uint8_t *plane, const ap_im
   /* The crop is cut first, then mirrored. */
   const int64_t q = (int64_t)(pick->flip == 1 ? s->w - 1 - column : column) + pick->dx;
   const int64_t r = (int64_t)row + pick->dy;
+  const int64_t below = (int64_t)row - pick->cut_y, right = (int64_t)column - pick->cut_x;
+  if (below >= 0 && right >= 0 && below < pick->cut && right < pick->cut) return 0;
   if (r < 0 || q < 0 || r >= (int64_t)s->h || q >= (int64_t)s->w) return 0;
   return (float)(((double)plane[(size_t)r * s->w + (size_t)q] / 255 - mean) / std);
 }

@@ -1,4 +1,4 @@
-/* Backend "cuda": opening, the table, closing. */
+/* Backends "cuda" and "cuda-tf32": opening, the table, closing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +87,7 @@ ap_status ap_cuda_find_device(struct cudaDeviceProp *properties, ap_error *err) 
   return ap_cuda_check("first use of the device", error, err);
 }
 
-static ap_status open_blas(ap_cuda *cu, ap_error *err) {
+static ap_status open_blas(ap_cuda *cu, bool tf32, ap_error *err) {
   ap_status st = check_blas("cublasCreate", cublasCreate(&cu->blas), err);
   if (st) {
     cu->blas = NULL;
@@ -95,7 +95,8 @@ static ap_status open_blas(ap_cuda *cu, ap_error *err) {
   }
   st = check_blas("cublasSetStream", cublasSetStream(cu->blas, cu->stream), err);
   if (!st) {
-    st = check_blas("cublasSetMathMode", cublasSetMathMode(cu->blas, CUBLAS_PEDANTIC_MATH), err);
+    const cublasMath_t mode = tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_PEDANTIC_MATH;
+    st = check_blas("cublasSetMathMode", cublasSetMathMode(cu->blas, mode), err);
   }
   if (!st) {
     st = check_blas("cublasSetAtomicsMode",
@@ -104,7 +105,7 @@ static ap_status open_blas(ap_cuda *cu, ap_error *err) {
   return st;
 }
 
-static void describe(ap_cuda *cu, const struct cudaDeviceProp *p) {
+static void describe(ap_cuda *cu, const struct cudaDeviceProp *p, bool tf32) {
   int driver = 0, runtime = 0, blas = 0;
   (void)cudaDriverGetVersion(&driver);
   (void)cudaRuntimeGetVersion(&runtime);
@@ -112,34 +113,44 @@ static void describe(ap_cuda *cu, const struct cudaDeviceProp *p) {
   (void)snprintf(
       cu->base.description, sizeof cu->base.description,
       "cuda: %.96s, compute capability %d.%d, %d multiprocessors, CUDA %d.%d (driver for "
-      "%d.%d), cuBLAS %d, float32 without TF32",
+      "%d.%d), cuBLAS %d, float32, products %s TF32",
       p->name, p->major, p->minor, p->multiProcessorCount, runtime / 1000, runtime % 1000 / 10,
-      driver / 1000, driver % 1000 / 10, blas);
+      driver / 1000, driver % 1000 / 10, blas, tf32 ? "in" : "without");
 }
 
-ap_status ap_cuda_backend_open(size_t n_threads, ap_backend **out, ap_error *err) {
+static ap_status open_backend(const char *name, bool tf32, ap_backend **out, ap_error *err) {
   struct cudaDeviceProp properties = {0};
   const char *wait_each = getenv("AP_CUDA_SYNC");
   ap_cuda *cu = NULL;
   ap_status st;
-  (void)n_threads; /* the host only queues */
   *out = NULL;
   st = ap_cuda_find_device(&properties, err);
   if (st) return st;
   cu = ap_calloc(1, sizeof *cu);
   if (!cu) return ap_fail(err, AP_ERR_MEMORY, "backend cuda");
   cu->base.ops = &cuda_ops;
-  cu->base.name = "cuda";
+  cu->base.name = name;
   cu->device_bytes = properties.totalGlobalMem;
   cu->wait_each = wait_each && strcmp(wait_each, "1") == 0;
   st = ap_cuda_check("stream", cudaStreamCreateWithFlags(&cu->stream, cudaStreamNonBlocking), err);
-  if (!st) st = open_blas(cu, err);
+  if (!st) st = open_blas(cu, tf32, err);
   if (!st) st = ap_cuda_staging_create(&cu->staging, err);
   if (st) {
     close_cuda(&cu->base);
     return st;
   }
-  describe(cu, &properties);
+  describe(cu, &properties, tf32);
   *out = &cu->base;
   return AP_OK;
+}
+
+/* Threads count for nothing: the host only queues. */
+ap_status ap_cuda_backend_open(size_t n_threads, ap_backend **out, ap_error *err) {
+  (void)n_threads;
+  return open_backend("cuda", false, out, err);
+}
+
+ap_status ap_cuda_tf32_backend_open(size_t n_threads, ap_backend **out, ap_error *err) {
+  (void)n_threads;
+  return open_backend("cuda-tf32", true, out, err);
 }

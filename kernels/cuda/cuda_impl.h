@@ -1,8 +1,8 @@
 /* kernels/cuda/cuda_impl.h - the record of backend "cuda" and what its C files share.
  *
  * One device, one stream, one cuBLAS handle: everything is queued in order, so results do not depend
- * on timing. Products are plain float32 (no TF32, no emulation: CUBLAS_PEDANTIC_MATH) and cuBLAS
- * may not use atomics. */
+ * on timing. Products are plain float32 (no TF32, no emulation: CUBLAS_PEDANTIC_MATH), in backend
+ * "cuda-tf32" TF32, and cuBLAS may not use atomics. */
 #ifndef AP_KERNELS_CUDA_CUDA_IMPL_H
 #define AP_KERNELS_CUDA_CUDA_IMPL_H
 #include <cublas_v2.h>

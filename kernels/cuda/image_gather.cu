@@ -1,4 +1,4 @@
-/* Chosen images from bytes: shifted crop, then mirrored, normalised per channel. */
+/* Chosen images from bytes: shifted crop, mirrored, normalised per channel, a square cut out. */
 #include "kernels/cuda/grid.cuh"
 
 static __global__ void image_gather_u8_k(ap_image_shape s, const uint8_t *__restrict__ source,
@@ -14,9 +14,12 @@ static __global__ void image_gather_u8_k(ap_image_shape s, const uint8_t *__rest
       const ap_image_pick pick = picks[plane / s.c];
       const long long at = pick.flip == 1 ? (long long)s.w - 1 - column : column;
       const long long from_row = row + pick.dy, from_column = at + pick.dx;
+      const long long below = row - pick.cut_y, right = column - pick.cut_x;
       float value = 0;
       if (pick.index < 0 || (size_t)pick.index >= s.n_source) {
         value = nanf("");
+      } else if (below >= 0 && right >= 0 && below < pick.cut && right < pick.cut) {
+        value = 0;
       } else if (from_row >= 0 && from_row < (long long)s.h && from_column >= 0 &&
                  from_column < (long long)s.w) {
         const size_t base = ((size_t)pick.index * s.c + c) * pixels;

@@ -90,7 +90,7 @@ static void free_case(conv_case *t) {
 
 /* Rounding: sums of `terms` products of numbers up to about 4. */
 static double bound(fill_kind kind, size_t terms) {
-  return kind == FILL_INTEGER ? 0 : 1e-6 * (4 + 2 * sqrt((double)terms));
+  return kind == FILL_INTEGER ? 0 : product_rounding * 1e-6 * (4 + 2 * sqrt((double)terms));
 }
 
 static void check_shape(const ap_conv_shape *s, fill_kind kind) {

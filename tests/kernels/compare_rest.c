@@ -320,17 +320,26 @@ static void moves(void **state) {
 /* ---- images and loss ----------------------------------------------------------------------- */
 
 static void images(void **state) {
-  const ap_image_pick picks[] = {{0, 0, 0, 0},
-                                 {4, 0, 0, 1},
-                                 {2, -2, 3, 0},
-                                 {2, 3, -1, 1},
-                                 {1, 4, 4, 1},
-                                 {3, 40, 0, 0},
-                                 {3, 0, -40, 1},
-                                 {3, 0, 40, 0},
-                                 {5, 0, 0, 0},
-                                 {-1, 0, 0, 0},
-                                 {0, INT32_MIN, INT32_MAX, 1}};
+  const ap_image_pick picks[] = {{0, 0, 0, 0, 0, 0, 0},
+                                 {4, 0, 0, 1, 0, 0, 0},
+                                 {2, -2, 3, 0, 0, 0, 0},
+                                 {2, 3, -1, 1, 0, 0, 0},
+                                 {1, 4, 4, 1, 0, 0, 0},
+                                 {3, 40, 0, 0, 0, 0, 0},
+                                 {3, 0, -40, 1, 0, 0, 0},
+                                 {3, 0, 40, 0, 0, 0, 0},
+                                 {5, 0, 0, 0, 0, 0, 0},
+                                 {-1, 0, 0, 0, 0, 0, 0},
+                                 {0, INT32_MIN, INT32_MAX, 1, 0, 0, 0},
+                                 {2, 1, -1, 1, 3, 2, 4},
+                                 {1, 0, 0, 0, -2, -3, 5},
+                                 {4, 0, 2, 1, 7, 5, 400},
+                                 {0, 0, 0, 0, -5, 0, 5},
+                                 {0, 0, 0, 0, 9, 40, 3},
+                                 {3, 0, 0, 0, INT32_MIN, INT32_MIN, INT32_MAX},
+                                 {3, 0, 0, 0, INT32_MAX, 0, INT32_MAX},
+                                 {3, 0, 0, 0, 0, 0, -1},
+                                 {9, 0, 0, 0, 0, 0, 3}};
   const size_t widths[] = {1, 7, 32, 33};
   (void)state;
   for (size_t i = 0; i < N_OF(widths); i++) {
@@ -356,7 +365,7 @@ static void images(void **state) {
  * 0.2 and std 0.5: 0 (outside), 1.6, 0. */
 static void images_by_hand(void **state) {
   const ap_image_shape s = {1, 1, 1, 1, 3};
-  const ap_image_pick pick = {0, 0, 1, 1};
+  const ap_image_pick pick = {0, 0, 1, 1, 0, 0, 0};
   tensor source, chosen, mean, std, y;
   float *out;
   (void)state;

@@ -133,7 +133,7 @@ static void convolution(void **state) {
         s,
         conv_f,
         conv_b,
-        2e-3};
+        2e-3 * sqrt(product_rounding)};
     check(&op);
   }
 }

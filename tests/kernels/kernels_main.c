@@ -1,5 +1,6 @@
 /* Usage: kernels_main BACKEND. Exit 77 when the backend is not available here. */
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/kernels/groups.h"
 #include "tests/kernels/support.h"
@@ -11,10 +12,12 @@ int main(int argc, char **argv) {
   int failed = 0;
   ap_status st;
   if (argc != 2) {
-    (void)fprintf(stderr, "usage: %s cpu|cpu-ref|cuda\n", argv[0]);
+    (void)fprintf(stderr, "usage: %s cpu|cpu-ref|cuda|cuda-tf32\n", argv[0]);
     return 2;
   }
   tested_name = argv[1];
+  /* TF32 rounds inputs to 2^-11, float32 to 2^-24. */
+  if (strcmp(tested_name, "cuda-tf32") == 0) product_rounding = 1000;
   st = ap_backend_open(tested_name, 2, &tested, &err);
   if (st == AP_ERR_UNSUPPORTED) {
     (void)printf("skipped: %s\n", err.text);

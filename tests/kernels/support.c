@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+double product_rounding = 1;
 ap_backend *tested, *oracle;
 const char *tested_name;
 ap_rng rng;

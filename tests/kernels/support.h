@@ -21,6 +21,7 @@ typedef enum {
 /* The backend under test and the oracle; opened by main. */
 extern ap_backend *tested, *oracle;
 extern const char *tested_name;
+extern double product_rounding; /* of convolutions' inputs, in units of float32's */
 extern ap_rng rng;
 
 #define OK(call)                                                   \

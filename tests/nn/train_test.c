@@ -105,6 +105,7 @@ static void test_threads_do_not_matter(void **state) {
   (void)state;
   options.crop = 1;
   options.flip = true;
+  options.cutout = 3;
   options.label_smoothing = 0.1;
   for (size_t k = 0; k < 3; k++) {
     ap_backend *be = open_backend("cpu", k + 1);
@@ -240,9 +241,9 @@ static void test_foreign_checkpoints_are_refused(void **state) {
 static void test_bad_calls(void **state) {
   ap_backend *be = open_backend("cpu", 1);
   ap_network *net = small_network(4);
-  ap_train_options bad[7];
+  ap_train_options bad[8];
   (void)state;
-  for (size_t i = 0; i < 7; i++) bad[i] = options_of(1);
+  for (size_t i = 0; i < 8; i++) bad[i] = options_of(1);
   bad[0].batch = 0;
   bad[1].epochs = -1;
   bad[2].epochs = NAN;
@@ -250,7 +251,8 @@ static void test_bad_calls(void **state) {
   bad[4].momentum = 1.5;
   bad[5].crop = SIDE;
   bad[6].label_smoothing = 2;
-  for (size_t i = 0; i < 7; i++) {
+  bad[7].cutout = SIDE + 1;
+  for (size_t i = 0; i < 8; i++) {
     assert_int_equal(ap_train(be, net, images, &bad[i], NULL, NULL, NULL, NULL, &failure),
                      AP_ERR_ARG);
   }
