@@ -109,7 +109,7 @@ static ap_status launch_now(ap_cuda_device *d, const grouped_launch *l, ap_error
   if (l->kernel == GROUPED_CONV_BF16 || l->kernel == GROUPED_CONV_F32) {
     const grouped_conv *g = &l->with.conv;
     error = ap_cuda_launch_grouped_conv(d->stream, g, l->kernel == GROUPED_CONV_F32, l->n_nodes,
-                                        grouped_shared_bytes(&g->tile, g->buffer_bytes));
+                                        grouped_shared_bytes(g->buffer_bytes), d->n_blocks);
   } else if (l->kernel == GROUPED_TOTAL) {
     error = ap_cuda_launch_grouped_total(d->stream, &l->with.total, l->n_nodes);
   } else {
@@ -221,6 +221,7 @@ ap_status ap_cuda_device_open(ap_device **out, ap_error *err) {
   d->base.ops = &ops;
   d->base.shared_bytes = p.sharedMemPerBlockOptin;
   d->cache_bytes = (size_t)p.l2CacheSize;
+  d->n_blocks = (unsigned)p.multiProcessorCount;
   d->wait_each = wait_each && strcmp(wait_each, "1") == 0;
   (void)snprintf(d->base.description, sizeof d->base.description,
                  "cuda: %.96s, compute capability %d.%d, %d multiprocessors", p.name, p.major,

@@ -18,6 +18,7 @@ typedef struct {
   cudaEvent_t begun, ended;
   void *flushed;
   size_t cache_bytes; /* second-level cache */
+  unsigned n_blocks;  /* of threads that a layer keeps busy: one a multiprocessor */
   bool wait_each;     /* AP_CUDA_SYNC=1: launches run one by one, so that a fault names its cause */
 } ap_cuda_device;
 

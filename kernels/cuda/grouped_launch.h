@@ -13,9 +13,11 @@ AP_EXTERN_C_BEGIN
  * layers' kernels `bytes` of shared memory on the current device. */
 cudaError_t ap_cuda_grouped_prepare(size_t bytes);
 cudaError_t ap_cuda_grouped_items_prepare(void);
-/* A layer for at most n_nodes distinct beginnings; shared_bytes: grouped_shared_bytes. */
+/* A layer for at most n_nodes distinct beginnings; shared_bytes: grouped_shared_bytes; most_blocks: of
+ * threads, as many as run at the same time. */
 cudaError_t ap_cuda_launch_grouped_conv(cudaStream_t stream, const grouped_conv *g, bool wide,
-                                        uint32_t n_nodes, size_t shared_bytes);
+                                        uint32_t n_nodes, size_t shared_bytes,
+                                        unsigned most_blocks);
 /* The kernels that do one item a thread, by l->kernel. */
 cudaError_t ap_cuda_launch_grouped_items(cudaStream_t stream, const grouped_launch *l);
 cudaError_t ap_cuda_launch_grouped_total(cudaStream_t stream, const grouped_total *g, uint32_t n);

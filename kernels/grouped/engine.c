@@ -39,7 +39,7 @@ static ap_status choose_tiles(ap_engine *e, size_t shared_bytes, ap_error *err) 
     engine_layer *layer = &e->layers[i];
     ap_status st = grouped_tile_choose(&layer->geometry, shared_bytes, &layer->tile,
                                        &layer->buffer_bytes, err);
-    if (!st && grouped_shared_bytes(&layer->tile, layer->buffer_bytes) > e->device->shared_bytes)
+    if (!st && grouped_shared_bytes(layer->buffer_bytes) > e->device->shared_bytes)
       st = ap_fail(err, AP_ERR_UNSUPPORTED, "the device has %zu bytes of shared memory a block",
                    e->device->shared_bytes);
     if (st) return ap_fail_context(err, st, "layer %zu", i);

@@ -13,10 +13,9 @@ enum {
   GROUPED_IMAGES = 16,     /* in a block; the rows of a tile of the matrix units */
   GROUPED_COLUMNS = 8,     /* output channels of such a tile */
   GROUPED_DEPTH = 16,      /* gathered input rows of one step */
-  GROUPED_WARP_TILES = 32, /* tiles (16 x 8 sums) that a warp keeps in registers */
+  GROUPED_WARP_TILES = 16, /* tiles (16 x 8 sums) that a warp keeps in registers */
   GROUPED_MOST_ROWS = 16,  /* positions that a warp works on at once */
-  GROUPED_FORMS = 4,       /* levels list 8, 16, 32 or 64 output channels together */
-  GROUPED_PITCH = 20       /* floats from one output channel to the next while sums are sorted */
+  GROUPED_FORMS = 4        /* levels list 8, 16, 32 or 64 output channels together */
 };
 
 typedef struct {
@@ -61,6 +60,8 @@ typedef struct {
   int32_t plane_h, plane_w, plane;
   int32_t pitch; /* positions from one channel's plane to the next; odd, see pack.c */
   int32_t chunk, n_chunks;
+  uint32_t half_bytes; /* bfloat16: from images 0-7 of a chunk's positions to images 8-15 */
+  int32_t row_bytes[GROUPED_MOST_ROWS]; /* from a warp's first position in a plane to its others */
 } grouped_tile;
 
 typedef struct {

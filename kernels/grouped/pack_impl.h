@@ -21,8 +21,8 @@ typedef struct {
 AP_NODISCARD ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes,
                                            grouped_tile *out, uint32_t *buffer_bytes,
                                            ap_error *err);
-/* Shared memory of a block: the buffers, then the sums on their way out. */
-size_t grouped_shared_bytes(const grouped_tile *tile, uint32_t buffer_bytes);
+/* Shared memory of a block: two buffers. */
+size_t grouped_shared_bytes(uint32_t buffer_bytes);
 
 /* A level as it lies in device memory: *out from ap_calloc, *bytes long. The matrix is that of
  * ap_engine_add_level. form GROUPED_FORMS: the one with the least estimated time. Errors: ARG for a

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define SIMT_WARP 32
-#define SIMT_THREADS 256
+#define SIMT_THREADS 512
 #define SIMT_WARPS (SIMT_THREADS / SIMT_WARP)
 
 #if defined(__CUDACC__)
@@ -28,6 +28,8 @@
 #define SIMT_WARP_BARRIER() __syncwarp()
 #define SIMT_UNROLL _Pragma("unroll")
 #define SIMT_NO_UNROLL _Pragma("unroll 1")
+#define SIMT_UNROLL_BY(n) SIMT_PRAGMA(unroll n)
+#define SIMT_PRAGMA(text) _Pragma(#text)
 #define SIMT_ALIGN(bytes) __align__(bytes) /* loads and stores of this width */
 #else
 #include <string.h>
@@ -43,6 +45,7 @@
 #define SIMT_WARP_BARRIER() ((void)0)
 #define SIMT_UNROLL
 #define SIMT_NO_UNROLL
+#define SIMT_UNROLL_BY(n)
 #define SIMT_ALIGN(bytes)
 #endif
 
@@ -60,6 +63,27 @@ SIMT_VARIABLE(simt_left, simt_lefts);
 SIMT_VARIABLE(simt_right, simt_rights);
 SIMT_VARIABLE(simt_sum, simt_sums);
 SIMT_VARIABLE(int, simt_ints);
+SIMT_VARIABLE(uint32_t, simt_words);
+
+/* From device memory that no kernel writes. */
+SIMT_FN int simt_read_u16(const uint16_t *from) {
+#if defined(__CUDACC__)
+  return __ldg(from);
+#else
+  return *from;
+#endif
+}
+SIMT_FN simt_right simt_read_right(const simt_right *from) {
+#if defined(__CUDACC__)
+  const uint2 words = __ldg((const uint2 *)(const void *)from);
+  simt_right right;
+  right.v[0] = words.x;
+  right.v[1] = words.y;
+  return right;
+#else
+  return *from;
+#endif
+}
 
 /* Which row of 16 a lane addresses in simt_load_left, and which half of its 16 columns. */
 SIMT_FN int simt_row(int lane) { return (lane >> 4) * 8 + (lane & 7); }
@@ -77,6 +101,17 @@ SIMT_FN float simt_from_bf16(uint32_t bits) {
   float value;
   memcpy(&value, &word, sizeof value);
   return value;
+#endif
+}
+
+/* Into [low, high]; NaN stays. */
+SIMT_FN float simt_clip(float v, float low, float high) {
+#if defined(__CUDACC__)
+  asm("max.NaN.f32 %0, %0, %1;" : "+f"(v) : "f"(low));
+  asm("min.NaN.f32 %0, %0, %1;" : "+f"(v) : "f"(high));
+  return v;
+#else
+  return v < low ? low : v > high ? high : v;
 #endif
 }
 
@@ -151,6 +186,22 @@ SIMT_FN void simt_load_left(simt_left *left, const unsigned char *shared, const 
       left[lane].v[i] = pair[0] | (uint32_t)pair[1] << 16;
     }
   }
+#endif
+}
+
+/* An 8 x 8 matrix of 16-bit values, lane l with columns 2 (l % 4) and the next of row l / 4,
+ * transposed in place. */
+SIMT_FN void simt_transpose(uint32_t *word) {
+#if defined(__CUDACC__)
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %0;" : "+r"(*word));
+#else
+  uint16_t matrix[8][8];
+  for (int lane = 0; lane < SIMT_WARP; lane++)
+    for (int e = 0; e < 2; e++)
+      matrix[(lane & 3) * 2 + e][lane >> 2] = (uint16_t)(word[lane] >> 16 * e & 0xffffU);
+  for (int lane = 0; lane < SIMT_WARP; lane++)
+    word[lane] = matrix[lane >> 2][(lane & 3) * 2] | (uint32_t)matrix[lane >> 2][(lane & 3) * 2 + 1]
+                                                         << 16;
 #endif
 }
 

@@ -19,6 +19,23 @@ static size_t log_above(size_t n) { /* smallest l with 2^l >= n */
 }
 static size_t parts_of(size_t n, size_t log) { return (n + ((size_t)1 << log) - 1) >> log; }
 static size_t position_bytes(const grouped_geometry *g) { return g->wide ? 64 : 32; }
+static size_t up(size_t bytes) { return (bytes + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP; }
+
+/* Where the positions of a chunk lie. The second half begins in the middle of the banks: what fills
+ * it writes both halves of four positions at a time. */
+static uint32_t place(const grouped_geometry *g, grouped_tile *t) {
+  const size_t positions = (size_t)t->chunk * (size_t)t->pitch;
+  const size_t half = up(positions * 16) + SHARED_STEP / 2;
+  t->half_bytes = g->wide ? 0 : (uint32_t)half;
+  for (int r = 0; r < GROUPED_MOST_ROWS; r++) {
+    const int x = r & ((1 << t->log_w) - 1), y = r >> t->log_w & ((1 << t->log_h) - 1);
+    const int b = r >> t->log_w >> t->log_h & ((1 << t->log_b) - 1);
+    t->row_bytes[r] =
+        ((b * t->plane_h + y * (int)g->stride_h) * t->plane_w + x * (int)g->stride_w) *
+        (g->wide ? 64 : 16);
+  }
+  return (uint32_t)up(g->wide ? positions * 64 : half + positions * 16);
+}
 
 /* Its planes and its number of blocks; false when a channel's planes are more than `most`. */
 static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t log_w, size_t most,
@@ -47,7 +64,8 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
 ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, grouped_tile *out,
                               uint32_t *buffer_bytes, ap_error *err) {
   const size_t half = shared_bytes / 2 / SHARED_STEP * SHARED_STEP;
-  const size_t fit = half / position_bytes(g);
+  const size_t margin = 2 * SHARED_STEP; /* of place() */
+  const size_t fit = half > margin ? (half - margin) / position_bytes(g) : 0;
   const size_t most = fit < UINT16_MAX ? fit : UINT16_MAX; /* a row's position has 16 bits */
   size_t columns = LEAST_COLUMNS;
   double best = 0;
@@ -73,14 +91,8 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
   const size_t chunk = (g->c_in - 1) / chunks + 1;
   out->chunk = (int32_t)chunk;
   out->n_chunks = (int32_t)((g->c_in - 1) / chunk + 1);
-  *buffer_bytes =
-      (uint32_t)((chunk * pitch * position_bytes(g) + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP);
+  *buffer_bytes = place(g, out);
   return AP_OK;
 }
 
-size_t grouped_shared_bytes(const grouped_tile *t, uint32_t buffer_bytes) {
-  const size_t sums =
-      sizeof(float) * SIMT_WARPS * (GROUPED_WARP_TILES / 4) * GROUPED_COLUMNS * GROUPED_PITCH;
-  const size_t buffers = (size_t)buffer_bytes * (t->n_chunks > 1 ? 2 : 1);
-  return buffers > sums ? buffers : sums;
-}
+size_t grouped_shared_bytes(uint32_t buffer_bytes) { return 2 * (size_t)buffer_bytes; }

@@ -31,6 +31,17 @@ static grouped_geometry random_geometry(bool wide) {
   return g;
 }
 
+/* What the kernel adds to a warp's first position is where its other positions are. */
+static void check_rows(const grouped_geometry *g, const grouped_tile *t) {
+  const grouped_conv conv = {
+      .tile = *t, .stride_h = (int32_t)g->stride_h, .stride_w = (int32_t)g->stride_w};
+  for (int rows = 2; rows <= GROUPED_MOST_ROWS; rows *= 2)
+    for (int first = 0; first < 128; first += rows)
+      for (int r = 0; r < rows; r++)
+        assert_int_equal(conv_plane_position(&conv, first + r) * (g->wide ? 64 : 16),
+                         conv_plane_position(&conv, first) * (g->wide ? 64 : 16) + t->row_bytes[r]);
+}
+
 static void test_tiles(void **state) {
   (void)state;
   for (int i = 0; i < 2000; i++) {
@@ -51,7 +62,13 @@ static void test_tiles(void **state) {
     assert_true(t.chunk > 0 && (size_t)(t.n_chunks * t.chunk) >= g.c_in);
     assert_true((size_t)((t.n_chunks - 1) * t.chunk) < g.c_in);
     assert_true((size_t)(t.chunk * t.pitch * (g.wide ? 64 : 32)) <= buffer);
-    assert_true(grouped_shared_bytes(&t, buffer) <= shared);
+    assert_true(grouped_shared_bytes(buffer) <= shared);
+    if (!g.wide) {
+      const uint32_t planes = (uint32_t)(t.chunk * t.pitch * 16);
+      assert_true(t.half_bytes >= planes && t.half_bytes % 128 == 64);
+      assert_true(t.half_bytes + planes <= buffer);
+    }
+    check_rows(&g, &t);
   }
 }
 
@@ -219,7 +236,9 @@ static void test_banks(void **state) {
       for (int half = 0; half < 2; half++) {
         unsigned banks = 0;
         for (size_t i = 0; i < 8; i++)
-          banks |= 1U << conv_shared_bf16(base + offset[octet * 8 + i], half) / 16 % 8;
+          banks |= 1U << ((uint32_t)(base + offset[octet * 8 + i]) +
+                          (uint32_t)half * (t.half_bytes / 16)) %
+                             8;
         clashes += banks != 0xff;
       }
   /* what is left over at the end may clash: every twentieth load at most */
