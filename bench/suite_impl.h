@@ -17,6 +17,8 @@ typedef struct {
   double train_epochs, train_lr, weight_decay;
   size_t crop; /* augmentation, in training and recovery alike */
   bool flip;
+  double smoothing; /* of labels; this and cutout in training alone */
+  size_t cutout;
   double tune_epochs, tune_lr;
   size_t episodes;      /* of a searched method */
   size_t search_images; /* of the search split, the first: what one shot is judged on; 0: all */
