@@ -1,19 +1,22 @@
-/* kernels/grouped/conv_store.h - a layer's sums from a warp's registers to the output: bias, shortcut,
+/* kernels/grouped/conv_store.h - a layer's sums from a warp's registers to the output: shortcut,
  * clipping, one rounding. */
 #ifndef AP_KERNELS_GROUPED_CONV_STORE_H
 #define AP_KERNELS_GROUPED_CONV_STORE_H
 #include "kernels/grouped/grouped_impl.h"
 #include "kernels/grouped/simt.h"
 
-/* A part of a layer that a block works on. */
+/* A part of a layer that a block works on. In shared memory: registers are scarce. */
+enum { CONV_PLACES = 4 };
 typedef struct {
+  const grouped_level *level;
   uint32_t node;   /* distinct beginning */
   int column;      /* first output channel */
   int block, y, x; /* first image block, output row and column */
 } conv_place;
 
-SIMT_FN const grouped_level *conv_level(const grouped_conv *g, const conv_place *place) {
-  return (const grouped_level *)(uintptr_t)g->batch.nodes[place->node].level;
+/* n / d for n below 2^16, by = 2^32 / d rounded up, or 0 for d = 1 (n * d < 2^32: exact). */
+SIMT_FN int grouped_quotient(int n, uint32_t by) {
+  return by ? (int)simt_multiply_high((uint32_t)n, by) : n;
 }
 
 /* Where the window of the part's position `index` begins in a plane. Every bit of the index adds its
@@ -23,7 +26,7 @@ SIMT_FN int conv_plane_position(const grouped_conv *g, int index) {
   const int x = index & ((1 << t->log_w) - 1);
   const int y = index >> t->log_w & ((1 << t->log_h) - 1);
   const int b = index >> t->log_w >> t->log_h & ((1 << t->log_b) - 1);
-  return (b * t->plane_h + y * g->stride_h) * t->plane_w + x * g->stride_w;
+  return (b * t->plane_h + y * t->step_h) * t->plane_w + x * t->step_w;
 }
 
 /* Position `index` of a part in the output; 0 when there is none. */
@@ -49,82 +52,103 @@ SIMT_FN uint64_t conv_offset(const grouped_tensor *t, int block, int channel, in
 
 /* What the sums of a part meet on their way out. */
 typedef struct {
-  const float *bias; /* from the warp's first output channel */
   const unsigned char *residual;
   unsigned char *out;
 } conv_ends;
-SIMT_FN conv_ends conv_ends_of(const grouped_conv *g, const conv_place *place, int column) {
+SIMT_FN conv_ends conv_ends_of(const grouped_conv *g, const conv_place *place) {
   const grouped_tensor *more = &g->epilogue.residual.tensor;
-  const grouped_level *level = conv_level(g, place);
   conv_ends e;
-  e.bias = (const float *)(const void *)((const unsigned char *)level + level->bias) + column;
   e.residual = more->data + g->batch.nodes[place->node].residual * more->slot;
   e.out = g->out.data + place->node * g->out.slot;
   return e;
 }
 
+/* Where a warp's packed values lie: one pointer a lane, and 32 bits more for a position (tile.c). Lane
+ * l has channel l / 4 of every 8 of images 2 (l % 4) and the next, and of those 8 further. */
+typedef struct {
+  simt_places lane;
+  uint32_t plane; /* bytes of a channel */
+} conv_packed;
+SIMT_FN void conv_packed_of(const grouped_tensor *t, const unsigned char *data, int block,
+                            int channel, conv_packed *out) {
+  out->plane = (uint32_t)(t->h * t->w) * 32;
+  SIMT_EACH_LANE(l) { /* may point before the tensor: then it is not read */
+    SIMT_AT(out->lane, l) = (unsigned char *)(uintptr_t)data +
+                            (int64_t)((uint64_t)block * t->block) +
+                            (int64_t)(channel + (l >> 2)) * out->plane + (l & 3) * 4;
+    SIMT_KEEP(SIMT_AT(out->lane, l));
+  }
+}
+SIMT_FN uint32_t conv_packed_at(const grouped_tensor *t, uint32_t block, int y, int x) {
+  uint32_t at = block * (uint32_t)t->block + (uint32_t)(y * t->w + x) * 32;
+  SIMT_KEEP32(at);
+  return at;
+}
+
 /* Sums as the matrix units leave them: a lane has two channels of two images. Inputs and outputs are
  * pairs of images of one channel; 8 x 8 values change over in one step. */
-SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int rows,
+SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int shortcuts,
                                const conv_place *place, int first_row, int column, simt_sums *sum) {
-  const grouped_source *more = &g->epilogue.residual;
-  const conv_ends ends = conv_ends_of(g, place, column);
+  const grouped_tensor *out = &g->out, *more = &g->epilogue.residual.tensor;
+  const grouped_source *residual = &g->epilogue.residual;
+  const conv_ends ends = conv_ends_of(g, place);
   const float low = g->epilogue.low, high = g->epilogue.high;
+  const int from = column - residual->first;
+  conv_packed to, also = {.plane = 0};
+  conv_packed_of(out, ends.out, place->block, column, &to);
+  if (shortcuts) conv_packed_of(more, ends.residual, place->block, from, &also);
   SIMT_UNROLL
-  for (int r = 0; r < rows; r++) {
-    const conv_pixel p = conv_pixel_of(g, place, first_row + r);
-    if (!p.inside) continue;
-    SIMT_UNROLL
-    for (int j = 0; j < tiles; j++) {
-      const int first = column + j * GROUPED_COLUMNS;
-      simt_words word[2];
-      simt_sums v;
-      if (first >= g->out.c) continue;
-      SIMT_EACH_LANE(l) {
-        SIMT_UNROLL
-        for (int i = 0; i < 4; i++)
-          SIMT_AT(v, l).v[i] = SIMT_AT(sum[r * tiles + j], l).v[i] +
-                               ends.bias[j * GROUPED_COLUMNS + simt_sum_column(l, i)];
-      }
-      if (more->present) {
+  for (int four = 0; four < GROUPED_WARP_TILES; four += 4) { /* whose shortcuts come together */
+    simt_words shortcut[4][2];
+    if (shortcuts) {
+      SIMT_UNROLL
+      for (int k = 0; k < 4; k++) {
+        const int r = (four + k) / tiles, j = (four + k) % tiles * GROUPED_COLUMNS;
+        const conv_pixel p = conv_pixel_of(g, place, first_row + r);
+        const uint32_t at = conv_packed_at(more, (uint32_t)(p.block - place->block),
+                                           p.y * residual->stride_h, p.x * residual->stride_w);
         SIMT_EACH_LANE(l) {
-          const int from = first + (l >> 2) - more->first;
-          const int there = from >= 0 && from < more->tensor.c;
-          const unsigned char *pair =
-              ends.residual + (there ? conv_offset(&more->tensor, p.block, from,
-                                                   p.y * more->stride_h, p.x * more->stride_w) +
-                                           (uint64_t)((l & 3) * 4)
-                                     : 0);
-          SIMT_UNROLL
-          for (int half = 0; half < 2; half++)
-            SIMT_AT(word[half], l) =
-                there ? *(const uint32_t *)(const void *)(pair + half * 16) : 0;
+          const int channel = from + j + (l >> 2);
+          SIMT_AT(shortcut[k][0], l) = SIMT_AT(shortcut[k][1], l) = 0;
+          if (p.inside && channel >= 0 && channel < more->c) {
+            const unsigned char *pair = SIMT_AT(also.lane, l) + (at + (uint32_t)j * also.plane);
+            SIMT_AT(shortcut[k][0], l) = simt_read_word(pair);
+            SIMT_AT(shortcut[k][1], l) = simt_read_word(pair + 16);
+          }
         }
-        simt_transpose(SIMT_LANES(word[0]));
-        simt_transpose(SIMT_LANES(word[1]));
+      }
+    }
+    SIMT_UNROLL
+    for (int k = 0; k < 4; k++) {
+      const int r = (four + k) / tiles, j = (four + k) % tiles;
+      const conv_pixel p = conv_pixel_of(g, place, first_row + r);
+      const uint32_t at = conv_packed_at(out, (uint32_t)(p.block - place->block), p.y, p.x);
+      simt_words word[2];
+      if (!p.inside) continue;
+      if (shortcuts) {
+        simt_transpose(SIMT_LANES(shortcut[k][0]));
+        simt_transpose(SIMT_LANES(shortcut[k][1]));
         SIMT_EACH_LANE(l) {
           SIMT_UNROLL
           for (int i = 0; i < 4; i++)
-            SIMT_AT(v, l).v[i] +=
-                simt_from_bf16(SIMT_AT(word[i >> 1], l) >> 16 * (i & 1) & 0xffffU);
+            SIMT_AT(sum[four + k], l).v[i] += simt_half_of(SIMT_AT(shortcut[k][i >> 1], l), i & 1);
         }
       }
       SIMT_EACH_LANE(l) {
         SIMT_UNROLL
         for (int half = 0; half < 2; half++)
           SIMT_AT(word[half], l) =
-              simt_to_bf16(simt_clip(SIMT_AT(v, l).v[2 * half], low, high),
-                           simt_clip(SIMT_AT(v, l).v[2 * half + 1], low, high));
+              simt_to_bf16(simt_clip(SIMT_AT(sum[four + k], l).v[2 * half], low, high),
+                           simt_clip(SIMT_AT(sum[four + k], l).v[2 * half + 1], low, high));
       }
       simt_transpose(SIMT_LANES(word[0]));
       simt_transpose(SIMT_LANES(word[1]));
       SIMT_EACH_LANE(l) {
-        const int channel = first + (l >> 2);
-        if (channel < g->out.c) {
-          unsigned char *to =
-              ends.out + conv_offset(&g->out, p.block, channel, p.y, p.x) + (uint64_t)((l & 3) * 4);
-          *(uint32_t *)(void *)to = SIMT_AT(word[0], l);
-          *(uint32_t *)(void *)(to + 16) = SIMT_AT(word[1], l);
+        if (column + j * GROUPED_COLUMNS + (l >> 2) < out->c) {
+          unsigned char *pair =
+              SIMT_AT(to.lane, l) + (at + (uint32_t)(j * GROUPED_COLUMNS) * to.plane);
+          simt_write_word(pair, SIMT_AT(word[0], l));
+          simt_write_word(pair + 16, SIMT_AT(word[1], l));
         }
       }
     }
@@ -148,7 +172,7 @@ SIMT_FN void conv_store_one(const grouped_tensor *t, unsigned char *position, in
 SIMT_FN void conv_store_each(const grouped_conv *g, const int wide, const int tiles,
                              const conv_place *place, int first_row, int column, simt_sums *sum) {
   const grouped_source *more = &g->epilogue.residual;
-  const conv_ends ends = conv_ends_of(g, place, column);
+  const conv_ends ends = conv_ends_of(g, place);
   SIMT_NO_UNROLL
   for (int tile = 0; tile < GROUPED_WARP_TILES; tile++) {
     const conv_pixel p = conv_pixel_of(g, place, first_row + tile / tiles);
@@ -166,7 +190,6 @@ SIMT_FN void conv_store_each(const grouped_conv *g, const int wide, const int ti
         const int channel = column + n, from = channel - more->first;
         float value = v.v[i];
         if (channel >= g->out.c) continue;
-        value += ends.bias[n];
         if (more->present && from >= 0 && from < more->tensor.c)
           value +=
               conv_load_one(&more->tensor,

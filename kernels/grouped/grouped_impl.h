@@ -10,12 +10,13 @@
 #include <stdint.h>
 
 enum {
-  GROUPED_IMAGES = 16,     /* in a block; the rows of a tile of the matrix units */
-  GROUPED_COLUMNS = 8,     /* output channels of such a tile */
-  GROUPED_DEPTH = 16,      /* gathered input rows of one step */
-  GROUPED_WARP_TILES = 16, /* tiles (16 x 8 sums) that a warp keeps in registers */
-  GROUPED_MOST_ROWS = 16,  /* positions that a warp works on at once */
-  GROUPED_FORMS = 4        /* levels list 8, 16, 32 or 64 output channels together */
+  GROUPED_IMAGES = 16,       /* in a block; the rows of a tile of the matrix units */
+  GROUPED_COLUMNS = 8,       /* output channels of such a tile */
+  GROUPED_DEPTH = 16,        /* gathered input rows of one step */
+  GROUPED_WARP_TILES = 16,   /* tiles (16 x 8 sums) that a warp keeps in registers */
+  GROUPED_MOST_ROWS = 16,    /* positions that a warp works on at once */
+  GROUPED_SHARED_REST = 128, /* bytes of shared memory beside the two buffers: 4 places of parts */
+  GROUPED_FORMS = 4          /* levels list 8, 16, 32 or 64 output channels together */
 };
 
 typedef struct {
@@ -58,8 +59,14 @@ typedef struct {
   int32_t log_b, log_h, log_w;
   int32_t tiles_b, tiles_h, tiles_w; /* blocks along images, rows, columns */
   int32_t plane_h, plane_w, plane;
-  int32_t pitch; /* positions from one channel's plane to the next; odd, see pack.c */
+  int32_t step_h, step_w; /* plane rows and columns from one output to the next */
+  int32_t skip_h, skip_w; /* input rows and columns from one of the plane to the next */
+  int32_t pitch;          /* positions from one channel's plane to the next; odd, see pack.c */
   int32_t chunk, n_chunks;
+  /* What fills the planes: 16-byte units of a channel, channels side by side, and how to divide by
+   * plane_w, plane_h and units (grouped_quotient). */
+  int32_t units, across;
+  uint32_t by_plane_w, by_plane_h, by_units;
   uint32_t half_bytes; /* bfloat16: from images 0-7 of a chunk's positions to images 8-15 */
   int32_t row_bytes[GROUPED_MOST_ROWS]; /* from a warp's first position in a plane to its others */
 } grouped_tile;

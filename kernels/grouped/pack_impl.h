@@ -13,6 +13,8 @@ typedef struct {
   size_t c_in, h, w, c_out, out_h, out_w;
   size_t kh, kw, stride_h, stride_w, groups;
   size_t n_blocks; /* of images, in all */
+  size_t
+      block_bytes; /* of one block of images: the larger one of output and shortcut; at most 2^32 - 1 */
   bool wide;       /* float32 */
 } grouped_geometry;
 
@@ -21,7 +23,7 @@ typedef struct {
 AP_NODISCARD ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes,
                                            grouped_tile *out, uint32_t *buffer_bytes,
                                            ap_error *err);
-/* Shared memory of a block: two buffers. */
+/* Shared memory of a block: two buffers and the places of parts. */
 size_t grouped_shared_bytes(uint32_t buffer_bytes);
 
 /* A level as it lies in device memory: *out from ap_calloc, *bytes long. The matrix is that of

@@ -89,6 +89,12 @@ static void *copy_of(const void *from, size_t n, size_t size) {
 static void set_geometry(ap_engine *e, const ap_engine_op *o) {
   const ap_engine_tensor *in = &e->program.tensors[o->in.tensor],
                          *out = &e->program.tensors[o->out];
+  size_t block_bytes = out->c * out->h * out->w * GROUPED_IMAGES * 2;
+  if (o->residual.tensor != AP_ENGINE_NONE) {
+    const ap_engine_tensor *more = &e->program.tensors[o->residual.tensor];
+    const size_t bytes = more->c * more->h * more->w * GROUPED_IMAGES * 2;
+    if (bytes > block_bytes) block_bytes = bytes;
+  }
   e->layers[o->layer].geometry = (grouped_geometry){.c_in = in->c,
                                                     .h = in->h,
                                                     .w = in->w,
@@ -101,6 +107,7 @@ static void set_geometry(ap_engine *e, const ap_engine_op *o) {
                                                     .stride_w = o->stride_w,
                                                     .groups = o->groups,
                                                     .n_blocks = e->n_blocks,
+                                                    .block_bytes = block_bytes,
                                                     .wide = e->wide};
 }
 

@@ -31,6 +31,9 @@
 #define SIMT_UNROLL_BY(n) SIMT_PRAGMA(unroll n)
 #define SIMT_PRAGMA(text) _Pragma(#text)
 #define SIMT_ALIGN(bytes) __align__(bytes) /* loads and stores of this width */
+/* A pointer, or 32 bits, that the compiler keeps, where it would rather compute it anew every time. */
+#define SIMT_KEEP(pointer) asm("" : "+l"(pointer))
+#define SIMT_KEEP32(word) asm volatile("" : "+r"(word))
 #else
 #include <string.h>
 #define SIMT_FN static inline
@@ -47,6 +50,8 @@
 #define SIMT_NO_UNROLL
 #define SIMT_UNROLL_BY(n)
 #define SIMT_ALIGN(bytes)
+#define SIMT_KEEP(pointer) ((void)0)
+#define SIMT_KEEP32(word) ((void)(word))
 #endif
 
 /* A lane's part of a 16 x 16 matrix, a 16 x 8 matrix (pairs of bfloat16) and a 16 x 8 sum. */
@@ -59,29 +64,53 @@ typedef struct SIMT_ALIGN(8) {
 typedef struct SIMT_ALIGN(16) {
   float v[4];
 } simt_sum;
+typedef struct {
+  float v[2];
+} simt_pair;
 SIMT_VARIABLE(simt_left, simt_lefts);
 SIMT_VARIABLE(simt_right, simt_rights);
 SIMT_VARIABLE(simt_sum, simt_sums);
 SIMT_VARIABLE(int, simt_ints);
 SIMT_VARIABLE(uint32_t, simt_words);
+SIMT_VARIABLE(unsigned char *, simt_places);
+SIMT_VARIABLE(simt_pair, simt_pairs);
 
-/* From device memory that no kernel writes. */
+/* From device memory that no kernel writes meanwhile. The compiler leaves the first two where they
+ * stand among the matrix loads and products: it would rather read late into fewer registers. */
 SIMT_FN int simt_read_u16(const uint16_t *from) {
 #if defined(__CUDACC__)
-  return __ldg(from);
+  uint16_t value;
+  asm volatile("ld.global.nc.u16 %0, [%1];" : "=h"(value) : "l"(from));
+  return value;
 #else
   return *from;
 #endif
 }
+SIMT_FN uint32_t simt_read_word(const unsigned char *from) {
+#if defined(__CUDACC__)
+  return __ldg((const uint32_t *)(const void *)from);
+#else
+  return *(const uint32_t *)(const void *)from;
+#endif
+}
 SIMT_FN simt_right simt_read_right(const simt_right *from) {
 #if defined(__CUDACC__)
-  const uint2 words = __ldg((const uint2 *)(const void *)from);
   simt_right right;
-  right.v[0] = words.x;
-  right.v[1] = words.y;
+  asm volatile("ld.global.nc.v2.u32 {%0, %1}, [%2];"
+               : "=r"(right.v[0]), "=r"(right.v[1])
+               : "l"(from));
   return right;
 #else
   return *from;
+#endif
+}
+
+/* To device memory. */
+SIMT_FN void simt_write_word(unsigned char *to, uint32_t word) {
+#if defined(__CUDACC__)
+  asm volatile("st.global.u32 [%0], %1;" ::"l"(to), "r"(word) : "memory");
+#else
+  *(uint32_t *)(void *)to = word;
 #endif
 }
 
@@ -101,6 +130,20 @@ SIMT_FN float simt_from_bf16(uint32_t bits) {
   float value;
   memcpy(&value, &word, sizeof value);
   return value;
+#endif
+}
+
+/* The lower (0) or the upper (1) of two bfloat16. */
+SIMT_FN float simt_half_of(uint32_t pair, int upper) {
+  return simt_from_bf16(upper ? pair >> 16 : pair & 0xffffU);
+}
+
+/* The upper half of the product. */
+SIMT_FN uint32_t simt_multiply_high(uint32_t a, uint32_t b) {
+#if defined(__CUDACC__)
+  return __umulhi(a, b);
+#else
+  return (uint32_t)((uint64_t)a * b >> 32);
 #endif
 }
 
@@ -168,21 +211,32 @@ SIMT_FN void simt_copy_wait(int newest_may_run) {
 #endif
 }
 
-/* Row k of the left matrix's transpose is 16 bfloat16 in two halves of 16 bytes: lane l gives the
- * offset of half simt_half(l) of row simt_row(l), a multiple of 16 from `shared`. */
-SIMT_FN void simt_load_left(simt_left *left, const unsigned char *shared, const int *offset) {
+/* The address of byte `offset` of shared memory, for simt_load_left. */
+SIMT_FN uint32_t simt_shared_at(const unsigned char *shared, uint32_t offset) {
 #if defined(__CUDACC__)
-  const uint32_t at = (uint32_t)__cvta_generic_to_shared(shared) + (uint32_t)*offset;
+  return (uint32_t)__cvta_generic_to_shared(shared) + offset;
+#else
+  (void)shared;
+  return offset;
+#endif
+}
+
+/* Row k of the left matrix's transpose is 16 bfloat16 in two halves of 16 bytes: lane l gives the
+ * address of half simt_half(l) of row simt_row(l), a multiple of 16; `more` bytes are added to all. */
+SIMT_FN void simt_load_left(simt_left *left, const unsigned char *shared, const uint32_t *at,
+                            uint32_t more) {
+#if defined(__CUDACC__)
+  (void)shared;
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(left->v[0]), "=r"(left->v[1]), "=r"(left->v[2]), "=r"(left->v[3])
-               : "r"(at)
+               : "r"(*at + more)
                : "memory");
 #else
   for (int lane = 0; lane < SIMT_WARP; lane++) {
     for (int i = 0; i < 4; i++) { /* four 8 x 8 matrices, row r addressed by lane 8 i + r */
       uint16_t pair[2];
       for (int e = 0; e < 2; e++)
-        memcpy(&pair[e], shared + offset[8 * i + 2 * (lane & 3) + e] + 2 * (lane >> 2), 2);
+        memcpy(&pair[e], shared + at[8 * i + 2 * (lane & 3) + e] + more + 2 * (lane >> 2), 2);
       left[lane].v[i] = pair[0] | (uint32_t)pair[1] << 16;
     }
   }

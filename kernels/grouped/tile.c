@@ -21,18 +21,27 @@ static size_t parts_of(size_t n, size_t log) { return (n + ((size_t)1 << log) - 
 static size_t position_bytes(const grouped_geometry *g) { return g->wide ? 64 : 32; }
 static size_t up(size_t bytes) { return (bytes + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP; }
 
+/* For grouped_quotient. */
+static uint32_t reciprocal(size_t n) {
+  return n > 1 ? (uint32_t)((((uint64_t)1 << 32) + n - 1) / n) : 0;
+}
+
 /* Where the positions of a chunk lie. The second half begins in the middle of the banks: what fills
  * it writes both halves of four positions at a time. */
 static uint32_t place(const grouped_geometry *g, grouped_tile *t) {
   const size_t positions = (size_t)t->chunk * (size_t)t->pitch;
   const size_t half = up(positions * 16) + SHARED_STEP / 2;
   t->half_bytes = g->wide ? 0 : (uint32_t)half;
+  t->units = t->plane * (g->wide ? 4 : 2);
+  t->across = t->units < SIMT_THREADS ? SIMT_THREADS / t->units : 1;
+  t->by_plane_w = reciprocal((size_t)t->plane_w);
+  t->by_plane_h = reciprocal((size_t)t->plane_h);
+  t->by_units = reciprocal((size_t)t->units);
   for (int r = 0; r < GROUPED_MOST_ROWS; r++) {
     const int x = r & ((1 << t->log_w) - 1), y = r >> t->log_w & ((1 << t->log_h) - 1);
     const int b = r >> t->log_w >> t->log_h & ((1 << t->log_b) - 1);
     t->row_bytes[r] =
-        ((b * t->plane_h + y * (int)g->stride_h) * t->plane_w + x * (int)g->stride_w) *
-        (g->wide ? 64 : 16);
+        ((b * t->plane_h + y * t->step_h) * t->plane_w + x * t->step_w) * (g->wide ? 64 : 16);
   }
   return (uint32_t)up(g->wide ? positions * 64 : half + positions * 16);
 }
@@ -40,8 +49,12 @@ static uint32_t place(const grouped_geometry *g, grouped_tile *t) {
 /* Its planes and its number of blocks; false when a channel's planes are more than `most`. */
 static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t log_w, size_t most,
                 grouped_tile *t, double *cost) {
-  const size_t plane_h = (((size_t)1 << log_h) - 1) * g->stride_h + g->kh;
-  const size_t plane_w = (((size_t)1 << log_w) - 1) * g->stride_w + g->kw;
+  /* A window of one row: the rows between two outputs are read by none. */
+  const size_t step_h = g->kh == 1 ? 1 : g->stride_h, step_w = g->kw == 1 ? 1 : g->stride_w;
+  const size_t plane_h = (((size_t)1 << log_h) - 1) * step_h + g->kh;
+  const size_t plane_w = (((size_t)1 << log_w) - 1) * step_w + g->kw;
+  /* What a block writes, and the shortcut it reads, lie within 32 bits of its first position. */
+  if (log_b > 0 && g->block_bytes > UINT32_MAX >> log_b) return false;
   if (plane_h > most || plane_w > most) return false;
   const size_t plane = (plane_h * plane_w) << log_b, pitch = plane | 1;
   if (pitch > most) return false;
@@ -53,6 +66,10 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
   t->tiles_b = (int32_t)b;
   t->tiles_h = (int32_t)h;
   t->tiles_w = (int32_t)w;
+  t->step_h = (int32_t)step_h;
+  t->step_w = (int32_t)step_w;
+  t->skip_h = (int32_t)(g->stride_h / step_h);
+  t->skip_w = (int32_t)(g->stride_w / step_w);
   t->plane_h = (int32_t)plane_h;
   t->plane_w = (int32_t)plane_w;
   t->plane = (int32_t)plane;
@@ -63,7 +80,8 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
 
 ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, grouped_tile *out,
                               uint32_t *buffer_bytes, ap_error *err) {
-  const size_t half = shared_bytes / 2 / SHARED_STEP * SHARED_STEP;
+  const size_t rest = shared_bytes > GROUPED_SHARED_REST ? shared_bytes - GROUPED_SHARED_REST : 0;
+  const size_t half = rest / 2 / SHARED_STEP * SHARED_STEP;
   const size_t margin = 2 * SHARED_STEP; /* of place() */
   const size_t fit = half > margin ? (half - margin) / position_bytes(g) : 0;
   const size_t most = fit < UINT16_MAX ? fit : UINT16_MAX; /* a row's position has 16 bits */
@@ -95,4 +113,6 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
   return AP_OK;
 }
 
-size_t grouped_shared_bytes(uint32_t buffer_bytes) { return 2 * (size_t)buffer_bytes; }
+size_t grouped_shared_bytes(uint32_t buffer_bytes) {
+  return 2 * (size_t)buffer_bytes + GROUPED_SHARED_REST;
+}

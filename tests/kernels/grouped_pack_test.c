@@ -31,10 +31,13 @@ static grouped_geometry random_geometry(bool wide) {
   return g;
 }
 
+static void check_quotients(int most, int by, uint32_t reciprocal) {
+  for (int n = 0; n < most; n++) assert_int_equal(grouped_quotient(n, reciprocal), n / by);
+}
+
 /* What the kernel adds to a warp's first position is where its other positions are. */
 static void check_rows(const grouped_geometry *g, const grouped_tile *t) {
-  const grouped_conv conv = {
-      .tile = *t, .stride_h = (int32_t)g->stride_h, .stride_w = (int32_t)g->stride_w};
+  const grouped_conv conv = {.tile = *t};
   for (int rows = 2; rows <= GROUPED_MOST_ROWS; rows *= 2)
     for (int first = 0; first < 128; first += rows)
       for (int r = 0; r < rows; r++)
@@ -56,8 +59,17 @@ static void test_tiles(void **state) {
     assert_true((size_t)(t.tiles_h - 1) << t.log_h < g.out_h);
     assert_true((size_t)(t.tiles_w - 1) << t.log_w < g.out_w);
     assert_true((size_t)t.tiles_b << t.log_b >= g.n_blocks);
-    assert_true((size_t)t.plane_h == (((size_t)1 << t.log_h) - 1) * g.stride_h + g.kh);
-    assert_true((size_t)t.plane_w == (((size_t)1 << t.log_w) - 1) * g.stride_w + g.kw);
+    /* a window of one row reads no row between two outputs */
+    assert_true((size_t)t.step_h == (g.kh == 1 ? 1 : g.stride_h));
+    assert_true((size_t)t.step_w == (g.kw == 1 ? 1 : g.stride_w));
+    assert_true((size_t)(t.step_h * t.skip_h) == g.stride_h);
+    assert_true((size_t)(t.step_w * t.skip_w) == g.stride_w);
+    assert_true((size_t)t.plane_h == (((size_t)1 << t.log_h) - 1) * (size_t)t.step_h + g.kh);
+    assert_true((size_t)t.plane_w == (((size_t)1 << t.log_w) - 1) * (size_t)t.step_w + g.kw);
+    assert_true(t.units == t.plane * (g.wide ? 4 : 2) && t.across >= 1);
+    check_quotients(t.plane, t.plane_w, t.by_plane_w);
+    check_quotients(t.plane, t.plane_h, t.by_plane_h);
+    check_quotients(SIMT_THREADS, t.units, t.by_units);
     assert_true(t.plane == (t.plane_h * t.plane_w) << t.log_b && t.pitch == (t.plane | 1));
     assert_true(t.chunk > 0 && (size_t)(t.n_chunks * t.chunk) >= g.c_in);
     assert_true((size_t)((t.n_chunks - 1) * t.chunk) < g.c_in);
