@@ -61,8 +61,8 @@ static const ap_suite_network smoke_networks[] = {
   .data = "cifar10", .hardware = "ou", .weight_decay = 5e-4, .crop = 4, .flip = true, \
   .episodes = 300, .search_images = 1000
 /* What the large ones have: they learn the training set by heart without. */
-#define LARGE                                                                               \
-  CIFAR10, .rows = "128", .cols = "128", .smoothing = 0.1, .cutout = 8, .tune_epochs = 0.5, \
+#define LARGE                                                                                \
+  CIFAR10, .rows = "128", .cols = "128", .smoothing = 0.1, .cutout = 8, .tune_epochs = 0.25, \
            .tune_lr = 0.01
 
 /* The paper's kind of networks. Crossbars of 128 x 128, unless the dense network fills fewer than 100
@@ -86,14 +86,14 @@ static const ap_suite_network paper_networks[] = {
     {CIFAR10, .network = "resnet20", .rows = "64", .cols = "64", .train_epochs = 60,
      .train_lr = 0.1, .tune_epochs = 1, .tune_lr = 0.02, .uniform_seconds = 380,
      .search_seconds = 450},
-    {LARGE, .network = "vgg16:0.5", .train_epochs = 40, .train_lr = 0.05, .uniform_seconds = 480,
-     .search_seconds = 600},
-    {LARGE, .network = "resnet18:0.5", .train_epochs = 30, .train_lr = 0.1, .uniform_seconds = 650,
-     .search_seconds = 850},
-    {LARGE, .network = "vgg16", .train_epochs = 40, .train_lr = 0.05, .uniform_seconds = 1900,
-     .search_seconds = 2400},
-    {LARGE, .network = "resnet18", .train_epochs = 30, .train_lr = 0.1, .uniform_seconds = 2600,
-     .search_seconds = 3400},
+    {LARGE, .network = "vgg16:0.5", .train_epochs = 40, .train_lr = 0.05, .uniform_seconds = 260,
+     .search_seconds = 340},
+    {LARGE, .network = "resnet18:0.5", .train_epochs = 30, .train_lr = 0.1, .uniform_seconds = 360,
+     .search_seconds = 460},
+    {LARGE, .network = "vgg16", .train_epochs = 40, .train_lr = 0.05, .uniform_seconds = 1000,
+     .search_seconds = 1300},
+    {LARGE, .network = "resnet18", .train_epochs = 30, .train_lr = 0.1, .uniform_seconds = 1400,
+     .search_seconds = 1800},
 };
 
 /* With the strongest searcher as well: what the learned one leaves on the table. */
