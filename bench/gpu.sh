@@ -11,14 +11,14 @@ usage: bench/gpu.sh --out DIR [options]
 
 On a machine with an NVIDIA GPU, nvcc, CMake and Python (PyTorch for the comparison) - it needs no
 package registry: builds the preset cuda, runs the tests of label gpu, the same under compute-sanitizer
-(memcheck, racecheck), the timed cases gpu/ of autoprune-bench and bench/gpu_torch.py. A step that fails
-is recorded and does not stop the next. DIR/report.md and DIR/report.json hold everything; DIR/*.log each
-step.
+(memcheck, racecheck), the timed cases gpu/ of autoprune-bench and bench/gpu_torch.py, and reads the
+hardware's counters for two networks (Nsight Compute, where ncu is there). A step that fails is recorded and does not stop the next. DIR/report.md and DIR/report.json hold everything; DIR/*.log each step.
 
   --out DIR       folder of the report, made if needed
   --debs DEBS     folder of .deb files with the libraries that this machine lacks; they are unpacked into
                   DIR/prefix, nothing is installed
-  --steps LIST    only these, comma separated: build,test,memcheck,racecheck,bench,torch (default: all);
+  --steps LIST    only these, comma separated: build,test,memcheck,racecheck,bench,torch,profile (default:
+                  all);
                   what DIR holds of the others stays in the report
   --limit S       most seconds of one step, of one test under a sanitizer (default 1800)
   --jobs N        parallel compilers (default: the number of processors)
@@ -36,7 +36,7 @@ fail() {
   exit 2
 }
 
-out="" debs="" collect="" steps=build,test,memcheck,racecheck,bench,torch limit=1800
+out="" debs="" collect="" steps=build,test,memcheck,racecheck,bench,torch,profile limit=1800
 jobs=$(nproc)
 while [ $# -gt 0 ]; do
   case $1 in
@@ -84,7 +84,7 @@ fi
 [ -n "$out" ] || fail "--out DIR is missing; see --help"
 [[ $limit =~ ^[1-9][0-9]*$ && $jobs =~ ^[1-9][0-9]*$ ]] || fail "--limit and --jobs take a number"
 for step in ${steps//,/ }; do
-  case $step in build | test | memcheck | racecheck | bench | torch) ;; *) fail "unknown step $step; see --help" ;; esac
+  case $step in build | test | memcheck | racecheck | bench | torch | profile) ;; *) fail "unknown step $step; see --help" ;; esac
 done
 if [ -n "$debs" ]; then
   compgen -G "$debs/*.deb" > /dev/null || fail "$debs: a folder of .deb files is expected"
@@ -215,6 +215,27 @@ timed_cases() {
   if grep -q UNSUPPORTED "$out/bench.json"; then return 77; fi
 }
 
+# Counters of the first launches of a case: all layers for one candidate, then layers of a batch of 64.
+profile() {
+  local counters network
+  command -v ncu > /dev/null || {
+    echo "skipped: ncu (Nsight Compute) is not installed"
+    return 77
+  }
+  counters=$(python3 -c '
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import gpu_profile
+print(",".join(column[1] for column in gpu_profile.COLUMNS))' "$root/bench") || return
+  for network in vgg16 resnet18; do
+    rm -f "$out/profile_$network.csv"
+    AP_CUDA_SYNC=1 within ncu --clock-control none --metrics "$counters" -k regex:grouped_ -c 60 --csv \
+      --log-file "$out/profile_$network.csv" "$build/bench/autoprune-bench" --benchmark_filter="^gpu/$network/bf16/sparsity_percent:90/vector_width:8/candidates:64/cold:0" || return
+    python3 "$root/bench/gpu_profile.py" "$out/profile_$network.csv" || return
+  done
+}
+
 # The whole in one command: bash reads a script while it runs it, and this one runs long.
 run() {
   step machine machine
@@ -232,6 +253,7 @@ run() {
   if wanted racecheck; then step racecheck sanitize racecheck; fi
   if wanted bench; then step bench timed_cases; fi
   if wanted torch; then step torch within python3 "$root/bench/gpu_torch.py" --out "$out/torch.json"; fi
+  if wanted profile; then step profile profile; fi
   python3 "$root/bench/gpu_report.py" "$out" || {
     echo "gpu.sh: no report: python3 is needed; the steps are in $out/steps.tsv" >&2
     all_passed=0

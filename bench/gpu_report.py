@@ -2,12 +2,15 @@
 """Writes report.md and report.json of a run of bench/gpu.sh into its folder.
 
 usage: gpu_report.py DIR
-Reads DIR/steps.tsv (step, status, seconds, log), DIR/machine.txt, DIR/bench.json, DIR/torch.json; what
-is missing is left out.
+Reads DIR/steps.tsv (step, status, seconds, log), DIR/machine.txt, DIR/bench.json, DIR/torch.json,
+DIR/profile_*.csv; what is missing is left out.
 """
 import json
 import os
 import sys
+
+sys.dont_write_bytecode = True
+import gpu_profile  # beside this file
 
 folder = sys.argv[1]
 
@@ -69,6 +72,10 @@ if bench:
 if torch:
     lines += ["", "## PyTorch, dense", "", "| case | ms | candidates/s | spread |", "|---|---|---|---|"]
     lines += [f"| {b['name']} | {b['real_time']:.3f} | {b['candidates']:.2f} | {b['spread']:.3f} |" for b in torch["benchmarks"]]
+for name in sorted(os.listdir(folder)):
+    rows = gpu_profile.table(read(name).splitlines()) if name.startswith("profile_") and name.endswith(".csv") else []
+    if rows:
+        lines += ["", f"## Counters: {name[len('profile_'):-len('.csv')]}", "", *rows]
 write("report.md", "\n".join(lines) + "\n")
 write("report.json", json.dumps({"schema": "autoprune-gpu-1", "passed": passed, "machine": read("machine.txt"), "steps": steps,
                                  "bench": bench, "torch": torch}, indent=1) + "\n")

@@ -59,7 +59,18 @@ echo '{"benchmarks": [{"name": "gpu/vgg16/bf16/x/evaluator", "run_type": "iterat
 echo '{"benchmarks": [{"name": "torch/vgg16/bf16/batch:500/eager", "real_time": 50, "candidates": 20,
   "spread": 0}, {"name": "torch/vgg16/bf16/batch:500/graph", "real_time": 20, "candidates": 50, "spread": 0}]}' \
   > "$scratch/made/torch.json"
+{
+  echo '==PROF== Connected'
+  echo '"ID","Kernel Name","Grid Size","Metric Name","Metric Value"'
+  echo '"0","grouped_conv_bf16_k(grouped_conv)","(132, 1, 1)","gpu__time_duration.sum","1,234,567"'
+  echo '"0","grouped_conv_bf16_k(grouped_conv)","(132, 1, 1)","dram__bytes.sum","2,500,000,000"'
+  echo '"0","grouped_conv_bf16_k(grouped_conv)","(132, 1, 1)","lts__t_bytes.sum","n/a"'
+} > "$scratch/made/profile_vgg16.csv"
 expect 0 python3 "$1/bench/gpu_report.py" "$scratch/made"
+holds "## Counters: vgg16" "$scratch/made/report.md"
+holds "| 0 | grouped_conv_bf16_k | (132,1,1) | 1235 | - | - | - | - | 2.50 | - |" "$scratch/made/report.md"
+expect 1 python3 "$1/bench/gpu_profile.py" "$scratch/made/steps.tsv"
+holds "no launches" "$scratch/output"
 holds "| gpu/vgg16/bf16/x/evaluator | 4.000 | 250.00 | 2.00 | 5.00 |" "$scratch/made/report.md"
 holds "UNSUPPORTED: none" "$scratch/made/report.md"
 [ $failures -eq 0 ] && echo "passed"
