@@ -42,11 +42,18 @@ typedef struct {
   double plugin_timeout;
 } request;
 
-/* "results/models/lenet5_fashion-mnist.apm" -> "lenet5_fashion-mnist". */
+/* "results/models/lenet5_fashion-mnist.apm" -> "lenet5_fashion-mnist"; a name of its own may have dots. */
 static char *label_of(const char *path) {
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-  const char *dot = strrchr(name, '.');
-  size_t n = dot && dot != name ? (size_t)(dot - name) : strlen(name);
+  static const char *const endings[] = {".apm", ".onnx"};
+  size_t n = strlen(name);
+  for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+    const size_t length = strlen(endings[i]);
+    if (n > length && strcmp(name + n - length, endings[i]) == 0) {
+      n -= length;
+      break;
+    }
+  }
   char *label = ap_calloc(n + 1, 1);
   if (label) memcpy(label, name, n);
   for (char *c = label; c && *c; c++) *c = *c == ' ' ? '_' : *c;

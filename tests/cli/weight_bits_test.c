@@ -158,9 +158,27 @@ static void bad_requests(void **state) {
               WORDS("study", "--model", MODEL, "--out", "o", "--only", "recoveries"));
 }
 
+/* Only a model file's own ending is left out of its name. */
+static void names(void **state) {
+  char line[400];
+  bool found = false;
+  FILE *table;
+  (void)state;
+  if (!ap_onnx_available()) skip();
+  command_good(WORDS("export", "--model", MODEL, "--onnx", "net-0.5_data.onnx"));
+  command_good(WORDS("study", "--model", "net-0.5_data.onnx", "--only", "index", "--out", "named"));
+  table = fopen("named/index.csv", "r");
+  assert_non_null(table);
+  while (fgets(line, sizeof line, table))
+    found = found || strncmp(line, "net-0.5_data,", strlen("net-0.5_data,")) == 0;
+  (void)fclose(table);
+  assert_true(found);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(map_and_cost), cmocka_unit_test(integers_and_data_path),
-      cmocka_unit_test(policies), cmocka_unit_test(models), cmocka_unit_test(bad_requests)};
+      cmocka_unit_test(policies),     cmocka_unit_test(models),
+      cmocka_unit_test(names),        cmocka_unit_test(bad_requests)};
   return cmocka_run_group_tests(tests, command_setup, command_teardown);
 }
