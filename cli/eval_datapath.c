@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "base/npy.h"
 #include "base/progress.h"
 #include "base/provenance.h"
@@ -177,8 +178,8 @@ static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
       ap_cli_set(doc, "hardware", hardware_json(o, e)) &&
       ap_cli_set(doc, "calibration_images", json_integer((json_int_t)o->calibration)) &&
       ap_cli_set(doc, "coverage", json_real(o->coverage)) &&
-      ap_cli_set(doc, "model", json_string(s->model)) &&
-      ap_cli_set(doc, "policy", o->policy ? json_string(o->policy) : json_null()) &&
+      ap_cli_set(doc, "model", ap_json_text(s->model)) &&
+      ap_cli_set(doc, "policy", o->policy ? ap_json_text(o->policy) : json_null()) &&
       ap_cli_set(doc, "network", json_string(s->net->name)) &&
       ap_cli_set(doc, "model_hash", json_string(hash)) &&
       ap_cli_set(doc, "data", json_string(ap_dataset_name(e->on.data))) &&

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "base/text.h"
 #include "nn/dataset_impl.h"
 #include "nn/dataset_places.h"
 
@@ -181,6 +182,7 @@ ap_status ap_dataset_open(const char *name, ap_dataset **out, ap_error *err) {
     st = ap_fail(err, AP_ERR_MEMORY, "data set record");
     goto done;
   }
+  ap_text_clean(data->name); /* it goes into results */
   data->c = test.c;
   data->h = test.h;
   data->w = test.w;
