@@ -104,6 +104,16 @@ static void test_bad_options(void **state) {
   command_bad("exclude each other",
               WORDS("train", "--net", "a", "--data", "b", "--out", "c", "--flip", "--no-flip"));
   command_bad("--chip takes no --model", WORDS("cost", "--chip", "--model", "m"));
+  command_bad("--chip takes no --pruner", WORDS("cost", "--chip", "--pruner", "filter"));
+  command_bad("--chip takes no --replicate", WORDS("cost", "--chip", "--replicate", "2"));
+  command_bad("--chip takes no --record", WORDS("cost", "--chip", "--record"));
+  command_bad("--positions goes with --matrix", WORDS("map", "--model", "m", "--positions", "1"));
+  command_bad("--keep 0x1p-1: a number", WORDS("map", "--model", "m", "--keep", "0x1p-1"));
+  command_bad("--keep  0.5: a number", WORDS("map", "--model", "m", "--keep", " 0.5"));
+  command_bad("--describe evaluates nothing",
+              WORDS("eval", "--model", "m", "--describe", "--logits", "l.npy"));
+  command_bad("nodir/l.npy",
+              WORDS("eval", "--model", "m", "--data", "d", "--logits", "nodir/l.npy"));
   command_bad("expected list", WORDS("data", "burn"));
   command_bad("a word is missing", WORDS("data"));
   command_bad("unexpected word", WORDS("data", "check", "a", "b"));
@@ -163,12 +173,19 @@ static void test_bad_hardware(void **state) {
   command_bad("isaac", WORDS("map", "--matrix", "w.npy", "--hw", "nonsense"));
   command_bad("column-vector", WORDS("map", "--matrix", "w.npy", "--pruner", "nonsense"));
   command_bad("expected 1 to", WORDS("map", "--matrix", "w.npy", "--positions", "0"));
+  command_bad("[technology] name = 'caf?', expected a text in UTF-8",
+              WORDS("map", "--matrix", "w.npy", "--set", "technology.name=caf\xe9"));
+  /* values that fit only together, in any order */
+  command_good(
+      WORDS("map", "--matrix", "w.npy", "--set", "array.rows=8", "--set", "array.ou_rows=8"));
   command_write("broken.ini", "[technology\nname = x\n", 21);
   command_bad("broken.ini", WORDS("map", "--matrix", "w.npy", "--hw", "./broken.ini"));
 }
 
 static void test_bad_files(void **state) {
   const float bad[4] = {1, NAN, 3, 4}, good[4] = {1, 2, 3, 4};
+  const double large[4] = {1, 2, 1e300, 4}, small[4] = {1, 1e-300, 3, 4};
+  const size_t two[2] = {2, 2};
   char noise[4096];
   size_t one_dim = 4;
   ap_error err;
@@ -180,6 +197,12 @@ static void test_bad_files(void **state) {
   save_f32("good.npy", 2, 2, good);
   assert_int_equal(ap_npy_save("flat.npy", AP_NPY_F32, &one_dim, 1, good, true, &err), AP_OK);
   command_bad("row 0, column 1", WORDS("map", "--matrix", "nan.npy"));
+  assert_int_equal(ap_npy_save("large.npy", AP_NPY_F64, two, 2, large, true, &err), AP_OK);
+  assert_int_equal(ap_npy_save("small.npy", AP_NPY_F64, two, 2, small, true, &err), AP_OK);
+  command_bad("row 1, column 0 is 1e+300", WORDS("map", "--matrix", "large.npy"));
+  command_bad("row 0, column 1 is 1e-300", WORDS("cost", "--matrix", "small.npy"));
+  command_bad("row 1, column 0 is 1e+300",
+              WORDS("simulate", "--matrix", "large.npy", "--input", "good.npy"));
   command_bad("nan.npy", WORDS("simulate", "--matrix", "nan.npy", "--input", "good.npy"));
   command_bad("expected a matrix of 2", WORDS("map", "--matrix", "flat.npy"));
   command_bad("noise.apm", WORDS("map", "--matrix", "noise.apm"));
@@ -219,6 +242,11 @@ static void test_map(void **state) {
       json_real_value(json_object_get(json_object_get(document, "compression"), "weights")) == 2.0);
   assert_int_equal(json_array_size(json_object_get(document, "layers")), 1);
   assert_true(json_is_object(json_object_get(document, "provenance")));
+  json_decref(document);
+  /* a file's name need not be text, a document has to be */
+  save_f32("w\xff.npy", 18, 4, w);
+  document = command_json(0, WORDS("map", "--matrix", "w\xff.npy", "--json"));
+  assert_string_equal(json_string_value(json_object_get(document, "subject")), "w?.npy");
   json_decref(document);
 }
 
