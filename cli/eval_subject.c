@@ -63,6 +63,8 @@ static ap_status prepare(const ap_datapath_subject *s, const ap_datapath_options
     e->granularity = pruner.granularity;
     ap_granularity_print(pruner.granularity, e->granularity_name);
     e->images = s->images > 0 ? s->images : all;
+    e->calibration = ap_dataset_describe(e->data, AP_SPLIT_CALIBRATION).n_images;
+    if (e->calibration > o->calibration) e->calibration = o->calibration;
     if (e->images > all) {
       st = ap_fail(err, AP_ERR_ARG, "--images %zu: the %s split of %s has %zu", s->images,
                    ap_split_name(e->split), ap_dataset_name(e->data), all);

@@ -153,7 +153,7 @@ static ap_status read_folder(const char *dir, ap_raw_images *train, ap_raw_image
   bool idx = ap_idx_present(dir), cifar = ap_cifar_present(dir), npy = ap_npy_images_present(dir);
   if (idx + cifar + npy > 1)
     return ap_fail(err, AP_ERR_FORMAT, "%s: holds %s files, expected one form", dir,
-                   npy ? "test_images.npy and other data" : "both IDX and CIFAR");
+                   npy ? ".npy arrays and other data" : "both IDX and CIFAR");
   if (npy) return ap_npy_images_read(dir, train, test, err);
   if (idx) return ap_idx_read(dir, train, test, err);
   if (cifar) return ap_cifar_read(dir, train, test, err);

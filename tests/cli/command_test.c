@@ -332,14 +332,46 @@ static void test_data(void **state) {
   command_bad("train-labels-idx1-ubyte", WORDS("data", "check", "images"));
 }
 
+/* Input ranges come from training images: without any there are none; of fewer than asked for, as many
+ * as there are. */
+static void test_calibration_images(void **state) {
+  static const uint8_t pixels[2 * 28 * 28], labels[2] = {3, 7};
+  const size_t shape[3] = {2, 28, 28};
+  json_t *document, *check;
+  (void)state;
+  assert_int_equal(mkdir("own", 0755), 0);
+  assert_int_equal(ap_npy_save("own/test_images.npy", AP_NPY_U8, shape, 3, pixels, true, NULL),
+                   AP_OK);
+  assert_int_equal(ap_npy_save("own/test_labels.npy", AP_NPY_U8, shape, 1, labels, true, NULL),
+                   AP_OK);
+  command_bad("own has no training images", WORDS("eval", "--model", "lenet5_fashion-mnist",
+                                                  "--data", "own", "--split", "test", "--integer"));
+  command_write_images("few", 600, 10);
+  check = command_json(0, WORDS("data", "check", "few", "--json"));
+  document = command_json(0, WORDS("eval", "--model", "lenet5_fashion-mnist", "--data", "few",
+                                   "--integer", "--calibration", "5000", "--json"));
+  assert_int_equal(
+      json_integer_value(json_object_get(document, "calibration_images")),
+      json_integer_value(json_object_get(json_object_get(check, "images"), "calibration")));
+  json_decref(document);
+  json_decref(check);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_help),         cmocka_unit_test(test_general),
-      cmocka_unit_test(test_full_output),  cmocka_unit_test(test_bad_options),
-      cmocka_unit_test(test_claims),       cmocka_unit_test(test_plan),
-      cmocka_unit_test(test_bad_hardware), cmocka_unit_test(test_bad_files),
-      cmocka_unit_test(test_map),          cmocka_unit_test(test_cost),
-      cmocka_unit_test(test_simulate),     cmocka_unit_test(test_data),
+      cmocka_unit_test(test_help),
+      cmocka_unit_test(test_general),
+      cmocka_unit_test(test_full_output),
+      cmocka_unit_test(test_bad_options),
+      cmocka_unit_test(test_claims),
+      cmocka_unit_test(test_plan),
+      cmocka_unit_test(test_bad_hardware),
+      cmocka_unit_test(test_bad_files),
+      cmocka_unit_test(test_map),
+      cmocka_unit_test(test_cost),
+      cmocka_unit_test(test_simulate),
+      cmocka_unit_test(test_data),
+      cmocka_unit_test(test_calibration_images),
   };
   return cmocka_run_group_tests(tests, command_setup, command_teardown);
 }
