@@ -151,7 +151,7 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
        0},
       {"levels", "N", "levels of a layer at most", AP_OPTION_SIZE, &job.levels.max_levels, 2, 4096},
       {"keep-min", "F", "least kept fraction of a layer's vectors", AP_OPTION_NUMBER,
-       &job.levels.keep_min, 0, 1},
+       &job.levels.keep_min, 1e-9, 1},
       {"no-repair", NULL, "leave kept weights as they are (no least squares)", AP_OPTION_FLAG,
        &o.no_repair, 0, 0},
       {"max-loss", "L", "accuracy that may be lost, absolute (default 0.01)", AP_OPTION_NUMBER,

@@ -259,7 +259,7 @@ ap_status ap_cmd_train(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"weight-decay", "D", "L2 penalty on conv and linear weights", AP_OPTION_NUMBER,
        &o.weight_decay, 0, 1},
       {"label-smoothing", "S", "share of the label given to all classes", AP_OPTION_NUMBER,
-       &o.label_smoothing, 0, 1},
+       &o.label_smoothing, 0, 0.999},
       {"crop", "PIXELS", "random shifts of up to that many pixels", AP_OPTION_SIZE, &o.crop, 0, 64},
       {"flip", NULL, "mirror images at random", AP_OPTION_FLAG, &o.flip, 0, 0},
       {"no-flip", NULL, "never mirror images", AP_OPTION_FLAG, &o.no_flip, 0, 0},

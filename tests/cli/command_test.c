@@ -93,6 +93,10 @@ static void test_bad_options(void **state) {
   command_bad("no such folder", WORDS("plot", "--results", "nowhere"));
   command_bad("--max-loss -0.1", WORDS("search", "--max-loss", "-0.1"));
   command_bad("--max-loss -0.1", WORDS("compare", "--max-loss=-0.1"));
+  command_bad("--keep-min 0: expected 1e-09 to 1", WORDS("search", "--keep-min", "0"));
+  command_bad("--label-smoothing 1: expected 0 to", WORDS("train", "--label-smoothing", "1"));
+  command_bad("nodir/m.apm: cannot create",
+              WORDS("train", "--net", "lenet5", "--data", "d", "--out", "nodir/m.apm"));
   command_bad("--seeds 0", WORDS("compare", "--seeds", "0", "--out", "c"));
   command_bad("unknown sweep 'weather'", WORDS("compare", "--sweep", "ou,weather", "--out", "c"));
   command_bad("not a --sweep", WORDS("compare", "--sweep", "ou", "--record", "--out", "c"));
