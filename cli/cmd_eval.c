@@ -26,9 +26,9 @@ static const ap_command_info INFO = {
         "Batch normalisation is folded into the weights first, as for deployment. Splits: "
         "train, calibration,\nsearch, selection (default), test. With --datapath every layer is "
         "mapped to crossbars and its products\nare done bit by bit, as the hardware does: accuracy "
-        "in floats, quantised, and of the hardware. --integer gives the first two alone, thousands "
-        "of times "
-        "faster;\nits outputs are those of the quantised network bit for bit.",
+        "in floats, quantised, and of the hardware.\n--integer gives the first two alone, "
+        "thousands "
+        "of times faster; its outputs are those of the quantised\nnetwork bit for bit.",
     .examples =
         "  autoprune eval --model lenet5_fashion-mnist --data fashion-mnist\n"
         "  autoprune eval --model m.apm --data cifar10 --split test --json\n"

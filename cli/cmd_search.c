@@ -99,7 +99,7 @@ static ap_status run_search(ap_cli *cli, const search_options *o, const ap_searc
   ap_status st = provenance ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "provenance");
   if (!st) st = ap_cli_open_tech(o->hw, &o->overrides, &tech, err);
   if (!st) st = ap_cli_load_model(&o->model, &net, NULL, err);
-  if (!st) st = ap_cli_set_weight_bits(NULL, o->weight_bits, net, err);
+  if (!st) st = ap_cli_set_weight_bits(NULL, NULL, o->weight_bits, net, err);
   if (!st) st = ap_dataset_open(o->data, &data, err);
   if (!st) {
     st = ap_search_job_run(job, net, data, tech, o->out, provenance, &summary, &feasible, err);

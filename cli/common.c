@@ -122,12 +122,19 @@ ap_status ap_cli_pruner(const char *text, double time_limit, uint64_t seed, ap_p
   return AP_OK;
 }
 
-ap_status ap_cli_set_weight_bits(const ap_policy *policy, const char *weight_bits, ap_network *net,
-                                 ap_error *err) {
+ap_status ap_cli_set_weight_bits(const char *policy_path, const ap_policy *policy,
+                                 const char *weight_bits, ap_network *net, ap_error *err) {
   ap_status st = policy ? ap_policy_set_weight_bits(policy, net, err) : AP_OK;
-  if (st || !weight_bits) return st;
+  if (st) return ap_fail_context(err, st, "%s", policy_path);
+  if (!weight_bits) return AP_OK;
   st = ap_network_set_weight_bits(net, weight_bits, err);
   return st ? ap_fail_context(err, st, "--weight-bits") : AP_OK;
+}
+
+ap_status ap_cli_apply_policy(const char *path, const ap_policy *policy, const ap_tech *tech,
+                              ap_network *net, ap_error *err) {
+  ap_status st = ap_policy_apply(policy, ap_tech_array(tech), net, err);
+  return st ? ap_fail_context(err, st, "%s", path) : AP_OK;
 }
 
 json_t *ap_cli_weight_bits_json(const ap_network *net) {
@@ -176,12 +183,15 @@ static ap_status price_model(const ap_subject *subject, uint64_t seed, ap_priced
   if (subject->policy) st = ap_policy_load(subject->policy, &policy, err);
   if (!st) st = pruner_of(subject, seed, policy, out, &pruner, err);
   if (!st) st = load_folded(subject, out, err);
-  if (!st) st = ap_cli_set_weight_bits(policy, subject->weight_bits, out->net, err);
+  if (!st)
+    st = ap_cli_set_weight_bits(subject->policy, policy, subject->weight_bits, out->net, err);
   if (!st && subject->keep > 0) {
     out->plugin = pruner.plugin;
     st = ap_policy_uniform(out->net, out->tech, &pruner, subject->keep, &policy, err);
   }
-  if (!st && policy) st = ap_policy_apply(policy, ap_tech_array(out->tech), out->net, err);
+  if (!st && policy) {
+    st = ap_cli_apply_policy(subject->policy, policy, out->tech, out->net, err);
+  }
   if (!st) {
     st = ap_network_price_create(out->net, out->tech, pruner.granularity, !subject->quick,
                                  &out->price, err);

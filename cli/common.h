@@ -53,9 +53,13 @@ AP_NODISCARD ap_status ap_cli_pruner(const char *text, double time_limit, uint64
         AP_OPTION_TEXT, (target), 0, 0                                                    \
   }
 /* Gives a network its weight bits: the policy's (may be NULL), then those of --weight-bits (may be NULL).
- * To be done before it is pruned. */
-AP_NODISCARD ap_status ap_cli_set_weight_bits(const ap_policy *policy, const char *weight_bits,
-                                              ap_network *net, ap_error *err);
+ * To be done before it is pruned. policy_path is told in errors. */
+AP_NODISCARD ap_status ap_cli_set_weight_bits(const char *policy_path, const ap_policy *policy,
+                                              const char *weight_bits, ap_network *net,
+                                              ap_error *err);
+/* Prunes by the policy of --policy PATH; what does not fit is told of the file. */
+AP_NODISCARD ap_status ap_cli_apply_policy(const char *path, const ap_policy *policy,
+                                           const ap_tech *tech, ap_network *net, ap_error *err);
 /* {"NAME": BITS, ...} of the layers that have bits of their own; null where none has. */
 json_t *ap_cli_weight_bits_json(const ap_network *net);
 

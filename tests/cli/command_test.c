@@ -97,6 +97,7 @@ static void test_bad_options(void **state) {
   command_bad("--label-smoothing 1: expected 0 to", WORDS("train", "--label-smoothing", "1"));
   command_bad("nodir/m.apm: cannot create",
               WORDS("train", "--net", "lenet5", "--data", "d", "--out", "nodir/m.apm"));
+  command_bad("--search goes with --pruner", WORDS("compare", "--search", "ddpg", "--out", "c"));
   command_bad("--seeds 0", WORDS("compare", "--seeds", "0", "--out", "c"));
   command_bad("unknown sweep 'weather'", WORDS("compare", "--sweep", "ou,weather", "--out", "c"));
   command_bad("not a --sweep", WORDS("compare", "--sweep", "ou", "--record", "--out", "c"));
@@ -190,6 +191,12 @@ static void test_bad_files(void **state) {
   const float bad[4] = {1, NAN, 3, 4}, good[4] = {1, 2, 3, 4};
   const double large[4] = {1, 2, 1e300, 4}, small[4] = {1, 1e-300, 3, 4};
   const size_t two[2] = {2, 2};
+  const char *policy =
+      "{\"schema\": \"autoprune-policy-1\", \"granularity\": \"column-vector\", \"layers\":"
+      " [{\"name\": \"conv1\", \"keep\": 0.5, \"vectors_kept\": 30, \"vectors\": 60}]}";
+  const char *odd =
+      "{\"schema\": \"autoprune-policy-1\", \"granularity\": \"diagonal\", \"layers\":"
+      " [{\"name\": \"conv1\", \"keep\": 0.5, \"vectors_kept\": 30, \"vectors\": 60}]}";
   char noise[4096];
   size_t one_dim = 4;
   ap_error err;
@@ -214,6 +221,12 @@ static void test_bad_files(void **state) {
   command_bad("noise.apm", WORDS("map", "--model", "noise.apm"));
   command_bad("empty.apm", WORDS("eval", "--model", "empty.apm", "--describe"));
   command_bad("no-such-model", WORDS("eval", "--model", "no-such-model", "--describe"));
+  command_write("p.json", policy, strlen(policy));
+  command_bad("p.json: policy has 1 layers, the network has 4",
+              WORDS("map", "--model", "lenet5_fashion-mnist", "--policy", "p.json"));
+  command_write("q.json", odd, strlen(odd));
+  command_bad("q.json: granularity: unknown pruner 'diagonal'",
+              WORDS("cost", "--model", "lenet5_fashion-mnist", "--policy", "q.json"));
   command_bad("noise.apm", WORDS("search", "--model", "noise.apm", "--data", "x", "--out", "o"));
   command_bad("nowhere", WORDS("data", "check", "./nowhere"));
   command_bad("unsupported-set", WORDS("data", "fetch", "unsupported-set"));
