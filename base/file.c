@@ -112,12 +112,14 @@ ap_status ap_dir_create(const char *path, ap_error *err) {
   for (size_t i = 1; i <= length && !st; i++) {
     if (i < length && part[i] != '/') continue;
     part[i] = '\0';
-    if (mkdir(part, 0777) != 0 && !ap_dir_exists(part)) {
-      st = io_error(err, part, "create directory", errno);
+    if (mkdir(part, 0777) != 0) {
+      int reason = errno; /* ap_dir_exists has one of its own */
+      if (!ap_dir_exists(part)) st = io_error(err, part, "create directory", reason);
     }
     if (i < length) part[i] = '/';
   }
   ap_free(part);
+  if (!st && access(path, W_OK | X_OK) != 0) st = io_error(err, path, "write into it", errno);
   return st;
 }
 

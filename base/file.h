@@ -31,7 +31,7 @@ AP_NODISCARD ap_status ap_file_write(const char *path, const void *data, size_t 
 
 bool ap_file_exists(const char *path);
 bool ap_dir_exists(const char *path);
-/* mkdir -p. */
+/* mkdir -p. IO also where nothing can be written into it: found before long work, not after. */
 AP_NODISCARD ap_status ap_dir_create(const char *path, ap_error *err);
 /* dir + "/" + name; NULL when memory is out. ap_free it. */
 char *ap_path_join(const char *dir, const char *name);

@@ -103,7 +103,7 @@ ap_status ap_output_open(const char *path, bool force, ap_output **out, ap_error
   remove_leftovers(output->path);
   fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0) {
-    st = ap_fail(err, AP_ERR_IO, "%s: cannot create: %s", output->temporary, strerror(errno));
+    st = ap_fail(err, AP_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
     goto done;
   }
   output->made = true;

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/text.h"
 
 /* Largest document read; policies, summaries and histories are far smaller. */
 #define MAX_DOCUMENT_BYTES ((size_t)256 << 20)
@@ -47,6 +48,18 @@ ap_status ap_json_save(const char *path, const json_t *document, bool force, ap_
   }
   (void)fputc('\n', stream);
   return ap_output_commit(output, err);
+}
+
+json_t *ap_json_text(const char *text) {
+  char *copy;
+  json_t *value;
+  if (!text) return NULL;
+  if (ap_text_is_utf8(text)) return json_string(text);
+  copy = ap_strdup(text);
+  if (copy) ap_text_clean(copy);
+  value = copy ? json_string(copy) : NULL;
+  ap_free(copy);
+  return value;
 }
 
 static ap_status find(const json_t *object, const char *member, const char *where,

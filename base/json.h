@@ -16,6 +16,10 @@ AP_NODISCARD ap_status ap_json_parse(const char *text, size_t size, const char *
 AP_NODISCARD ap_status ap_json_save(const char *path, const json_t *document, bool force,
                                     ap_error *err);
 
+/* A string of any text, cleaned (ap_text_clean) where it is not UTF-8: the name of a file may hold any
+ * bytes. NULL for NULL and out of memory. */
+json_t *ap_json_text(const char *text);
+
 /* Members of `object`; `where` (a file or a path in the document) begins the error text. Absent or
  * of another type, not finite, out of [lo, hi]: FORMAT. Strings stay owned by the object. */
 AP_NODISCARD ap_status ap_json_number(const json_t *object, const char *member, double lo,

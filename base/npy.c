@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +32,8 @@ static const struct {
     [AP_NPY_I8] = {"|i1", 1, true},   [AP_NPY_U8] = {"|u1", 1, true},
     [AP_NPY_I16] = {"<i2", 2, true},  [AP_NPY_U16] = {"<u2", 2, true},
     [AP_NPY_I32] = {"<i4", 4, true},  [AP_NPY_U32] = {"<u4", 4, true},
-    [AP_NPY_I64] = {"<i8", 8, true},
+    [AP_NPY_I64] = {"<i8", 8, true},  [AP_NPY_U64] = {"<u8", 8, true},
+    [AP_NPY_F16] = {"<f2", 2, false},
 };
 #define N_TYPES (sizeof types / sizeof types[0])
 
@@ -45,7 +47,7 @@ typedef struct {
   const char *bytes; /* the whole file */
   size_t at, end;    /* next byte and end of the header */
   ap_npy *array;
-  bool fortran;
+  bool fortran, big_endian;
 } header_reader;
 
 static ap_status bad(const header_reader *r, const char *expected, ap_error *err) {
@@ -102,15 +104,17 @@ static ap_status read_type(header_reader *r, ap_error *err) {
   for (size_t i = 0; i < N_TYPES; i++) {
     /* The byte order mark of single bytes means nothing. */
     if (strcmp(text + 1, types[i].descr + 1) == 0 &&
-        (text[0] == types[i].descr[0] || types[i].bytes == 1)) {
+        (text[0] == types[i].descr[0] || text[0] == '>' || types[i].bytes == 1)) {
       r->array->type = (ap_npy_type)i;
+      r->big_endian = text[0] == '>' && types[i].bytes > 1;
       return AP_OK;
     }
   }
-  return ap_fail(err, AP_ERR_FORMAT,
-                 "%s: byte %zu of the .npy header: element type '%s', expected little endian f4 f8 "
-                 "i1 u1 i2 u2 i4 u4 i8 or b1",
-                 r->name, start, text);
+  return ap_fail(
+      err, AP_ERR_FORMAT,
+      "%s: byte %zu of the .npy header: element type '%s', expected f2 f4 f8 i1 u1 i2 u2 "
+      "i4 u4 i8 u8 or b1",
+      r->name, start, text);
 }
 
 static ap_status read_size(header_reader *r, size_t *out, ap_error *err) {
@@ -184,9 +188,13 @@ static ap_status read_header(header_reader *r, ap_error *err) {
 static ap_status read_preamble(header_reader *r, size_t size, ap_error *err) {
   const unsigned char *b = (const unsigned char *)r->bytes;
   size_t length, start;
-  if (size < MAGIC_BYTES + 4 || memcmp(b, MAGIC, MAGIC_BYTES) != 0) {
+  if (size < MAGIC_BYTES || memcmp(b, MAGIC, MAGIC_BYTES) != 0) {
     return ap_fail(err, AP_ERR_FORMAT, "%s: byte 0: not a .npy file (\\x93NUMPY expected)",
                    r->name);
+  }
+  if (size < MAGIC_BYTES + 4) {
+    return ap_fail(err, AP_ERR_FORMAT, "%s: byte %zu: the file ends in its .npy header", r->name,
+                   size);
   }
   if (b[6] < 1 || b[6] > 3 || b[7] != 0) {
     return ap_fail(err, AP_ERR_FORMAT, "%s: byte 6: .npy version %d.%d, expected 1.0, 2.0 or 3.0",
@@ -226,6 +234,18 @@ static void copy_from_fortran(const ap_npy *a, const char *from) {
   }
 }
 
+static void swap_bytes(const ap_npy *a) {
+  size_t item = ap_npy_item_size(a->type);
+  for (size_t i = 0; i < a->count; i++) {
+    char *element = (char *)a->data + i * item;
+    for (size_t b = 0; b < item / 2; b++) {
+      char low = element[b];
+      element[b] = element[item - 1 - b];
+      element[item - 1 - b] = low;
+    }
+  }
+}
+
 /* Header and shape of a whole file; the data begins at r->end. */
 static ap_status read_shape_of_file(header_reader *r, size_t size, size_t *n_bytes, ap_error *err) {
   size_t present;
@@ -259,6 +279,7 @@ ap_status ap_npy_parse(const char *bytes, size_t size, const char *name, ap_npy 
   } else if (n_bytes > 0) {
     memcpy(out->data, bytes + r.end, n_bytes);
   }
+  if (r.big_endian) swap_bytes(out);
   return AP_OK;
 failed:
   memset(out, 0, sizeof *out);
@@ -357,6 +378,9 @@ ap_status ap_npy_map_open(const char *path, ap_npy_map *out, ap_error *err) {
   if (!st && r.fortran && out->shape.n_dims > 1) {
     st = ap_fail(err, AP_ERR_UNSUPPORTED, "%s: in Fortran order, expected C order", path);
   }
+  if (!st && r.big_endian) {
+    st = ap_fail(err, AP_ERR_UNSUPPORTED, "%s: big endian elements, expected little endian", path);
+  }
   if (st) {
     ap_npy_unmap(out);
     return st;
@@ -375,6 +399,15 @@ void ap_npy_release(ap_npy *array) {
   if (!array) return;
   ap_free(array->data);
   memset(array, 0, sizeof *array);
+}
+
+/* IEEE 754 binary16: 1 sign bit, 5 of exponent (bias 15), 10 of mantissa. */
+static double half_value(uint16_t half) {
+  int exponent = half >> 10 & 0x1f, mantissa = half & 0x3ff;
+  double value = exponent == 0x1f ? (mantissa ? (double)NAN : (double)INFINITY)
+                 : exponent       ? ldexp(mantissa + 0x400, exponent - 25)
+                                  : ldexp(mantissa, -24);
+  return half >> 15 ? -value : value;
 }
 
 double ap_npy_get(const ap_npy *array, size_t index) {
@@ -398,6 +431,10 @@ double ap_npy_get(const ap_npy *array, size_t index) {
       return ((const uint32_t *)array->data)[index];
     case AP_NPY_I64:
       return (double)((const int64_t *)array->data)[index];
+    case AP_NPY_U64:
+      return (double)((const uint64_t *)array->data)[index];
+    case AP_NPY_F16:
+      return half_value(((const uint16_t *)array->data)[index]);
   }
   return 0;
 }

@@ -1,5 +1,5 @@
-/* base/npy.h - NumPy .npy files (format versions 1.0 to 3.0), C order, little endian. Booleans are
- * read as bytes. */
+/* base/npy.h - NumPy .npy files (format versions 1.0 to 3.0). Arrays in memory are in C order and
+ * little endian; files in Fortran order or big endian are converted. Booleans are read as bytes. */
 #ifndef AP_BASE_NPY_H
 #define AP_BASE_NPY_H
 #include <stdbool.h>
@@ -17,7 +17,9 @@ typedef enum {
   AP_NPY_U16,
   AP_NPY_I32,
   AP_NPY_U32,
-  AP_NPY_I64
+  AP_NPY_I64,
+  AP_NPY_U64,
+  AP_NPY_F16
 } ap_npy_type;
 
 #define AP_NPY_MAX_DIMS 8
@@ -49,11 +51,12 @@ typedef struct {
   size_t map_bytes;
 } ap_npy_map;
 
-/* Errors: as ap_npy_load; UNSUPPORTED for Fortran order of more than one dimension. */
+/* Errors: as ap_npy_load; UNSUPPORTED for Fortran order of more than one dimension, and for big endian
+ * elements of more than one byte. */
 AP_NODISCARD ap_status ap_npy_map_open(const char *path, ap_npy_map *out, ap_error *err);
 void ap_npy_unmap(ap_npy_map *map); /* NULL and a zeroed map are allowed */
 
-double ap_npy_get(const ap_npy *array, size_t index); /* element as double */
+double ap_npy_get(const ap_npy *array, size_t index); /* as double: from 2^53 on the nearest */
 
 AP_EXTERN_C_END
 #endif

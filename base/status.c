@@ -4,13 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#undef ap_fail /* under clang-tidy it is a macro, too */
+#include "base/text.h"
 
-static void one_line(char *text) {
-  for (; *text; text++) {
-    if (*text == '\n' || *text == '\r') *text = ' ';
-  }
-}
+#undef ap_fail /* under clang-tidy it is a macro, too */
 
 ap_status ap_fail(ap_error *err, ap_status code, const char *format, ...) {
   if (err) {
@@ -19,7 +15,7 @@ ap_status ap_fail(ap_error *err, ap_status code, const char *format, ...) {
     va_start(args, format);
     (void)vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    one_line(err->text);
+    ap_text_clean(err->text);
   }
   return code;
 }
@@ -41,7 +37,7 @@ ap_status ap_fail_context(ap_error *err, ap_status code, const char *format, ...
       err->text[sizeof err->text - 1] = '\0';
     }
     err->code = code;
-    one_line(err->text);
+    ap_text_clean(err->text);
   }
   return code;
 }

@@ -40,8 +40,8 @@ typedef struct {
   char text[512]; /* one line, no newline; names the file or place, the value, the expectation */
 } ap_error;
 
-/* Fills *err (may be NULL) with `code` and the formatted text (cut at the buffer's end, newlines
- * replaced by spaces); returns `code`, so that `return ap_fail(...)` reads as one thought. */
+/* Fills *err (may be NULL) with `code` and the formatted text (cut at the buffer's end, one clean line:
+ * ap_text_clean); returns `code`, so that `return ap_fail(...)` reads as one thought. */
 AP_PRINTF(3, 4)
 ap_status ap_fail(ap_error *err, ap_status code, const char *format, ...);
 

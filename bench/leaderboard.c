@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/csv_read.h"
+#include "base/json.h"
 #include "bench/summary_impl.h"
 
 typedef struct {
@@ -70,7 +71,7 @@ static ap_status add_row(board *b, const char *folder, json_t *row, const char *
                  .number = b->n++};
     if (json_array_append_new(b->kept, e->folders)) return ap_fail(err, AP_ERR_MEMORY, "a row");
   }
-  return json_array_append_new(e->folders, json_string(last_part(folder)))
+  return json_array_append_new(e->folders, ap_json_text(last_part(folder)))
              ? ap_fail(err, AP_ERR_MEMORY, "a row")
              : AP_OK;
 }

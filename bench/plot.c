@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/csv_read.h"
 #include "base/file.h"
 #include "bench/compare.h"
 
@@ -124,12 +125,27 @@ static ap_status draw(const char *results, const char *plots, const char *figure
   return st;
 }
 
-/* One figure in all forms, if its file is there. */
+/* gnuplot draws an empty frame of a file that is no table. *any: whether there is something to draw. */
+static ap_status check_table(const char *file, bool *any, ap_error *err) {
+  json_t *rows = NULL;
+  ap_status st = ap_csv_load(file, &rows, NULL, err);
+  *any = !st && json_array_size(rows) > 0;
+  if (*any && !json_object_get(json_array_get(rows, 0), "network")) {
+    st = ap_fail(err, AP_ERR_FORMAT,
+                 "%s: no column \"network\": a table of 'compare' or 'study' is expected", file);
+  }
+  json_decref(rows);
+  return st;
+}
+
+/* One figure in all forms, if its file is there and has rows. */
 static ap_status draw_figure(const char *results, const char *plots, size_t i, size_t *drawn,
                              ap_error *err) {
   char *file = ap_path_join(results, figures[i].file);
   ap_status st = file ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "figures");
-  if (!st && ap_file_exists(file)) {
+  bool any = false;
+  if (!st && ap_file_exists(file)) st = check_table(file, &any, err);
+  if (!st && any) {
     for (size_t j = 0; j < sizeof forms / sizeof forms[0] && !st; j++) {
       st = draw(results, plots, figures[i].name, forms[j], err);
     }
@@ -145,16 +161,18 @@ ap_status ap_compare_plot(const char *results, const char *plots, ap_error *err)
   ap_status st = AP_OK;
   if (!found) {
     st = ap_fail(err, AP_ERR_IO, "no folder of gnuplot scripts found: name it with --plots DIR");
+  } else if (!ap_dir_exists(found)) {
+    st = ap_fail(err, AP_ERR_IO, "%s: no such folder; gnuplot scripts are expected there", found);
   }
   for (size_t i = 0; i < sizeof figures / sizeof figures[0] && !st; i++) {
     st = draw_figure(results, found, i, &drawn, err);
   }
   if (!st && drawn == 0) {
-    st =
-        ap_fail(err, AP_ERR_IO,
-                "%s: no table.csv or other table here: a folder that 'compare' or 'study' wrote is "
-                "expected",
-                results);
+    st = ap_fail(
+        err, AP_ERR_IO,
+        "%s: no table.csv or other table with rows here: a folder that 'compare' or 'study' "
+        "wrote is expected",
+        results);
   }
   ap_free(found);
   return st;

@@ -35,17 +35,17 @@ static ap_status open_data(ap_data_store *store, const char *name, ap_dataset **
 }
 
 static ap_status open_hardware(const ap_suite_network *network, ap_tech **out, ap_error *err) {
-  const struct {
-    const char *key, *value;
-  } sizes[] = {{"array.rows", network->rows},
-               {"array.cols", network->cols},
-               {"array.ou_rows", network->ou_rows},
-               {"array.ou_cols", network->ou_cols}};
+  const ap_tech_change sizes[] = {{"array.rows", network->rows},
+                                  {"array.cols", network->cols},
+                                  {"array.ou_rows", network->ou_rows},
+                                  {"array.ou_cols", network->ou_cols}};
+  ap_tech_change changes[sizeof sizes / sizeof sizes[0]];
+  size_t n = 0;
   ap_status st = ap_tech_open(network->hardware, out, err);
-  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && !st; i++) {
-    if (sizes[i].value) st = ap_tech_override(*out, sizes[i].key, sizes[i].value, err);
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    if (sizes[i].value) changes[n++] = sizes[i];
   }
-  return st;
+  return st ? st : ap_tech_override_all(*out, changes, n, err);
 }
 
 ap_status ap_site_open(ap_site *site, const ap_site_how *how, ap_data_store *store, ap_error *err) {

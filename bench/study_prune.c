@@ -73,25 +73,27 @@ ap_status ap_study_prune(const ap_network *net, const ap_array_spec *array, cons
   return AP_OK;
 }
 
-static ap_status set_size(ap_tech *tech, const char *name, size_t value, ap_error *err) {
-  char text[24];
-  if (value == 0) return AP_OK;
-  (void)snprintf(text, sizeof text, "%zu", value);
-  return ap_tech_override(tech, name, text, err);
-}
-
 ap_status ap_study_resize(const ap_tech *tech, size_t rows, size_t cols, size_t ou_rows,
                           size_t ou_cols, ap_tech **out, ap_error *err) {
-  const ap_array_spec *now = ap_tech_array(tech);
+  const struct {
+    const char *name;
+    size_t value; /* 0: as it is */
+  } sizes[] = {{"array.rows", rows},
+               {"array.cols", cols},
+               {"array.ou_rows", ou_rows},
+               {"array.ou_cols", ou_cols}};
+  ap_tech_change changes[sizeof sizes / sizeof sizes[0]];
+  char texts[sizeof sizes / sizeof sizes[0]][24];
+  size_t n = 0;
   ap_tech *other = NULL;
   ap_status st = ap_tech_clone(tech, &other, err);
-  /* An OU must fit its crossbar at every step in between: grow crossbars first, shrink them last. */
-  if (!st && rows >= now->rows) st = set_size(other, "array.rows", rows, err);
-  if (!st && cols >= now->cols) st = set_size(other, "array.cols", cols, err);
-  if (!st) st = set_size(other, "array.ou_rows", ou_rows, err);
-  if (!st) st = set_size(other, "array.ou_cols", ou_cols, err);
-  if (!st) st = set_size(other, "array.rows", rows, err);
-  if (!st) st = set_size(other, "array.cols", cols, err);
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    if (sizes[i].value == 0) continue;
+    (void)snprintf(texts[n], sizeof texts[n], "%zu", sizes[i].value);
+    changes[n] = (ap_tech_change){sizes[i].name, texts[n]};
+    n++;
+  }
+  if (!st) st = ap_tech_override_all(other, changes, n, err);
   if (st) {
     ap_tech_close(other);
     other = NULL;

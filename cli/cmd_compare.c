@@ -222,6 +222,9 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   st = ap_cli_require("out", o.out, err);
   if (!st) st = ap_cli_record_ready(cli, err);
   if (st) return st;
+  if (searchers.n > 0 && pruners.n == 0) {
+    return ap_fail(err, AP_ERR_ARG, "--search goes with --pruner: it searches over each of them");
+  }
   st = split_list(&swept, &axes, &axis_words, err);
   provenance = ap_provenance(cli->argc, cli->argv);
   if (!st && !provenance) st = ap_fail(err, AP_ERR_MEMORY, "provenance");

@@ -77,12 +77,33 @@ static void print_chip(const ap_tech *tech) {
                t.peak_gops_per_mm2);
 }
 
+/* An option that says something of a subject, which the chip's table has none of; NULL: none given. */
+static const char *chip_conflict(const ap_cli *cli, const ap_subject *s) {
+  const ap_subject defaults = AP_SUBJECT_DEFAULTS;
+  const struct {
+    bool given;
+    const char *name;
+  } options[] = {
+      {s->model.path, "model"}, {s->matrix, "matrix"},
+      {s->policy, "policy"},    {s->pruner, "pruner"},
+      {s->keep > 0, "keep"},    {s->positions, "positions"},
+      {s->copies, "replicate"}, {s->weight_bits, "weight-bits"},
+      {s->quick, "quick"},      {s->model.mean, "mean"},
+      {s->model.std, "std"},    {s->plugin_timeout != defaults.plugin_timeout, "plugin-timeout"},
+      {cli->record, "record"}};
+  for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+    if (options[i].given) return options[i].name;
+  }
+  return NULL;
+}
+
 static ap_status run_chip(const ap_cli *cli, const ap_subject *subject, ap_error *err) {
   ap_tech *tech = NULL;
   ap_status st = AP_OK;
+  const char *given = chip_conflict(cli, subject);
   char hash[65];
-  if (subject->model.path || subject->matrix || subject->policy) {
-    return ap_fail(err, AP_ERR_ARG, "--chip takes no --model, --matrix or --policy");
+  if (given) {
+    return ap_fail(err, AP_ERR_ARG, "--chip takes no --%s (only --hw and --set)", given);
   }
   st = ap_cli_open_tech(subject->hw, &subject->overrides, &tech, err);
   if (st) return st;

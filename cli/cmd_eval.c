@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
+#include "base/json.h"
 #include "base/npy.h"
 #include "base/progress.h"
 #include "base/provenance.h"
@@ -26,9 +26,9 @@ static const ap_command_info INFO = {
         "Batch normalisation is folded into the weights first, as for deployment. Splits: "
         "train, calibration,\nsearch, selection (default), test. With --datapath every layer is "
         "mapped to crossbars and its products\nare done bit by bit, as the hardware does: accuracy "
-        "in floats, quantised, and of the hardware. --integer gives the first two alone, thousands "
-        "of times "
-        "faster;\nits outputs are those of the quantised network bit for bit.",
+        "in floats, quantised, and of the hardware.\n--integer gives the first two alone, "
+        "thousands "
+        "of times faster; its outputs are those of the quantised\nnetwork bit for bit.",
     .examples =
         "  autoprune eval --model lenet5_fashion-mnist --data fashion-mnist\n"
         "  autoprune eval --model m.apm --data cifar10 --split test --json\n"
@@ -67,7 +67,7 @@ static json_t *score_json(const ap_cli *cli, const eval_options *o, const ap_net
       ap_cli_set(document, "images", json_integer((json_int_t)score->images)) &&
       ap_cli_set(document, "correct", json_integer((json_int_t)score->correct)) &&
       ap_cli_set(document, "split", json_string(ap_split_name(split))) &&
-      ap_cli_set(document, "model", json_string(o->model.path)) &&
+      ap_cli_set(document, "model", ap_json_text(o->model.path)) &&
       ap_cli_set(document, "network", json_string(net->name)) &&
       ap_cli_set(document, "model_hash", json_string(hash)) &&
       ap_cli_set(document, "data", json_string(ap_dataset_name(data))) &&
@@ -184,10 +184,13 @@ ap_status ap_cmd_eval(ap_cli *cli, int argc, char **argv, ap_error *err) {
   if (st || help) return st;
   st = ap_cli_require("model", o.model.path, err);
   if (!st && !o.describe) st = ap_cli_require("data", o.data, err);
-  if (!st && o.logits && !cli->force && ap_file_exists(o.logits)) {
-    st = ap_fail(err, AP_ERR_ARG, "%s exists (use --force to overwrite it)", o.logits);
+  if (!st && o.describe && (o.data || o.logits || datapath.wanted || datapath.integer)) {
+    st = ap_fail(err, AP_ERR_ARG,
+                 "--describe evaluates nothing: it takes no --data, --logits, --datapath or "
+                 "--integer");
   }
   if (!st) st = ap_datapath_options_check(&datapath, err);
+  if (!st && o.logits) st = ap_cli_probe_output(o.logits, cli->force, err);
   if (!st) st = ap_cli_record_ready(cli, err);
   if (!st) st = ap_cli_load_model(&o.model, &net, &metadata, err);
   if (st) goto done;

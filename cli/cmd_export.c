@@ -38,8 +38,8 @@ static ap_status prune(const export_options *o, ap_network **net, json_t **docum
     st = ap_json_load(o->policy, document, err);
     if (!st) st = ap_policy_load(o->policy, &policy, err);
     if (!st) st = ap_cli_open_tech(o->hw, &o->overrides, &tech, err);
-    if (!st) st = ap_policy_set_weight_bits(policy, folded, err);
-    if (!st) st = ap_policy_apply(policy, ap_tech_array(tech), folded, err);
+    if (!st) st = ap_cli_set_weight_bits(o->policy, policy, NULL, folded, err);
+    if (!st) st = ap_cli_apply_policy(o->policy, policy, tech, folded, err);
   }
   if (!st) {
     ap_network_destroy(*net);

@@ -33,7 +33,7 @@ static ap_status run_import(const ap_cli *cli, const import_options *o, ap_error
   ap_network *net = NULL;
   json_t *metadata = NULL, *provenance = NULL;
   ap_status st = ap_cli_load_model(&o->model, &net, &metadata, err);
-  if (!st) st = ap_cli_set_weight_bits(NULL, o->weight_bits, net, err);
+  if (!st) st = ap_cli_set_weight_bits(NULL, NULL, o->weight_bits, net, err);
   if (st) {
     json_decref(metadata);
     ap_network_destroy(net);

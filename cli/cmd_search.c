@@ -99,7 +99,7 @@ static ap_status run_search(ap_cli *cli, const search_options *o, const ap_searc
   ap_status st = provenance ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "provenance");
   if (!st) st = ap_cli_open_tech(o->hw, &o->overrides, &tech, err);
   if (!st) st = ap_cli_load_model(&o->model, &net, NULL, err);
-  if (!st) st = ap_cli_set_weight_bits(NULL, o->weight_bits, net, err);
+  if (!st) st = ap_cli_set_weight_bits(NULL, NULL, o->weight_bits, net, err);
   if (!st) st = ap_dataset_open(o->data, &data, err);
   if (!st) {
     st = ap_search_job_run(job, net, data, tech, o->out, provenance, &summary, &feasible, err);
@@ -151,7 +151,7 @@ ap_status ap_cmd_search(ap_cli *cli, int argc, char **argv, ap_error *err) {
        0},
       {"levels", "N", "levels of a layer at most", AP_OPTION_SIZE, &job.levels.max_levels, 2, 4096},
       {"keep-min", "F", "least kept fraction of a layer's vectors", AP_OPTION_NUMBER,
-       &job.levels.keep_min, 0, 1},
+       &job.levels.keep_min, 1e-9, 1},
       {"no-repair", NULL, "leave kept weights as they are (no least squares)", AP_OPTION_FLAG,
        &o.no_repair, 0, 0},
       {"max-loss", "L", "accuracy that may be lost, absolute (default 0.01)", AP_OPTION_NUMBER,

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/provenance.h"
+#include "base/text.h"
 #include "bench/study.h"
 #include "cli/commands.h"
 #include "cli/common.h"
@@ -57,6 +58,7 @@ static char *label_of(const char *path) {
   char *label = ap_calloc(n + 1, 1);
   if (label) memcpy(label, name, n);
   for (char *c = label; c && *c; c++) *c = *c == ' ' ? '_' : *c;
+  if (label) ap_text_clean(label);
   return label;
 }
 

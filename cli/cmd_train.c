@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/progress.h"
 #include "base/provenance.h"
 #include "cli/commands.h"
@@ -90,14 +91,6 @@ static void observe(void *context, const ap_train_report *report) {
   }
 }
 
-/* An unwritable place is found before the training, not after it. */
-static ap_status probe_output(const char *path, bool force, ap_error *err) {
-  ap_output *output = NULL;
-  ap_status st = ap_output_open(path, force, &output, err);
-  ap_output_abandon(output);
-  return st;
-}
-
 /* Goes on from a trained model: its weights and input normalisation; what it is stays on record. */
 static ap_status load_origin(training *t, ap_error *err) {
   json_t *metadata = NULL;
@@ -105,8 +98,8 @@ static ap_status load_origin(training *t, ap_error *err) {
   ap_status st = ap_cli_load_model(&t->o->from, &t->net, &metadata, err);
   if (!st) st = ap_network_hash(t->net, hash, err);
   if (!st) {
-    t->origin = json_pack("{s:s, s:s, s:O?}", "model", t->o->from.path, "model_sha256", hash,
-                          "metadata", metadata);
+    t->origin = json_pack("{s:o, s:s, s:O?}", "model", ap_json_text(t->o->from.path),
+                          "model_sha256", hash, "metadata", metadata);
     if (!t->origin) st = ap_fail(err, AP_ERR_MEMORY, "training");
   }
   json_decref(metadata);
@@ -116,7 +109,7 @@ static ap_status load_origin(training *t, ap_error *err) {
 static ap_status prepare(ap_cli *cli, training *t, ap_error *err) {
   const train_options *o = t->o;
   ap_dataset_info info;
-  ap_status st = probe_output(o->out, cli->force, err);
+  ap_status st = ap_cli_probe_output(o->out, cli->force, err);
   if (!st) st = ap_backend_open(cli->backend, cli->threads, &t->be, err);
   if (!st) st = ap_dataset_open(o->data, &t->data, err);
   if (st) return st;
@@ -188,8 +181,8 @@ static ap_status finish(ap_cli *cli, const training *t, ap_error *err) {
   }
   if (!st && cli->json) {
     json_t *document = json_deep_copy(metadata);
-    if (document && !(ap_cli_set(document, "model", json_string(t->o->out)) &&
-                      ap_cli_set(document, "log", json_string(t->log_path)))) {
+    if (document && !(ap_cli_set(document, "model", ap_json_text(t->o->out)) &&
+                      ap_cli_set(document, "log", ap_json_text(t->log_path)))) {
       json_decref(document);
       document = NULL;
     }
@@ -266,7 +259,7 @@ ap_status ap_cmd_train(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"weight-decay", "D", "L2 penalty on conv and linear weights", AP_OPTION_NUMBER,
        &o.weight_decay, 0, 1},
       {"label-smoothing", "S", "share of the label given to all classes", AP_OPTION_NUMBER,
-       &o.label_smoothing, 0, 1},
+       &o.label_smoothing, 0, 0.999},
       {"crop", "PIXELS", "random shifts of up to that many pixels", AP_OPTION_SIZE, &o.crop, 0, 64},
       {"flip", NULL, "mirror images at random", AP_OPTION_FLAG, &o.flip, 0, 0},
       {"no-flip", NULL, "never mirror images", AP_OPTION_FLAG, &o.no_flip, 0, 0},

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/provenance.h"
 #include "pruners/policy.h"
 
@@ -41,26 +42,60 @@ void ap_cli_duration(double seconds, char text[24]) {
   (void)snprintf(text, 24, "%llu:%02llu:%02llu", s / 3600, s / 60 % 60, s % 60);
 }
 
+/* --set NAME=VALUE into *change, whose name lies in `name`. */
+static ap_status split_override(const char *item, char *name, size_t room, ap_tech_change *change,
+                                ap_error *err) {
+  const char *equal = strchr(item, '=');
+  if (!equal || equal == item || (size_t)(equal - item) >= room) {
+    return ap_fail(err, AP_ERR_ARG, "--set %s: expected section.key=value", item);
+  }
+  (void)snprintf(name, room, "%.*s", (int)(equal - item), item);
+  *change = (ap_tech_change){name, equal + 1};
+  return AP_OK;
+}
+
 ap_status ap_cli_open_tech(const char *hw, const ap_text_list *overrides, ap_tech **out,
                            ap_error *err) {
+  ap_tech_change changes[AP_CLI_MAX_LIST];
+  char names[AP_CLI_MAX_LIST][128];
   ap_tech *tech = NULL;
   ap_status st = ap_tech_open(hw ? hw : "ou", &tech, err);
   *out = NULL;
   for (size_t i = 0; !st && i < overrides->n; i++) {
-    const char *item = overrides->items[i], *equal = strchr(item, '=');
-    char name[128];
-    if (!equal || equal == item || (size_t)(equal - item) >= sizeof name) {
-      st = ap_fail(err, AP_ERR_ARG, "--set %s: expected section.key=value", item);
-      break;
-    }
-    (void)snprintf(name, sizeof name, "%.*s", (int)(equal - item), item);
-    st = ap_tech_override(tech, name, equal + 1, err);
+    st = split_override(overrides->items[i], names[i], sizeof names[i], &changes[i], err);
   }
+  if (!st) st = ap_tech_override_all(tech, changes, overrides->n, err);
   if (st) {
     ap_tech_close(tech);
     return st;
   }
   *out = tech;
+  return AP_OK;
+}
+
+ap_status ap_cli_probe_output(const char *path, bool force, ap_error *err) {
+  ap_output *output = NULL;
+  ap_status st = ap_output_open(path, force, &output, err);
+  ap_output_abandon(output);
+  return st;
+}
+
+/* Weights and inputs are float32 from here on: a number too large would become infinite, one too small
+ * a zero, whose vector would not be stored. */
+static ap_status check_float(const char *path, const ap_npy *npy, size_t i, ap_error *err) {
+  double value = ap_npy_get(npy, i);
+  float as_float = (float)value;
+  size_t row = i / npy->dims[1], column = i % npy->dims[1];
+  if (!isfinite(value)) {
+    return ap_fail(err, AP_ERR_FORMAT, "%s: row %zu, column %zu is not a finite number", path, row,
+                   column);
+  }
+  if (!isfinite(as_float) || (as_float == 0.0F && value != 0.0)) {
+    return ap_fail(err, AP_ERR_FORMAT,
+                   "%s: row %zu, column %zu is %g, expected 0 or what float32 holds (1.4e-45 to "
+                   "3.4e+38)",
+                   path, row, column, value);
+  }
   return AP_OK;
 }
 
@@ -73,12 +108,7 @@ ap_status ap_cli_load_matrix(const char *path, ap_npy *out, ap_error *err) {
                  "empty",
                  path, out->n_dims, out->count);
   }
-  for (size_t i = 0; !st && i < out->count; i++) {
-    if (!isfinite(ap_npy_get(out, i))) {
-      st = ap_fail(err, AP_ERR_FORMAT, "%s: row %zu, column %zu is not a finite number", path,
-                   i / out->dims[1], i % out->dims[1]);
-    }
-  }
+  for (size_t i = 0; !st && i < out->count; i++) st = check_float(path, out, i, err);
   if (st) ap_npy_release(out);
   return st;
 }
@@ -92,12 +122,19 @@ ap_status ap_cli_pruner(const char *text, double time_limit, uint64_t seed, ap_p
   return AP_OK;
 }
 
-ap_status ap_cli_set_weight_bits(const ap_policy *policy, const char *weight_bits, ap_network *net,
-                                 ap_error *err) {
+ap_status ap_cli_set_weight_bits(const char *policy_path, const ap_policy *policy,
+                                 const char *weight_bits, ap_network *net, ap_error *err) {
   ap_status st = policy ? ap_policy_set_weight_bits(policy, net, err) : AP_OK;
-  if (st || !weight_bits) return st;
+  if (st) return ap_fail_context(err, st, "%s", policy_path);
+  if (!weight_bits) return AP_OK;
   st = ap_network_set_weight_bits(net, weight_bits, err);
   return st ? ap_fail_context(err, st, "--weight-bits") : AP_OK;
+}
+
+ap_status ap_cli_apply_policy(const char *path, const ap_policy *policy, const ap_tech *tech,
+                              ap_network *net, ap_error *err) {
+  ap_status st = ap_policy_apply(policy, ap_tech_array(tech), net, err);
+  return st ? ap_fail_context(err, st, "%s", path) : AP_OK;
 }
 
 json_t *ap_cli_weight_bits_json(const ap_network *net) {
@@ -112,6 +149,10 @@ json_t *ap_cli_weight_bits_json(const ap_network *net) {
     }
   }
   return object ? object : json_null();
+}
+
+static size_t positions_of(const ap_subject *subject) {
+  return subject->positions ? subject->positions : 1;
 }
 
 /* The pruner of --pruner, or the policy's. */
@@ -142,12 +183,15 @@ static ap_status price_model(const ap_subject *subject, uint64_t seed, ap_priced
   if (subject->policy) st = ap_policy_load(subject->policy, &policy, err);
   if (!st) st = pruner_of(subject, seed, policy, out, &pruner, err);
   if (!st) st = load_folded(subject, out, err);
-  if (!st) st = ap_cli_set_weight_bits(policy, subject->weight_bits, out->net, err);
+  if (!st)
+    st = ap_cli_set_weight_bits(subject->policy, policy, subject->weight_bits, out->net, err);
   if (!st && subject->keep > 0) {
     out->plugin = pruner.plugin;
     st = ap_policy_uniform(out->net, out->tech, &pruner, subject->keep, &policy, err);
   }
-  if (!st && policy) st = ap_policy_apply(policy, ap_tech_array(out->tech), out->net, err);
+  if (!st && policy) {
+    st = ap_cli_apply_policy(subject->policy, policy, out->tech, out->net, err);
+  }
   if (!st) {
     st = ap_network_price_create(out->net, out->tech, pruner.granularity, !subject->quick,
                                  &out->price, err);
@@ -170,7 +214,7 @@ static ap_status price_matrix(const ap_subject *subject, uint64_t seed, ap_price
     goto done;
   }
   for (size_t i = 0; i < npy.count; i++) matrix[i] = (float)ap_npy_get(&npy, i);
-  st = ap_matrix_price_create("matrix", matrix, npy.dims[0], npy.dims[1], subject->positions,
+  st = ap_matrix_price_create("matrix", matrix, npy.dims[0], npy.dims[1], positions_of(subject),
                               out->tech, pruner.granularity, !subject->quick, &out->price, err);
   if (st) (void)ap_fail_context(err, st, "%s", subject->matrix);
 done:
@@ -192,6 +236,9 @@ ap_status ap_cli_price(const ap_subject *subject, uint64_t seed, ap_priced *out,
     return ap_fail(err, AP_ERR_ARG,
                    "--weight-bits goes with --model (of a matrix: --set array.weight_bits=%s)",
                    subject->weight_bits);
+  }
+  if (subject->positions && !subject->matrix) {
+    return ap_fail(err, AP_ERR_ARG, "--positions goes with --matrix (a model has its own)");
   }
   if (subject->keep > 0 && (subject->matrix || subject->policy)) {
     return ap_fail(err, AP_ERR_ARG, "--keep goes with --model, without --policy");
@@ -248,7 +295,7 @@ static json_t *priced_configuration(const ap_cli *cli, const ap_subject *subject
                 priced->model_hash[0] ? json_string(priced->model_hash) : json_null(),
                 "matrix_sha256", ap_cli_file_hash(subject->matrix), "policy_sha256",
                 ap_cli_file_hash(subject->policy), "hardware_sha256", hardware_hash, "granularity",
-                priced->granularity, "positions", (json_int_t)subject->positions, "replication",
+                priced->granularity, "positions", (json_int_t)positions_of(subject), "replication",
                 (json_int_t)(subject->copies ? subject->copies : 1));
   json_t *weight_bits = ap_cli_weight_bits_json(priced->net);
   bool good = configuration != NULL && weight_bits != NULL;
@@ -298,11 +345,11 @@ json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const a
   good = good && json_object_set(document, "compression", compression) == 0 &&
          json_object_set(document, "hardware", hardware) == 0 &&
          ap_cli_set(document, "subject",
-                    json_string(subject->model.path ? subject->model.path : subject->matrix)) &&
+                    ap_json_text(subject->model.path ? subject->model.path : subject->matrix)) &&
          ap_cli_set(document, "model_hash",
                     priced->model_hash[0] ? json_string(priced->model_hash) : json_null()) &&
          ap_cli_set(document, "policy",
-                    subject->policy ? json_string(subject->policy) : json_null()) &&
+                    subject->policy ? ap_json_text(subject->policy) : json_null()) &&
          ap_cli_set(document, "granularity", json_string(priced->granularity)) &&
          ap_cli_set(document, "keep", subject->keep > 0 ? json_real(subject->keep) : json_null()) &&
          ap_cli_set(document, "mapping_checked", json_boolean(!subject->quick)) &&

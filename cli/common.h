@@ -29,8 +29,11 @@ void ap_cli_duration(double seconds, char text[24]);
 AP_NODISCARD ap_status ap_cli_open_tech(const char *hw, const ap_text_list *overrides,
                                         ap_tech **out, ap_error *err);
 
-/* A K x N matrix from a .npy file: 2 dimensions, none 0, finite. Errors: FORMAT with the file's
- * name. End with ap_npy_release. */
+/* Whether an output can be written, to be asked before long work. Leaves no file. */
+AP_NODISCARD ap_status ap_cli_probe_output(const char *path, bool force, ap_error *err);
+
+/* A K x N matrix from a .npy file: 2 dimensions, none 0, finite also as float32, where nothing but 0
+ * is 0. Errors: FORMAT with the file's name. End with ap_npy_release. */
 AP_NODISCARD ap_status ap_cli_load_matrix(const char *path, ap_npy *out, ap_error *err);
 
 /* The option that bounds a plug-in's time. */
@@ -50,9 +53,13 @@ AP_NODISCARD ap_status ap_cli_pruner(const char *text, double time_limit, uint64
         AP_OPTION_TEXT, (target), 0, 0                                                    \
   }
 /* Gives a network its weight bits: the policy's (may be NULL), then those of --weight-bits (may be NULL).
- * To be done before it is pruned. */
-AP_NODISCARD ap_status ap_cli_set_weight_bits(const ap_policy *policy, const char *weight_bits,
-                                              ap_network *net, ap_error *err);
+ * To be done before it is pruned. policy_path is told in errors. */
+AP_NODISCARD ap_status ap_cli_set_weight_bits(const char *policy_path, const ap_policy *policy,
+                                              const char *weight_bits, ap_network *net,
+                                              ap_error *err);
+/* Prunes by the policy of --policy PATH; what does not fit is told of the file. */
+AP_NODISCARD ap_status ap_cli_apply_policy(const char *path, const ap_policy *policy,
+                                           const ap_tech *tech, ap_network *net, ap_error *err);
 /* {"NAME": BITS, ...} of the layers that have bits of their own; null where none has. */
 json_t *ap_cli_weight_bits_json(const ap_network *net);
 
@@ -61,14 +68,14 @@ typedef struct {
   ap_model_choice model;
   const char *policy, *matrix, *hw, *pruner, *weight_bits;
   ap_text_list overrides;
-  size_t positions;      /* input positions of the matrix, default 1 */
+  size_t positions;      /* input positions of the matrix; 0 stands for 1 */
   size_t copies;         /* of every layer, for `cost`; 0 stands for 1 */
   double keep;           /* prune to this fraction of each layer's vectors first; 0: as it is */
   double plugin_timeout; /* seconds that a plug-in may take for a layer */
   bool quick;            /* count only: do not build the mapping and multiply it out */
 } ap_subject;
 #define AP_SUBJECT_DEFAULTS \
-  { .positions = 1, .plugin_timeout = AP_PLUGIN_TIME_LIMIT }
+  { .plugin_timeout = AP_PLUGIN_TIME_LIMIT }
 #define AP_SUBJECT_OPTIONS(s)                                                                      \
   AP_MODEL_OPTIONS(&(s)->model),                                                                   \
       {"policy", "FILE", "prune the model by this policy first", AP_OPTION_TEXT, &(s)->policy,     \

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "base/npy.h"
 #include "base/progress.h"
 #include "base/provenance.h"
@@ -139,7 +140,7 @@ static json_t *configuration_of(const ap_cli *cli, const ap_datapath_options *o,
       json_pack("{s:s, s:s, s:s, s:I, s:o, s:I, s:f, s:I, s:I}", "model_sha256", model_hash,
                 "data_sha256", ap_dataset_hash(e->on.data), "split", ap_split_name(e->on.split),
                 "images", (json_int_t)e->on.images, "policy_sha256", ap_cli_file_hash(o->policy),
-                "calibration_images", (json_int_t)o->calibration, "coverage", o->coverage,
+                "calibration_images", (json_int_t)e->on.calibration, "coverage", o->coverage,
                 "samples", (json_int_t)o->samples, "seed", (json_int_t)cli->seed);
   if (configuration && ap_cli_set(configuration, "hardware", hardware_json(o, e)) &&
       ap_cli_set(configuration, "layer_weight_bits", ap_cli_weight_bits_json(e->on.net))) {
@@ -175,10 +176,10 @@ static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
       ap_cli_set(doc, "devices", devices_json(o, e)) &&
       ap_cli_set(doc, "layers", ap_quantised_layers_json(e->on.in)) &&
       ap_cli_set(doc, "hardware", hardware_json(o, e)) &&
-      ap_cli_set(doc, "calibration_images", json_integer((json_int_t)o->calibration)) &&
+      ap_cli_set(doc, "calibration_images", json_integer((json_int_t)e->on.calibration)) &&
       ap_cli_set(doc, "coverage", json_real(o->coverage)) &&
-      ap_cli_set(doc, "model", json_string(s->model)) &&
-      ap_cli_set(doc, "policy", o->policy ? json_string(o->policy) : json_null()) &&
+      ap_cli_set(doc, "model", ap_json_text(s->model)) &&
+      ap_cli_set(doc, "policy", o->policy ? ap_json_text(o->policy) : json_null()) &&
       ap_cli_set(doc, "network", json_string(s->net->name)) &&
       ap_cli_set(doc, "model_hash", json_string(hash)) &&
       ap_cli_set(doc, "data", json_string(ap_dataset_name(e->on.data))) &&

@@ -79,6 +79,7 @@ typedef struct {
   ap_pool *pool;
   ap_integer_network *in;
   size_t images;
+  size_t calibration; /* images that set the input ranges */
   ap_score in_floats;
 } ap_quantised_subject;
 /* *out is to be released in any case. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "base/npy.h"
 #include "base/progress.h"
 #include "base/provenance.h"
@@ -55,7 +56,7 @@ static json_t *configuration_of(const ap_datapath_options *o, const evaluation *
   return json_pack("{s:s, s:s, s:s, s:I, s:o, s:I, s:f, s:I, s:I, s:o}", "model_sha256", model_hash,
                    "data_sha256", ap_dataset_hash(e->on.data), "split", ap_split_name(e->on.split),
                    "images", (json_int_t)e->on.images, "policy_sha256", ap_cli_file_hash(o->policy),
-                   "calibration_images", (json_int_t)o->calibration, "coverage", o->coverage,
+                   "calibration_images", (json_int_t)e->on.calibration, "coverage", o->coverage,
                    "weight_bits", (json_int_t)ap_integer_network_weight_bits(e->on.in),
                    "activation_bits", (json_int_t)ap_integer_network_activation_bits(e->on.in),
                    "layer_weight_bits", ap_cli_weight_bits_json(e->on.net));
@@ -77,10 +78,10 @@ static json_t *document_of(const ap_cli *cli, const ap_datapath_subject *s,
       ap_cli_set(doc, "activation_bits",
                  json_integer((json_int_t)ap_integer_network_activation_bits(e->on.in))) &&
       ap_cli_set(doc, "layers", ap_quantised_layers_json(e->on.in)) &&
-      ap_cli_set(doc, "calibration_images", json_integer((json_int_t)o->calibration)) &&
+      ap_cli_set(doc, "calibration_images", json_integer((json_int_t)e->on.calibration)) &&
       ap_cli_set(doc, "coverage", json_real(o->coverage)) &&
-      ap_cli_set(doc, "model", json_string(s->model)) &&
-      ap_cli_set(doc, "policy", o->policy ? json_string(o->policy) : json_null()) &&
+      ap_cli_set(doc, "model", ap_json_text(s->model)) &&
+      ap_cli_set(doc, "policy", o->policy ? ap_json_text(o->policy) : json_null()) &&
       ap_cli_set(doc, "network", json_string(s->net->name)) &&
       ap_cli_set(doc, "model_hash", json_string(hash)) &&
       ap_cli_set(doc, "data", json_string(ap_dataset_name(e->on.data))) &&

@@ -55,14 +55,16 @@ static ap_status prepare(const ap_datapath_subject *s, const ap_datapath_options
   if (!st && o->policy) st = ap_policy_load(o->policy, &policy, err);
   if (!st) st = ap_dataset_open(s->data, &e->data, err);
   if (!st) st = ap_network_fold(s->net, &e->net, err);
-  if (!st) st = ap_cli_set_weight_bits(policy, o->weight_bits, e->net, err);
-  if (!st && policy) st = ap_policy_apply(policy, ap_tech_array(e->tech), e->net, err);
+  if (!st) st = ap_cli_set_weight_bits(o->policy, policy, o->weight_bits, e->net, err);
+  if (!st && policy) st = ap_cli_apply_policy(o->policy, policy, e->tech, e->net, err);
   if (!st) {
     size_t all = ap_dataset_describe(e->data, e->split).n_images;
     if (policy && !o->pruner) pruner = policy->pruner;
     e->granularity = pruner.granularity;
     ap_granularity_print(pruner.granularity, e->granularity_name);
     e->images = s->images > 0 ? s->images : all;
+    e->calibration = ap_dataset_describe(e->data, AP_SPLIT_CALIBRATION).n_images;
+    if (e->calibration > o->calibration) e->calibration = o->calibration;
     if (e->images > all) {
       st = ap_fail(err, AP_ERR_ARG, "--images %zu: the %s split of %s has %zu", s->images,
                    ap_split_name(e->split), ap_dataset_name(e->data), all);

@@ -105,9 +105,11 @@ ap_status ap_cli_require(const char *option, const char *value, ap_error *err) {
 
 static ap_status parse_number(const ap_option *o, const char *text, double *out, ap_error *err) {
   char *end = NULL;
+  bool decimal =
+      strspn(text, "0123456789.eE+-") == strlen(text); /* strtod also takes hex, blanks */
   errno = 0;
   *out = strtod(text, &end);
-  if (end == text || *end || !isfinite(*out) || errno == ERANGE) {
+  if (!decimal || end == text || *end || !isfinite(*out) || errno == ERANGE) {
     return ap_fail(err, AP_ERR_ARG, "--%s %s: a number is expected", o->name, text);
   }
   if (*out < o->lo || *out > o->hi) {

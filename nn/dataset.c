@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "base/text.h"
 #include "nn/dataset_impl.h"
 #include "nn/dataset_places.h"
 
@@ -152,7 +153,7 @@ static ap_status read_folder(const char *dir, ap_raw_images *train, ap_raw_image
   bool idx = ap_idx_present(dir), cifar = ap_cifar_present(dir), npy = ap_npy_images_present(dir);
   if (idx + cifar + npy > 1)
     return ap_fail(err, AP_ERR_FORMAT, "%s: holds %s files, expected one form", dir,
-                   npy ? "test_images.npy and other data" : "both IDX and CIFAR");
+                   npy ? ".npy arrays and other data" : "both IDX and CIFAR");
   if (npy) return ap_npy_images_read(dir, train, test, err);
   if (idx) return ap_idx_read(dir, train, test, err);
   if (cifar) return ap_cifar_read(dir, train, test, err);
@@ -181,6 +182,7 @@ ap_status ap_dataset_open(const char *name, ap_dataset **out, ap_error *err) {
     st = ap_fail(err, AP_ERR_MEMORY, "data set record");
     goto done;
   }
+  ap_text_clean(data->name); /* it goes into results */
   data->c = test.c;
   data->h = test.h;
   data->w = test.w;

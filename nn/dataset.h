@@ -40,7 +40,7 @@ void ap_dataset_destroy(ap_dataset *data);
 typedef struct {
   size_t n_images, channels, height, width, classes;
 } ap_dataset_info;
-const char *ap_dataset_name(const ap_dataset *data);
+const char *ap_dataset_name(const ap_dataset *data); /* as given to ap_dataset_open, clean text */
 ap_dataset_info ap_dataset_describe(const ap_dataset *data, ap_split split);
 /* SHA-256 over sizes, pixels and labels in the order of the splits. */
 const char *ap_dataset_hash(const ap_dataset *data);

@@ -29,7 +29,8 @@ AP_NODISCARD ap_status ap_dataset_fetch(const char *name, const ap_fetch_options
 
 /* Reads a whole data set and compares its files with published SHA-1s where there are any (CIFAR-10:
  * of the unpacked content). *report: a line for every file, ap_free it.
- * Errors: as ap_dataset_open; FORMAT also for a file that has a published name and another SHA-1. */
+ * Errors: as ap_dataset_open; FORMAT also for a file that has a published name and another SHA-1, in a
+ * folder that was named as such only where it has the published size, too: others are somebody's own. */
 AP_NODISCARD ap_status ap_dataset_check(const char *name, char **report, ap_error *err);
 
 AP_EXTERN_C_END

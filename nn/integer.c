@@ -83,7 +83,9 @@ ap_status ap_integer_factors(double input_scale, const float *scale, const float
 ap_status ap_integer_narrow(const int32_t *weight, size_t n, int8_t *out, ap_error *err) {
   for (size_t i = 0; i < n; i++) {
     if (weight[i] < -INT8_MAX || weight[i] > INT8_MAX) {
-      return ap_fail(err, AP_ERR_ARG, "weight %zu is %d, expected -127..127", i, (int)weight[i]);
+      return ap_fail(err, AP_ERR_ARG,
+                     "weight %zu is %d, expected -127..127: weights of up to 8 bits", i,
+                     (int)weight[i]);
     }
     out[i] = (int8_t)weight[i];
   }

@@ -22,7 +22,10 @@ static bool present(const char *dir, const char *name) {
   return found;
 }
 
-bool ap_npy_images_present(const char *dir) { return present(dir, "test_images.npy"); }
+bool ap_npy_images_present(const char *dir) {
+  return present(dir, "test_images.npy") || present(dir, "test_labels.npy") ||
+         present(dir, "train_images.npy");
+}
 
 /* [n, h, w, c] -> [n, c, h, w], in memory. */
 static ap_status channels_first(const char *path, ap_raw_images *out, ap_error *err) {
@@ -65,8 +68,9 @@ static ap_status read_images(const char *path, ap_raw_images *out, ap_error *err
   }
   if (out->n == 0 || out->h == 0 || out->w == 0 || out->h > AP_DATASET_MAX_SIDE ||
       out->w > AP_DATASET_MAX_SIDE || out->n > INT32_MAX) {
-    return ap_fail(err, AP_ERR_FORMAT, "%s: %zu images of %zu x %zu, sides from 1 to %d expected",
-                   path, out->n, out->h, out->w, AP_DATASET_MAX_SIDE);
+    return ap_fail(err, AP_ERR_FORMAT,
+                   "%s: %zu images of %zu x %zu, 1 to %d images with sides from 1 to %d expected",
+                   path, out->n, out->h, out->w, INT32_MAX, AP_DATASET_MAX_SIDE);
   }
   return last && out->c > 1 ? channels_first(path, out, err) : AP_OK;
 }
@@ -77,8 +81,10 @@ static ap_status read_labels(const char *path, ap_raw_images *out, ap_error *err
   if (st) return st;
   if (!ap_npy_is_integer(array.type) || array.n_dims != 1 || array.count != out->n) {
     st = ap_fail(err, AP_ERR_FORMAT,
-                 "%s: %zu values in %zu dimensions, expected one integer for each of %zu images",
-                 path, array.count, array.n_dims, out->n);
+                 "%s: %zu %s in %zu dimension%s, expected one line of one integer for each of %zu "
+                 "images",
+                 path, array.count, ap_npy_is_integer(array.type) ? "integers" : "floats",
+                 array.n_dims, array.n_dims == 1 ? "" : "s", out->n);
   } else if (!(out->wide_labels = ap_calloc(out->n, sizeof *out->wide_labels))) {
     st = ap_fail(err, AP_ERR_MEMORY, "%s: %zu labels", path, out->n);
   }

@@ -151,9 +151,17 @@ static ap_status calibrate(ap_integer_network *in, const ap_dataset *data,
                            const ap_range_options *options, ap_pool *pool, ap_error *err) {
   size_t records = ap_pool_threads(pool) * in->n_layers, n_images = options->images;
   size_t most = ap_dataset_describe(data, AP_SPLIT_CALIBRATION).n_images;
-  ap_range_record *r = ap_calloc(records, sizeof *r);
+  ap_range_record *r = NULL;
   uint64_t *bins = NULL;
-  ap_status st = r ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "ranges of %zu layers", in->n_layers);
+  ap_status st = AP_OK;
+  if (most == 0) {
+    return ap_fail(err, AP_ERR_ARG,
+                   "%s has no training images: the input ranges of quantised layers are set by its "
+                   "calibration split",
+                   ap_dataset_name(data));
+  }
+  r = ap_calloc(records, sizeof *r);
+  if (!r) st = ap_fail(err, AP_ERR_MEMORY, "ranges of %zu layers", in->n_layers);
   if (n_images > most) n_images = most;
   for (size_t i = 0; !st && i < records; i++)
     r[i] = (ap_range_record){INFINITY, -INFINITY, 0, 0, 0};

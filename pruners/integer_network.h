@@ -33,8 +33,8 @@ typedef struct ap_integer_network ap_integer_network; /* opaque, immutable: safe
 /* net: folded; copied. spec: activation_bits are read, and weight_bits for layers that have none of
  * their own (nn/network.h). pool: during the call only.
  * With coverage below 1 the range ends at bounds of 4096 equal bins between the least and the
- * largest value. Errors: ARG (options, image sizes that do not fit, weights that are not finite),
- * MEMORY. */
+ * largest value. Errors: ARG (options, image sizes that do not fit, no calibration images, weights that
+ * are not finite), MEMORY. */
 AP_NODISCARD ap_status ap_integer_network_create(const ap_network *net, const ap_array_spec *spec,
                                                  const ap_dataset *data,
                                                  const ap_range_options *options, ap_pool *pool,

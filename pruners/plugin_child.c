@@ -169,9 +169,8 @@ ap_status ap_child_run(ap_child_head *head, double limit, ap_child_body *body, v
   }
   if (in_vain && ap_interrupted()) return ap_fail(err, AP_ERR_INTERRUPTED, "interrupted");
   if (in_vain) {
-    return ap_fail(err, AP_ERR_PLUGIN,
-                   "%s: no answer within %g s (--plugin-timeout allows more), stopped", head->doing,
-                   limit);
+    return ap_fail(err, AP_ERR_PLUGIN, "%s: no answer within %g s%s, stopped", head->doing, limit,
+                   head->limit_is_ours ? "" : " (--plugin-timeout allows more)");
   }
   if (WIFSIGNALED(raw)) {
     return ap_fail(err, AP_ERR_PLUGIN, "%s crashed: signal %d (%s)%s%s", head->doing, WTERMSIG(raw),
@@ -179,8 +178,9 @@ ap_status ap_child_run(ap_child_head *head, double limit, ap_child_body *body, v
   }
   if (WEXITSTATUS(raw) != 0 || head->state == AP_CHILD_BROKEN) {
     return ap_fail(err, AP_ERR_PLUGIN,
-                   "%s ended the process with exit status %d, a return is "
-                   "expected",
+                   head->is_program ? "%s ended with exit status %d, 0 is expected"
+                                    : "%s ended the process with exit status %d, a return is "
+                                      "expected",
                    head->doing, WEXITSTATUS(raw));
   }
   if (head->state == AP_CHILD_GAVE_UP) {

@@ -9,6 +9,8 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
+#include "base/text.h"
 #include "pruners/plugin_impl.h"
 #include "pruners/pruner.h"
 
@@ -100,6 +102,7 @@ static void make_label(ap_plugin *p, size_t file_word) {
     (void)snprintf(p->label + used, sizeof p->label - used, "+%s", ap_plugin_word(p, i));
   }
   for (char *c = p->label; *c; c++) *c = isspace((unsigned char)*c) || *c == ',' ? '+' : *c;
+  ap_text_clean(p->label); /* names rows and files */
 }
 
 /* ---- what it is made of ---- */
@@ -199,7 +202,7 @@ json_t *ap_plugin_to_json(const ap_plugin *plugin) {
   if (plugin->kind == AP_PLUGIN_NONE) return json_null();
   arguments = json_array();
   for (size_t i = 1; i < plugin->n_words; i++) {
-    bad |= json_array_append_new(arguments, json_string(ap_plugin_word(plugin, i)));
+    bad |= json_array_append_new(arguments, ap_json_text(ap_plugin_word(plugin, i)));
   }
   if (bad) {
     json_decref(arguments);

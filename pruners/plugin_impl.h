@@ -12,6 +12,8 @@ typedef struct {
   volatile ap_child_state state; /* BROKEN until the child says otherwise */
   char doing[64];                /* what the child is about to do: "score()" */
   char message[400];             /* why it gave up, or what a fault was about */
+  bool is_program;               /* ends by exit(), 0 is expected; else by a return */
+  bool limit_is_ours;            /* --plugin-timeout does not change it */
 } ap_child_head;
 
 /* `size` zeroed bytes, page aligned, shared with children; NULL when memory is out. */

@@ -99,6 +99,7 @@ ap_status ap_plugin_library_describe(const ap_plugin *plugin, char granularity[6
   library_call c = {.plugin = plugin, .shared = shared};
   ap_status st;
   if (!shared) return ap_fail(err, AP_ERR_MEMORY, "shared memory");
+  shared->head.limit_is_ours = true;
   st = ap_child_run(&shared->head, plugin->time_limit, describe_in_child, &c, err);
   memcpy(granularity, shared->granularity, sizeof shared->granularity);
   granularity[63] = '\0';

@@ -145,6 +145,7 @@ static ap_status run_program(program_call *c, ap_error *err) {
   c->head = ap_child_share(sizeof *c->head);
   if (!c->head) return ap_fail(err, AP_ERR_MEMORY, "shared memory");
   (void)snprintf(c->head->doing, sizeof c->head->doing, "the program");
+  c->head->is_program = true;
   st = ap_child_run(c->head, c->plugin->time_limit, run_in_child, c, err);
   if (st == AP_ERR_PLUGIN && err) {
     ap_error first = *err;

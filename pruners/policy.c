@@ -217,7 +217,10 @@ ap_status ap_policy_load(const char *path, ap_policy **out, ap_error *err) {
   if (!st && (ap_plugin_meant(text) || strchr(text, '@'))) {
     st = ap_fail(err, AP_ERR_FORMAT, "%s: granularity '%.60s' is no granularity", path, text);
   }
-  if (!st) st = ap_pruner_parse(text, &p->pruner, err);
+  if (!st) {
+    st = ap_pruner_parse(text, &p->pruner, err);
+    if (st) (void)ap_fail_context(err, st, "%s: granularity", path);
+  }
   for (size_t i = 0; i < json_array_size(layers) && !st; i++) {
     char *where = ap_sprintf("%s: layers[%zu]", path, i);
     st = where ? read_layer(json_array_get(layers, i), where, &p->layers[i], err)

@@ -87,34 +87,40 @@ static ap_entry *entry_named(ap_entries *entries, const char *name) {
   return NULL;
 }
 
-ap_status ap_tech_override(ap_tech *tech, const char *name, const char *value, ap_error *err) {
-  ap_status st = AP_OK;
-  ap_entries changed = {0};
-  ap_tech_values values;
-  ap_entry *entry = NULL;
-  char *text = NULL;
-  if (!entry_named(&tech->entries, name)) {
-    return ap_fail(err, AP_ERR_ARG, "%s: the technology has no value '%.80s'", tech->entries.file,
-                   name);
+static ap_status change_entry(ap_entries *entries, const ap_tech_change *change, ap_error *err) {
+  ap_entry *entry = entry_named(entries, change->name);
+  char *text;
+  if (!entry) {
+    return ap_fail(err, AP_ERR_ARG, "%s: the technology has no value '%.80s'", entries->file,
+                   change->name);
   }
-  if ((st = ap_entries_clone(&tech->entries, &changed, err))) goto done;
-  entry = entry_named(&changed, name);
-  text = ap_strdup(value);
-  if (!text) {
-    st = ap_fail(err, AP_ERR_MEMORY, "technology value");
-    goto done;
-  }
+  text = ap_strdup(change->value);
+  if (!text) return ap_fail(err, AP_ERR_MEMORY, "technology value");
   ap_free(entry->value);
   entry->value = text;
   entry->line = 0;
-  if ((st = ap_tech_compile(&changed, AP_ERR_ARG, &values, err))) goto done;
-  ap_entries_release(&tech->entries);
-  tech->entries = changed;
-  tech->values = values;
-  memset(&changed, 0, sizeof changed);
-done:
+  return AP_OK;
+}
+
+ap_status ap_tech_override_all(ap_tech *tech, const ap_tech_change *changes, size_t n,
+                               ap_error *err) {
+  ap_entries changed = {0};
+  ap_tech_values values;
+  ap_status st = ap_entries_clone(&tech->entries, &changed, err);
+  for (size_t i = 0; i < n && !st; i++) st = change_entry(&changed, &changes[i], err);
+  if (!st) st = ap_tech_compile(&changed, AP_ERR_ARG, &values, err);
+  if (!st) {
+    ap_entries_release(&tech->entries);
+    tech->entries = changed;
+    tech->values = values;
+    memset(&changed, 0, sizeof changed);
+  }
   ap_entries_release(&changed);
   return st;
+}
+
+ap_status ap_tech_override(ap_tech *tech, const char *name, const char *value, ap_error *err) {
+  return ap_tech_override_all(tech, &(ap_tech_change){name, value}, 1, err);
 }
 
 const char *ap_tech_name(const ap_tech *tech) { return tech->values.name; }

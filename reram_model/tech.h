@@ -98,6 +98,15 @@ void ap_tech_close(ap_tech *tech); /* NULL is allowed */
 AP_NODISCARD ap_status ap_tech_override(ap_tech *tech, const char *name, const char *value,
                                         ap_error *err);
 
+typedef struct {
+  const char *name, *value;
+} ap_tech_change;
+
+/* Changes several values at once: only what they make together has to fit, so that their order does
+ * not matter (of two for one name the later counts). */
+AP_NODISCARD ap_status ap_tech_override_all(ap_tech *tech, const ap_tech_change *changes, size_t n,
+                                            ap_error *err);
+
 const char *ap_tech_name(const ap_tech *tech); /* [technology] name */
 const ap_array_spec *ap_tech_array(const ap_tech *tech);
 const ap_component *ap_tech_component(const ap_tech *tech, ap_part part);

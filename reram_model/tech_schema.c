@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "reram_model/tech_impl.h"
 
 typedef enum { KIND_TEXT, KIND_NUMBER, KIND_INTEGER, KIND_CHOICE } value_kind;
@@ -147,7 +148,9 @@ static double value_of(compiler *c, const ap_entry *entry, const rule *r) {
   char expected[160];
   switch (r->kind) {
     case KIND_TEXT:
-      if (entry->value[0] == '\0') refuse(c, entry, "a text");
+      if (entry->value[0] == '\0' || !ap_text_is_utf8(entry->value)) {
+        refuse(c, entry, "a text in UTF-8");
+      }
       return 0.0;
     case KIND_CHOICE:
       expected[0] = '\0';

@@ -201,6 +201,15 @@ static void test_folders(void **state) {
   assert_false(ap_dir_exists(scratch_path("a/f")));
   assert_int_equal(ap_dir_create(scratch_path("a/f/g"), &err), AP_ERR_IO);
   assert_int_equal(ap_dir_create("", &err), AP_ERR_ARG);
+  assert_int_equal(symlink("nowhere", scratch_path("dangling")), 0);
+  assert_int_equal(ap_dir_create(scratch_path("dangling"), &err), AP_ERR_IO);
+  assert_non_null(strstr(err.text, "cannot create directory: File exists")); /* mkdir's reason */
+  assert_int_equal(unlink(scratch_path("dangling")), 0);
+  if (geteuid() != 0) { /* whom no mode stops */
+    assert_int_equal(chmod(scratch_path("a/b/c"), 0500), 0);
+    assert_int_equal(ap_dir_create(path, &err), AP_ERR_IO);
+    assert_non_null(strstr(err.text, "cannot write into it: Permission denied"));
+  }
   assert_int_equal(unlink(scratch_path("a/f")), 0);
   assert_int_equal(rmdir(scratch_path("a/b/c")), 0);
   assert_int_equal(rmdir(scratch_path("a/b")), 0);

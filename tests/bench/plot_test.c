@@ -13,6 +13,8 @@ static void fake_gnuplot(const char *script) {
   assert_int_equal(setenv("PATH", scratch, 1), 0);
 }
 
+#define A_TABLE "network,method\nlenet5,dense\n"
+
 static void results_folder(const char *name, char *path, size_t room) {
   char table[256];
   FILE *file;
@@ -21,7 +23,7 @@ static void results_folder(const char *name, char *path, size_t room) {
   (void)snprintf(table, sizeof table, "%s/table.csv", path);
   file = fopen(table, "wb");
   assert_non_null(file);
-  (void)fputs("network,method\n", file);
+  (void)fputs(A_TABLE, file);
   assert_int_equal(fclose(file), 0);
 }
 
@@ -73,13 +75,14 @@ static void every_figure_is_asked_for(void **state) {
                  {"convergence", "convergence.csv"},
                  {"sensitivity", "sensitivity.csv"}};
   const size_t n_figures = sizeof figures / sizeof figures[0];
+  const char *scripts = scratch;
   char folder[256], script[400], line[600], *text, *place;
   size_t n = 0;
   (void)state;
   results_folder("it's mine", folder, sizeof folder);
   (void)snprintf(script, sizeof script, "echo \"$1 $2 $3\" >> '%s/log'", scratch);
   fake_gnuplot(script);
-  must(ap_compare_plot(folder, "scripts", &failure)); /* table.csv alone: its four */
+  must(ap_compare_plot(folder, scripts, &failure)); /* table.csv alone: its four */
   text = slurp(scratch_path("log"));
   for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++) n++;
   assert_int_equal(n, 8);
@@ -89,23 +92,46 @@ static void every_figure_is_asked_for(void **state) {
   for (size_t i = 0; i < n_figures; i++) {
     FILE *file;
     (void)snprintf(line, sizeof line, "%s/%s", folder, figures[i].file);
-    file = fopen(line, "ab");
+    file = fopen(line, "wb");
     assert_non_null(file);
+    (void)fputs(A_TABLE, file);
     assert_int_equal(fclose(file), 0);
   }
-  must(ap_compare_plot(folder, "scripts", &failure));
+  must(ap_compare_plot(folder, scripts, &failure));
   text = slurp(scratch_path("log"));
   for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++) n++;
   assert_int_equal(n, 2 * n_figures);
   for (size_t i = 0; i < 2 * n_figures; i++) {
     (void)snprintf(line, sizeof line,
                    "-e results='%s/it''s mine'; out='%s/it''s mine'; term='%s' "
-                   "scripts/%s.gp\n",
-                   scratch, scratch, i % 2 ? "svg" : "png", figures[i / 2].name);
+                   "%s/%s.gp\n",
+                   scratch, scratch, i % 2 ? "svg" : "png", scripts, figures[i / 2].name);
     place = strstr(text, line);
     if (!place) fail_msg("not asked for: %s", line);
   }
   free(text);
+  remove_tree(folder);
+}
+
+/* Nothing is drawn of what is no table; a table without rows is left out. */
+static void damaged_tables_are_refused(void **state) {
+  static const struct {
+    const char *text, *says;
+  } cases[] = {{"", "table.csv"},
+               {"network,method\nlenet5", "table.csv, line 2"},
+               {"name,method\nlenet5,dense\n", "no column \"network\""},
+               {"network,method\n", "with rows"}};
+  char folder[256], table[300];
+  (void)state;
+  results_folder("damaged", folder, sizeof folder);
+  fake_gnuplot("exit 0");
+  must(ap_compare_plot(folder, scratch, &failure));
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    (void)snprintf(table, sizeof table, "%s/table.csv", folder);
+    must(ap_file_write(table, cases[i].text, strlen(cases[i].text), true, &failure));
+    assert_true(ap_compare_plot(folder, scratch, &failure) != AP_OK);
+    if (!strstr(failure.text, cases[i].says)) fail_msg("%s", failure.text);
+  }
   remove_tree(folder);
 }
 
@@ -120,6 +146,7 @@ static void other_folders_are_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_failure_is_passed_on), cmocka_unit_test(a_missing_program_is_named),
-      cmocka_unit_test(every_figure_is_asked_for), cmocka_unit_test(other_folders_are_refused)};
+      cmocka_unit_test(every_figure_is_asked_for), cmocka_unit_test(damaged_tables_are_refused),
+      cmocka_unit_test(other_folders_are_refused)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -93,6 +93,11 @@ static void test_bad_options(void **state) {
   command_bad("no such folder", WORDS("plot", "--results", "nowhere"));
   command_bad("--max-loss -0.1", WORDS("search", "--max-loss", "-0.1"));
   command_bad("--max-loss -0.1", WORDS("compare", "--max-loss=-0.1"));
+  command_bad("--keep-min 0: expected 1e-09 to 1", WORDS("search", "--keep-min", "0"));
+  command_bad("--label-smoothing 1: expected 0 to", WORDS("train", "--label-smoothing", "1"));
+  command_bad("nodir/m.apm: cannot create",
+              WORDS("train", "--net", "lenet5", "--data", "d", "--out", "nodir/m.apm"));
+  command_bad("--search goes with --pruner", WORDS("compare", "--search", "ddpg", "--out", "c"));
   command_bad("--seeds 0", WORDS("compare", "--seeds", "0", "--out", "c"));
   command_bad("unknown sweep 'weather'", WORDS("compare", "--sweep", "ou,weather", "--out", "c"));
   command_bad("not a --sweep", WORDS("compare", "--sweep", "ou", "--record", "--out", "c"));
@@ -104,6 +109,16 @@ static void test_bad_options(void **state) {
   command_bad("exclude each other",
               WORDS("train", "--net", "a", "--data", "b", "--out", "c", "--flip", "--no-flip"));
   command_bad("--chip takes no --model", WORDS("cost", "--chip", "--model", "m"));
+  command_bad("--chip takes no --pruner", WORDS("cost", "--chip", "--pruner", "filter"));
+  command_bad("--chip takes no --replicate", WORDS("cost", "--chip", "--replicate", "2"));
+  command_bad("--chip takes no --record", WORDS("cost", "--chip", "--record"));
+  command_bad("--positions goes with --matrix", WORDS("map", "--model", "m", "--positions", "1"));
+  command_bad("--keep 0x1p-1: a number", WORDS("map", "--model", "m", "--keep", "0x1p-1"));
+  command_bad("--keep  0.5: a number", WORDS("map", "--model", "m", "--keep", " 0.5"));
+  command_bad("--describe evaluates nothing",
+              WORDS("eval", "--model", "m", "--describe", "--logits", "l.npy"));
+  command_bad("nodir/l.npy",
+              WORDS("eval", "--model", "m", "--data", "d", "--logits", "nodir/l.npy"));
   command_bad("expected list", WORDS("data", "burn"));
   command_bad("a word is missing", WORDS("data"));
   command_bad("unexpected word", WORDS("data", "check", "a", "b"));
@@ -163,12 +178,25 @@ static void test_bad_hardware(void **state) {
   command_bad("isaac", WORDS("map", "--matrix", "w.npy", "--hw", "nonsense"));
   command_bad("column-vector", WORDS("map", "--matrix", "w.npy", "--pruner", "nonsense"));
   command_bad("expected 1 to", WORDS("map", "--matrix", "w.npy", "--positions", "0"));
+  command_bad("[technology] name = 'caf?', expected a text in UTF-8",
+              WORDS("map", "--matrix", "w.npy", "--set", "technology.name=caf\xe9"));
+  /* values that fit only together, in any order */
+  command_good(
+      WORDS("map", "--matrix", "w.npy", "--set", "array.rows=8", "--set", "array.ou_rows=8"));
   command_write("broken.ini", "[technology\nname = x\n", 21);
   command_bad("broken.ini", WORDS("map", "--matrix", "w.npy", "--hw", "./broken.ini"));
 }
 
 static void test_bad_files(void **state) {
   const float bad[4] = {1, NAN, 3, 4}, good[4] = {1, 2, 3, 4};
+  const double large[4] = {1, 2, 1e300, 4}, small[4] = {1, 1e-300, 3, 4};
+  const size_t two[2] = {2, 2};
+  const char *policy =
+      "{\"schema\": \"autoprune-policy-1\", \"granularity\": \"column-vector\", \"layers\":"
+      " [{\"name\": \"conv1\", \"keep\": 0.5, \"vectors_kept\": 30, \"vectors\": 60}]}";
+  const char *odd =
+      "{\"schema\": \"autoprune-policy-1\", \"granularity\": \"diagonal\", \"layers\":"
+      " [{\"name\": \"conv1\", \"keep\": 0.5, \"vectors_kept\": 30, \"vectors\": 60}]}";
   char noise[4096];
   size_t one_dim = 4;
   ap_error err;
@@ -180,6 +208,12 @@ static void test_bad_files(void **state) {
   save_f32("good.npy", 2, 2, good);
   assert_int_equal(ap_npy_save("flat.npy", AP_NPY_F32, &one_dim, 1, good, true, &err), AP_OK);
   command_bad("row 0, column 1", WORDS("map", "--matrix", "nan.npy"));
+  assert_int_equal(ap_npy_save("large.npy", AP_NPY_F64, two, 2, large, true, &err), AP_OK);
+  assert_int_equal(ap_npy_save("small.npy", AP_NPY_F64, two, 2, small, true, &err), AP_OK);
+  command_bad("row 1, column 0 is 1e+300", WORDS("map", "--matrix", "large.npy"));
+  command_bad("row 0, column 1 is 1e-300", WORDS("cost", "--matrix", "small.npy"));
+  command_bad("row 1, column 0 is 1e+300",
+              WORDS("simulate", "--matrix", "large.npy", "--input", "good.npy"));
   command_bad("nan.npy", WORDS("simulate", "--matrix", "nan.npy", "--input", "good.npy"));
   command_bad("expected a matrix of 2", WORDS("map", "--matrix", "flat.npy"));
   command_bad("noise.apm", WORDS("map", "--matrix", "noise.apm"));
@@ -187,6 +221,12 @@ static void test_bad_files(void **state) {
   command_bad("noise.apm", WORDS("map", "--model", "noise.apm"));
   command_bad("empty.apm", WORDS("eval", "--model", "empty.apm", "--describe"));
   command_bad("no-such-model", WORDS("eval", "--model", "no-such-model", "--describe"));
+  command_write("p.json", policy, strlen(policy));
+  command_bad("p.json: policy has 1 layers, the network has 4",
+              WORDS("map", "--model", "lenet5_fashion-mnist", "--policy", "p.json"));
+  command_write("q.json", odd, strlen(odd));
+  command_bad("q.json: granularity: unknown pruner 'diagonal'",
+              WORDS("cost", "--model", "lenet5_fashion-mnist", "--policy", "q.json"));
   command_bad("noise.apm", WORDS("search", "--model", "noise.apm", "--data", "x", "--out", "o"));
   command_bad("nowhere", WORDS("data", "check", "./nowhere"));
   command_bad("unsupported-set", WORDS("data", "fetch", "unsupported-set"));
@@ -219,6 +259,11 @@ static void test_map(void **state) {
       json_real_value(json_object_get(json_object_get(document, "compression"), "weights")) == 2.0);
   assert_int_equal(json_array_size(json_object_get(document, "layers")), 1);
   assert_true(json_is_object(json_object_get(document, "provenance")));
+  json_decref(document);
+  /* a file's name need not be text, a document has to be */
+  save_f32("w\xff.npy", 18, 4, w);
+  document = command_json(0, WORDS("map", "--matrix", "w\xff.npy", "--json"));
+  assert_string_equal(json_string_value(json_object_get(document, "subject")), "w?.npy");
   json_decref(document);
 }
 
@@ -304,14 +349,46 @@ static void test_data(void **state) {
   command_bad("train-labels-idx1-ubyte", WORDS("data", "check", "images"));
 }
 
+/* Input ranges come from training images: without any there are none; of fewer than asked for, as many
+ * as there are. */
+static void test_calibration_images(void **state) {
+  static const uint8_t pixels[2 * 28 * 28], labels[2] = {3, 7};
+  const size_t shape[3] = {2, 28, 28};
+  json_t *document, *check;
+  (void)state;
+  assert_int_equal(mkdir("own", 0755), 0);
+  assert_int_equal(ap_npy_save("own/test_images.npy", AP_NPY_U8, shape, 3, pixels, true, NULL),
+                   AP_OK);
+  assert_int_equal(ap_npy_save("own/test_labels.npy", AP_NPY_U8, shape, 1, labels, true, NULL),
+                   AP_OK);
+  command_bad("own has no training images", WORDS("eval", "--model", "lenet5_fashion-mnist",
+                                                  "--data", "own", "--split", "test", "--integer"));
+  command_write_images("few", 600, 10);
+  check = command_json(0, WORDS("data", "check", "few", "--json"));
+  document = command_json(0, WORDS("eval", "--model", "lenet5_fashion-mnist", "--data", "few",
+                                   "--integer", "--calibration", "5000", "--json"));
+  assert_int_equal(
+      json_integer_value(json_object_get(document, "calibration_images")),
+      json_integer_value(json_object_get(json_object_get(check, "images"), "calibration")));
+  json_decref(document);
+  json_decref(check);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_help),         cmocka_unit_test(test_general),
-      cmocka_unit_test(test_full_output),  cmocka_unit_test(test_bad_options),
-      cmocka_unit_test(test_claims),       cmocka_unit_test(test_plan),
-      cmocka_unit_test(test_bad_hardware), cmocka_unit_test(test_bad_files),
-      cmocka_unit_test(test_map),          cmocka_unit_test(test_cost),
-      cmocka_unit_test(test_simulate),     cmocka_unit_test(test_data),
+      cmocka_unit_test(test_help),
+      cmocka_unit_test(test_general),
+      cmocka_unit_test(test_full_output),
+      cmocka_unit_test(test_bad_options),
+      cmocka_unit_test(test_claims),
+      cmocka_unit_test(test_plan),
+      cmocka_unit_test(test_bad_hardware),
+      cmocka_unit_test(test_bad_files),
+      cmocka_unit_test(test_map),
+      cmocka_unit_test(test_cost),
+      cmocka_unit_test(test_simulate),
+      cmocka_unit_test(test_data),
+      cmocka_unit_test(test_calibration_images),
   };
   return cmocka_run_group_tests(tests, command_setup, command_teardown);
 }

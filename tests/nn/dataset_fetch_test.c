@@ -198,21 +198,43 @@ static void test_check(void **state) {
   assert_non_null(strstr(report, ", no published value"));
   assert_null(strstr(report, "as published"));
   ap_free(report);
-  scratch_write("test_batch.bin", records, 3073);
-  assert_int_equal(ap_dataset_check(scratch, &report, &err), AP_ERR_FORMAT);
-  assert_non_null(strstr(err.text, "published is 67eb016db431130d61cd03c7ad570b013799c88c"));
-  assert_null(report);
+  scratch_write("test_batch.bin", records, 3073); /* somebody's own */
+  assert_int_equal(ap_dataset_check(scratch, &report, &err), AP_OK);
+  assert_non_null(strstr(report, ", not the published file of this name"));
+  ap_free(report);
   scratch_write("test_batch.bin", records, 3072);
   assert_int_equal(ap_dataset_check(scratch, &report, &err), AP_ERR_FORMAT);
   assert_non_null(strstr(err.text, "byte 3072"));
+}
+
+/* What is found under the data set's name has to be what was published. */
+static void test_check_by_name(void **state) {
+  static unsigned char records[4 * 3073];
+  char *report = NULL, *folder = ap_path_join(scratch, "cifar-10-batches-bin");
+  ap_error err;
+  (void)state;
+  assert_int_equal(ap_dir_create(folder, &err), AP_OK);
+  scratch_write("cifar-10-batches-bin/data_batch_1.bin", records, sizeof records);
+  scratch_write("cifar-10-batches-bin/test_batch.bin", records, 3073);
+  assert_int_equal(setenv("AUTOPRUNE_DATA", scratch, 1), 0);
+  assert_int_equal(ap_dataset_check("cifar10", &report, &err), AP_ERR_FORMAT);
+  assert_non_null(strstr(err.text, "published is aadd24acce27caa71bf4b10992e9e7b2d74c2540"));
+  assert_null(report);
+  assert_int_equal(ap_dataset_check(folder, &report, &err), AP_OK);
+  ap_free(report);
+  assert_int_equal(unsetenv("AUTOPRUNE_DATA"), 0);
+  assert_int_equal(unlink(scratch_path("cifar-10-batches-bin/data_batch_1.bin")), 0);
+  assert_int_equal(unlink(scratch_path("cifar-10-batches-bin/test_batch.bin")), 0);
+  assert_int_equal(rmdir(folder), 0);
+  ap_free(folder);
 }
 
 #define EACH(test) cmocka_unit_test_setup_teardown(test, scratch_make, clean)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      EACH(test_success), EACH(test_damage),        EACH(test_programs),
-      EACH(test_names),   EACH(test_fetch_cifar10), EACH(test_check),
+      EACH(test_success),       EACH(test_damage), EACH(test_programs),      EACH(test_names),
+      EACH(test_fetch_cifar10), EACH(test_check),  EACH(test_check_by_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

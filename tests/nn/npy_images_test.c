@@ -143,10 +143,15 @@ static void what_does_not_fit(void **state) {
   const float pixels[250] = {0};
   (void)state;
   clear();
+  save_images("train_images.npy", FIRST, 5, 3, 4, 4); /* without test images */
+  refused(AP_ERR_IO, "test_images.npy", "No such file");
+  (void)unlink(scratch_path("train_images.npy"));
   save_images("test_images.npy", FIRST, 5, 3, 4, 4);
   refused(AP_ERR_IO, "test_labels.npy", "");
   save_labels("test_labels.npy", 4, 1);
-  refused(AP_ERR_FORMAT, "test_labels.npy", "each of 5 images");
+  refused(AP_ERR_FORMAT, "test_labels.npy: 4 integers in 1 dimension", "each of 5 images");
+  save("test_labels.npy", AP_NPY_F32, &five, 1, pixels);
+  refused(AP_ERR_FORMAT, "test_labels.npy: 5 floats in 1 dimension", "each of 5 images");
   save("test_labels.npy", AP_NPY_I64, &five, 1, far);
   refused(AP_ERR_FORMAT, "label 4 is 70000", "0..65535");
   save_labels("test_labels.npy", 5, 1);

@@ -430,7 +430,9 @@ static void check_program(const char *body, const char *says) {
 
 static void evil_programs(void **state) {
   (void)state;
-  check_program("exit 3", "exit status 3");
+  check_program("exit 3", "the program ended with exit status 3, 0 is expected");
+  /* what it prints may be anything: what is said of it is one line of text */
+  check_program("printf 'caf\\351 \\033[31mred\\n' >&2; exit 1", "it printed: caf?  [31mred");
   check_program("echo 'Traceback:'; echo 'ValueError: no such layer' >&2; exit 1",
                 "it printed: ValueError: no such layer");
   check_program("kill -SEGV $$", "crashed: signal 11");

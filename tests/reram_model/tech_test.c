@@ -251,6 +251,30 @@ static void overrides(void **state) {
   ap_tech_close(tech);
 }
 
+/* Crossbar, OU and converter's law fit together or not; in between nothing has to. */
+static void overrides_together(void **state) {
+  const ap_tech_change smaller[] = {{"array.rows", "8"}, {"array.ou_rows", "8"}},
+                       refused[] = {{"array.rows", "64"}, {"array.ou_rows", "65"}},
+                       survey[] = {{"model.adc_law", "survey"},
+                                   {"array.adc_bits", "3"},
+                                   {"array.adc_bits", "6"}},
+                       unknown[] = {{"array.rows", "32"}, {"array.row", "32"}};
+  ap_tech *tech = NULL;
+  ap_error err;
+  (void)state;
+  assert_int_equal(ap_tech_open("ou", &tech, NULL), AP_OK);
+  assert_int_equal(ap_tech_override_all(tech, smaller, 2, &err), AP_OK);
+  assert_int_equal(ap_tech_array(tech)->ou_rows, 8);
+  assert_int_equal(ap_tech_override_all(tech, survey, 3, &err), AP_OK);
+  assert_int_equal(ap_tech_array(tech)->adc_bits, 6);
+  assert_int_equal(ap_tech_override_all(tech, refused, 2, &err), AP_ERR_ARG);
+  assert_int_equal(ap_tech_override_all(tech, unknown, 2, &err), AP_ERR_ARG);
+  assert_non_null(strstr(err.text, "array.row"));
+  assert_int_equal(ap_tech_array(tech)->rows, 8);
+  assert_int_equal(ap_tech_override_all(tech, NULL, 0, &err), AP_OK);
+  ap_tech_close(tech);
+}
+
 /* Every number of the file is used in its hash; changing any changes it. */
 static void every_value_is_hashed(void **state) {
   ap_tech *tech = NULL;
@@ -362,10 +386,10 @@ static void out_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(presets_open),          cmocka_unit_test(energies_follow_from_powers),
-      cmocka_unit_test(damage_is_named),       cmocka_unit_test(nothing_is_optional),
-      cmocka_unit_test(hostile_lines),         cmocka_unit_test(overrides),
-      cmocka_unit_test(every_value_is_hashed), cmocka_unit_test(random_damage),
-      cmocka_unit_test(out_of_memory)};
+      cmocka_unit_test(presets_open),       cmocka_unit_test(energies_follow_from_powers),
+      cmocka_unit_test(damage_is_named),    cmocka_unit_test(nothing_is_optional),
+      cmocka_unit_test(hostile_lines),      cmocka_unit_test(overrides),
+      cmocka_unit_test(overrides_together), cmocka_unit_test(every_value_is_hashed),
+      cmocka_unit_test(random_damage),      cmocka_unit_test(out_of_memory)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
