@@ -3,7 +3,7 @@
 list(APPEND NN_SOURCES
   onnx/fold.c onnx/fold_arith.c onnx/fold_move.c onnx/fold_reduce.c onnx/graph.c onnx/import.c
   onnx/lower.c onnx/lower_affine.c onnx/lower_linear.c onnx/lower_move.c onnx/lower_point.c
-  onnx/lower_tools.c onnx/lower_window.c onnx/node.c onnx/shapes.c onnx/tensor.c onnx/view.c)
+  onnx/lower_tools.c onnx/lower_unused.c onnx/lower_window.c onnx/node.c onnx/shapes.c onnx/tensor.c onnx/view.c)
 
 # The schema: include/onnx of libonnx-dev; the Python package has it too, and other builds of ONNX call it
 # onnx-ml.proto.
