@@ -76,13 +76,13 @@ static void test_many_ways(void **state) {
   onnx_model m;
   ap_network *net = NULL;
   ap_error err = {0};
-  char last[8] = "s0", next[8];
+  char last[16] = "s0", next[16];
   (void)state;
   model_begin(&m);
   model_floats(&m, "six", INTS(1), (const float[]){6});
   model_node(&m, "Relu", "relu", "image", "s0", NULL);
   for (int i = 1; i <= 60; i++) {
-    char both[20];
+    char both[40];
     (void)snprintf(both, sizeof both, "%s %s", last, last);
     (void)snprintf(next, sizeof next, "s%d", i);
     model_node(&m, "Add", next, both, next, NULL);
