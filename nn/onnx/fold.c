@@ -170,6 +170,7 @@ static const struct {
     {"And", ap_onnx_fold_binary, 2},
     {"Cast", ap_onnx_fold_cast, 1},
     {"Ceil", ap_onnx_fold_unary, 1},
+    {"Clip", ap_onnx_fold_clip, 1},
     {"Concat", ap_onnx_fold_concat, 1},
     {"Constant", fold_constant, 0},
     {"ConstantOfShape", fold_constant_of_shape, 1},

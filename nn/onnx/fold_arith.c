@@ -154,6 +154,38 @@ ap_status ap_onnx_fold_unary(const ap_onnx_graph *graph, const ap_onnx_node *nod
   return st;
 }
 
+/* A bound of Clip as an element of the type of x: an input, an attribute in old opsets, or NULL. */
+static ap_status clip_bound(const ap_onnx_graph *graph, const ap_onnx_node *node, size_t input,
+                            const ap_onnx_tensor *x, const ap_onnx_tensor **bound, ap_error *err) {
+  *bound = ap_onnx_fold_input(graph, node, input);
+  if (!*bound || ((*bound)->count == 1 && (*bound)->is_int == x->is_int)) return AP_OK;
+  return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "a bound that is not one number of its type");
+}
+
+ap_status ap_onnx_fold_clip(const ap_onnx_graph *graph, const ap_onnx_node *node,
+                            ap_onnx_tensor **out, ap_error *err) {
+  const ap_onnx_tensor *x = ap_onnx_fold_input(graph, node, 0), *lo, *hi;
+  float least, most;
+  ap_status st = clip_bound(graph, node, 1, x, &lo, err);
+  if (!st) st = clip_bound(graph, node, 2, x, &hi, err);
+  if (!st) st = ap_onnx_attr_float(node, "min", -INFINITY, &least, err);
+  if (!st) st = ap_onnx_attr_float(node, "max", INFINITY, &most, err);
+  if (!st) st = ap_onnx_tensor_create(x->is_int, x->dims, x->n_dims, out, err);
+  if (st) return st;
+  if (lo && !x->is_int) least = lo->f[0];
+  if (hi && !x->is_int) most = hi->f[0];
+  for (size_t i = 0; i < x->count; i++) {
+    if (x->is_int) {
+      int64_t v = x->i[i];
+      if (lo && v < lo->i[0]) v = lo->i[0];
+      (*out)->i[i] = hi && v > hi->i[0] ? hi->i[0] : v;
+    } else {
+      (*out)->f[i] = fminf(fmaxf(x->f[i], least), most);
+    }
+  }
+  return AP_OK;
+}
+
 /* Types of the ONNX schema that become integers, and floats. */
 static bool is_int_type(int64_t type) {
   return (type >= 2 && type <= 7) || type == 9 || type == 12 || type == 13;
