@@ -170,6 +170,7 @@ static const struct {
     {"And", ap_onnx_fold_binary, 2},
     {"Cast", ap_onnx_fold_cast, 1},
     {"Ceil", ap_onnx_fold_unary, 1},
+    {"Clip", ap_onnx_fold_clip, 1},
     {"Concat", ap_onnx_fold_concat, 1},
     {"Constant", fold_constant, 0},
     {"ConstantOfShape", fold_constant_of_shape, 1},
@@ -194,6 +195,10 @@ static const struct {
     {"Pow", ap_onnx_fold_binary, 2},
     {"Range", fold_range, 3},
     {"Reciprocal", ap_onnx_fold_unary, 1},
+    {"ReduceL2", ap_onnx_fold_reduce, 1},
+    {"ReduceMax", ap_onnx_fold_reduce, 1},
+    {"ReduceMean", ap_onnx_fold_reduce, 1},
+    {"ReduceMin", ap_onnx_fold_reduce, 1},
     {"ReduceProd", ap_onnx_fold_reduce, 1},
     {"ReduceSum", ap_onnx_fold_reduce, 1},
     {"Reshape", ap_onnx_fold_reshape, 1},
@@ -221,6 +226,15 @@ ap_onnx_fold_rule *ap_onnx_fold_find(const char *op) {
   return i < N_RULES ? rules[i].rule : NULL;
 }
 
+/* Of all nodes so far. */
+static ap_status check_work(const ap_onnx_graph *graph, const ap_onnx_node *node, size_t elements,
+                            const char *what, ap_error *err) {
+  if (elements <= AP_ONNX_COMPUTED_TIMES * graph->n_read + AP_ONNX_COMPUTED_MORE) return AP_OK;
+  return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                           "%zu elements of %s constants, the file holds %zu", elements, what,
+                           graph->n_read);
+}
+
 ap_status ap_onnx_fold(ap_onnx_graph *graph, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_tensor *result = NULL;
   size_t at = rule_of(node->op);
@@ -233,14 +247,14 @@ ap_status ap_onnx_fold(ap_onnx_graph *graph, const ap_onnx_node *node, ap_error 
   }
   if (node->n_outputs < 1 || node->outputs[0] == AP_ONNX_NONE)
     return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "it has no output");
-  ap_status st = rules[at].rule(graph, node, &result, err);
-  if (!st) {
-    graph->n_computed += result->count;
-    if (graph->n_computed > AP_ONNX_COMPUTED_TIMES * graph->n_read + AP_ONNX_COMPUTED_MORE)
-      st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "%zu elements of computed constants, the file holds %zu",
-                             graph->n_computed, graph->n_read);
+  ap_status st = AP_OK;
+  if (rules[at].rule == ap_onnx_fold_reduce) {
+    graph->n_reduced += ap_onnx_fold_input(graph, node, 0)->count;
+    st = check_work(graph, node, graph->n_reduced, "reduced", err);
   }
+  if (!st) st = rules[at].rule(graph, node, &result, err);
+  if (!st) graph->n_computed += result->count;
+  if (!st) st = check_work(graph, node, graph->n_computed, "computed", err);
   if (!st) {
     st = ap_onnx_graph_set_constant(graph, node->outputs[0], result, err);
     result = NULL;

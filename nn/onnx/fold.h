@@ -8,7 +8,8 @@ AP_EXTERN_C_BEGIN
 /* Elements of a result that may be larger than what it is made of (ConstantOfShape, Range, Expand,
  * broadcasts, Gather). */
 #define AP_ONNX_MAX_GROWN ((size_t)1 << 22)
-/* Elements of all results together: so many times those of the file, and so many more. */
+/* Elements of all results together: so many times those of the file, and so many more. The same holds for
+ * what all reductions read, whose results are small. */
 #define AP_ONNX_COMPUTED_TIMES ((size_t)4)
 #define AP_ONNX_COMPUTED_MORE ((size_t)1 << 24)
 
@@ -21,8 +22,9 @@ ap_onnx_fold_rule *ap_onnx_fold_find(const char *op);
 AP_NODISCARD ap_status ap_onnx_fold(ap_onnx_graph *graph, const ap_onnx_node *node, ap_error *err);
 
 /* ---- the rules ---- */
-extern ap_onnx_fold_rule ap_onnx_fold_binary, ap_onnx_fold_unary, ap_onnx_fold_cast,
-    ap_onnx_fold_where, ap_onnx_fold_reduce; /* fold_arith.c */
+extern ap_onnx_fold_rule ap_onnx_fold_binary, ap_onnx_fold_unary, ap_onnx_fold_clip,
+    ap_onnx_fold_cast, ap_onnx_fold_where;    /* fold_arith.c */
+extern ap_onnx_fold_rule ap_onnx_fold_reduce; /* fold_reduce.c */
 extern ap_onnx_fold_rule ap_onnx_fold_reshape, ap_onnx_fold_transpose, ap_onnx_fold_slice,
     ap_onnx_fold_concat, ap_onnx_fold_gather, ap_onnx_fold_expand; /* fold_move.c */
 

@@ -154,6 +154,38 @@ ap_status ap_onnx_fold_unary(const ap_onnx_graph *graph, const ap_onnx_node *nod
   return st;
 }
 
+/* A bound of Clip as an element of the type of x: an input, an attribute in old opsets, or NULL. */
+static ap_status clip_bound(const ap_onnx_graph *graph, const ap_onnx_node *node, size_t input,
+                            const ap_onnx_tensor *x, const ap_onnx_tensor **bound, ap_error *err) {
+  *bound = ap_onnx_fold_input(graph, node, input);
+  if (!*bound || ((*bound)->count == 1 && (*bound)->is_int == x->is_int)) return AP_OK;
+  return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "a bound that is not one number of its type");
+}
+
+ap_status ap_onnx_fold_clip(const ap_onnx_graph *graph, const ap_onnx_node *node,
+                            ap_onnx_tensor **out, ap_error *err) {
+  const ap_onnx_tensor *x = ap_onnx_fold_input(graph, node, 0), *lo, *hi;
+  float least, most;
+  ap_status st = clip_bound(graph, node, 1, x, &lo, err);
+  if (!st) st = clip_bound(graph, node, 2, x, &hi, err);
+  if (!st) st = ap_onnx_attr_float(node, "min", -INFINITY, &least, err);
+  if (!st) st = ap_onnx_attr_float(node, "max", INFINITY, &most, err);
+  if (!st) st = ap_onnx_tensor_create(x->is_int, x->dims, x->n_dims, out, err);
+  if (st) return st;
+  if (lo && !x->is_int) least = lo->f[0];
+  if (hi && !x->is_int) most = hi->f[0];
+  for (size_t i = 0; i < x->count; i++) {
+    if (x->is_int) {
+      int64_t v = x->i[i];
+      if (lo && v < lo->i[0]) v = lo->i[0];
+      (*out)->i[i] = hi && v > hi->i[0] ? hi->i[0] : v;
+    } else {
+      (*out)->f[i] = fminf(fmaxf(x->f[i], least), most);
+    }
+  }
+  return AP_OK;
+}
+
 /* Types of the ONNX schema that become integers, and floats. */
 static bool is_int_type(int64_t type) {
   return (type >= 2 && type <= 7) || type == 9 || type == 12 || type == 13;
@@ -202,41 +234,4 @@ ap_status ap_onnx_fold_where(const ap_onnx_graph *graph, const ap_onnx_node *nod
     ap_onnx_tensor_move(*out, i, from, ap_onnx_broadcast_index(from, at, dims.n));
   }
   return st;
-}
-
-/* ReduceProd and ReduceSum over all elements, as the sizes of shapes are worked out. */
-ap_status ap_onnx_fold_reduce(const ap_onnx_graph *graph, const ap_onnx_node *node,
-                              ap_onnx_tensor **out, ap_error *err) {
-  const ap_onnx_tensor *x = ap_onnx_fold_input(graph, node, 0);
-  const int64_t *axes;
-  size_t n_axes, ones[AP_ONNX_MAX_DIMS];
-  int64_t keep;
-  bool sum = strcmp(node->op, "ReduceSum") == 0;
-  ap_status st = ap_onnx_node_ints(graph, node, "axes", 1, &axes, &n_axes, err);
-  if (!st) st = ap_onnx_attr_int(node, "keepdims", 1, 0, 1, &keep, err);
-  if (!st && n_axes > 0 && n_axes != x->n_dims)
-    st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "constants are reduced over all axes");
-  for (size_t d = 0; d < AP_ONNX_MAX_DIMS; d++) ones[d] = 1;
-  if (!st) st = ap_onnx_tensor_create(x->is_int, ones, keep ? x->n_dims : 0, out, err);
-  if (st) return st;
-  double total = sum ? 0.0 : 1.0;
-  int64_t count = sum ? 0 : 1;
-  for (size_t i = 0; !st && i < x->count; i++) {
-    if (!x->is_int) {
-      total = sum ? total + (double)x->f[i] : total * (double)x->f[i];
-    } else if (!int_result(sum ? ADD : MUL, count, x->i[i], &count)) {
-      st = ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "overflow");
-    }
-  }
-  if (st) {
-    ap_onnx_tensor_destroy(*out);
-    *out = NULL;
-    return st;
-  }
-  if (x->is_int) {
-    (*out)->i[0] = count;
-  } else {
-    (*out)->f[0] = (float)total;
-  }
-  return AP_OK;
 }

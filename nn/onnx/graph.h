@@ -13,8 +13,8 @@ AP_EXTERN_C_BEGIN
 
 #define AP_ONNX_NONE ((size_t)-1)         /* no value: an input that is left out */
 #define AP_ONNX_MAX_NODES ((size_t)65536) /* of a file, constants included */
-#define AP_ONNX_MIN_OPSET 9
-#define AP_ONNX_MAX_OPSET 22
+#define AP_ONNX_MIN_OPSET 7
+#define AP_ONNX_MAX_OPSET 28
 
 typedef enum {
   AP_ONNX_ATTR_FLOAT,
@@ -72,6 +72,7 @@ typedef struct {
   json_t *metadata;          /* an object of texts: metadata_props */
   size_t n_floats, n_ints;   /* elements of all constants: bounded */
   size_t n_read, n_computed; /* elements in the file, and of what was folded */
+  size_t n_reduced;          /* elements read by reductions that were folded */
 } ap_onnx_graph;
 
 AP_NODISCARD ap_status ap_onnx_graph_create(ap_onnx_graph **out, ap_error *err);

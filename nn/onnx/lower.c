@@ -29,17 +29,21 @@ static const struct {
     {"Identity", ap_onnx_lower_same, 1, " "},
     {"LogSoftmax", ap_onnx_lower_softmax, 1, " axis "},
     {"MatMul", ap_onnx_lower_matmul, 2, " "},
+    {"Max", ap_onnx_lower_bound, 2, " "},
     {"MaxPool", ap_onnx_lower_max_pool, 1,
      " auto_pad ceil_mode dilations kernel_shape pads storage_order strides "},
+    {"Min", ap_onnx_lower_bound, 2, " "},
     {"Mul", ap_onnx_lower_arithmetic, 2, " "},
     {"Pad", ap_onnx_lower_pad, 4, " mode pads value "},
-    {"ReduceMean", ap_onnx_lower_reduce_mean, 2, " axes keepdims noop_with_empty_axes "},
+    {"ReduceMax", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
+    {"ReduceMean", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
     {"Relu", ap_onnx_lower_relu, 1, " "},
     {"Reshape", ap_onnx_lower_reshape, 2, " allowzero shape "},
     {"Slice", ap_onnx_lower_slice, 5, " axes ends starts "},
     {"Softmax", ap_onnx_lower_softmax, 1, " axis "},
     {"Squeeze", ap_onnx_lower_reshape, 2, " axes "},
     {"Sub", ap_onnx_lower_arithmetic, 2, " "},
+    {"Sum", ap_onnx_lower_sum, AP_ONNX_MAX_NODES, " "},
     {"Transpose", ap_onnx_lower_transpose, 1, " perm "},
     {"Unsqueeze", ap_onnx_lower_reshape, 2, " axes "},
 };
@@ -217,11 +221,9 @@ static ap_status finish(ap_onnx_lowering *low, ap_error *err) {
                            "the output is an image whose channels come last; class scores are "
                            "expected");
   if (!st) st = ap_onnx_flatten(low, node, &view, err);
-  if (!st && low->net->n_nodes < 2)
+  if (!st && view.node == 0)
     st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "the output is the input");
-  if (!st && view.node != low->net->n_nodes - 1)
-    st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                           "the output is not what the last layer gives");
+  if (!st) st = ap_onnx_drop_unused(&low->net, view.node, err);
   return st;
 }
 

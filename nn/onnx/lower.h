@@ -10,6 +10,10 @@ AP_EXTERN_C_BEGIN
  * what is supported), MEMORY. The normalisation of the result is mean 0, std 1. */
 AP_NODISCARD ap_status ap_onnx_lower(ap_onnx_graph *graph, ap_network **out, ap_error *err);
 
+/* Takes out all nodes that `last`, which becomes the last one, does not need. Where there are none the
+ * network stays as it is, else *net is another one. MEMORY. */
+AP_NODISCARD ap_status ap_onnx_drop_unused(ap_network **net, size_t last, ap_error *err);
+
 /* ---- for the rules ---- */
 typedef struct {
   ap_onnx_graph *graph;
@@ -23,10 +27,11 @@ typedef struct {
 /* Lowers one node: its first output's view. Inputs of views are live; the others are constants. */
 typedef ap_status ap_onnx_rule(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err);
 extern ap_onnx_rule ap_onnx_lower_conv, ap_onnx_lower_max_pool, ap_onnx_lower_average_pool,
-    ap_onnx_lower_global_pool, ap_onnx_lower_reduce_mean;               /* lower_window.c */
-extern ap_onnx_rule ap_onnx_lower_gemm, ap_onnx_lower_matmul;           /* lower_linear.c */
-extern ap_onnx_rule ap_onnx_lower_batch_norm, ap_onnx_lower_arithmetic; /* lower_affine.c */
-extern ap_onnx_rule ap_onnx_lower_relu, ap_onnx_lower_clip, ap_onnx_lower_same,
+    ap_onnx_lower_global_pool, ap_onnx_lower_reduce;          /* lower_window.c */
+extern ap_onnx_rule ap_onnx_lower_gemm, ap_onnx_lower_matmul; /* lower_linear.c */
+extern ap_onnx_rule ap_onnx_lower_batch_norm, ap_onnx_lower_arithmetic,
+    ap_onnx_lower_sum; /* lower_affine.c */
+extern ap_onnx_rule ap_onnx_lower_relu, ap_onnx_lower_clip, ap_onnx_lower_bound, ap_onnx_lower_same,
     ap_onnx_lower_softmax; /* lower_point.c */
 extern ap_onnx_rule ap_onnx_lower_reshape, ap_onnx_lower_transpose, ap_onnx_lower_slice,
     ap_onnx_lower_pad, ap_onnx_lower_concat; /* lower_move.c */
@@ -35,11 +40,16 @@ extern ap_onnx_rule ap_onnx_lower_reshape, ap_onnx_lower_transpose, ap_onnx_lowe
  * that several nodes read become one SHORTCUT. */
 AP_NODISCARD ap_status ap_onnx_input_view(ap_onnx_lowering *low, const ap_onnx_node *node,
                                           size_t input, ap_onnx_view *view, ap_error *err);
+/* The same, also behind a Softmax: for what leaves every value as it is. */
+AP_NODISCARD ap_status ap_onnx_input_moved(ap_onnx_lowering *low, const ap_onnx_node *node,
+                                           size_t input, ap_onnx_view *view, ap_error *err);
 /* The constant at input `input`; UNSUPPORTED where it is none ("its WHAT ..."), FORMAT where it is left
  * out and `needed`; NULL where it is left out. */
 AP_NODISCARD ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const ap_onnx_node *node,
                                               size_t input, const char *what, bool needed,
                                               const ap_onnx_tensor **constant, ap_error *err);
+/* Can no value of the network's node be below 0? False also where that is not plain to see. */
+bool ap_onnx_is_nonnegative(const ap_network *net, size_t node);
 /* Appends `like` behind the inputs (numbers of network nodes), named after `name`. What the network
  * refuses is a fault of the file, and named as one of `node`. */
 AP_NODISCARD ap_status ap_onnx_emit(ap_onnx_lowering *low, const ap_onnx_node *node,

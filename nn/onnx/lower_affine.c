@@ -51,6 +51,29 @@ ap_status ap_onnx_lower_batch_norm(ap_onnx_lowering *low, const ap_onnx_node *no
   return st;
 }
 
+/* A constant written out over height and width: values[c], or false where they are not the same for all
+ * pixels of a channel. */
+static bool same_for_all_pixels(const ap_onnx_view *view, const ap_onnx_tensor *constant,
+                                float *values) {
+  size_t shift = view->n_dims - constant->n_dims, channels = AP_ONNX_NONE, stride = 1;
+  size_t at[AP_ONNX_MAX_DIMS] = {0};
+  for (size_t d = constant->n_dims; d-- > 0;) {
+    if (constant->dims[d] != 1 && constant->dims[d] != ap_onnx_view_size(view, d + shift))
+      return false;
+    if (constant->dims[d] != 1 && ap_onnx_view_is_axis(view, d + shift, AP_AXIS_C)) channels = d;
+    if (channels == AP_ONNX_NONE) stride *= constant->dims[d];
+  }
+  for (size_t i = 0; i < constant->count; i++) {
+    size_t c = channels == AP_ONNX_NONE ? 0 : at[channels];
+    float first = constant->f[channels == AP_ONNX_NONE ? 0 : c * stride];
+    if (memcmp(&constant->f[i], &first, sizeof first) != 0) return false;
+    values[c] = first;
+    ap_onnx_step(at, constant->dims, constant->n_dims);
+  }
+  for (size_t c = 1; channels == AP_ONNX_NONE && c < view->shape.c; c++) values[c] = values[0];
+  return constant->count > 0;
+}
+
 /* One value a channel of a constant that is broadcast over the view (settled). A flat view of an image in
  * the plain order is flattened, so that each value is a channel. */
 static ap_status per_channel(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
@@ -67,17 +90,19 @@ static ap_status per_channel(ap_onnx_lowering *low, const ap_onnx_node *node, ap
     fits = view->n_dims == 2 && varying == 1 && ap_onnx_view_is_ordered(view);
     if (fits) st = ap_onnx_flatten(low, node, view, err);
   }
+  if (!st) *values = ap_calloc(view->shape.c, sizeof **values);
   if (st) return st;
-  if (!fits)
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "a constant of %zu values; one number, or one for each of %zu "
-                             "channels is supported",
-                             constant->count, view->shape.c);
-  *values = ap_calloc(view->shape.c, sizeof **values);
   if (!*values) return ap_onnx_node_fail(node, err, AP_ERR_MEMORY, "%zu values", view->shape.c);
-  for (size_t c = 0; c < view->shape.c; c++)
+  for (size_t c = 0; fits && c < view->shape.c; c++)
     (*values)[c] = constant->f[constant->count == 1 ? 0 : c];
-  return AP_OK;
+  if (fits || (constant->n_dims <= view->n_dims && same_for_all_pixels(view, constant, *values)))
+    return AP_OK;
+  ap_free(*values);
+  *values = NULL;
+  return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                           "a constant of %zu values; one number, or one for each of %zu "
+                           "channels is supported",
+                           constant->count, view->shape.c);
 }
 
 static bool all_finite(const float *values, size_t n) {
@@ -148,25 +173,35 @@ static ap_status apply(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_
   return AP_OK;
 }
 
-static ap_status add_images(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
-  ap_onnx_view a, b;
-  size_t inputs[2], index;
+/* An ADD of the image that `a` is of and the one at input `k`, which becomes what `a` is of. */
+static ap_status add_image(ap_onnx_lowering *low, const ap_onnx_node *node, size_t k,
+                           ap_onnx_view *a, ap_error *err) {
+  ap_onnx_view b;
   const ap_node like = {.kind = AP_NODE_ADD};
-  ap_status st = ap_onnx_input_view(low, node, 0, &a, err);
-  if (!st) st = ap_onnx_settle(low, node, &a, err);
-  if (!st) st = ap_onnx_input_view(low, node, 1, &b, err);
+  ap_status st = ap_onnx_input_view(low, node, k, &b, err);
   if (!st) st = ap_onnx_settle(low, node, &b, err);
   if (st) return st;
-  if (!ap_onnx_view_equal(&a, &b))
+  if (!ap_onnx_view_equal(a, &b))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "inputs of different shape or layout (%zu x %zu x %zu and %zu x %zu x "
                              "%zu in %zu and %zu dimensions)",
-                             a.shape.c, a.shape.h, a.shape.w, b.shape.c, b.shape.h, b.shape.w,
-                             a.n_dims, b.n_dims);
-  inputs[0] = a.node;
-  inputs[1] = b.node;
-  st = ap_onnx_emit(low, node, node->name, like, inputs, 2, &index, err);
-  if (!st) ap_onnx_set_view(low, node, a, index);
+                             a->shape.c, a->shape.h, a->shape.w, b.shape.c, b.shape.h, b.shape.w,
+                             a->n_dims, b.n_dims);
+  size_t inputs[2] = {a->node, b.node};
+  return ap_onnx_emit(low, node, node->name, like, inputs, 2, &a->node, err);
+}
+
+/* Sum, of any number of images, and Add of two: one ADD less than images. */
+ap_status ap_onnx_lower_sum(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  ap_onnx_view view;
+  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
+  if (!st && node->n_inputs == 1) {
+    ap_onnx_set_alias(low, node, view);
+    return AP_OK;
+  }
+  if (!st) st = ap_onnx_settle(low, node, &view, err);
+  for (size_t k = 1; !st && k < node->n_inputs; k++) st = add_image(low, node, k, &view, err);
+  if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
 }
 
@@ -181,7 +216,7 @@ ap_status ap_onnx_lower_arithmetic(ap_onnx_lowering *low, const ap_onnx_node *no
     return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "two inputs are expected");
   second = low->views[node->inputs[1]].live;
   if (second && low->views[node->inputs[0]].live) {
-    if (add) return add_images(low, node, err);
+    if (add) return ap_onnx_lower_sum(low, node, err);
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "of two inputs that depend on the image; one constant is supported");
   }

@@ -1,5 +1,6 @@
 /* nn/onnx/lower_move.c - operators that move values: other views of a node, strided slices, padding, and
  * images joined along their channels. */
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -32,7 +33,7 @@ static ap_status new_dims(const ap_onnx_lowering *low, const ap_onnx_node *node,
 ap_status ap_onnx_lower_reshape(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
   ap_onnx_dims to = {0};
-  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
+  ap_status st = ap_onnx_input_moved(low, node, 0, &view, err);
   if (!st) st = new_dims(low, node, &view, &to, err);
   /* FLATTEN nodes of files of ours are kept, also where there is nothing to flatten. */
   if (!st && low->own && strcmp(node->op, "Flatten") == 0 && ap_onnx_view_is_image(&view)) {
@@ -59,7 +60,7 @@ ap_status ap_onnx_lower_transpose(ap_onnx_lowering *low, const ap_onnx_node *nod
   ap_onnx_view view;
   ap_onnx_dims from, to;
   size_t map[AP_ONNX_MAX_DIMS];
-  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
+  ap_status st = ap_onnx_input_moved(low, node, 0, &view, err);
   if (st) return st;
   from = ap_onnx_view_dims(&view);
   st = ap_onnx_shape_transpose(node, &from, &to, map, err);
@@ -97,25 +98,30 @@ ap_status ap_onnx_lower_slice(ap_onnx_lowering *low, const ap_onnx_node *node, a
   return st;
 }
 
-/* The amounts before and behind each dimension. */
+/* The amounts before and behind each dimension: those of the node's axes, or of all. */
 static ap_status pad_amounts(const ap_onnx_lowering *low, const ap_onnx_node *node, size_t n_dims,
-                             const int64_t **pads, ap_error *err) {
+                             size_t before[AP_ONNX_MAX_DIMS], size_t after[AP_ONNX_MAX_DIMS],
+                             ap_error *err) {
   const char *mode;
-  size_t n;
+  const int64_t *pads, *axes;
+  size_t n, n_axes, d;
   bool any = false;
   ap_status st = ap_onnx_attr_text(node, "mode", "constant", &mode, err);
-  if (!st) st = ap_onnx_node_ints(low->graph, node, "pads", 1, pads, &n, err);
+  if (!st) st = ap_onnx_node_ints(low->graph, node, "pads", 1, &pads, &n, err);
+  if (!st) st = ap_onnx_node_ints(low->graph, node, "axes", 3, &axes, &n_axes, err);
   if (st) return st;
-  if (!*pads || n != 2 * n_dims)
+  if (!axes) n_axes = n_dims;
+  if (!pads || n != 2 * n_axes)
     return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "pads of %zu numbers for %zu dimensions", n,
-                             n_dims);
-  if (node->n_inputs > 3 && node->inputs[3] != AP_ONNX_NONE)
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "axes; pads of all are supported");
+                             n_axes);
   for (size_t i = 0; i < n; i++) {
-    any = any || (*pads)[i] != 0;
-    if ((*pads)[i] < 0 || (*pads)[i] > INT32_MAX)
+    any = any || pads[i] != 0;
+    if (pads[i] < 0 || pads[i] > INT32_MAX)
       return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "%lld values of padding",
-                               (long long)(*pads)[i]);
+                               (long long)pads[i]);
+    st = ap_onnx_node_axis(node, axes ? axes[i % n_axes] : (int64_t)(i % n_axes), n_dims, &d, err);
+    if (st) return st;
+    (i < n_axes ? before : after)[d] = (size_t)pads[i];
   }
   if (any && strcmp(mode, "constant") != 0)
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "mode %.40s; constant is supported",
@@ -123,42 +129,52 @@ static ap_status pad_amounts(const ap_onnx_lowering *low, const ap_onnx_node *no
   return AP_OK;
 }
 
-static ap_status pad_value(const ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+/* *lowest: a number below all others, else it is 0. */
+static ap_status pad_value(const ap_onnx_lowering *low, const ap_onnx_node *node, bool *lowest,
+                           ap_error *err) {
+  const float far = -3e38f; /* the lowest float, and minus infinity */
   float value;
   const ap_onnx_tensor *constant;
   ap_status st = ap_onnx_attr_float(node, "value", 0, &value, err);
   if (!st) st = ap_onnx_input_constant(low, node, 2, "value", false, &constant, err);
   if (st) return st;
   if (constant && constant->count == 1) value = constant->f[0];
-  if (value < 0 || value > 0 || (constant && constant->count != 1))
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "a value of %g; 0 is supported",
+  *lowest = value < far;
+  if ((fabsf(value) > 0 && !*lowest) || isnan(value) || (constant && constant->count != 1))
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "a value of %g; 0 is supported, and minus infinity before MaxPool",
                              (double)value);
   return AP_OK;
 }
 
 ap_status ap_onnx_lower_pad(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
-  const int64_t *pads = NULL;
+  size_t before[AP_ONNX_MAX_DIMS] = {0}, after[AP_ONNX_MAX_DIMS] = {0};
+  bool lowest = false;
   ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
-  if (!st) st = pad_amounts(low, node, view.n_dims, &pads, err);
-  if (!st) st = pad_value(low, node, err);
-  for (size_t d = 0; !st && d < view.n_dims; d++) {
-    size_t before = (size_t)pads[d], after = (size_t)pads[view.n_dims + d];
-    if (!before && !after) continue;
+  if (!st) st = pad_amounts(low, node, view.n_dims, before, after, err);
+  if (!st) st = pad_value(low, node, &lowest, err);
+  if (!st && ap_onnx_view_is_padded(&view) && view.pad_lowest != lowest)
+    st = ap_onnx_settle(low, node, &view, err); /* says what may follow a Pad */
+  if (st) return st;
+  for (size_t d = 0; d < view.n_dims; d++) {
+    if (!before[d] && !after[d]) continue;
     view.pending_name = node->name;
-    if (ap_onnx_view_is_axis(&view, d, AP_AXIS_C) && view.dims[d].n == 1 &&
+    if (!lowest && ap_onnx_view_is_axis(&view, d, AP_AXIS_C) && view.dims[d].n == 1 &&
         view.dims[d].axes[0] == AP_AXIS_C) {
-      view.before += before;
-      view.after += after;
-      view.shape.c += before + after;
+      view.before += before[d];
+      view.after += after[d];
+      view.shape.c += before[d] + after[d];
     } else if (view.dims[d].n == 1 && view.dims[d].axes[0] == AP_AXIS_H) {
-      view.pad_top += before;
-      view.pad_bottom += after;
-      view.shape.h += before + after;
+      view.pad_top += before[d];
+      view.pad_bottom += after[d];
+      view.shape.h += before[d] + after[d];
+      view.pad_lowest = lowest;
     } else if (view.dims[d].n == 1 && view.dims[d].axes[0] == AP_AXIS_W) {
-      view.pad_left += before;
-      view.pad_right += after;
-      view.shape.w += before + after;
+      view.pad_left += before[d];
+      view.pad_right += after[d];
+      view.shape.w += before[d] + after[d];
+      view.pad_lowest = lowest;
     } else {
       return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                                "dimension %zu is neither channels nor height nor width", d);
@@ -167,8 +183,8 @@ ap_status ap_onnx_lower_pad(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
       return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "an image of %zu x %zu x %zu",
                                view.shape.c, view.shape.h, view.shape.w);
   }
-  if (!st) ap_onnx_set_alias(low, node, view);
-  return st;
+  ap_onnx_set_alias(low, node, view);
+  return AP_OK;
 }
 
 static bool all_zero(const ap_onnx_tensor *t) {

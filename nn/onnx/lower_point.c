@@ -1,15 +1,15 @@
-/* nn/onnx/lower_point.c - element by element: Relu, Clip, and what changes nothing. */
+/* nn/onnx/lower_point.c - element by element: Relu, Clip, Max, Min, and what changes nothing. */
 #include <math.h>
 #include <string.h>
 
 #include "nn/onnx/lower.h"
 
-static ap_status rectify(ap_onnx_lowering *low, const ap_onnx_node *node, float ceiling,
-                         ap_error *err) {
+static ap_status rectify(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+                         float ceiling, ap_error *err) {
   ap_onnx_view view;
   size_t index;
   const ap_node like = {.kind = AP_NODE_RELU, .ceiling = ceiling};
-  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
+  ap_status st = ap_onnx_input_view(low, node, input, &view, err);
   if (!st) st = ap_onnx_settle(low, node, &view, err);
   if (!st) st = ap_onnx_emit(low, node, node->name, like, &view.node, 1, &index, err);
   if (!st) ap_onnx_set_view(low, node, view, index);
@@ -17,7 +17,7 @@ static ap_status rectify(ap_onnx_lowering *low, const ap_onnx_node *node, float 
 }
 
 ap_status ap_onnx_lower_relu(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
-  return rectify(low, node, INFINITY, err);
+  return rectify(low, node, 0, INFINITY, err);
 }
 
 /* A bound: an attribute up to opset 10, an input from 11 on. */
@@ -33,29 +33,54 @@ static ap_status bound(const ap_onnx_lowering *low, const ap_onnx_node *node, co
   return AP_OK;
 }
 
-ap_status ap_onnx_lower_clip(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+/* Values from `lo` to `hi` of the image at `input`. What is not negative has the lower bound 0. */
+static ap_status clip(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input, float lo,
+                      float hi, ap_error *err) {
   const float far = 3e38f; /* the default bounds of old opsets are the largest floats */
-  float lo, hi;
   ap_onnx_view view;
-  ap_status st = bound(low, node, "min", 1, -INFINITY, &lo, err);
-  if (!st) st = bound(low, node, "max", 2, INFINITY, &hi, err);
-  if (!st) st = ap_onnx_input_view(low, node, 0, &view, err);
+  ap_status st = ap_onnx_input_view(low, node, input, &view, err);
   if (st) return st;
   if (lo < -far && hi > far) {
     ap_onnx_set_alias(low, node, view);
     return AP_OK;
   }
+  if (lo < 0 && ap_onnx_is_nonnegative(low->net, view.node)) lo = 0;
   if (fabsf(lo) > 0 || !(hi > 0))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "bounds %g and %g; 0 and a positive number are supported", (double)lo,
-                             (double)hi);
-  return rectify(low, node, hi > far ? INFINITY : hi, err);
+                             "bounds %g and %g; 0 and a positive number are supported, and no "
+                             "lower bound behind Relu",
+                             (double)lo, (double)hi);
+  return rectify(low, node, input, hi > far ? INFINITY : hi, err);
+}
+
+ap_status ap_onnx_lower_clip(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  float lo, hi;
+  ap_status st = bound(low, node, "min", 1, -INFINITY, &lo, err);
+  if (!st) st = bound(low, node, "max", 2, INFINITY, &hi, err);
+  return st ? st : clip(low, node, 0, lo, hi, err);
+}
+
+/* Max and Min of the image and one number: one bound of a Clip. */
+ap_status ap_onnx_lower_bound(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  const ap_onnx_tensor *constant;
+  bool least = strcmp(node->op, "Max") == 0, second;
+  if (node->n_inputs != 2 || node->inputs[0] == AP_ONNX_NONE || node->inputs[1] == AP_ONNX_NONE)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "%zu inputs; an image and one number are supported", node->n_inputs);
+  second = low->views[node->inputs[1]].live;
+  ap_status st = ap_onnx_input_constant(low, node, !second, "second input", true, &constant, err);
+  if (st) return st;
+  if (constant->count != 1 || isnan(constant->f[0]))
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "a constant of %zu values; one number is supported", constant->count);
+  return clip(low, node, second, least ? constant->f[0] : -INFINITY,
+              least ? INFINITY : constant->f[0], err);
 }
 
 /* Identity; Dropout, which does nothing in inference; Cast from a float type to another. */
 ap_status ap_onnx_lower_same(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
-  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
+  ap_status st = ap_onnx_input_moved(low, node, 0, &view, err);
   if (st) return st;
   if (strcmp(node->op, "Cast") == 0) {
     int64_t to;

@@ -6,8 +6,8 @@
 
 #define NAME_BYTES 180 /* of a node's name; the network allows 200 */
 
-ap_status ap_onnx_input_view(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
-                             ap_onnx_view *view, ap_error *err) {
+ap_status ap_onnx_input_moved(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+                              ap_onnx_view *view, ap_error *err) {
   if (input >= node->n_inputs || node->inputs[input] == AP_ONNX_NONE)
     return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "input %zu is missing", input);
   *view = low->views[node->inputs[input]];
@@ -16,12 +16,18 @@ ap_status ap_onnx_input_view(ap_onnx_lowering *low, const ap_onnx_node *node, si
                              "its input %zu is a constant; one that depends on the image is "
                              "expected",
                              input);
-  if (view->probabilities)
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "it follows a Softmax, which is supported at the end only");
   if (low->users[node->inputs[input]] == 1 || ap_onnx_view_is_padded(view)) return AP_OK;
   ap_status st = ap_onnx_settle(low, node, view, err);
   if (!st) low->views[node->inputs[input]] = *view;
+  return st;
+}
+
+ap_status ap_onnx_input_view(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+                             ap_onnx_view *view, ap_error *err) {
+  ap_status st = ap_onnx_input_moved(low, node, input, view, err);
+  if (!st && view->probabilities)
+    st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                           "it follows a Softmax, which is supported at the end only");
   return st;
 }
 
@@ -39,6 +45,33 @@ ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const ap_onnx_node
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "its %s is of integers; floats are supported", what);
   return AP_OK;
+}
+
+/* Looks at `budget` nodes at most: sums of sums could be followed on more ways than there are nodes. */
+static bool nonnegative_within(const ap_network *net, size_t node, size_t *budget) {
+  const ap_node *n = &net->nodes[node];
+  if (n->kind == AP_NODE_RELU) return true;
+  if (*budget == 0) return false;
+  --*budget;
+  switch (n->kind) {
+    case AP_NODE_ADD:
+    case AP_NODE_CONCAT:
+    case AP_NODE_MAXPOOL:
+    case AP_NODE_AVGPOOL:
+    case AP_NODE_SHORTCUT:
+    case AP_NODE_FLATTEN:
+      for (size_t i = 0; i < n->n_inputs; i++) {
+        if (!nonnegative_within(net, n->inputs[i], budget)) return false;
+      }
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool ap_onnx_is_nonnegative(const ap_network *net, size_t node) {
+  size_t budget = 1000;
+  return nonnegative_within(net, node, &budget);
 }
 
 static bool is_used(const ap_network *net, const char *name) {

@@ -70,14 +70,14 @@ static ap_status read_window(const ap_onnx_node *node, const size_t in[2], windo
   if (!st) st = two_sizes(node, "kernel_shape", 0, k, err);
   if (!st) st = ap_onnx_attr_int(node, "ceil_mode", 0, 0, 1, &ceil_mode, err);
   if (st) return st;
-  if (dilation[0] != 1 || dilation[1] != 1)
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "dilations %zu, %zu; 1 is supported",
-                             dilation[0], dilation[1]);
   for (size_t i = 0; i < 2; i++) {
     if (!w->k[i]) w->k[i] = k[i];
     if (!w->k[i] || (k[i] && w->k[i] != k[i]))
       return ap_onnx_node_fail(node, err, AP_ERR_FORMAT,
                                "kernel_shape is missing or differs from the weights");
+    if (dilation[i] != 1 && w->k[i] != 1) /* one weight cannot be spread */
+      return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "dilations %zu, %zu; 1 is supported",
+                               dilation[0], dilation[1]);
   }
   w->ceil_mode = ceil_mode == 1;
   return read_pads(node, in, w, err);
@@ -94,7 +94,8 @@ static void put_window(const window *w, ap_node *like) {
   like->pad_right = w->end[1];
 }
 
-/* The image that a window moves over: settled, with the padding that a Pad put around it apart. */
+/* The image that a window moves over: settled, with the padding that a Pad put around it apart. Padding with
+ * the lowest number is for a MaxPool alone. */
 static ap_status input_image(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
                              size_t pads[4], size_t in[2], ap_error *err) {
   ap_status st = ap_onnx_input_view(low, node, 0, view, err);
@@ -102,6 +103,10 @@ static ap_status input_image(ap_onnx_lowering *low, const ap_onnx_node *node, ap
   if (!ap_onnx_view_is_image(view))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "its input of %zu dimensions is no image [N, C, H, W]", view->n_dims);
+  if (ap_onnx_view_is_padded(view) && view->pad_lowest && strcmp(node->op, "MaxPool") != 0)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "it follows %.80s, which pads with minus infinity; MaxPool may follow",
+                             view->pending_name);
   pads[0] = view->pad_top;
   pads[1] = view->pad_left;
   pads[2] = view->pad_bottom;
@@ -189,7 +194,8 @@ ap_status ap_onnx_lower_max_pool(ap_onnx_lowering *low, const ap_onnx_node *node
   if (st) return st;
   (void)round_up(in, &w);
   /* Zeros around values that are not negative lose to any of them, as padding does. */
-  if ((pads[0] || pads[1] || pads[2] || pads[3]) && low->net->nodes[view.node].kind != AP_NODE_RELU)
+  if ((pads[0] || pads[1] || pads[2] || pads[3]) && !view.pad_lowest &&
+      !ap_onnx_is_nonnegative(low->net, view.node))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "it follows %.80s, whose zeros are supported behind Relu only",
                              view.pending_name);
@@ -214,9 +220,11 @@ ap_status ap_onnx_lower_average_pool(ap_onnx_lowering *low, const ap_onnx_node *
   if (st) return st;
   bool outer = pads[0] || pads[1] || pads[2] || pads[3]; /* zeros that count in every case */
   bool own = w.begin[0] || w.begin[1] || w.end[0] || w.end[1];
+  if (!own) count_padding = 0; /* what a last window has over the end is never counted */
   if (round_up(in, &w) && (count_padding || outer))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "ceil_mode with padding that is counted");
+                             "ceil_mode, with a last window over the end and padding that is "
+                             "counted");
   if (outer && own && !count_padding)
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "padding that is not counted around that of %.80s", view.pending_name);
@@ -247,9 +255,12 @@ ap_status ap_onnx_lower_global_pool(ap_onnx_lowering *low, const ap_onnx_node *n
                      whole_image(&view, average ? AP_NODE_AVGPOOL : AP_NODE_MAXPOOL), err);
 }
 
-/* Over all of the image and nothing else: an average pool of its size. */
-ap_status ap_onnx_lower_reduce_mean(ap_onnx_lowering *low, const ap_onnx_node *node,
-                                    ap_error *err) {
+/* ReduceMean and ReduceMax over all of height, of width or of both, and nothing else: a pool with a window
+ * of that size. */
+ap_status ap_onnx_lower_reduce(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  bool mean = strcmp(node->op, "ReduceMean") == 0;
+  const char *what = mean ? "mean" : "maximum";
+  ap_node like = {.kind = mean ? AP_NODE_AVGPOOL : AP_NODE_MAXPOOL, .kh = 1, .kw = 1};
   ap_onnx_view view;
   const int64_t *axes = NULL;
   int64_t keep, none;
@@ -268,19 +279,21 @@ ap_status ap_onnx_lower_reduce_mean(ap_onnx_lowering *low, const ap_onnx_node *n
   if (st) return st;
   if (n == 0 || gone[0])
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "over all of the batch; the mean over height and width is supported");
+                             "over all of the batch; the %s over height and width is supported",
+                             what);
   for (size_t d = 0; d < view.n_dims; d++) {
     for (size_t i = 0; i < view.dims[d].n; i++) {
       ap_onnx_axis axis = view.dims[d].axes[i];
-      bool image = axis == AP_AXIS_H || axis == AP_AXIS_W;
-      if (ap_onnx_view_axis(&view, axis) != 1 && gone[d] != image)
+      if (!gone[d] || ap_onnx_view_axis(&view, axis) == 1) continue;
+      if (axis != AP_AXIS_H && axis != AP_AXIS_W)
         return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                                 "the mean over height and width is supported");
+                                 "over axis %zu; the %s over height and width is supported", d,
+                                 what);
+      *(axis == AP_AXIS_H ? &like.kh : &like.kw) = ap_onnx_view_axis(&view, axis);
     }
     if (!gone[d] || keep) map[rank++] = d;
   }
-  st = ap_onnx_emit(low, node, node->name, whole_image(&view, AP_NODE_AVGPOOL), &view.node, 1,
-                    &index, err);
+  st = ap_onnx_emit(low, node, node->name, like, &view.node, 1, &index, err);
   if (st) return st;
   view.shape = low->net->nodes[index].shape;
   ap_onnx_view_rearrange(&view, map, rank);

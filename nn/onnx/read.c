@@ -51,12 +51,23 @@ static ap_status read_initializer(reader *r, Onnx__TensorProto *proto) {
   return ap_onnx_graph_set_constant(r->graph, value, tensor, r->err);
 }
 
+/* Floats; integers too, which a Cast makes floats of. */
+static bool is_number(int32_t type) {
+  const int32_t floats16 = 10, doubles = 11, unsigned32 = 12, unsigned64 = 13, bfloats = 16;
+  return (type >= 1 && type <= 7) || type == floats16 || type == doubles || type == unsigned32 ||
+         type == unsigned64 || type == bfloats;
+}
+
 /* The shape of the image; what is not fixed is -1. */
 static ap_status read_input_shape(reader *r, const Onnx__ValueInfoProto *info) {
   const Onnx__TypeProto__Tensor *type = info->type ? info->type->tensor_type : NULL;
   const Onnx__TensorShapeProto *shape = type ? type->shape : NULL;
   if (info->type && info->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) shape = NULL;
   if (!shape) return ap_fail(r->err, AP_ERR_UNSUPPORTED, "input %.100s has no shape", info->name);
+  if (!is_number(type->elem_type))
+    return ap_fail(r->err, AP_ERR_UNSUPPORTED,
+                   "input %.100s: element type %d; floats and integers are supported", info->name,
+                   (int)type->elem_type);
   if (shape->n_dim > AP_ONNX_MAX_DIMS)
     return ap_fail(r->err, AP_ERR_UNSUPPORTED, "input %.100s has %zu dimensions", info->name,
                    shape->n_dim);
@@ -205,7 +216,10 @@ static ap_status read_node(reader *r, const Onnx__NodeProto *proto) {
 static ap_status read_output(reader *r, const Onnx__GraphProto *proto) {
   if (proto->n_output != 1)
     return ap_fail(r->err, proto->n_output ? AP_ERR_UNSUPPORTED : AP_ERR_FORMAT,
-                   "the graph has %zu outputs; one is supported", proto->n_output);
+                   "the graph has %zu outputs%s%.100s%s; one is supported", proto->n_output,
+                   proto->n_output ? " (" : "",
+                   proto->n_output ? text_of(proto->output[0]->name) : "",
+                   proto->n_output ? ", ...)" : "");
   ap_status st =
       ap_onnx_graph_value(r->graph, text_of(proto->output[0]->name), &r->graph->output, r->err);
   if (st) return st;

@@ -30,6 +30,7 @@ typedef struct {
   /* pending, in this order: every stride-th pixel and zero channels; then zeros around the image */
   size_t stride_h, stride_w, before, after;
   size_t pad_top, pad_left, pad_bottom, pad_right;
+  bool pad_lowest; /* not zeros, but the lowest number around the image: nothing, to a MaxPool */
   const char *pending_name; /* of the ONNX node that the pending parts come from; borrowed */
   const char *flat_name;    /* of the one that flattened it; borrowed; may be NULL */
 } ap_onnx_view;

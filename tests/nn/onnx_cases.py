@@ -370,12 +370,88 @@ def fixed_batch(g):
     g.gemm(4 * 10 * 10)
 
 
+def several_forms(g):
+    """Relu as Max, ReLU6 as Min behind it, Sum, means of one axis after the other."""
+    g.conv(3, 6, 3, pads=[1, 1, 1, 1])
+    g.x = g.op("Max", g.x, g.const(np.float32(0)))
+    start, branches = g.x, []
+    for k in (1, 3):
+        g.x = start
+        g.conv(6, 6, k, pads=[k // 2] * 4)
+        branches.append(g.x)
+    g.x = g.op("Sum", start, *branches)
+    g.relu()
+    g.x = g.op("Min", g.const(np.array([1.0], np.float32)), g.x)
+    left = g.mean(g.mean(g.x, [3], 0), [2], 0)
+    right = g.op("ReduceMax", g.x, axes=[-1, -2], keepdims=0)
+    g.x = g.op("Concat", left, right, axis=1)
+    g.gemm(12)
+
+
+def softmax_inside(g):
+    """A Softmax on [N, C, 1, 1], and a shape behind it that is worked out."""
+    g.conv(3, 10, 3)
+    g.relu()
+    g.x = g.op("Softmax", g.op("GlobalAveragePool", g.x), axis=1)
+    g.x = g.op("Identity", g.squeeze(g.x, 2, 3))
+    g.probabilities = True
+
+
+def pads_of_pools(g):
+    """Zeros behind Relu and a pool, minus infinity, means whose last window stands over the end."""
+    far = -np.inf
+    g.conv(3, 6, 3)
+    pads = [0, 0, 1, 0, 0, 0, 1, 2]
+    if g.opset < 11:
+        g.x = g.op("Pad", g.x, pads=pads, value=far)
+    else:
+        g.x = g.op("Pad", g.x, g.ints(*pads), g.const(np.float32(far)))
+    g.x = g.op("MaxPool", g.x, kernel_shape=[3, 3])
+    g.relu()
+    g.x = g.op("MaxPool", g.x, kernel_shape=[2, 2], strides=[2, 1])
+    if g.opset < 18:
+        g.x = g.pad(g.x, [0, 0, 1, 2, 0, 0, 0, 1])
+    else:
+        g.x = g.op("Pad", g.x, g.ints(2, 1, 1, 0), "", g.ints(-1, 2))
+    g.x = g.op("MaxPool", g.x, kernel_shape=[3, 3], strides=[2, 2])
+    if g.opset >= 10:
+        g.x = g.op("AveragePool", g.x, kernel_shape=[2, 3], strides=[2, 2], ceil_mode=1,
+                   count_include_pad=1)
+    head(g, 6)
+
+
+def normed_weights(g):
+    """Weights divided by their norm, and weights of mean 0 and variance 1, at inference; a mean image whose
+    pixels are all the same."""
+    g.x = g.op("Sub", g.x, g.const(np.full((1, 3, 32, 32), 0.25, np.float32)))
+    v = g.const(g.normal(6, 3, 3, 3))
+    norm = g.op("ReduceL2", g.op("Reshape", v, g.ints(6, -1)), axes=[1], keepdims=1)
+    g.x = g.op("Conv", g.x, g.op("Div", v, g.op("Reshape", norm, g.ints(6, 1, 1, 1))))
+    g.relu()
+    v = g.const(g.normal(8, 6, 3, 3))
+    v = g.op("Sub", v, g.op("ReduceMean", v, axes=[1, 2, 3], keepdims=1))
+    square = g.op("ReduceMean", g.op("Mul", v, v), axes=[1, 2, 3], keepdims=1)
+    square = g.op("Mul", square, g.const(np.float32(54)))
+    g.x = g.op("Conv", g.x, g.op("Div", v, g.op("Sqrt", square)), dilations=[1, 1])
+    g.conv(8, 8, 1, dilations=[2, 2])
+    head(g, 8)
+
+
+def side_branch(g):
+    """A layer of which only the shape is used."""
+    g.conv(3, 10, 3, strides=[2, 2])
+    g.x = g.op("GlobalAveragePool", g.x)
+    size = g.op("Gather", g.op("Shape", g.op("Relu", g.x)), g.const(np.int64(0)), axis=0)
+    shape = g.op("Concat", g.unsqueeze(size, 0), g.ints(-1), axis=0)
+    g.x = g.op("Reshape", g.x, shape)
+
+
 NHWC = ("N", 32, 32, 3)
 # name -> (function, opsets, shape of the image)
 CASES = {
-    "torch_lenet": (torch_lenet, (9, 11, 13, 17, 18), None),
+    "torch_lenet": (torch_lenet, (7, 8, 9, 11, 13, 17, 18, 21), None),
     "dynamic_view": (dynamic_view, (9, 10, 11, 12, 13, 17), None),
-    "residual": (residual, (9, 13, 14, 15, 17), None),
+    "residual": (residual, (7, 9, 13, 14, 15, 17), None),
     "option_a": (option_a, (11, 13, 17), None),
     "zeros_joined": (zeros_joined, (13,), (1, 3, 32, 32)),
     "fixed_batch": (fixed_batch, (13,), (4, 3, 32, 32)),
@@ -390,6 +466,11 @@ CASES = {
     "inception": (inception, (9, 13), None),
     "half_weights": (half_weights, (13,), None),
     "arithmetic_shape": (arithmetic_shape, (11, 13), None),
+    "several_forms": (several_forms, (8, 9, 13, 17), None),
+    "softmax_inside": (softmax_inside, (9, 13), None),
+    "pads_of_pools": (pads_of_pools, (9, 13, 18), None),
+    "normed_weights": (normed_weights, (9, 13), None),
+    "side_branch": (side_branch, (9, 13), None),
 }
 
 

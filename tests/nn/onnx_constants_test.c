@@ -157,6 +157,19 @@ static void test_types_and_shapes(void **state) {
   begin("Sqrt", 1, 0);
   input(NULL, (const float[]){9, 16}, 2, 0);
   gives(INTS(3, 4), 2, 0);
+  begin("Clip", 3, 0);
+  list(INTS(-5, 2, 9));
+  list(INTS(0));
+  list(INTS(7));
+  gives(INTS(0, 2, 7), 3, 0);
+  begin("Clip", 1, 1);
+  input(NULL, (const float[]){-3, 3}, 2, 0);
+  attribute("max", AP_ONNX_ATTR_FLOAT)->f = 1;
+  gives(INTS(-3, 1), 2, 0);
+  begin("Clip", 2, 0);
+  list(INTS(-5, 2));
+  input(NULL, floats, 1, 0);
+  fails("a bound that is not one number");
   begin("Shape", 1, 2);
   input(NULL, floats, 2, 2);
   gives(INTS(2, 2), 2, 0);
@@ -195,6 +208,55 @@ static void test_types_and_shapes(void **state) {
   begin("LSTM", 1, 0);
   list(INTS(1));
   fails("not computed for constants");
+}
+
+static void test_reductions(void **state) {
+  const float floats[] = {3, -4, 5, 12, 1, 1};
+  (void)state;
+  begin("ReduceSum", 1, 2);
+  input((const int64_t[]){1, 2, 3, 4, 5, 6}, NULL, 2, 3);
+  numbers("axes", INTS(-1));
+  gives(INTS(6, 15), 2, 1);
+  begin("ReduceMax", 1, 2);
+  input((const int64_t[]){1, -2, 9, 4, 5, 6}, NULL, 2, 3);
+  numbers("axes", INTS(0));
+  number("keepdims", 0);
+  gives(INTS(4, 5, 9), 3, 0);
+  begin("ReduceMin", 1, 1);
+  input(NULL, floats, 3, 2);
+  numbers("axes", INTS(1));
+  gives(INTS(-4, 5, 1), 3, 1);
+  begin("ReduceMean", 1, 1);
+  input(NULL, floats, 3, 2);
+  numbers("axes", INTS(0));
+  gives(INTS(3, 3), 1, 2);
+  begin("ReduceMean", 1, 1);
+  input(NULL, floats, 3, 2);
+  number("keepdims", 0);
+  gives(INTS(3), 0, 0);
+  begin("ReduceL2", 2, 1);
+  input(NULL, floats, 3, 2);
+  list(INTS(1));
+  number("keepdims", 0);
+  assert_true(fabs((double)result(3, 0)->f[0] - 5) < 1e-6);
+  begin("ReduceProd", 1, 2);
+  input(NULL, floats, 3, 2);
+  number("noop_with_empty_axes", 1);
+  gives(INTS(3, -4, 5, 12, 1, 1), 3, 2);
+  begin("ReduceProd", 1, 0);
+  list(INTS(INT64_MAX, 2));
+  fails("overflow");
+  begin("ReduceMean", 1, 0);
+  list(INTS(1, 2));
+  fails("not for elements of this type");
+  begin("ReduceSum", 1, 1);
+  list(INTS(1, 2));
+  numbers("axes", INTS(1));
+  fails("axis 1 of a tensor of 1 dimensions");
+  begin("ReduceSum", 1, 0);
+  list(INTS(1, 2));
+  graph->n_reduced = (size_t)1 << 25; /* by nodes before it */
+  fails("elements of reduced constants");
 }
 
 static void test_moves(void **state) {
@@ -339,9 +401,8 @@ static int end(void **state) {
 int main(void) {
   SKIP_WITHOUT_ONNX();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_arithmetic),
-      cmocka_unit_test(test_types_and_shapes),
-      cmocka_unit_test(test_moves),
+      cmocka_unit_test(test_arithmetic), cmocka_unit_test(test_types_and_shapes),
+      cmocka_unit_test(test_reductions), cmocka_unit_test(test_moves),
       cmocka_unit_test(test_types),
   };
   return cmocka_run_group_tests(tests, scratch_make, end);

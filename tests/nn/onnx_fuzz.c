@@ -257,7 +257,8 @@ static void test_graphs(void **state) {
                                     "Expand",    "Where",       "Equal",
                                     "Neg",       "ReduceProd",  "Size",
                                     "Constant",  "Pow",         "Mod",
-                                    "Min"};
+                                    "Min",       "Max",         "Sum",
+                                    "ReduceMax", "ReduceMin",   "ReduceL2"};
   static const char *const fitting[][2] = {
       {"Conv", " c0"},   {"Conv", " c3 c4"},
       {"Add", " c5"},    {"Mul", " c7"},
@@ -266,7 +267,9 @@ static void test_graphs(void **state) {
       {"Concat", ""},    {"Flatten", ""},
       {"Cast", ""},      {"GlobalAveragePool", ""},
       {"MatMul", " c8"}, {"Gemm", " c6"},
-      {"Softmax", ""},   {"ReduceMean", ""}};
+      {"Softmax", ""},   {"ReduceMean", ""},
+      {"Sum", " v0"},    {"ReduceMax", ""},
+      {"Min", " c7"},    {"Identity", ""}};
   size_t accepted = 0;
   ap_rng rng;
   (void)state;
@@ -274,8 +277,8 @@ static void test_graphs(void **state) {
   for (unsigned long long i = 0; i < 4 * rounds; i++) {
     onnx_model m = {0};
     size_t n = 1 + ap_rng_below(&rng, 4), size;
-    const int64_t opsets[] = {9, 11, 13, 18};
-    m.opset = opsets[ap_rng_below(&rng, 4)];
+    const int64_t opsets[] = {8, 9, 11, 13, 18};
+    m.opset = opsets[ap_rng_below(&rng, 5)];
     m.producer = ap_rng_below(&rng, 4) ? "writer" : "autoprune";
     model_value(&m, 11, "v0", INTS(0, 3, 8, 8));
     model_value(&m, 12, "y", INTS(0, 4));

@@ -26,6 +26,9 @@ static void refused_node(const char *op, wire *attrs, const char *inputs, ap_sta
   model_floats(&m, "full", INTS(3, 8, 8), NULL);
   model_ints(&m, "shape", INTS(0, 6, -1));
   model_ints(&m, "pads", INTS(0, 0, 1, 1, 0, 0, 1, 1));
+  model_ints(&m, "two", INTS(1, 1));
+  model_floats(&m, "nan", INTS(1), (const float[]){NAN});
+  model_floats(&m, "lowest", INTS(1), (const float[]){-INFINITY});
   model_ints(&m, "i0", INTS(0));
   model_ints(&m, "i1", INTS(1));
   model_ints(&m, "i4", INTS(4));
@@ -95,6 +98,11 @@ static void test_operators(void **state) {
   a = text_of("mode", "reflect");
   refused_node("Pad", &a, "r pads", u, "node n (Pad): mode reflect; constant is supported");
   refused_node("Pad", NULL, "r pads", u, "it follows n, which pads the image");
+  refused_node("Pad", NULL, "r pads nan", u, "node n (Pad): a value of nan");
+  refused_node("Pad", NULL, "r shape - i1", f, "node n (Pad): pads of 3 numbers for 1 dimensions");
+  refused_node("Pad", NULL, "r two - i4", f, "node n (Pad): axis 4 of a tensor of 4");
+  refused_node("Pad", NULL, "r two lowest i1", u, "node n (Pad): dimension 1 is neither");
+  refused_node("Pad", NULL, "r two lowest i2", u, "it follows n, which pads the image");
   refused_node("Slice", NULL, "r i1 i4 i2", u, "node n (Slice): from 1 in steps of 1, 3 of 8");
   refused_node("Slice", NULL, "r i0 i2 i1", u, "node n (Slice)");
   refused_node("Slice", NULL, "r r i2 i1", u, "its starts depend on the image");
@@ -108,7 +116,10 @@ static void test_operators(void **state) {
   refused_node("Transpose", &a, "r", u, "node head.pool (GlobalAveragePool)");
   refused_node("Softmax", NULL, "r", u, "node n (Softmax): over axis 3 of an image");
   a = ints_of("axes", INTS(1));
-  refused_node("ReduceMean", &a, "r", u, "node n (ReduceMean): the mean over height and width");
+  refused_node("ReduceMean", &a, "r", u,
+               "node n (ReduceMean): over axis 1; the mean over height and width");
+  a = ints_of("axes", INTS(3, -3));
+  refused_node("ReduceMax", &a, "r", u, "node n (ReduceMax): over axis 1; the maximum over height");
   refused_node("ReduceMean", NULL, "r", u, "node n (ReduceMean): over all of the batch");
   a = ints_of("axes", INTS(0, 2, 3));
   refused_node("ReduceMean", &a, "r", u, "node n (ReduceMean): over all of the batch");
@@ -120,6 +131,14 @@ static void test_operators(void **state) {
                "node n (BatchNormalization): variance of 4 values for 3 channels");
   refused_node("Clip", NULL, "r v3", f, "node n (Clip): its min is not one number");
   refused_node("Clip", NULL, "r one", u, "node n (Clip): bounds 1 and inf");
+  refused_node("Max", NULL, "r one", u, "node n (Max): bounds 1 and inf");
+  refused_node("Max", NULL, "r r", u, "node n (Max): its second input depends on the image");
+  refused_node("Max", NULL, "r v3", u, "node n (Max): a constant of 3 values");
+  refused_node("Min", NULL, "image one", u, "node n (Min): bounds -inf and 1");
+  refused_node("Min", NULL, "r", u, "node n (Min): 1 inputs");
+  refused_node("Min", NULL, "r i1", u, "node n (Min): its second input is of integers");
+  refused_node("Sum", NULL, "r one", u, "node n (Sum): its input 1 is a constant");
+  refused_node("Sum", NULL, "r -", f, "node n (Sum): input 1 is missing");
   a = int_of("to", 7);
   refused_node("Cast", &a, "r", u, "node n (Cast): a cast to element type 7");
   a = int_of("axis", 2);
@@ -153,18 +172,18 @@ static void test_graphs(void **state) {
   model_begin(&m);
   model_value(&m, 12, "image", INTS(0, 3, 8, 8));
   model_head(&m, "image", 3);
-  refused(&m, AP_ERR_UNSUPPORTED, "2 outputs; one is supported");
+  refused(&m, AP_ERR_UNSUPPORTED, "2 outputs (y, ...); one is supported");
   model_begin(&m);
   refused(&m, AP_ERR_FORMAT, "output y comes from no node");
   model_begin(&m);
   model_node(&m, "", "n", "image", "y", NULL);
   refused(&m, AP_ERR_FORMAT, "node 0 (n) has no operator");
   for (int64_t opset = 1; opset < 40; opset++) {
-    if (opset >= 9 && opset <= 22) continue;
+    if (opset >= 7 && opset <= 28) continue;
     model_begin(&m);
     m.opset = opset;
     model_head(&m, "image", 3);
-    refused(&m, AP_ERR_UNSUPPORTED, "9 to 22 are supported");
+    refused(&m, AP_ERR_UNSUPPORTED, "7 to 28 are supported");
   }
   model_begin(&m);
   model_node(&m, "Softmax", "n", "image", "h", NULL);
@@ -189,6 +208,14 @@ static void test_images(void **state) {
   refused_image(INTS(0, 3, 1 << 30, 1 << 30), AP_ERR_FORMAT, "empty or too large");
   refused_image(INTS(0, 3, INT64_MAX, INT64_MAX), AP_ERR_FORMAT, "empty or too large");
   refused_image(INTS(INT64_MAX, 3, 8, 8), AP_ERR_UNSUPPORTED, "a batch of");
+  for (int64_t type = 0; type < 24; type++) { /* undefined, text, bool, complex, float8, 4 bits */
+    if ((type >= 1 && type <= 7) || (type >= 10 && type <= 13) || type == 16) continue;
+    onnx_model m = {0};
+    model_typed_value(&m, 11, "image", type, INTS(0, 3, 8, 8));
+    model_value(&m, 12, "y", INTS(0, 4));
+    model_head(&m, "image", 3);
+    refused(&m, AP_ERR_UNSUPPORTED, "input image: element type");
+  }
 }
 
 /* A tensor "w" of these fields as the weights of a convolution. */

@@ -162,9 +162,9 @@ static inline void model_node(onnx_model *m, const char *op, const char *name, c
   wire_part(&m->graph, 1, &node);
 }
 
-/* An input (field 11) or output (12) of floats; a dimension of 0 is open. */
-static inline void model_value(onnx_model *m, unsigned field, const char *name, const int64_t *dims,
-                               size_t n_dims) {
+/* An input (field 11) or output (12); a dimension of 0 is open. */
+static inline void model_typed_value(onnx_model *m, unsigned field, const char *name, int64_t kind,
+                                     const int64_t *dims, size_t n_dims) {
   wire shape = {0}, tensor = {0}, type = {0}, value = {0};
   for (size_t d = 0; d < n_dims; d++) {
     wire dim = {0};
@@ -175,12 +175,18 @@ static inline void model_value(onnx_model *m, unsigned field, const char *name, 
     }
     wire_part(&shape, 1, &dim);
   }
-  wire_int(&tensor, 1, 1);
+  wire_int(&tensor, 1, kind);
   wire_part(&tensor, 2, &shape);
   wire_part(&type, 1, &tensor);
   wire_text(&value, 1, name);
   wire_part(&value, 2, &type);
   wire_part(&m->graph, field, &value);
+}
+
+/* One of floats. */
+static inline void model_value(onnx_model *m, unsigned field, const char *name, const int64_t *dims,
+                               size_t n_dims) {
+  model_typed_value(m, field, name, 1, dims, n_dims);
 }
 
 /* All of it; ends the model. free() the bytes. */
