@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/half.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the data bytes are taken as they lie: little endian machines only"
@@ -401,15 +401,6 @@ void ap_npy_release(ap_npy *array) {
   memset(array, 0, sizeof *array);
 }
 
-/* IEEE 754 binary16: 1 sign bit, 5 of exponent (bias 15), 10 of mantissa. */
-static double half_value(uint16_t half) {
-  int exponent = half >> 10 & 0x1f, mantissa = half & 0x3ff;
-  double value = exponent == 0x1f ? (mantissa ? (double)NAN : (double)INFINITY)
-                 : exponent       ? ldexp(mantissa + 0x400, exponent - 25)
-                                  : ldexp(mantissa, -24);
-  return half >> 15 ? -value : value;
-}
-
 double ap_npy_get(const ap_npy *array, size_t index) {
   assert(index < array->count);
   switch (array->type) {
@@ -434,7 +425,7 @@ double ap_npy_get(const ap_npy *array, size_t index) {
     case AP_NPY_U64:
       return (double)((const uint64_t *)array->data)[index];
     case AP_NPY_F16:
-      return half_value(((const uint16_t *)array->data)[index]);
+      return (double)ap_half_to_float(((const uint16_t *)array->data)[index]);
   }
   return 0;
 }

@@ -12,14 +12,14 @@ usage: bench/gpu.sh --out DIR [options]
 On a machine with an NVIDIA GPU, nvcc, CMake and Python (PyTorch for the comparison) - it needs no
 package registry: builds the preset cuda, runs the tests of label gpu, the same under compute-sanitizer
 (memcheck, racecheck), the timed cases gpu/ of autoprune-bench and bench/gpu_torch.py, and reads the
-hardware's counters for two networks (Nsight Compute, where ncu is there). A step that fails is recorded and does not stop the next. DIR/report.md and DIR/report.json hold everything; DIR/*.log each step.
+hardware's counters for two networks (Nsight Compute, where ncu is there). A step that fails is recorded
+and does not stop the next. DIR/report.md and DIR/report.json hold everything; DIR/*.log each step.
 
   --out DIR       folder of the report, made if needed
   --debs DEBS     folder of .deb files with the libraries that this machine lacks; they are unpacked into
                   DIR/prefix, nothing is installed
-  --steps LIST    only these, comma separated: build,test,memcheck,racecheck,bench,torch,profile (default:
-                  all);
-                  what DIR holds of the others stays in the report
+  --steps LIST    only these, comma separated: build,test,memcheck,racecheck,bench,torch,profile
+                  (default: all); what DIR holds of the others stays in the report
   --limit S       most seconds of one step, of one test under a sanitizer (default 1800)
   --jobs N        parallel compilers (default: the number of processors)
   --collect DEBS  on a machine with apt of the same release or an older one: downloads those .deb files
@@ -231,7 +231,8 @@ print(",".join(column[1] for column in gpu_profile.COLUMNS))' "$root/bench") || 
   for network in vgg16 resnet18; do
     rm -f "$out/profile_$network.csv"
     AP_CUDA_SYNC=1 within ncu --clock-control none --metrics "$counters" -k regex:grouped_ -c 60 --csv \
-      --log-file "$out/profile_$network.csv" "$build/bench/autoprune-bench" --benchmark_filter="^gpu/$network/bf16/sparsity_percent:90/vector_width:8/candidates:64/cold:0" || return
+      --log-file "$out/profile_$network.csv" "$build/bench/autoprune-bench" \
+      --benchmark_filter="^gpu/$network/bf16/sparsity_percent:90/vector_width:8/candidates:64/cold:0" || return
     python3 "$root/bench/gpu_profile.py" "$out/profile_$network.csv" || return
   done
 }

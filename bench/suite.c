@@ -67,7 +67,7 @@ static const ap_suite_network smoke_networks[] = {
 
 /* The paper's kind of networks. Crossbars of 128 x 128, unless the dense network fills fewer than 100
  * of them; then 64 x 64 (tested). Recovery is short, so that all of it can be had on two cores. The
- * training recipes are those of the shipped checkpoints, as far as one cycle goes (results/README.md). */
+ * training recipes are those of the shipped checkpoints. */
 static const ap_suite_network paper_networks[] = {
     {.network = "lenet5",
      .data = "fashion-mnist",

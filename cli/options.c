@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/backend.h"
+
 #define MAX_OPTIONS 64
 #define HELP_COLUMN 26
 
@@ -201,17 +203,6 @@ static ap_status check_positional(const ap_command_info *info, const ap_cli *cli
   return AP_OK;
 }
 
-/* Also for commands that compute nothing on a backend: a wrong name is a wrong command. */
-static ap_status check_backend(const char *name, ap_error *err) {
-  static const char *const known[] = {"cpu", "cuda", "cuda-tf32", "cpu-ref"};
-  if (!name) return AP_OK;
-  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-    if (strcmp(name, known[i]) == 0) return AP_OK;
-  }
-  return ap_fail(err, AP_ERR_ARG,
-                 "unknown backend \"%s\"; known are: cpu, cuda, cuda-tf32, cpu-ref", name);
-}
-
 ap_status ap_cli_parse(const ap_command_info *info, const ap_option *options, int argc, char **argv,
                        ap_cli *cli, bool *help, ap_error *err) {
   option_table table;
@@ -252,6 +243,7 @@ ap_status ap_cli_parse(const ap_command_info *info, const ap_option *options, in
   for (int i = optind; i < argc && cli->n_positional < 4; i++) {
     cli->positional[cli->n_positional++] = argv[i];
   }
-  st = check_backend(cli->backend, err);
+  /* Also for commands that compute nothing on a backend: a wrong name is a wrong command. */
+  if (cli->backend) st = ap_backend_check(cli->backend, err);
   return st ? st : check_positional(info, cli, argc - optind, argv + optind, err);
 }

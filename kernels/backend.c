@@ -19,14 +19,23 @@ static const struct {
     {"cuda-tf32", ap_cuda_tf32_backend_open},
 };
 
-ap_status ap_backend_open(const char *name, size_t n_threads, ap_backend **out, ap_error *err) {
-  *out = NULL;
+static open_function *find(const char *name, ap_error *err) {
   for (size_t i = 0; name && i < sizeof known / sizeof known[0]; i++) {
-    if (strcmp(name, known[i].name) == 0) return known[i].open(n_threads, out, err);
+    if (strcmp(name, known[i].name) == 0) return known[i].open;
   }
-  return ap_fail(err, AP_ERR_ARG,
-                 "unknown backend \"%s\"; known are: cpu, cpu-ref, cuda, cuda-tf32",
-                 name ? name : "");
+  (void)ap_fail(err, AP_ERR_ARG, "unknown backend \"%s\"; known are: cpu, cpu-ref, cuda, cuda-tf32",
+                name ? name : "");
+  return NULL;
+}
+
+ap_status ap_backend_check(const char *name, ap_error *err) {
+  return find(name, err) ? AP_OK : AP_ERR_ARG;
+}
+
+ap_status ap_backend_open(const char *name, size_t n_threads, ap_backend **out, ap_error *err) {
+  open_function *open = find(name, err);
+  *out = NULL;
+  return open ? open(n_threads, out, err) : AP_ERR_ARG;
 }
 
 void ap_backend_close(ap_backend *be) {

@@ -23,9 +23,12 @@ typedef struct ap_backend ap_backend;
 typedef struct ap_buffer ap_buffer;
 
 /* n_threads 0: all processors. Errors: ARG for an unknown name (the text lists the known ones);
- * UNSUPPORTED for the CUDA backends in a build or on a machine without it, saying how to get it; MEMORY. */
+ * UNSUPPORTED for the CUDA backends in a build or on a machine without it, saying how to get it;
+ * MEMORY. */
 AP_NODISCARD ap_status ap_backend_open(const char *name, size_t n_threads, ap_backend **out,
                                        ap_error *err);
+/* ARG as above, without opening anything: for commands that may not need it. */
+AP_NODISCARD ap_status ap_backend_check(const char *name, ap_error *err);
 void ap_backend_close(ap_backend *be); /* after all its buffers; NULL is allowed */
 const char *ap_backend_name(const ap_backend *be);
 /* One line for provenance: library, version, vector extension or device, threads. */

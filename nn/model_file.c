@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "nn/half.h"
+#include "base/half.h"
 #include "nn/model_impl.h"
 
 const char *ap_role_name(int role) {

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
-#include "nn/half.h"
+#include "base/half.h"
 #include "nn/model_file.h"
 #include "nn/model_impl.h"
 #include "nn/network_impl.h"

@@ -273,8 +273,9 @@ SIMT_FN void conv_block(const grouped_conv *g, const int wide, uint32_t first, u
                         unsigned char *shared, conv_warp *warps) {
   const grouped_tile *t = &g->tile;
   const uint32_t columns = (uint32_t)((g->out.c + t->columns - 1) / t->columns);
-  const uint32_t total = *g->batch.n_nodes * columns *
-                         (uint32_t)(t->tiles_b * t->tiles_h * t->tiles_w); /* far below 2^32: memory */
+  const uint32_t total =
+      *g->batch.n_nodes * columns *
+      (uint32_t)(t->tiles_b * t->tiles_h * t->tiles_w); /* far below 2^32: memory */
   conv_place *places = (conv_place *)(void *)(shared + 2 * g->buffer_bytes);
   int buffer = 0;
   if (first >= total) return;

@@ -2,7 +2,10 @@
  * clipping, one rounding. */
 #ifndef AP_KERNELS_GROUPED_CONV_STORE_H
 #define AP_KERNELS_GROUPED_CONV_STORE_H
+#include <assert.h>
+
 #include "kernels/grouped/grouped_impl.h"
+#include "kernels/grouped/item_kernels.h"
 #include "kernels/grouped/simt.h"
 
 /* A part of a layer that a block works on. In shared memory: registers are scarce. */
@@ -13,6 +16,7 @@ typedef struct {
   int column;      /* first output channel */
   int block, y, x; /* first image block, output row and column */
 } conv_place;
+static_assert(CONV_PLACES * sizeof(conv_place) <= GROUPED_SHARED_REST, "the places of parts");
 
 /* n / d for n below 2^16, by = 2^32 / d rounded up, or 0 for d = 1 (n * d < 2^32: exact). */
 SIMT_FN int grouped_quotient(int n, uint32_t by) {
@@ -29,7 +33,7 @@ SIMT_FN int conv_plane_position(const grouped_conv *g, int index) {
   return (b * t->plane_h + y * t->step_h) * t->plane_w + x * t->step_w;
 }
 
-/* Position `index` of a part in the output; 0 when there is none. */
+/* Position `index` of a part in the output; inside: there is one. */
 typedef struct {
   int block, y, x, inside;
 } conv_pixel;
@@ -42,12 +46,6 @@ SIMT_FN conv_pixel conv_pixel_of(const grouped_conv *g, const conv_place *place,
   p.inside = index >> t->log_w >> t->log_h >> t->log_b == 0 && p.x < g->out.w && p.y < g->out.h &&
              p.block < g->batch.n_blocks;
   return p;
-}
-
-SIMT_FN uint64_t conv_offset(const grouped_tensor *t, int block, int channel, int y, int x) {
-  const uint64_t position =
-      ((uint64_t)channel * (uint64_t)t->h + (uint64_t)y) * (uint64_t)t->w + (uint64_t)x;
-  return (uint64_t)block * t->block + position * (t->wide ? 64 : 32);
 }
 
 /* What the sums of a part meet on their way out. */
@@ -155,18 +153,6 @@ SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int
   }
 }
 
-/* One value of a tensor: image `image` of a position. */
-SIMT_FN float conv_load_one(const grouped_tensor *t, const unsigned char *position, int image) {
-  return t->wide ? ((const float *)(const void *)position)[image]
-                 : simt_from_bf16(((const uint16_t *)(const void *)position)[image]);
-}
-SIMT_FN void conv_store_one(const grouped_tensor *t, unsigned char *position, int image, float v) {
-  if (t->wide)
-    ((float *)(void *)position)[image] = v;
-  else
-    ((uint16_t *)(void *)position)[image] = (uint16_t)(simt_to_bf16(v, 0) & 0xffffU);
-}
-
 /* Any kinds of tensors and sums, value by value. wide: the sums are conv_steps_f32's. Registers have no
  * index: every tile is compared with the wanted one. */
 SIMT_FN void conv_store_each(const grouped_conv *g, const int wide, const int tiles,
@@ -191,13 +177,13 @@ SIMT_FN void conv_store_each(const grouped_conv *g, const int wide, const int ti
         float value = v.v[i];
         if (channel >= g->out.c) continue;
         if (more->present && from >= 0 && from < more->tensor.c)
-          value +=
-              conv_load_one(&more->tensor,
-                            ends.residual + conv_offset(&more->tensor, p.block, from,
-                                                        p.y * more->stride_h, p.x * more->stride_w),
-                            image);
-        conv_store_one(&g->out, ends.out + conv_offset(&g->out, p.block, channel, p.y, p.x), image,
-                       simt_clip(value, g->epilogue.low, g->epilogue.high));
+          value += grouped_load1(
+              &more->tensor,
+              ends.residual + grouped_at(&more->tensor, p.block, from, p.y * more->stride_h,
+                                         p.x * more->stride_w, 0),
+              image);
+        grouped_store1(&g->out, ends.out + grouped_at(&g->out, p.block, channel, p.y, p.x, 0),
+                       image, simt_clip(value, g->epilogue.low, g->epilogue.high));
       }
     }
   }

@@ -34,8 +34,8 @@ SIMT_FN void grouped_load8(const grouped_tensor *t, const unsigned char *data, i
     const grouped_words words = *(const grouped_words *)(const void *)from;
     SIMT_UNROLL
     for (int i = 0; i < 4; i++) {
-      v[2 * i] = simt_from_bf16(words.v[i] & 0xffffU);
-      v[2 * i + 1] = simt_from_bf16(words.v[i] >> 16);
+      v[2 * i] = simt_half_of(words.v[i], 0);
+      v[2 * i + 1] = simt_half_of(words.v[i], 1);
     }
   }
 }
@@ -60,6 +60,18 @@ SIMT_FN void grouped_store8(const grouped_tensor *t, unsigned char *data, int bl
   }
 }
 
+/* Value `at` from a place of the tensor: one image of a position. */
+SIMT_FN float grouped_load1(const grouped_tensor *t, const unsigned char *from, int at) {
+  return t->wide ? ((const float *)(const void *)from)[at]
+                 : simt_from_bf16(((const uint16_t *)(const void *)from)[at]);
+}
+SIMT_FN void grouped_store1(const grouped_tensor *t, unsigned char *to, int at, float v) {
+  if (t->wide)
+    ((float *)(void *)to)[at] = v;
+  else
+    ((uint16_t *)(void *)to)[at] = (uint16_t)(simt_to_bf16(v, 0) & 0xffffU);
+}
+
 /* v + residual's (c, y, x), clipped; NaN passes. residual: its slot. */
 SIMT_FN void grouped_finish(const grouped_epilogue *e, const unsigned char *residual, int block,
                             int c, int y, int x, int half, float *v) {
@@ -72,7 +84,7 @@ SIMT_FN void grouped_finish(const grouped_epilogue *e, const unsigned char *resi
     for (int i = 0; i < 8; i++) v[i] += more[i];
   }
   SIMT_UNROLL
-  for (int i = 0; i < 8; i++) v[i] = v[i] < e->low ? e->low : v[i] > e->high ? e->high : v[i];
+  for (int i = 0; i < 8; i++) v[i] = simt_clip(v[i], e->low, e->high);
 }
 
 /* Item number -> half, x, y, channel of `channels`, block. */
@@ -132,7 +144,7 @@ SIMT_FN void grouped_pool_item(const grouped_pool *g, uint32_t node, uint64_t it
   SIMT_UNROLL
   for (int j = 0; j < 8; j++) {
     if (!g->maximum) v[j] /= (float)count;
-    v[j] = v[j] < g->low ? g->low : v[j] > g->high ? g->high : v[j];
+    v[j] = simt_clip(v[j], g->low, g->high);
   }
   grouped_store8(out, out->data + node * out->slot, i.block, i.c, i.y, i.x, i.half, v);
 }
@@ -162,9 +174,7 @@ SIMT_FN void grouped_map_item(const grouped_map *g, uint32_t node, uint64_t item
 
 /* ---- scores ----------------------------------------------------------------------------------- */
 SIMT_FN float grouped_logit(const grouped_tensor *t, const unsigned char *block, int lane, int c) {
-  const int at = c * GROUPED_IMAGES + lane;
-  return t->wide ? ((const float *)(const void *)block)[at]
-                 : simt_from_bf16(((const uint16_t *)(const void *)block)[at]);
+  return grouped_load1(t, block, c * GROUPED_IMAGES + lane);
 }
 
 /* item: an image of the chunk; node: the candidate. The first largest output is the prediction. */

@@ -12,10 +12,9 @@ AP_EXTERN_C_BEGIN
 typedef struct {
   size_t c_in, h, w, c_out, out_h, out_w;
   size_t kh, kw, stride_h, stride_w, groups;
-  size_t n_blocks; /* of images, in all */
-  size_t
-      block_bytes; /* of one block of images: the larger one of output and shortcut; at most 2^32 - 1 */
-  bool wide;       /* float32 */
+  size_t n_blocks;    /* of images, in all */
+  size_t block_bytes; /* of the output or the shortcut, the larger one, for one block of images */
+  bool wide;          /* float32 */
 } grouped_geometry;
 
 /* The cut with the least estimated time whose planes fit twice into `shared_bytes`. *buffer_bytes: of

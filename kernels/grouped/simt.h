@@ -25,7 +25,6 @@
 #define SIMT_EACH_LANE(l) if (const int l = (int)threadIdx.x % SIMT_WARP; ((void)l, true))
 #define SIMT_OF_WARP(states, w) (states)
 #define SIMT_BARRIER() __syncthreads()
-#define SIMT_WARP_BARRIER() __syncwarp()
 #define SIMT_UNROLL _Pragma("unroll")
 #define SIMT_NO_UNROLL _Pragma("unroll 1")
 #define SIMT_UNROLL_BY(n) SIMT_PRAGMA(unroll n)
@@ -45,7 +44,6 @@
 #define SIMT_EACH_LANE(l) for (int l = 0; l < SIMT_WARP; l++)
 #define SIMT_OF_WARP(states, w) (&(states)[w])
 #define SIMT_BARRIER() ((void)0)
-#define SIMT_WARP_BARRIER() ((void)0)
 #define SIMT_UNROLL
 #define SIMT_NO_UNROLL
 #define SIMT_UNROLL_BY(n)
@@ -64,16 +62,12 @@ typedef struct SIMT_ALIGN(8) {
 typedef struct SIMT_ALIGN(16) {
   float v[4];
 } simt_sum;
-typedef struct {
-  float v[2];
-} simt_pair;
 SIMT_VARIABLE(simt_left, simt_lefts);
 SIMT_VARIABLE(simt_right, simt_rights);
 SIMT_VARIABLE(simt_sum, simt_sums);
 SIMT_VARIABLE(int, simt_ints);
 SIMT_VARIABLE(uint32_t, simt_words);
 SIMT_VARIABLE(unsigned char *, simt_places);
-SIMT_VARIABLE(simt_pair, simt_pairs);
 
 /* From device memory that no kernel writes meanwhile. The compiler leaves the first two where they
  * stand among the matrix loads and products: it would rather read late into fewer registers. */

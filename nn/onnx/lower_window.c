@@ -196,9 +196,10 @@ ap_status ap_onnx_lower_max_pool(ap_onnx_lowering *low, const ap_onnx_node *node
   /* Zeros around values that are not negative lose to any of them, as padding does. */
   if ((pads[0] || pads[1] || pads[2] || pads[3]) && !view.pad_lowest &&
       !ap_onnx_is_nonnegative(low->net, view.node))
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "it follows %.80s, whose zeros are supported behind Relu only",
-                             view.pending_name);
+    return ap_onnx_node_fail(
+        node, err, AP_ERR_UNSUPPORTED,
+        "it follows %.80s, whose zeros are supported where no value is negative, as behind Relu",
+        view.pending_name);
   for (size_t i = 0; i < 2; i++) {
     w.begin[i] += pads[i];
     w.end[i] += pads[2 + i];

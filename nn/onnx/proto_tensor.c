@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "nn/half.h"
+#include "base/half.h"
 #include "nn/onnx/external.h"
 #include "nn/onnx/wire.h"
 

@@ -27,6 +27,8 @@ static void opening(void **state) {
   REFUSED(ap_backend_open("gpu", 1, &be, &error), AP_ERR_ARG, "cpu-ref");
   assert_null(be);
   REFUSED(ap_backend_open(NULL, 1, &be, &error), AP_ERR_ARG, "unknown");
+  REFUSED(ap_backend_check("gpu", &error), AP_ERR_ARG, "cuda-tf32");
+  OK(ap_backend_check("cuda", &ok_error)); /* a known name, whether it is there or not */
   ap_backend_close(NULL);
   ap_buffer_destroy(NULL);
   assert_string_equal(ap_backend_name(tested), tested_name);

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "base/alloc.h"
-#include "nn/half.h"
+#include "base/half.h"
 #include "nn/onnx/fold.h"
 #include "tests/nn/onnx_writer.h"
 

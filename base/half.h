@@ -1,6 +1,6 @@
-/* nn/half.h - IEEE 754 binary16 numbers, for compact model files. Pure functions. */
-#ifndef AP_NN_HALF_H
-#define AP_NN_HALF_H
+/* base/half.h - IEEE 754 binary16 numbers, of compact model files and other people's. Pure functions. */
+#ifndef AP_BASE_HALF_H
+#define AP_BASE_HALF_H
 #include <stdint.h>
 
 #include "base/status.h"

@@ -1,5 +1,5 @@
 /* float16: every one of the 65,536 values, and every rounding boundary between two of them. */
-#include "nn/half.h"
+#include "base/half.h"
 
 #include <math.h>
 

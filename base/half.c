@@ -1,5 +1,5 @@
-/* nn/half.c - binary16 by integer arithmetic: 1 sign bit, 5 of exponent (bias 15), 10 of mantissa. */
-#include "nn/half.h"
+/* base/half.c - binary16 by integer arithmetic: 1 sign bit, 5 of exponent (bias 15), 10 of mantissa. */
+#include "base/half.h"
 
 #include <string.h>
 
