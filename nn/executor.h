@@ -41,7 +41,11 @@ ap_buffer *ap_executor_dlogits(ap_executor *ex);
  * this batch in the running statistics (AP_FORWARD_TRAIN only). */
 AP_NODISCARD ap_status ap_executor_forward(ap_executor *ex, size_t n, ap_forward_mode mode,
                                            float bn_momentum, size_t stop, ap_error *err);
-/* A node's output, valid after a forward call that stopped at one of the nodes using it. */
+/* Runs nodes first .. stop-1 in inference, on the first n images of a forward call that stopped at `first`
+ * (or, first = 1, of the input tensor). */
+AP_NODISCARD ap_status ap_executor_go_on(ap_executor *ex, size_t n, size_t first, size_t stop,
+                                         ap_error *err);
+/* A node's output, valid after a forward call that stopped behind it or at one of the nodes using it. */
 ap_buffer *ap_executor_value(ap_executor *ex, size_t node);
 
 /* Gradients of all parameters from ap_executor_dlogits, after an AP_FORWARD_TRAIN call on the same

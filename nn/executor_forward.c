@@ -154,14 +154,24 @@ static ap_status forward_node(ap_executor *ex, size_t i, size_t n, ap_forward_mo
   return ap_fail(err, AP_ERR_INTERNAL, "node %zu (%s) cannot be run", i, node->name);
 }
 
-ap_status ap_executor_forward(ap_executor *ex, size_t n, ap_forward_mode mode, float bn_momentum,
-                              size_t stop, ap_error *err) {
+static ap_status run_nodes(ap_executor *ex, size_t n, ap_forward_mode mode, float bn_momentum,
+                           size_t first, size_t stop, ap_error *err) {
   ap_status st = AP_OK;
-  if (stop == 0) stop = ex->net->n_nodes;
-  if (n > ex->batch || stop > ex->net->n_nodes || (mode == AP_FORWARD_TRAIN && !ex->training)) {
-    return ap_fail(err, AP_ERR_ARG, "forward of %zu images to node %zu on an executor of %zu%s", n,
+  if (n > ex->batch || first == 0 || stop > ex->net->n_nodes ||
+      (mode == AP_FORWARD_TRAIN && !ex->training)) {
+    return ap_fail(err, AP_ERR_ARG,
+                   "forward of %zu images from node %zu to %zu on an executor of %zu%s", n, first,
                    stop, ex->batch, ex->training ? "" : " without training");
   }
-  for (size_t i = 1; !st && i < stop; i++) st = forward_node(ex, i, n, mode, bn_momentum, err);
+  for (size_t i = first; !st && i < stop; i++) st = forward_node(ex, i, n, mode, bn_momentum, err);
   return st;
+}
+
+ap_status ap_executor_forward(ap_executor *ex, size_t n, ap_forward_mode mode, float bn_momentum,
+                              size_t stop, ap_error *err) {
+  return run_nodes(ex, n, mode, bn_momentum, 1, stop ? stop : ex->net->n_nodes, err);
+}
+
+ap_status ap_executor_go_on(ap_executor *ex, size_t n, size_t first, size_t stop, ap_error *err) {
+  return run_nodes(ex, n, AP_FORWARD_INFER, 0, first, stop, err);
 }

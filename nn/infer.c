@@ -4,6 +4,7 @@
 #include "nn/executor.h"
 #include "nn/executor_feed.h"
 #include "nn/executor_score.h"
+#include "nn/executor_walk.h"
 
 #define INFER_BATCH 128 /* images: enough to fill a device, little enough for 4 GB */
 #define INFER_SLOTS 8   /* batches between two waits */
@@ -114,32 +115,9 @@ ap_status ap_infer(ap_backend *be, const ap_network *net, const ap_dataset *data
 ap_status ap_infer_node_input(ap_backend *be, const ap_network *net, const ap_dataset *data,
                               ap_split split, size_t n_images, size_t node, float *out,
                               ap_error *err) {
-  ap_executor *ex = NULL;
-  ap_feed *feed = NULL;
-  ap_shape3 shape;
-  size_t floats, source;
-  ap_status st = AP_OK;
-  if (node == 0 || node >= net->n_nodes) {
-    return ap_fail(err, AP_ERR_ARG, "node %zu of network %s: 1 .. %zu have an input", node,
-                   net->name, net->n_nodes - 1);
-  }
-  source = net->nodes[node].inputs[0];
-  shape = net->nodes[source].shape;
-  floats = shape.c * shape.h * shape.w;
-  st = ap_feed_create(be, net, data, split, 0, n_images, INFER_BATCH, 1, &feed, err);
-  if (!st) st = ap_executor_create(be, net, INFER_BATCH, false, &ex, err);
-  for (size_t first = 0; !st && first < ap_feed_images(feed); first += INFER_BATCH) {
-    size_t n = smaller(INFER_BATCH, ap_feed_images(feed) - first);
-    pick_plain(feed, 0, first, n);
-    st = ap_feed_send(feed, 1, err);
-    if (!st) st = ap_feed_gather(feed, 0, n, ap_executor_input(ex), err);
-    if (!st) st = ap_executor_forward(ex, n, AP_FORWARD_INFER, 0, node, err);
-    if (!st) {
-      st = ap_buffer_read(ap_executor_value(ex, source), 0, out + first * floats,
-                          n * floats * sizeof(float), err);
-    }
-  }
-  ap_executor_destroy(ex);
-  ap_feed_destroy(feed);
+  ap_walk *walk = NULL;
+  ap_status st = ap_walk_create(be, net, data, split, n_images, &walk, err);
+  if (!st) st = ap_walk_input(walk, node, n_images, out, err);
+  ap_walk_destroy(walk);
   return st;
 }

@@ -9,6 +9,7 @@
 #include "base/threads.h"
 #include "kernels/backend.h"
 #include "nn/dataset.h"
+#include "nn/executor_walk.h"
 #include "nn/network.h"
 AP_EXTERN_C_BEGIN
 
@@ -21,20 +22,22 @@ ap_moments_options ap_moments_defaults(void); /* all images, 16 positions */
 
 typedef struct ap_moments ap_moments;
 
-/* Runs the folded network densely on the calibration split. Images are cut down where a layer's
- * input would take more than 512 MiB. Cost: one dense forward per layer and samples * K^2. */
+/* Runs the folded network densely on the calibration split, once. Images are cut down where a layer's
+ * input would take more than 512 MiB. Products are float32, sums of 1,024 samples are added in double precision, in
+ * a fixed order: the thread count changes nothing. Cost: a forward pass, and samples * K^2 per layer. */
 AP_NODISCARD ap_status ap_moments_create(ap_backend *be, ap_pool *pool, const ap_network *net,
                                          const ap_dataset *data, const ap_moments_options *options,
                                          ap_moments **out, ap_error *err);
 void ap_moments_destroy(ap_moments *moments);
 
-/* Of one layer in two networks of one structure: *moments, E[x x^T] of its inputs x in `net` as above, and
- * *cross, E[x y^T] with its inputs y in `reference`, at the same images and positions. Each is `groups`
- * matrices of (K+1) x (K+1), row-major (of *cross, rows are x); ap_free both. */
-AP_NODISCARD ap_status ap_moments_pair(ap_backend *be, ap_pool *pool, const ap_network *net,
-                                       const ap_network *reference, const ap_dataset *data,
-                                       const ap_moments_options *options, size_t layer,
-                                       double **moments, double **cross, ap_error *err);
+/* Of one layer of two networks of one structure, at the same images and positions: *moments, E[x x^T] of its
+ * inputs x in the network of `now`, as below, and *cross, E[x t^T] with its outputs t in that of `dense`:
+ * (K+1) x N, row-major, rows are x. ap_free both. The walks are left at this layer: layers are asked for in
+ * rising order. Errors: ARG for a grouped convolution; MEMORY; DEVICE. */
+AP_NODISCARD ap_status ap_moments_pair(ap_pool *pool, ap_walk *now, ap_walk *dense,
+                                       const ap_network *net, const ap_moments_options *options,
+                                       size_t layer, double **moments, double **cross,
+                                       ap_error *err);
 
 /* The matrix of group `group` of layer `layer`: E[x x^T] of the K inputs and a constant 1 behind
  * them, (K+1) x (K+1), row-major, symmetric. Owned by the moments. */

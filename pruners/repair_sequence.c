@@ -16,12 +16,11 @@ static ap_status fit_layer(ap_pool *pool, const ap_network *folded, const ap_lev
   size_t k = info->k, n = info->n, size = k * n;
   const float *given = folded->nodes[info->node].bias;
   float *bias = ap_calloc(n, sizeof *bias), *mask = ap_calloc(size, sizeof *mask);
-  float *dense = ap_calloc(size, sizeof *dense), *target = ap_calloc(size, sizeof *target);
-  float *target_bias = ap_calloc(n, sizeof *target_bias);
+  float *dense = ap_calloc(size, sizeof *dense);
   uint8_t *kept = ap_calloc(size, 1);
   ap_repair *repair = NULL;
   ap_status st = AP_OK;
-  if (!bias || !mask || !dense || !target || !target_bias || !kept) {
+  if (!bias || !mask || !dense || !kept) {
     st = ap_fail(err, AP_ERR_MEMORY, "repair of %s", info->name);
     goto done;
   }
@@ -30,10 +29,7 @@ static ap_status fit_layer(ap_pool *pool, const ap_network *folded, const ap_lev
   st = ap_level_db_mask(db, layer, levels[layer], mask, err);
   for (size_t i = 0; i < size && !st; i++) kept[i] = mask[i] != 0;
   if (!st) st = ap_repair_create(moments, k, &options, &repair, err);
-  if (!st) st = ap_repair_target(repair, cross, n, n, dense, bias, target, target_bias, err);
-  if (!st) {
-    st = ap_repair_columns(repair, pool, n, n, target, kept, target_bias, dense, bias, err);
-  }
+  if (!st) st = ap_repair_fit(repair, pool, cross, n, n, dense, kept, bias, dense, bias, err);
   if (!st) {
     ap_level_db_drop_biases(db, k, n, kept, bias);
     ap_layer_set_matrix(net, info->node, dense);
@@ -44,30 +40,42 @@ done:
   ap_free(bias);
   ap_free(mask);
   ap_free(dense);
-  ap_free(target);
-  ap_free(target_bias);
   ap_free(kept);
+  return st;
+}
+
+/* Layers in order; both walks follow. */
+static ap_status fit_layers(ap_pool *pool, const ap_network *folded, const ap_level_db *db,
+                            const uint32_t *levels, const ap_moments_options *options,
+                            ap_walk *now, ap_walk *dense, ap_network *net, ap_error *err) {
+  ap_status st = AP_OK;
+  for (size_t l = 0; l < ap_level_db_layers(db) && !st; l++) {
+    double *moments = NULL, *cross = NULL;
+    if (ap_level_db_layer(db, l)->groups > 1) continue;
+    if (ap_interrupted()) return ap_fail(err, AP_ERR_INTERRUPTED, "interrupted during repair");
+    st = ap_moments_pair(pool, now, dense, net, options, l, &moments, &cross, err);
+    if (!st) st = fit_layer(pool, folded, db, levels, l, moments, cross, net, err);
+    if (!st) st = ap_walk_reload(now, err);
+    ap_free(moments);
+    ap_free(cross);
+  }
   return st;
 }
 
 ap_status ap_repair_sequence(ap_backend *be, ap_pool *pool, const ap_network *folded,
                              const ap_level_db *db, const uint32_t *levels, const ap_dataset *data,
                              const ap_moments_options *options, ap_network **out, ap_error *err) {
+  const size_t all = ap_dataset_describe(data, AP_SPLIT_CALIBRATION).n_images;
+  const size_t images = options->images && options->images < all ? options->images : all;
   ap_network *net = NULL;
+  ap_walk *now = NULL, *dense = NULL;
   ap_status st = ap_deploy_levels(folded, db, levels, &net, err); /* every layer has a bias then */
   *out = NULL;
-  for (size_t l = 0; l < ap_level_db_layers(db) && !st; l++) {
-    double *moments = NULL, *cross = NULL;
-    if (ap_level_db_layer(db, l)->groups > 1) continue;
-    if (ap_interrupted()) {
-      st = ap_fail(err, AP_ERR_INTERRUPTED, "interrupted during repair");
-      break;
-    }
-    st = ap_moments_pair(be, pool, net, folded, data, options, l, &moments, &cross, err);
-    if (!st) st = fit_layer(pool, folded, db, levels, l, moments, cross, net, err);
-    ap_free(moments);
-    ap_free(cross);
-  }
+  if (!st) st = ap_walk_create(be, net, data, AP_SPLIT_CALIBRATION, images, &now, err);
+  if (!st) st = ap_walk_create(be, folded, data, AP_SPLIT_CALIBRATION, images, &dense, err);
+  if (!st) st = fit_layers(pool, folded, db, levels, options, now, dense, net, err);
+  ap_walk_destroy(now);
+  ap_walk_destroy(dense);
   if (!st) st = ap_follow_channels(db, net, err);
   if (st) {
     ap_network_destroy(net);

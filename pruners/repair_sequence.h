@@ -15,7 +15,7 @@ AP_EXTERN_C_BEGIN
 
 /* folded: the dense network that db was made from. Layers that keep everything are fitted, too, but for
  * grouped convolutions, which stay as they are. *out: folded, in floats; pruned weights are 0.
- * Cost: two forward passes over the calibration images and a K^3 for each layer.
+ * Cost: two forward passes over the calibration images; for each layer samples * K^2 and some tens of times K^2 * N.
  * Errors: MEMORY; INTERRUPTED. */
 AP_NODISCARD ap_status ap_repair_sequence(ap_backend *be, ap_pool *pool, const ap_network *folded,
                                           const ap_level_db *db, const uint32_t *levels,

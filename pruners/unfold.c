@@ -2,12 +2,12 @@
 #include <math.h>
 
 #include "base/alloc.h"
-#include "base/threads.h"
-#include "pruners/moments.h"
+#include "nn/executor_walk.h"
 #include "pruners/recover.h"
 #include "pruners/unfold_impl.h"
 
 #define LEAST_GAIN 1e-6 /* a channel below is switched off by its normalisation */
+#define OUTPUT_BYTES ((size_t)512 << 20) /* of a layer's outputs, held at once */
 
 size_t ap_following_batchnorm(const ap_network *net, size_t node) {
   size_t found = SIZE_MAX, users = 0;
@@ -103,99 +103,81 @@ ap_status ap_unfold_levels(ap_network *net, const ap_level_db *db, const uint32_
   return st;
 }
 
-/* The weights of one column that are not 0, the bias as that of the constant input behind all. */
-typedef struct {
-  size_t n;
-  size_t *input; /* [k + 1] */
-  double *value; /* [k + 1] */
-} column_terms;
-
-static void take_terms(const float *matrix, size_t k, size_t n, size_t column, double bias,
-                       column_terms *terms) {
-  terms->n = 0;
-  for (size_t i = 0; i <= k; i++) {
-    const double w = i < k ? (double)matrix[i * n + column] : bias;
-    if (!(w < 0) && !(w > 0)) continue;
-    terms->input[terms->n] = i;
-    terms->value[terms->n++] = w;
+/* Mean and variance of channel j of [images, c, h, w]. */
+static void channel_statistics(const float *output, size_t images, ap_shape3 shape, size_t j,
+                               double *mean, double *variance) {
+  const size_t plane = shape.h * shape.w, image = shape.c * plane;
+  const double count = (double)images * (double)plane;
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < images; i++) {
+    for (size_t p = 0; p < plane; p++) sum += (double)output[i * image + j * plane + p];
   }
-}
-
-/* Mean and variance of a column's output, from the moments of its group's inputs and the constant. */
-static void output_moments(const double *h, size_t k, const column_terms *terms, double *mean,
-                           double *variance) {
-  size_t d = k + 1;
-  double square = 0;
-  *mean = 0;
-  for (size_t i = 0; i < terms->n; i++) {
-    const double *row = h + terms->input[i] * d;
-    double sum = 0;
-    for (size_t j = 0; j < terms->n; j++) sum += row[terms->input[j]] * terms->value[j];
-    square += terms->value[i] * sum;
-    *mean += terms->value[i] * row[k];
+  *mean = sum / count;
+  for (size_t i = 0; i < images; i++) {
+    for (size_t p = 0; p < plane; p++) {
+      const double apart = (double)output[i * image + j * plane + p] - *mean;
+      squares += apart * apart;
+    }
   }
-  *variance = square > *mean * *mean ? square - *mean * *mean : 0;
+  *variance = squares / count;
 }
 
 /* With z the layer's folded output and gain as it was: the running statistics become those that the
  * unfolded output (z - bias) / gain + own has now, beta the mean of z, gamma what keeps the gain. */
-static ap_status take_statistics(ap_network *net, const ap_layer_info *info,
-                                 const ap_moments *moments, size_t layer, const float *matrix,
-                                 const float *bias, ap_error *err) {
-  const ap_node *node = &net->nodes[info->node];
-  size_t bn = ap_following_batchnorm(net, info->node), width = info->n / info->groups;
+static ap_status take_statistics(ap_network *net, const ap_layer_info *info, ap_walk *walk,
+                                 size_t node, ap_shape3 shape, const float *bias, ap_error *err) {
+  const float *own = net->nodes[info->node].bias;
+  const size_t bn = ap_following_batchnorm(net, info->node), size = shape.c * shape.h * shape.w;
   ap_node *norm = bn == SIZE_MAX ? NULL : &net->nodes[bn];
-  column_terms terms = {0, ap_calloc(info->k + 1, sizeof *terms.input),
-                        ap_calloc(info->k + 1, sizeof *terms.value)};
-  ap_status st =
-      terms.input && terms.value ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "columns of %s", info->name);
-  for (size_t j = 0; norm && j < info->n && !st; j++) {
-    double epsilon = (double)norm->epsilon, own = node->bias ? (double)node->bias[j] : 0.0;
-    double gain = (double)norm->weight[j] / sqrt((double)norm->var[j] + epsilon);
+  size_t images = ap_walk_images(walk);
+  float *output;
+  ap_status st;
+  if (!norm) return AP_OK;
+  while (images > 1 && images * size * sizeof *output > OUTPUT_BYTES) images /= 2;
+  output = ap_calloc(images * size, sizeof *output);
+  if (!output) return ap_fail(err, AP_ERR_MEMORY, "outputs of %s", info->name);
+  st = ap_walk_output(walk, node, images, output, err);
+  for (size_t j = 0; j < info->n && !st; j++) {
+    const double epsilon = (double)norm->epsilon;
+    const double gain = (double)norm->weight[j] / sqrt((double)norm->var[j] + epsilon);
     double mean, variance;
     if (fabs(gain) < LEAST_GAIN) continue;
-    take_terms(matrix, info->k, info->n, j, (double)bias[j], &terms);
-    output_moments(ap_moments_matrix(moments, layer, j / width), info->k, &terms, &mean, &variance);
-    norm->mean[j] = (float)((mean - (double)bias[j]) / gain + own);
+    channel_statistics(output, images, shape, j, &mean, &variance);
+    norm->mean[j] = (float)((mean - (double)bias[j]) / gain + (own ? (double)own[j] : 0.0));
     norm->var[j] = (float)(variance / gain / gain);
     norm->bias[j] = (float)mean;
     norm->weight[j] = (float)(gain * sqrt((double)norm->var[j] + epsilon));
   }
-  ap_free(terms.input);
-  ap_free(terms.value);
+  ap_free(output);
   return st;
 }
 
 ap_status ap_unfold_network(ap_backend *be, ap_network *net, const ap_network *folded,
                             const ap_dataset *data, ap_error *err) {
-  const ap_moments_options options = ap_moments_defaults();
   ap_layer_info *own = NULL, *other = NULL;
-  ap_moments *moments = NULL;
-  ap_pool *pool = NULL;
+  ap_walk *walk = NULL;
   size_t n = 0;
   ap_status st = layers_of(net, folded, &n, &own, &other, err);
-  if (!st) st = ap_pool_create(1, &pool, err);
-  if (!st) st = ap_moments_create(be, pool, folded, data, &options, &moments, err);
+  if (!st) st = ap_walk_create(be, folded, data, AP_SPLIT_CALIBRATION, 0, &walk, err);
   for (size_t i = 0; i < n && !st; i++) {
-    const float *given = folded->nodes[other[i].node].bias;
+    const ap_node *node = &folded->nodes[other[i].node];
     float *matrix = ap_calloc(own[i].k * own[i].n, sizeof *matrix);
     float *bias = ap_calloc(own[i].n, sizeof *bias);
     if (!matrix || !bias) {
       st = ap_fail(err, AP_ERR_MEMORY, "weights of %s", own[i].name);
     } else {
       ap_layer_get_matrix(folded, other[i].node, matrix);
-      for (size_t j = 0; given && j < own[i].n; j++) bias[j] = given[j];
+      for (size_t j = 0; node->bias && j < own[i].n; j++) bias[j] = node->bias[j];
       st = make_room(net, &own[i], bias, err);
     }
     if (!st) {
       unfold_layer(net, &own[i], matrix, bias);
-      st = take_statistics(net, &own[i], moments, i, matrix, bias, err);
+      st = take_statistics(net, &own[i], walk, other[i].node, node->shape, bias, err);
     }
     ap_free(matrix);
     ap_free(bias);
   }
-  ap_moments_destroy(moments);
-  ap_pool_destroy(pool);
+  ap_walk_destroy(walk);
   ap_free(own);
   ap_free(other);
   return st;

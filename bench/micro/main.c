@@ -12,6 +12,7 @@ int main(int argc, char **argv) {
   if (!st) st = ap_micro_agent(&err);
   if (!st) st = ap_micro_levels(&err);
   if (!st) st = ap_micro_lists(&err);
+  if (!st) st = ap_micro_repair(&err);
   if (!st) st = ap_micro_gpu(&err);
   if (st) {
     (void)fprintf(stderr, "autoprune-bench: %s\n", err.text);

@@ -73,6 +73,7 @@ AP_NODISCARD ap_status ap_micro_mapper(ap_error *err);
 AP_NODISCARD ap_status ap_micro_agent(ap_error *err);
 AP_NODISCARD ap_status ap_micro_levels(ap_error *err);
 AP_NODISCARD ap_status ap_micro_lists(ap_error *err);
+AP_NODISCARD ap_status ap_micro_repair(ap_error *err);
 AP_NODISCARD ap_status ap_micro_gpu(ap_error *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include "nn/infer.h"
 
 #include "kernels/backend.h"
+#include "nn/executor_walk.h"
 #include "tests/nn/train_testing.h"
 
 static const char *const backends[] = {"cpu-ref", "cpu"};
@@ -111,6 +112,58 @@ static void test_node_input(void **state) {
   ap_network_destroy(net);
 }
 
+/* Layer after layer is what one run from the images gives, weights changed on the way count from there on,
+ * and a step back runs again. */
+static void test_walk(void **state) {
+  const size_t n = 37;
+  ap_network *net = NULL, *other = NULL;
+  float *walked = ap_calloc(n * 16 * SIDE * SIDE, sizeof *walked);
+  float *expected = ap_calloc(n * 16 * SIDE * SIDE, sizeof *expected);
+  ap_backend *be = NULL;
+  ap_walk *walk = NULL;
+  ap_layer_info info[16];
+  size_t layers;
+  (void)state;
+  must(ap_network_builtin("resnet8:0.25", (ap_shape3){1, SIDE, SIDE}, 10, 5, &net, &failure));
+  must(ap_network_fold(net, &other, &failure));
+  randomise(other, 10);
+  must(ap_backend_open("cpu", 2, &be, &failure));
+  must(ap_walk_create(be, other, images, AP_SPLIT_TRAIN, n, &walk, &failure));
+  layers = ap_network_layers(other, info, 16);
+  assert_true(layers > 6);
+  for (size_t l = 0; l < layers; l++) {
+    const size_t node = info[l].node, used = l % 2 ? n : n - 5;
+    const ap_shape3 in = other->nodes[other->nodes[node].inputs[0]].shape;
+    const ap_shape3 out = other->nodes[node].shape;
+    size_t bytes = used * in.c * in.h * in.w * sizeof(float);
+    must(ap_infer_node_input(be, other, images, AP_SPLIT_TRAIN, used, node, expected, &failure));
+    must(ap_walk_input(walk, node, used, walked, &failure));
+    assert_memory_equal(walked, expected, bytes);
+    for (size_t i = 0; i < ap_node_weight_count(other, node); i++) {
+      other->nodes[node].weight[i] *= 1.25F;
+    }
+    must(ap_walk_reload(walk, &failure));
+    must(ap_walk_output(walk, node, n, walked, &failure));
+    if (node + 1 == other->n_nodes) { /* the logits of the network as it is now */
+      ap_score score;
+      must(ap_infer(be, other, images, AP_SPLIT_TRAIN, n, &score, expected, &failure));
+      assert_memory_equal(walked, expected, n * out.c * sizeof(float));
+    }
+  }
+  must(ap_infer_node_input(be, other, images, AP_SPLIT_TRAIN, n, info[1].node, expected, &failure));
+  must(ap_walk_input(walk, info[1].node, n, walked, &failure)); /* back */
+  assert_memory_equal(walked, expected, n * SIDE * SIDE * sizeof(float));
+  assert_int_equal(ap_walk_images(walk), n);
+  assert_int_equal(ap_walk_input(walk, 1, n + 1, walked, &failure), AP_ERR_ARG);
+  assert_int_equal(ap_walk_output(walk, other->n_nodes, n, walked, &failure), AP_ERR_ARG);
+  ap_walk_destroy(walk);
+  ap_backend_close(be);
+  ap_network_destroy(net);
+  ap_network_destroy(other);
+  ap_free(walked);
+  ap_free(expected);
+}
+
 static void test_folding_keeps_outputs(void **state) {
   const size_t n = 24;
   ap_network *net = NULL, *folded = NULL;
@@ -173,6 +226,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_outputs),
       cmocka_unit_test(test_node_input),
+      cmocka_unit_test(test_walk),
       cmocka_unit_test(test_folding_keeps_outputs),
       cmocka_unit_test(test_misfits_are_refused),
   };

@@ -364,28 +364,60 @@ static double squared_difference(const ap_network *a, const ap_network *b) {
   return sum;
 }
 
-/* Pair moments of a network with itself are its moments, on both sides. */
+/* Pair moments of a network with itself: its moments, and with its outputs those times the weights; both
+ * against plain sums over the same samples. */
 static void pairs_of_one_network(void **state) {
   ap_network *net = small_network(23), *folded = NULL;
   ap_moments_options how = ap_moments_defaults();
+  ap_layer_info info[8];
   ap_moments *moments = NULL;
-  size_t n;
+  ap_walk *now = NULL, *dense = NULL;
+  size_t n, images_used = ap_dataset_describe(images, AP_SPLIT_CALIBRATION).n_images;
   (void)state;
+  how.positions = 10000; /* all: means do not depend on the drawing */
   must(ap_network_fold(net, &folded, &failure));
   must(ap_moments_create(be, pool, folded, images, &how, &moments, &failure));
-  n = ap_network_layers(folded, NULL, 0);
+  must(ap_walk_create(be, folded, images, AP_SPLIT_CALIBRATION, 0, &now, &failure));
+  must(ap_walk_create(be, folded, images, AP_SPLIT_CALIBRATION, 0, &dense, &failure));
+  n = ap_network_layers(folded, info, 8);
   for (size_t l = 0; l < n; l++) {
     double *h = NULL, *c = NULL;
-    size_t d = ap_moments_inputs(moments, l) + 1;
+    const size_t d = ap_moments_inputs(moments, l) + 1, width = info[l].n;
     const double *own = ap_moments_matrix(moments, l, 0);
-    must(ap_moments_pair(be, pool, folded, folded, images, &how, l, &h, &c, &failure));
-    for (size_t i = 0; i < d * d; i++) {
-      assert_true(fabs(h[i] - own[i]) <= 1e-12 * (1 + fabs(own[i])));
-      assert_true(fabs(c[i] - own[i]) <= 1e-9 * (1 + fabs(own[i])));
+    const ap_node *node = &folded->nodes[info[l].node];
+    const ap_shape3 in = folded->nodes[node->inputs[0]].shape;
+    float *matrix = ap_calloc((d - 1) * width, sizeof *matrix);
+    float *x = ap_calloc(images_used * in.c * in.h * in.w, sizeof *x);
+    double first = 0;
+    must(ap_moments_pair(pool, now, dense, folded, &how, l, &h, &c, &failure));
+    ap_layer_get_matrix(folded, info[l].node, matrix);
+    for (size_t i = 0; i < d; i++) {
+      for (size_t j = 0; j < d; j++) {
+        assert_true(fabs(h[i * d + j] - own[i * d + j]) <= 1e-12 * (1 + fabs(own[i * d + j])));
+        assert_true(h[i * d + j] == h[j * d + i]);
+      }
+      for (size_t j = 0; j < width; j++) {
+        double sum = node->bias ? own[i * d + d - 1] * (double)node->bias[j] : 0;
+        for (size_t t = 0; t + 1 < d; t++) sum += own[i * d + t] * (double)matrix[t * width + j];
+        assert_true(fabs(c[i * width + j] - sum) <= 1e-4 * (1 + fabs(sum)));
+      }
     }
+    assert_true(fabs(own[d * d - 1] - 1) < 1e-12);
+    must(ap_infer_node_input(be, folded, images, AP_SPLIT_CALIBRATION, images_used, info[l].node, x,
+                             &failure));
+    if (node->kind == AP_NODE_LINEAR) { /* E[x_0 x_1] by hand */
+      for (size_t i = 0; i < images_used; i++) {
+        first += (double)x[i * (d - 1)] * (double)x[i * (d - 1) + 1] / (double)images_used;
+      }
+      assert_true(fabs(first - own[1]) <= 1e-5 * (1 + fabs(first)));
+    }
+    ap_free(matrix);
+    ap_free(x);
     ap_free(h);
     ap_free(c);
   }
+  ap_walk_destroy(now);
+  ap_walk_destroy(dense);
   ap_moments_destroy(moments);
   ap_network_destroy(folded);
   ap_network_destroy(net);
