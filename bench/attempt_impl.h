@@ -22,7 +22,7 @@ typedef struct {
 /* Recovers the policy as far as it takes to have `needed` accuracy on the selection split:
  *   1. without training, the better of the levels' own weights (each layer repaired by itself) and the
  *      layers repaired in sequence (pruners/repair_sequence.h);
- *   2. where that is not enough, fine-tuned from the repair in sequence; the best of all is taken, since a short
+ *   2. where that is not enough and the recipe has epochs, fine-tuned from the repair in sequence; the best of all is taken, since a short
  *      fine-tuning may cost a hardly pruned network more than it gives back.
  * title: of the progress line. What is kept from an interrupted run, or from another loss limit, is not
  * made again. */

@@ -1,5 +1,7 @@
 #include "bench/compare.h"
 
+#include <math.h>
+
 #include "base/alloc.h"
 #include "bench/experiment_impl.h"
 #include "bench/table_impl.h"
@@ -8,6 +10,7 @@ ap_compare_options ap_compare_defaults(void) {
   return (ap_compare_options){.suite = "quick",
                               .out = "out/quick",
                               .max_loss = 0.01,
+                              .tune_epochs = (double)NAN,
                               .seed = 1,
                               .backend = "cpu",
                               .plugin_time_limit = AP_PLUGIN_TIME_LIMIT,

@@ -25,6 +25,7 @@ typedef struct {
   const char *data; /* data set (name or folder) put in place of the suite's; NULL: the suite's */
   const char *out;  /* folder of the results; made if needed */
   double max_loss;  /* absolute, on the selection split */
+  double tune_epochs; /* of recovery's fine-tuning, for all networks; NAN: the suite's */
   uint64_t seed;    /* the first one */
   size_t seeds;     /* how many; 0: the suite's number */
   size_t n_threads;

@@ -140,6 +140,10 @@ ap_status ap_experiment_open(const ap_compare_options *options, const json_t *pr
     st = ap_fail(err, AP_ERR_ARG, "accuracy-loss limit %g: a fraction in 0..1 is expected",
                  options->max_loss);
   }
+  if (!st && options->tune_epochs < 0) {
+    st = ap_fail(err, AP_ERR_ARG, "%g epochs of fine-tuning: 0 or more are expected",
+                 options->tune_epochs);
+  }
   if (st) return st;
   out->seeds = options->seeds ? options->seeds : out->suite->seeds;
   if (out->seeds > MOST_SEEDS) {

@@ -19,7 +19,7 @@ typedef struct {
   bool flip;
   double smoothing; /* of labels; this and cutout in training alone */
   size_t cutout;
-  double tune_epochs, tune_lr;
+  double tune_epochs, tune_lr; /* 0 epochs: recovery does without fine-tuning */
   size_t episodes;      /* of a searched method */
   size_t search_images; /* of the search split, the first: what one shot is judged on; 0: all */
   /* A cell's expected seconds on two cores (docs/PAPER.md#time), for the time that is left. */

@@ -35,6 +35,8 @@ static const ap_command_info INFO = {
         "out/m\n"
         "  autoprune compare --suite quick --pruner ./mine.so --search ddpg --out out/s\n"
         "  autoprune compare --list-methods\n"
+        "  autoprune compare --suite paper --networks vgg16 --tune-epochs 10 --backend cuda-tf32 "
+        "--out out/t\n"
         "  autoprune compare --suite quick --max-loss 0.02 --no-plots --json --out out/2"};
 
 static ap_status print_file(const char *dir, const char *name, ap_error *err) {
@@ -199,6 +201,8 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
       {"max-loss", "L", "accuracy that may be lost, absolute (default 0.01)", AP_OPTION_NUMBER,
        &o.max_loss, 0, 1},
+      {"tune-epochs", "E", "fine-tuning that a recovery may take, 0: none (default: the suite's)",
+       AP_OPTION_NUMBER, &o.tune_epochs, 0, 10000},
       {"pruner", "NAME", "one more pruner, or a plug-in, to compare; may be repeated",
        AP_OPTION_LIST, &pruners, 0, 0},
       {"search", "SEARCHER", "search over each --pruner too, beside its uniform row; repeatable",

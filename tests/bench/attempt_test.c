@@ -103,11 +103,12 @@ static void assert_same_network(const ap_network *a, const ap_network *b) {
  * again where it is gone. */
 static void kept(void **state) {
   (void)state;
-  for (size_t epochs = 0; epochs < 3; epochs += 2) { /* tuned networks that are worse, and better */
+  static const double epochs[] = {0.05, 2}; /* tuned networks that are worse, and better */
+  for (size_t e = 0; e < 2; e++) {
     bench_of_one b;
     ap_attempt first, second, third;
     ap_network *net, *again;
-    open_bench(&b, "column-vector", 0.3, (double)epochs);
+    open_bench(&b, "column-vector", 0.3, epochs[e]);
     must_make(&b, -1, &first);
     must_make(&b, -1, &second);
     assert_null(second.net); /* nothing was computed */
@@ -136,6 +137,30 @@ static void kept(void **state) {
     ap_attempt_release(&third);
     close_bench(&b);
   }
+}
+
+/* 0 epochs: repair is all, whatever is needed, and all seeds share it. */
+static void without_fine_tuning(void **state) {
+  bench_of_one b;
+  ap_attempt first, second, third;
+  (void)state;
+  open_bench(&b, "column-vector", 0.3, 0);
+  (void)json_object_set_new(b.config, "seed", json_integer(1));
+  must_make(&b, 2, &first); /* nothing will do */
+  assert_true(isnan(first.accuracy.tuned));
+  assert_true(selection(&b, first.net) == ap_tuning_best(&first.accuracy));
+  must_make(&b, 2, &second);
+  assert_null(second.net); /* nothing was computed */
+  assert_true(second.accuracy.repaired == first.accuracy.repaired);
+  (void)json_object_set_new(b.config, "seed", json_integer(2));
+  b.cell.seed = 2;
+  must_make(&b, 2, &third);
+  assert_null(third.net);
+  assert_string_equal(third.kept.json_path, first.kept.json_path);
+  ap_attempt_release(&first);
+  ap_attempt_release(&second);
+  ap_attempt_release(&third);
+  close_bench(&b);
 }
 
 /* Damaged files, and those of other settings, are not taken. */
@@ -174,7 +199,7 @@ static void foreign_files(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stages),
-      cmocka_unit_test(kept),
+      cmocka_unit_test(kept), cmocka_unit_test(without_fine_tuning),
       cmocka_unit_test(foreign_files),
   };
   return cmocka_run_group_tests_name("bench.attempt", tests, open_images, close_images);
