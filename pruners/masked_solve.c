@@ -9,8 +9,9 @@
 
 #include "base/alloc.h"
 
-#define WIDE ((size_t)64)    /* columns of a block: the product's third side */
-#define NARROW ((size_t)32)  /* where there are few columns */
+#define WIDEST ((size_t)128)    /* columns of a block: the product's third side */
+#define NARROWEST ((size_t)32)  /* where there are few columns */
+#define BLOCKS ((size_t)2)      /* that there should be at least */
 #define SHRINK_MIN ((size_t)16) /* a smaller system is made where at least that many rows go */
 
 /* One worker's memory; matrices are [rows][width]. */
@@ -130,8 +131,8 @@ static bool open(const block *b, size_t column) {
 /* One step of all columns that are not solved yet. False when there are none. */
 static bool step(const block *b) {
   memory *m = b->m;
-  float ahead[WIDE], back[WIDE];
-  double before[WIDE];
+  float ahead[WIDEST], back[WIDEST];
+  double before[WIDEST];
   bool any = false;
   for (size_t j = 0; j < b->width; j++) any = any || open(b, j);
   if (!any) return false;
@@ -213,12 +214,18 @@ static void release(memory *m) {
   ap_free(m->first);
 }
 
+static size_t width_of(size_t columns) {
+  size_t width = WIDEST;
+  while (width > NARROWEST && columns < BLOCKS * width) width /= 2;
+  return width;
+}
+
 ap_status ap_masked_solve(ap_pool *pool, const ap_masked_problem *problem,
                           const ap_masked_options *options, ap_error *err) {
   const size_t n_workers = ap_pool_threads(pool);
   job t = {.problem = problem,
            .options = *options,
-           .width = problem->n > 2 * WIDE ? WIDE : NARROW,
+           .width = width_of(problem->n),
            .workers = ap_calloc(n_workers, sizeof *t.workers)};
   ap_status st = AP_OK;
   if (!t.workers) return ap_fail(err, AP_ERR_MEMORY, "%zu columns", problem->n);

@@ -62,6 +62,16 @@ static ap_status fit_layers(ap_pool *pool, const ap_network *folded, const ap_le
   return st;
 }
 
+static ap_status give_biases(const ap_level_db *db, ap_network *net, ap_error *err) {
+  for (size_t l = 0; l < ap_level_db_layers(db); l++) {
+    const ap_layer_info *info = ap_level_db_layer(db, l);
+    ap_node *node = &net->nodes[info->node];
+    if (!node->bias) node->bias = ap_calloc(info->n, sizeof *node->bias);
+    if (!node->bias) return ap_fail(err, AP_ERR_MEMORY, "bias of %s", info->name);
+  }
+  return AP_OK;
+}
+
 ap_status ap_repair_sequence(ap_backend *be, ap_pool *pool, const ap_network *folded,
                              const ap_level_db *db, const uint32_t *levels, const ap_dataset *data,
                              const ap_moments_options *options, ap_network **out, ap_error *err) {
@@ -69,8 +79,9 @@ ap_status ap_repair_sequence(ap_backend *be, ap_pool *pool, const ap_network *fo
   const size_t images = options->images && options->images < all ? options->images : all;
   ap_network *net = NULL;
   ap_walk *now = NULL, *dense = NULL;
-  ap_status st = ap_deploy_levels(folded, db, levels, &net, err); /* every layer has a bias then */
+  ap_status st = ap_network_copy(folded, &net, err);
   *out = NULL;
+  if (!st) st = give_biases(db, net, err);
   if (!st) st = ap_walk_create(be, net, data, AP_SPLIT_CALIBRATION, images, &now, err);
   if (!st) st = ap_walk_create(be, folded, data, AP_SPLIT_CALIBRATION, images, &dense, err);
   if (!st) st = fit_layers(pool, folded, db, levels, options, now, dense, net, err);
