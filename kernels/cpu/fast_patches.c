@@ -17,10 +17,39 @@ static inline inside inside_of(size_t in, size_t out, size_t k, size_t stride, s
   return r;
 }
 
+/* Places of a small map's patches in its plane, SIZE_MAX in the padding: one table serves all channels. */
+#define TABLE ((size_t)512)
+#define LEAST_ROW ((size_t)8) /* longer rows are copied as such */
+
 AP_CLONES
-void ap_patches_gather(const ap_conv_shape *s, const float *x, size_t channels, float *patches) {
+static void gather_by_table(const ap_conv_shape *s, const float *x, size_t channels, size_t stride,
+                            float *patches) {
+  const size_t oh = ap_conv_out_h(s), ow = ap_conv_out_w(s), taps = s->kh * s->kw, p = oh * ow;
+  size_t table[TABLE];
+  for (size_t t = 0; t < taps; t++) {
+    for (size_t i = 0; i < p; i++) {
+      const size_t y = i / ow * s->stride_h + t / s->kw - s->pad_top; /* wraps above the image */
+      const size_t z = i % ow * s->stride_w + t % s->kw - s->pad_left;
+      table[t * p + i] = y < s->h && z < s->w ? y * s->w + z : SIZE_MAX;
+    }
+  }
+  for (size_t c = 0; c < channels; c++, x += s->h * s->w) {
+    for (size_t t = 0; t < taps; t++, patches += stride) {
+      const size_t *at = table + t * p;
+      for (size_t i = 0; i < p; i++) patches[i] = at[i] == SIZE_MAX ? 0.0f : x[at[i]];
+    }
+  }
+}
+
+AP_CLONES
+void ap_patches_gather(const ap_conv_shape *s, const float *x, size_t channels, size_t stride,
+                       float *patches) {
   const size_t oh = ap_conv_out_h(s), ow = ap_conv_out_w(s);
-  for (size_t k = 0; k < channels * s->kh * s->kw; k++, patches += oh * ow) {
+  if (oh * ow <= TABLE / s->kh / s->kw && ow < LEAST_ROW) {
+    gather_by_table(s, x, channels, stride, patches);
+    return;
+  }
+  for (size_t k = 0; k < channels * s->kh * s->kw; k++, patches += stride) {
     const size_t kx = k % s->kw, ky = k / s->kw % s->kh;
     const float *plane = x + k / (s->kw * s->kh) * s->h * s->w;
     const inside rows = inside_of(s->h, oh, ky, s->stride_h, s->pad_top);
@@ -45,9 +74,10 @@ void ap_patches_gather(const ap_conv_shape *s, const float *x, size_t channels, 
 }
 
 AP_CLONES
-void ap_patches_scatter(const ap_conv_shape *s, const float *patches, size_t channels, float *x) {
+void ap_patches_scatter(const ap_conv_shape *s, const float *patches, size_t stride,
+                        size_t channels, float *x) {
   const size_t oh = ap_conv_out_h(s), ow = ap_conv_out_w(s);
-  for (size_t k = 0; k < channels * s->kh * s->kw; k++, patches += oh * ow) {
+  for (size_t k = 0; k < channels * s->kh * s->kw; k++, patches += stride) {
     const size_t kx = k % s->kw, ky = k / s->kw % s->kh;
     float *plane = x + k / (s->kw * s->kh) * s->h * s->w;
     const inside rows = inside_of(s->h, oh, ky, s->stride_h, s->pad_top);
