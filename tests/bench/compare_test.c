@@ -386,6 +386,27 @@ static void plugins_are_rows(void **state) {
 }
 
 /* The model in the results' folder was trained on other images. */
+/* Fine-tuning of the caller's own length: without any, no row has used it, and all say that they are not the
+ * suite's. */
+static void fine_tuning_can_be_chosen(void **state) {
+  ap_compare_options o = small_options();
+  json_t *table = NULL;
+  (void)state;
+  o.max_loss = 0.3;
+  o.methods = "dense,pim-prune";
+  o.tune_epochs = 0;
+  must(compare(&o, &table));
+  assert_int_equal(json_array_size(table), 2);
+  assert_true(number(row_of(table, "pim-prune"), "weights_compression") > 1);
+  for (size_t i = 0; i < 2; i++) {
+    const json_t *row = json_array_get(table, i);
+    const char *why = json_string_value(json_object_get(row, "open_because"));
+    assert_true(fabs(number(row, "finetunes")) < 0.5);
+    assert_non_null(strstr(why, "other recovery"));
+  }
+  json_decref(table);
+}
+
 static void other_images_are_refused(void **state) {
   ap_compare_options o = small_options();
   json_t *table = NULL;
@@ -401,7 +422,7 @@ static void bad_wishes_are_refused(void **state) {
   char fresh[128];
   (void)state;
   (void)snprintf(fresh, sizeof fresh, "%s/fresh", scratch);
-  for (int i = 0; i < 9; i++) {
+  for (int i = 0; i < 10; i++) {
     ap_compare_options o = small_options();
     json_t *table = NULL;
     o.out = fresh;
@@ -414,6 +435,7 @@ static void bad_wishes_are_refused(void **state) {
     if (i == 5) o.data = "/nowhere/at-all";
     if (i == 6) o.networks = "lenet5,alexnet";
     if (i == 7) o.seeds = 1000;
+    if (i == 9) o.tune_epochs = -1;
     if (i == 8)
       o.suite = "paper"; /* nothing was trained on these images: named, with the command */
     assert_int_equal(compare(&o, &table), i == 5 || i == 8 ? AP_ERR_IO : AP_ERR_ARG);
@@ -431,6 +453,7 @@ int main(void) {
                                      cmocka_unit_test(seeds_are_rows),
                                      cmocka_unit_test(sweeps_compare_anew),
                                      cmocka_unit_test(plugins_are_rows),
+                                     cmocka_unit_test(fine_tuning_can_be_chosen),
                                      cmocka_unit_test(other_images_are_refused),
                                      cmocka_unit_test(bad_wishes_are_refused)};
   return cmocka_run_group_tests(tests, make_data, drop_data);
