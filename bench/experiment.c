@@ -104,24 +104,26 @@ static json_t *failed_cell(const ap_cell *cell, const char *reason) {
                    (json_int_t)cell->seed);
 }
 
-/* Expected seconds, for the time that is left. */
-static double expected(const ap_cell *cell) {
-  if (is_dense(cell->method)) return DENSE_SHARE * cell->network->uniform_seconds;
-  return ap_method_searches(cell->method) ? cell->network->search_seconds
-                                          : cell->network->uniform_seconds;
+/* Expected seconds, for the time that is left. Without fine-tuning, a uniform method's recoveries of one seed are
+ * those of all. */
+static double expected(const ap_experiment *e, const ap_cell *cell) {
+  const bool searched = ap_method_searches(cell->method);
+  const bool again = !searched && !(cell->network->tune_epochs > 0) && cell->seed != e->options->seed;
+  if (is_dense(cell->method) || again) return DENSE_SHARE * cell->network->uniform_seconds;
+  return searched ? cell->network->search_seconds : cell->network->uniform_seconds;
 }
 
 static ap_status count(const place *at, const ap_cell *cell, ap_error *err) {
   json_t *found = NULL;
   ap_status st = at->method->failed[0] ? AP_OK : ap_cell_peek(cell, &found, err);
   if (!st && !found && !at->method->failed[0]) {
-    at->e->expected_left += expected(cell);
+    at->e->expected_left += expected(at->e, cell);
   } else if (!st) {
     at->e->done++;
   }
   at->e->cells++;
   if (!st && found) {
-    ap_time_known(at->e, expected(cell), found);
+    ap_time_known(at->e, expected(at->e, cell), found);
     st = append_all(at, cell, found, err);
   }
   json_decref(found);
@@ -147,7 +149,7 @@ static ap_status compute(const place *at, const ap_cell *cell, ap_error *err) {
   }
   if (st && err) *err = why;
   if (!st) st = append_all(at, cell, result, err);
-  if (!st && fresh) ap_time_spent(e, cell, expected(cell), ap_seconds() - start);
+  if (!st && fresh) ap_time_spent(e, cell, expected(e, cell), ap_seconds() - start);
   json_decref(result);
   return st;
 }
@@ -230,13 +232,13 @@ ap_status ap_experiment_network(ap_experiment *e, const ap_suite_network *networ
 /* A network that has to be trained first has no cells yet. */
 static void count_untrained(ap_experiment *e, const ap_suite_network *network) {
   for (size_t i = 0; i < e->n_methods; i++) {
-    ap_cell cell = {.network = network, .method = &e->methods[i].method};
+    ap_cell cell = {.network = network, .method = &e->methods[i].method, .seed = e->options->seed};
     size_t n = is_dense(cell.method) ? 1 : e->seeds;
     e->cells += n;
     if (e->methods[i].failed[0]) {
       e->done += n;
     } else {
-      e->expected_left += (double)n * expected(&cell);
+      for (; n-- > 0; cell.seed++) e->expected_left += expected(e, &cell);
     }
   }
 }
