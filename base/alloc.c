@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Test instrumentation and statistics; the only process-wide state, and atomic. */
 static _Atomic size_t fail_after = SIZE_MAX;
@@ -28,6 +29,20 @@ static int must_fail(void) {
   return 0;
 }
 
+/* Large blocks in large pages, where the system gives them to who asks: fewer misses of address translation, and
+ * fewer faults when they are written first. A wish: whether it is granted makes no difference to anybody. */
+#define LARGE_PAGE ((uintptr_t)2 << 20)
+static void wish_large_pages(char *memory, size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+  const uintptr_t first = ((uintptr_t)memory + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+  const uintptr_t end = ((uintptr_t)memory + bytes) / LARGE_PAGE * LARGE_PAGE;
+  if (first < end) (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+#else
+  (void)memory;
+  (void)bytes;
+#endif
+}
+
 /* By calloc, which does not write to memory that is fresh from the system and zero already. */
 void *ap_calloc(size_t n, size_t size) {
   char *memory, *block;
@@ -35,6 +50,7 @@ void *ap_calloc(size_t n, size_t size) {
   if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX / 2 || must_fail()) return NULL;
   memory = calloc(1, 2 * HEADER + bytes);
   if (!memory) return NULL;
+  if (bytes >= 2 * LARGE_PAGE) wish_large_pages(memory, 2 * HEADER + bytes);
   block = memory + (HEADER - (uintptr_t)memory % HEADER); /* at least 16 bytes further */
   *(header *)(void *)block = (header){bytes, memory};
   atomic_fetch_add(&n_allocations, 1);
