@@ -12,6 +12,8 @@
 #include "pruners/quantised_layer.h"
 #include "pruners/repair.h"
 
+#define LEVEL_TOLERANCE 0.01 /* levels are many, and guide a search (docs/RECOVERY.md) */
+
 static const char *const snap_names[] = {"crossbar", "ou", "none"};
 
 const char *ap_snap_name(ap_snap snap) { return snap_names[snap]; }
@@ -309,6 +311,7 @@ static ap_status level_matrix(const ap_level_db *db, const ap_level_layer *l, si
 static ap_status open_repair(const ap_level_db *db, size_t layer, ap_repair **out, ap_error *err) {
   ap_repair_options options = ap_repair_defaults();
   const ap_level_layer *l = &db->layers[layer];
+  options.tolerance = LEVEL_TOLERANCE;
   *out = NULL;
   if (!db->moments || l->info.groups > 1 || l->n_levels < 2) return AP_OK;
   return ap_repair_create(ap_moments_matrix(db->moments, layer, 0), l->info.k, &options, out, err);

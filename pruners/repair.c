@@ -19,7 +19,7 @@ struct ap_repair {
 };
 
 ap_repair_options ap_repair_defaults(void) {
-  return (ap_repair_options){.damping = 0.01, .tolerance = 0.01, .max_steps = 500};
+  return (ap_repair_options){.damping = 0.01, .tolerance = 1e-3, .max_steps = 500};
 }
 
 ap_status ap_repair_create(const double *moments, size_t k, const ap_repair_options *options,

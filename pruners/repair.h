@@ -20,7 +20,7 @@ typedef struct {
   double tolerance; /* a column is solved when its residual is that share of the first one of a start at 0 */
   size_t max_steps; /* ... and is left as it is after so many */
 } ap_repair_options;
-ap_repair_options ap_repair_defaults(void); /* 0.01, 0.01, 500 */
+ap_repair_options ap_repair_defaults(void); /* 0.01, 0.001, 500 */
 
 typedef struct ap_repair ap_repair; /* the covariance of one layer's inputs, k x k floats */
 
