@@ -10,7 +10,7 @@
 #include "bench/time_left_impl.h"
 #include "bench/trained_impl.h"
 
-#define DENSE_SHARE 0.1 /* of a uniform cell's time: nothing is fine-tuned */
+#define DENSE_SHARE 0.1 /* of a uniform cell's time: nothing is recovered */
 
 ap_setting ap_setting_default(void) { return (ap_setting){.max_loss = (double)NAN}; }
 
