@@ -26,6 +26,7 @@ typedef struct {
   const char *out;  /* folder of the results; made if needed */
   double max_loss;  /* absolute, on the selection split */
   double tune_epochs; /* of recovery's fine-tuning, for all networks; NAN: the suite's */
+  size_t episodes;  /* candidates of a search, for all networks; 0: the suite's */
   uint64_t seed;    /* the first one */
   size_t seeds;     /* how many; 0: the suite's number */
   size_t n_threads;

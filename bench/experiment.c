@@ -201,6 +201,7 @@ static ap_site site_of(const ap_experiment *e, const ap_suite_network *network,
   ap_site site = {.standard = network, .entry = *network};
   if (e->options->data) site.entry.data = e->options->data;
   if (!isnan(e->options->tune_epochs)) site.entry.tune_epochs = e->options->tune_epochs;
+  if (e->options->episodes) site.entry.episodes = e->options->episodes;
   if (setting->rows) site.entry.rows = setting->rows;
   if (setting->cols) site.entry.cols = setting->cols;
   if (setting->ou_rows) site.entry.ou_rows = setting->ou_rows;

@@ -203,6 +203,8 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
        &o.max_loss, 0, 1},
       {"tune-epochs", "E", "fine-tuning that a recovery may take, 0: none (default: the suite's)",
        AP_OPTION_NUMBER, &o.tune_epochs, 0, 10000},
+      {"episodes", "N", "candidates that a search may try (default: the suite's)", AP_OPTION_SIZE,
+       &o.episodes, 1, 1000000},
       {"pruner", "NAME", "one more pruner, or a plug-in, to compare; may be repeated",
        AP_OPTION_LIST, &pruners, 0, 0},
       {"search", "SEARCHER", "search over each --pruner too, beside its uniform row; repeatable",

@@ -386,24 +386,32 @@ static void plugins_are_rows(void **state) {
 }
 
 /* The model in the results' folder was trained on other images. */
-/* Fine-tuning of the caller's own length: without any, no row has used it, and all say that they are not the
- * suite's. */
-static void fine_tuning_can_be_chosen(void **state) {
+/* Fine-tuning and searches of the caller's own length: no row has been fine-tuned, the search tried so many, and
+ * all say that they are not the suite's. */
+static void budgets_can_be_chosen(void **state) {
   ap_compare_options o = small_options();
   json_t *table = NULL;
+  char path[300], *text = NULL;
+  size_t size, tried = 0;
   (void)state;
   o.max_loss = 0.3;
-  o.methods = "dense,pim-prune";
+  o.methods = "dense,pim-prune,random";
   o.tune_epochs = 0;
+  o.episodes = 9;
   must(compare(&o, &table));
-  assert_int_equal(json_array_size(table), 2);
+  assert_int_equal(json_array_size(table), 4); /* and column-vector, which goes before a search */
   assert_true(number(row_of(table, "pim-prune"), "weights_compression") > 1);
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < 4; i++) {
     const json_t *row = json_array_get(table, i);
     const char *why = json_string_value(json_object_get(row, "open_because"));
     assert_true(fabs(number(row, "finetunes")) < 0.5);
-    assert_non_null(strstr(why, "other recovery"));
+    assert_non_null(strstr(why, "other recovery, other search budget"));
   }
+  (void)snprintf(path, sizeof path, "%s/episodes.csv", folder);
+  must(ap_file_read(path, (size_t)1 << 20, &text, &size, &failure));
+  for (const char *at = text; (at = strstr(at, "\nlenet5,random,")) != NULL; at++) tried++;
+  assert_int_equal(tried, 9);
+  ap_free(text);
   json_decref(table);
 }
 
@@ -453,7 +461,7 @@ int main(void) {
                                      cmocka_unit_test(seeds_are_rows),
                                      cmocka_unit_test(sweeps_compare_anew),
                                      cmocka_unit_test(plugins_are_rows),
-                                     cmocka_unit_test(fine_tuning_can_be_chosen),
+                                     cmocka_unit_test(budgets_can_be_chosen),
                                      cmocka_unit_test(other_images_are_refused),
                                      cmocka_unit_test(bad_wishes_are_refused)};
   return cmocka_run_group_tests(tests, make_data, drop_data);
