@@ -56,8 +56,8 @@ do for [r = 1 : 2] {
       stats path using (amount(n, c)) nooutput
     far = exists("STATS_max") && STATS_max > 0 ? STATS_max : 1
     any = exists("STATS_max")
-    # Intervals are drawn as far as half as much again as the longest bar.
-    most = 1.5 * far
+    # Intervals are drawn as far as twice the longest bar; one that goes further has its end in words.
+    most = 2.0 * far
     longest = far
     if (n_of_seeds > 1 && any) {
       stats path using (cut(high(n, c), most)) nooutput
@@ -104,7 +104,8 @@ do for [r = 1 : 2] {
          path using (amount(n, c)):(row(n)):(low(n, c)):(cut(high(n, c), most)) \
              with xerrorbars pt 0 lw 1.6 lc rgb 0x606060 notitle, \
          path using (high(n, c) > amount(n, c) ? cut(high(n, c), most) : amount(n, c)):(row(n)): \
-             (sprintf(" %.2f×", amount(n, c))) \
+             (high(n, c) > most ? sprintf(" %.2f× (to %.1f)", amount(n, c), high(n, c)) : \
+              sprintf(" %.2f×", amount(n, c))) \
              with labels left font ",9.5" textcolor rgb ink notitle
     unset label 1
     unset label 2
