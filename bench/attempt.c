@@ -73,7 +73,8 @@ static ap_status recover(const ap_cell *cell, const ap_level_db *db, const uint3
   if (!st && isnan(a->accuracy.oneshot)) {
     st = without_training(cell, db, levels, repaired, &a->accuracy, &a->net, err);
   }
-  if (!st && cell->network->tune_epochs > 0 && isnan(a->accuracy.tuned) && ap_tuning_best(&a->accuracy) < needed) {
+  if (!st && ap_suite_fine_tunes(cell->network) && isnan(a->accuracy.tuned) &&
+      ap_tuning_best(&a->accuracy) < needed) {
     double before = ap_tuning_best(&a->accuracy);
     st = tune(cell, db, levels, repaired, title, &tuned, &a->accuracy.tuned, err);
     if (!st && a->accuracy.tuned > before) {
@@ -95,7 +96,7 @@ ap_status ap_attempt_make(const ap_cell *cell, const ap_level_db *db, const uint
   if (cell->tunings_folder) {
     st = ap_tuning_open(cell, db, levels, &out->kept, err);
     if (!st && ap_tuning_known(&out->kept, &out->accuracy) &&
-        (!isnan(out->accuracy.tuned) || !(cell->network->tune_epochs > 0) ||
+        (!isnan(out->accuracy.tuned) || !ap_suite_fine_tunes(cell->network) ||
          ap_tuning_best(&out->accuracy) >= needed)) {
       return AP_OK;
     }

@@ -22,8 +22,8 @@ typedef struct {
 /* Recovers the policy as far as it takes to have `needed` accuracy on the selection split:
  *   1. without training, the better of the levels' own weights (each layer repaired by itself) and the
  *      layers repaired in sequence (pruners/repair_sequence.h);
- *   2. where that is not enough and the recipe has epochs, fine-tuned from the repair in sequence; the best of all is taken, since a short
- *      fine-tuning may cost a hardly pruned network more than it gives back.
+ *   2. where that is not enough and the suite fine-tunes this network, fine-tuned from the repair in
+ *      sequence; the best of all is taken, since a short fine-tuning may cost a hardly pruned network more than it gives back.
  * title: of the progress line. What is kept from an interrupted run, or from another loss limit, is not
  * made again. */
 AP_NODISCARD ap_status ap_attempt_make(const ap_cell *cell, const ap_level_db *db,

@@ -22,13 +22,13 @@ typedef struct {
   const char *methods;  /* names with commas between them, of any in pruners/baselines/; NULL: the
                            suite's */
   const char *networks; /* the same, of the suite's; NULL: all */
-  const char *data; /* data set (name or folder) put in place of the suite's; NULL: the suite's */
-  const char *out;  /* folder of the results; made if needed */
-  double max_loss;  /* absolute, on the selection split */
+  const char *data;   /* data set (name or folder) put in place of the suite's; NULL: the suite's */
+  const char *out;    /* folder of the results; made if needed */
+  double max_loss;    /* absolute, on the selection split */
   double tune_epochs; /* of recovery's fine-tuning, for all networks; NAN: the suite's */
-  size_t episodes;  /* candidates of a search, for all networks; 0: the suite's */
-  uint64_t seed;    /* the first one */
-  size_t seeds;     /* how many; 0: the suite's number */
+  size_t episodes;    /* candidates of a search, for all networks; 0: the suite's */
+  uint64_t seed;      /* the first one */
+  size_t seeds;       /* how many; 0: the suite's number */
   size_t n_threads;
   const char *backend;
   const char *plots;          /* folder of the gnuplot scripts; NULL: found beside the program */

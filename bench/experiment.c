@@ -108,7 +108,8 @@ static json_t *failed_cell(const ap_cell *cell, const char *reason) {
  * those of all. */
 static double expected(const ap_experiment *e, const ap_cell *cell) {
   const bool searched = ap_method_searches(cell->method);
-  const bool again = !searched && !(cell->network->tune_epochs > 0) && cell->seed != e->options->seed;
+  const bool again =
+      !searched && !ap_suite_fine_tunes(cell->network) && cell->seed != e->options->seed;
   if (is_dense(cell->method) || again) return DENSE_SHARE * cell->network->uniform_seconds;
   return searched ? cell->network->search_seconds : cell->network->uniform_seconds;
 }

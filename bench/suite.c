@@ -61,8 +61,7 @@ static const ap_suite_network smoke_networks[] = {
   .data = "cifar10", .hardware = "ou", .weight_decay = 5e-4, .crop = 4, .flip = true, \
   .tune_epochs = 0, .tune_lr = 0.005, .episodes = 300, .search_images = 1000
 /* What the large ones have: they learn the training set by heart without. */
-#define LARGE                                                                                \
-  CIFAR10, .rows = "128", .cols = "128", .smoothing = 0.1, .cutout = 8
+#define LARGE CIFAR10, .rows = "128", .cols = "128", .smoothing = 0.1, .cutout = 8
 
 /* The paper's kind of networks. Crossbars of 128 x 128, unless the dense network fills fewer than 100
  * of them; then 64 x 64 (tested). Recovery of those on cifar10 is repair alone: as much fine-tuning as two cores
@@ -84,8 +83,7 @@ static const ap_suite_network paper_networks[] = {
      .uniform_seconds = 18,
      .search_seconds = 22},
     {CIFAR10, .network = "resnet20", .rows = "64", .cols = "64", .train_epochs = 60,
-     .train_lr = 0.1, .uniform_seconds = 60,
-     .search_seconds = 110},
+     .train_lr = 0.1, .uniform_seconds = 60, .search_seconds = 110},
     {LARGE, .network = "vgg16:0.5", .train_epochs = 40, .train_lr = 0.05, .uniform_seconds = 270,
      .search_seconds = 320},
     {LARGE, .network = "resnet18:0.5", .train_epochs = 30, .train_lr = 0.1, .uniform_seconds = 330,
@@ -151,6 +149,8 @@ ap_status ap_suite_find(const char *name, const ap_suite **out, ap_error *err) {
   *out = NULL;
   return ap_fail(err, AP_ERR_ARG, "unknown suite '%.40s': one of %s is expected", name, known);
 }
+
+bool ap_suite_fine_tunes(const ap_suite_network *net) { return net->tune_epochs > 0; }
 
 ap_train_options ap_suite_training(const ap_suite_network *net, const ap_dataset *data) {
   ap_train_options o = ap_train_defaults(data);

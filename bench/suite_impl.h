@@ -20,7 +20,7 @@ typedef struct {
   double smoothing; /* of labels; this and cutout in training alone */
   size_t cutout;
   double tune_epochs, tune_lr; /* 0 epochs: recovery does without fine-tuning */
-  size_t episodes;      /* of a searched method */
+  size_t episodes;             /* of a searched method */
   size_t search_images; /* of the search split, the first: what one shot is judged on; 0: all */
   /* A cell's expected seconds on two cores (docs/PAPER.md#time), for the time that is left. */
   double uniform_seconds, search_seconds;
@@ -52,6 +52,8 @@ typedef struct {
 /* ARG lists the known suites. */
 AP_NODISCARD ap_status ap_suite_find(const char *name, const ap_suite **out, ap_error *err);
 
+/* Whether recovery goes on with fine-tuning where repair is not enough. */
+bool ap_suite_fine_tunes(const ap_suite_network *net);
 /* Training from scratch, and the one recovery recipe of all methods. */
 ap_train_options ap_suite_training(const ap_suite_network *net, const ap_dataset *data);
 ap_train_options ap_suite_recovery(const ap_suite_network *net, const ap_dataset *data,

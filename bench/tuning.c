@@ -24,7 +24,7 @@ static ap_status configuration(const ap_cell *cell, const ap_level_db *db, const
   for (size_t i = 0; i < sizeof apart / sizeof apart[0] && !bad; i++) {
     (void)json_object_del(*out, apart[i]);
   }
-  if (!(cell->network->tune_epochs > 0)) { /* nothing is drawn at random then */
+  if (!ap_suite_fine_tunes(cell->network)) { /* nothing is drawn at random then */
     (void)json_object_del(*out, "seed");
   }
   for (size_t i = 0; i < ap_level_db_layers(db) && !bad; i++) {

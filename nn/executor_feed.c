@@ -131,6 +131,12 @@ void ap_feed_pick(ap_feed *feed, size_t slot, size_t i, ap_image_pick pick) {
   ((int32_t *)feed->labels.host)[slot * feed->stride + i] = feed->all_labels[pick.index];
 }
 
+void ap_feed_pick_plain(ap_feed *feed, size_t slot, size_t first, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    ap_feed_pick(feed, slot, i, (ap_image_pick){.index = (int32_t)(first + i)});
+  }
+}
+
 static ap_status send(const ap_feed *feed, const column *c, size_t n_slots, ap_error *err) {
   return ap_buffer_write(c->all, 0, c->host, n_slots * feed->stride * c->item, err);
 }

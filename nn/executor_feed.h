@@ -28,6 +28,8 @@ size_t ap_feed_slots(const ap_feed *feed);
 
 /* Notes image `pick` as the i-th of a slot's batch; index < ap_feed_images. */
 void ap_feed_pick(ap_feed *feed, size_t slot, size_t i, ap_image_pick pick);
+/* Notes images first .. first + n - 1 as they are. */
+void ap_feed_pick_plain(ap_feed *feed, size_t slot, size_t first, size_t n);
 /* Sends what was noted for the first n_slots slots. */
 AP_NODISCARD ap_status ap_feed_send(ap_feed *feed, size_t n_slots, ap_error *err);
 /* The slot's first n images to y [n, c, h, w]. */

@@ -4,8 +4,9 @@
 #include "nn/executor_feed.h"
 #include "nn/executor_impl.h"
 
-#define KEPT_BYTES ((size_t)1 << 30) /* activations of all images at once */
-#define BATCH ((size_t)128)          /* images a run where they do not fit */
+#define KEPT_BYTES ((size_t)1 << 30)   /* activations of all images at once */
+#define BATCH ((size_t)128)            /* images a run where they do not fit */
+#define HELD_BYTES ((size_t)512 << 20) /* one tensor of a caller's */
 
 struct ap_walk {
   const ap_network *net;
@@ -18,28 +19,29 @@ struct ap_walk {
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Images that one run may take. */
-static ap_status choose_batch(ap_walk *w, ap_error *err) {
+static ap_status choose_batch(ap_walk *w, size_t kept_bytes, ap_error *err) {
   ap_plan plan;
   size_t floats = 1, room;
   ap_status st = ap_plan_create(w->net, false, &plan, err);
   if (st) return st;
   for (size_t s = 0; s < plan.n_slots; s++) floats += plan.slot_floats[s];
   ap_plan_release(&plan);
-  room = KEPT_BYTES / sizeof(float) / floats;
+  room = (kept_bytes ? kept_bytes : KEPT_BYTES) / sizeof(float) / floats;
   w->batch = room >= w->images ? w->images : smaller(BATCH, room);
   if (w->batch == 0) w->batch = 1;
   return AP_OK;
 }
 
 ap_status ap_walk_create(ap_backend *be, const ap_network *net, const ap_dataset *data,
-                         ap_split split, size_t n_images, ap_walk **out, ap_error *err) {
+                         ap_split split, size_t n_images, size_t kept_bytes, ap_walk **out,
+                         ap_error *err) {
   ap_walk *w = ap_calloc(1, sizeof *w);
   ap_status st = w ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "walk through %s", net->name);
   *out = NULL;
   if (st) return st;
   w->net = net;
   w->images = n_images ? n_images : ap_dataset_describe(data, split).n_images;
-  st = choose_batch(w, err);
+  st = choose_batch(w, kept_bytes, err);
   if (!st) st = ap_feed_create(be, net, data, split, 0, w->images, w->batch, 1, &w->feed, err);
   if (!st) st = ap_executor_create(be, net, w->batch, false, &w->ex, err);
   if (st) {
@@ -57,7 +59,14 @@ void ap_walk_destroy(ap_walk *walk) {
   ap_free(walk);
 }
 
+const ap_network *ap_walk_network(const ap_walk *walk) { return walk->net; }
 size_t ap_walk_images(const ap_walk *walk) { return walk->images; }
+
+size_t ap_walk_images_for(const ap_walk *walk, size_t floats) {
+  size_t images = walk->images;
+  while (images > 1 && images * floats * sizeof(float) > HELD_BYTES) images /= 2;
+  return images;
+}
 
 ap_status ap_walk_reload(ap_walk *walk, ap_error *err) {
   return ap_executor_load(walk->ex, walk->net, err);
@@ -65,9 +74,7 @@ ap_status ap_walk_reload(ap_walk *walk, ap_error *err) {
 
 static ap_status gather(ap_walk *w, size_t first, size_t n, ap_error *err) {
   ap_status st;
-  for (size_t i = 0; i < n; i++) {
-    ap_feed_pick(w->feed, 0, i, (ap_image_pick){.index = (int32_t)(first + i)});
-  }
+  ap_feed_pick_plain(w->feed, 0, first, n);
   st = ap_feed_send(w->feed, 1, err);
   return st ? st : ap_feed_gather(w->feed, 0, n, ap_executor_input(w->ex), err);
 }

@@ -4,19 +4,11 @@
 #include "nn/executor.h"
 #include "nn/executor_feed.h"
 #include "nn/executor_score.h"
-#include "nn/executor_walk.h"
 
 #define INFER_BATCH 128 /* images: enough to fill a device, little enough for 4 GB */
 #define INFER_SLOTS 8   /* batches between two waits */
 #define ACTIVATION_BYTES ((size_t)512 << 20) /* of a batch, all nodes kept: bounds large images */
 #define PIXEL_BYTES ((size_t)256 << 20)      /* of a window of a split */
-
-/* Images first .. first+n-1 as one slot's batch. */
-static void pick_plain(ap_feed *feed, size_t slot, size_t first, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    ap_feed_pick(feed, slot, i, (ap_image_pick){.index = (int32_t)(first + i)});
-  }
-}
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -29,7 +21,7 @@ ap_status ap_executor_score(ap_executor *ex, ap_feed *feed, size_t batch, size_t
     ap_status st = AP_OK;
     for (size_t s = 0; s < n_slots; s++) {
       size_t at = first + s * batch;
-      pick_plain(feed, s, at, smaller(batch, n_images - at));
+      ap_feed_pick_plain(feed, s, at, smaller(batch, n_images - at));
     }
     st = ap_feed_send(feed, n_slots, err);
     for (size_t s = 0; !st && s < n_slots; s++) {
@@ -110,14 +102,4 @@ ap_status ap_infer(ap_backend *be, const ap_network *net, const ap_dataset *data
   sum.accuracy = (double)sum.correct / (double)n;
   *score = sum;
   return AP_OK;
-}
-
-ap_status ap_infer_node_input(ap_backend *be, const ap_network *net, const ap_dataset *data,
-                              ap_split split, size_t n_images, size_t node, float *out,
-                              ap_error *err) {
-  ap_walk *walk = NULL;
-  ap_status st = ap_walk_create(be, net, data, split, n_images, &walk, err);
-  if (!st) st = ap_walk_input(walk, node, n_images, out, err);
-  ap_walk_destroy(walk);
-  return st;
 }

@@ -21,11 +21,5 @@ AP_NODISCARD ap_status ap_infer(ap_backend *be, const ap_network *net, const ap_
                                 ap_split split, size_t n_images, ap_score *score, float *logits,
                                 ap_error *err);
 
-/* The input of node `node` (what its weights are multiplied with) for the first n_images of a
- * split, [n_images, c, h, w], for repair and calibration. out: n_images * c * h * w floats. */
-AP_NODISCARD ap_status ap_infer_node_input(ap_backend *be, const ap_network *net,
-                                           const ap_dataset *data, ap_split split, size_t n_images,
-                                           size_t node, float *out, ap_error *err);
-
 AP_EXTERN_C_END
 #endif

@@ -1,13 +1,12 @@
 /* Preconditioned conjugate gradients (Hestenes and Stiefel 1952; Jacobi's preconditioner) on blocks of
  * columns. The masks are kept by setting the residual of pruned rows to 0: directions then never leave the
  * kept ones. Rows that no column of a block keeps are left out of its system. */
-#include "pruners/masked_solve_impl.h"
-
 #include <cblas.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "pruners/masked_solve_impl.h"
 
 #define WIDEST ((size_t)128)    /* columns of a block: the product's third side */
 #define NARROWEST ((size_t)32)  /* where there are few columns */
@@ -19,7 +18,7 @@ typedef struct {
   size_t *rows; /* of the problem, that the block's system has */
   float *system;
   float *w, *wanted, *residual, *direction, *product, *mask;
-  float *inverse; /* of the system's diagonal */
+  float *inverse;              /* of the system's diagonal */
   double *first, *now, *along; /* a column: r.z at w = 0, r.z now, p.Ap */
 } memory;
 
@@ -72,8 +71,8 @@ static void own_wanted(const block *b) {
   const ap_masked_problem *p = b->job->problem;
   float *all = b->m->product;
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)p->k, (blasint)b->width,
-              (blasint)p->k, 1, p->system, (blasint)p->k, p->start + b->first, (blasint)p->stride, 0,
-              all, (blasint)b->width);
+              (blasint)p->k, 1, p->system, (blasint)p->k, p->start + b->first, (blasint)p->stride,
+              0, all, (blasint)b->width);
   for (size_t i = 0; i < b->rows; i++) {
     memcpy(b->m->wanted + i * b->width, all + b->m->rows[i] * b->width, b->width * sizeof *all);
   }
@@ -159,8 +158,7 @@ static bool step(const block *b) {
   for (size_t i = 0; i < b->rows; i++) {
     const size_t at = i * b->width;
     for (size_t j = 0; j < b->width; j++) {
-      m->direction[at + j] =
-          m->residual[at + j] * m->inverse[i] + back[j] * m->direction[at + j];
+      m->direction[at + j] = m->residual[at + j] * m->inverse[i] + back[j] * m->direction[at + j];
     }
   }
   return true;

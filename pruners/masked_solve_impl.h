@@ -13,7 +13,8 @@ typedef struct {
   size_t k, n, stride;
   const float *system; /* k x k, symmetric, positive definite */
   const float *start;  /* k x n, row stride `stride`: where the search begins */
-  const float *wanted; /* k x n, row stride n; NULL: system * start, so that a column that keeps all is its start */
+  const float *
+      wanted; /* k x n, row stride n; NULL: system * start, so that a column that keeps all is its start */
   const uint8_t *kept; /* k x n, row stride `stride` */
   float *weights;      /* k x n, row stride `stride`: the result; may be start */
 } ap_masked_problem;

@@ -5,8 +5,6 @@
 #include "pruners/products_impl.h"
 #include "pruners/samples_impl.h"
 
-#define BYTES_LIMIT ((size_t)512 << 20) /* of a layer's inputs, and of its outputs */
-
 typedef struct {
   size_t k, groups, samples;
   double *matrix; /* groups of (k+1) x (k+1) */
@@ -46,18 +44,14 @@ static void release(observed *o) {
 
 static size_t floats_of(ap_shape3 s) { return s.c * s.h * s.w; }
 
-static size_t images_for(size_t images, size_t floats) {
-  while (images > 1 && images * floats * sizeof(float) > BYTES_LIMIT) images /= 2;
-  return images;
-}
-
 /* dense: NULL, or where the outputs come from. */
-static ap_status observe(ap_walk *now, ap_walk *dense, const ap_network *net, size_t node,
+static ap_status observe(ap_walk *now, ap_walk *dense, size_t node,
                          const ap_moments_options *options, size_t layer, observed *o,
                          ap_error *err) {
+  const ap_network *net = ap_walk_network(now);
   const size_t in = floats_of(net->nodes[net->nodes[node].inputs[0]].shape);
   const size_t out = dense ? floats_of(net->nodes[node].shape) : 0;
-  const size_t images = images_for(ap_walk_images(now), in > out ? in : out);
+  const size_t images = ap_walk_images_for(now, in > out ? in : out);
   ap_rng rng;
   ap_status st;
   *o = (observed){.group = 0};
@@ -75,33 +69,24 @@ static ap_status observe(ap_walk *now, ap_walk *dense, const ap_network *net, si
   return st;
 }
 
-ap_status ap_moments_pair(ap_pool *pool, ap_walk *now, ap_walk *dense, const ap_network *net,
+ap_status ap_moments_pair(ap_pool *pool, ap_walk *now, ap_walk *dense, const ap_layer_info *info,
                           const ap_moments_options *options, size_t layer, double **moments,
                           double **cross, ap_error *err) {
-  const size_t n = ap_network_layers(net, NULL, 0);
-  ap_layer_info *info = ap_calloc(n, sizeof *info);
-  ap_sample_source inputs = {.row = input_row}, outputs = {.row = output_row};
-  observed o = {.group = 0};
-  ap_status st = info ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "%zu layers", n);
+  ap_sample_source inputs = {.width = info->k + 1, .row = input_row};
+  ap_sample_source outputs = {.width = info->n, .row = output_row};
+  observed o;
+  ap_status st = AP_OK;
   *moments = *cross = NULL;
+  if (info->groups > 1) return ap_fail(err, AP_ERR_ARG, "%s is a grouped convolution", info->name);
+  st = observe(now, dense, info->node, options, layer, &o, err);
   if (st) return st;
-  (void)ap_network_layers(net, info, n);
-  if (info[layer].groups > 1) {
-    st = ap_fail(err, AP_ERR_ARG, "%s is a grouped convolution", info[layer].name);
-  }
-  if (!st) st = observe(now, dense, net, info[layer].node, options, layer, &o, err);
-  if (!st) {
-    inputs.width = info[layer].k + 1;
-    outputs.width = info[layer].n;
-    inputs.context = outputs.context = &o;
-    *moments = ap_calloc(inputs.width * inputs.width, sizeof **moments);
-    *cross = ap_calloc(inputs.width * outputs.width, sizeof **cross);
-    if (!*moments || !*cross) st = ap_fail(err, AP_ERR_MEMORY, "moments of %s", info[layer].name);
-  }
+  inputs.context = outputs.context = &o;
+  *moments = ap_calloc(inputs.width * inputs.width, sizeof **moments);
+  *cross = ap_calloc(inputs.width * outputs.width, sizeof **cross);
+  if (!*moments || !*cross) st = ap_fail(err, AP_ERR_MEMORY, "moments of %s", info->name);
   if (!st) st = ap_mean_products(pool, o.at.count, &inputs, NULL, *moments, err);
   if (!st) st = ap_mean_products(pool, o.at.count, &inputs, &outputs, *cross, err);
   release(&o);
-  ap_free(info);
   if (st) {
     ap_free(*moments);
     ap_free(*cross);
@@ -110,20 +95,19 @@ ap_status ap_moments_pair(ap_pool *pool, ap_walk *now, ap_walk *dense, const ap_
   return st;
 }
 
-static ap_status measure_layer(ap_pool *pool, ap_walk *walk, const ap_network *net,
-                               const ap_moments_options *options, const ap_layer_info *info,
-                               size_t layer, layer_moments *out, ap_error *err) {
+static ap_status measure_layer(ap_pool *pool, ap_walk *walk, const ap_moments_options *options,
+                               const ap_layer_info *info, size_t layer, layer_moments *out,
+                               ap_error *err) {
   const size_t d = info->k + 1;
   observed o = {.group = 0};
   ap_sample_source inputs = {.width = d, .row = input_row, .context = &o};
-  ap_status st = observe(walk, NULL, net, info->node, options, layer, &o, err);
+  ap_status st = observe(walk, NULL, info->node, options, layer, &o, err);
   if (st) return st;
   out->k = info->k;
   out->groups = info->groups;
   out->samples = o.at.count;
   out->matrix = ap_calloc(info->groups * d, d * sizeof(double));
-  if (!out->matrix)
-    st = ap_fail(err, AP_ERR_MEMORY, "moments of %s (%zu x %zu)", info->name, d, d);
+  if (!out->matrix) st = ap_fail(err, AP_ERR_MEMORY, "moments of %s (%zu x %zu)", info->name, d, d);
   for (o.group = 0; o.group < info->groups && !st; o.group++) {
     st = ap_mean_products(pool, o.at.count, &inputs, NULL, out->matrix + o.group * d * d, err);
   }
@@ -154,9 +138,9 @@ ap_status ap_moments_create(ap_backend *be, ap_pool *pool, const ap_network *net
     goto done;
   }
   (void)ap_network_layers(net, info, m->n_layers);
-  st = ap_walk_create(be, net, data, AP_SPLIT_CALIBRATION, images, &walk, err);
+  st = ap_walk_create(be, net, data, AP_SPLIT_CALIBRATION, images, 0, &walk, err);
   for (size_t i = 0; i < m->n_layers && !st; i++) {
-    st = measure_layer(pool, walk, net, options, &info[i], i, &m->layers[i], err);
+    st = measure_layer(pool, walk, options, &info[i], i, &m->layers[i], err);
   }
   if (st) goto done;
   *out = m;

@@ -1,20 +1,20 @@
 #include "pruners/repair.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "pruners/masked_solve_impl.h"
 
 #define CONSTANT_DAMPING 1e-9 /* the constant's moment is 1 */
-#define NEGATIVE 1e-3         /* a variance below minus that share of the mean square is no rounding error */
+#define NEGATIVE \
+  1e-3 /* a variance below minus that share of the mean square is no rounding error */
 
 struct ap_repair {
   size_t k;
   ap_repair_options options;
-  float *system;  /* covariance + damping, k x k */
-  double *mean;   /* of the inputs */
-  double damping; /* what was added to the diagonal */
+  float *system;   /* covariance + damping, k x k */
+  double *mean;    /* of the inputs */
+  double damping;  /* what was added to the diagonal */
   double constant; /* the constant's moment + CONSTANT_DAMPING */
 };
 
@@ -84,17 +84,23 @@ static ap_status solve(const ap_repair *r, ap_pool *pool, const ap_masked_proble
   return st;
 }
 
+static ap_masked_problem problem_of(const ap_repair *r, size_t n, size_t stride, const float *start,
+                                    const float *wanted, const uint8_t *kept, float *weights) {
+  return (ap_masked_problem){.k = r->k,
+                             .n = n,
+                             .stride = stride,
+                             .system = r->system,
+                             .start = start,
+                             .wanted = wanted,
+                             .kept = kept,
+                             .weights = weights};
+}
+
 ap_status ap_repair_columns(const ap_repair *repair, ap_pool *pool, size_t n, size_t stride,
                             const float *dense, const uint8_t *kept, const float *bias,
                             float *weights, float *new_bias, ap_error *err) {
   const size_t k = repair->k;
-  ap_masked_problem problem = {.k = k,
-                               .n = n,
-                               .stride = stride,
-                               .system = repair->system,
-                               .start = dense,
-                               .kept = kept,
-                               .weights = weights};
+  const ap_masked_problem problem = problem_of(repair, n, stride, dense, NULL, kept, weights);
   double *target = ap_calloc(n, sizeof *target);
   ap_status st = target ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "repair of %zu columns", n);
   for (size_t j = 0; j < n && !st; j++) {
@@ -117,16 +123,8 @@ ap_status ap_repair_fit(const ap_repair *repair, ap_pool *pool, const double *cr
   const size_t k = repair->k;
   float *wanted = ap_calloc(k * n, sizeof *wanted);
   double *target = ap_calloc(n, sizeof *target);
-  ap_masked_problem problem = {.k = k,
-                               .n = n,
-                               .stride = stride,
-                               .system = repair->system,
-                               .start = dense,
-                               .wanted = wanted,
-                               .kept = kept,
-                               .weights = weights};
-  ap_status st =
-      wanted && target ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "repair of %zu columns", n);
+  const ap_masked_problem problem = problem_of(repair, n, stride, dense, wanted, kept, weights);
+  ap_status st = wanted && target ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "repair of %zu columns", n);
   for (size_t j = 0; j < n && !st; j++) {
     target[j] = cross[k * n + j] + CONSTANT_DAMPING * (double)bias[j];
   }

@@ -16,8 +16,9 @@
 AP_EXTERN_C_BEGIN
 
 typedef struct {
-  double damping;   /* added to the moments' diagonal, as a share of its mean; > 0 */
-  double tolerance; /* a column is solved when its residual is that share of the first one of a start at 0 */
+  double damping; /* added to the moments' diagonal, as a share of its mean; > 0 */
+  double
+      tolerance; /* a column is solved when its residual is that share of the first one of a start at 0 */
   size_t max_steps; /* ... and is left as it is after so many */
 } ap_repair_options;
 ap_repair_options ap_repair_defaults(void); /* 0.01, 0.001, 500 */
@@ -44,7 +45,8 @@ AP_NODISCARD ap_status ap_repair_columns(const ap_repair *repair, ap_pool *pool,
 /* The same where the layer's inputs are no longer those that it was trained on: with x its inputs now (the moments
  * of `repair`) and t what the dense layer gave on its own inputs, minimises
  * E[(x.w + b - t)^2] + damping * |w - w0|^2 over the kept weights and b. Columns that keep all are fitted, too.
- *   cross      (k+1) x n, E[x t^T] as ap_moments_pair gives it */
+ *   cross      (k+1) x n, E[x t^T] as ap_moments_pair gives it
+ * new_bias may be bias, too. */
 AP_NODISCARD ap_status ap_repair_fit(const ap_repair *repair, ap_pool *pool, const double *cross,
                                      size_t n, size_t stride, const float *dense,
                                      const uint8_t *kept, const float *bias, float *weights,

@@ -46,14 +46,15 @@ done:
 
 /* Layers in order; both walks follow. */
 static ap_status fit_layers(ap_pool *pool, const ap_network *folded, const ap_level_db *db,
-                            const uint32_t *levels, const ap_moments_options *options,
-                            ap_walk *now, ap_walk *dense, ap_network *net, ap_error *err) {
+                            const uint32_t *levels, const ap_moments_options *options, ap_walk *now,
+                            ap_walk *dense, ap_network *net, ap_error *err) {
   ap_status st = AP_OK;
   for (size_t l = 0; l < ap_level_db_layers(db) && !st; l++) {
+    const ap_layer_info *info = ap_level_db_layer(db, l);
     double *moments = NULL, *cross = NULL;
-    if (ap_level_db_layer(db, l)->groups > 1) continue;
+    if (info->groups > 1) continue;
     if (ap_interrupted()) return ap_fail(err, AP_ERR_INTERRUPTED, "interrupted during repair");
-    st = ap_moments_pair(pool, now, dense, net, options, l, &moments, &cross, err);
+    st = ap_moments_pair(pool, now, dense, info, options, l, &moments, &cross, err);
     if (!st) st = fit_layer(pool, folded, db, levels, l, moments, cross, net, err);
     if (!st) st = ap_walk_reload(now, err);
     ap_free(moments);
@@ -82,8 +83,8 @@ ap_status ap_repair_sequence(ap_backend *be, ap_pool *pool, const ap_network *fo
   ap_status st = ap_network_copy(folded, &net, err);
   *out = NULL;
   if (!st) st = give_biases(db, net, err);
-  if (!st) st = ap_walk_create(be, net, data, AP_SPLIT_CALIBRATION, images, &now, err);
-  if (!st) st = ap_walk_create(be, folded, data, AP_SPLIT_CALIBRATION, images, &dense, err);
+  if (!st) st = ap_walk_create(be, net, data, AP_SPLIT_CALIBRATION, images, 0, &now, err);
+  if (!st) st = ap_walk_create(be, folded, data, AP_SPLIT_CALIBRATION, images, 0, &dense, err);
   if (!st) st = fit_layers(pool, folded, db, levels, options, now, dense, net, err);
   ap_walk_destroy(now);
   ap_walk_destroy(dense);

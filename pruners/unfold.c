@@ -7,7 +7,6 @@
 #include "pruners/unfold_impl.h"
 
 #define LEAST_GAIN 1e-6 /* a channel below is switched off by its normalisation */
-#define OUTPUT_BYTES ((size_t)512 << 20) /* of a layer's outputs, held at once */
 
 size_t ap_following_batchnorm(const ap_network *net, size_t node) {
   size_t found = SIZE_MAX, users = 0;
@@ -129,11 +128,10 @@ static ap_status take_statistics(ap_network *net, const ap_layer_info *info, ap_
   const float *own = net->nodes[info->node].bias;
   const size_t bn = ap_following_batchnorm(net, info->node), size = shape.c * shape.h * shape.w;
   ap_node *norm = bn == SIZE_MAX ? NULL : &net->nodes[bn];
-  size_t images = ap_walk_images(walk);
+  const size_t images = ap_walk_images_for(walk, size);
   float *output;
   ap_status st;
   if (!norm) return AP_OK;
-  while (images > 1 && images * size * sizeof *output > OUTPUT_BYTES) images /= 2;
   output = ap_calloc(images * size, sizeof *output);
   if (!output) return ap_fail(err, AP_ERR_MEMORY, "outputs of %s", info->name);
   st = ap_walk_output(walk, node, images, output, err);
@@ -158,7 +156,7 @@ ap_status ap_unfold_network(ap_backend *be, ap_network *net, const ap_network *f
   ap_walk *walk = NULL;
   size_t n = 0;
   ap_status st = layers_of(net, folded, &n, &own, &other, err);
-  if (!st) st = ap_walk_create(be, folded, data, AP_SPLIT_CALIBRATION, 0, &walk, err);
+  if (!st) st = ap_walk_create(be, folded, data, AP_SPLIT_CALIBRATION, 0, 0, &walk, err);
   for (size_t i = 0; i < n && !st; i++) {
     const ap_node *node = &folded->nodes[other[i].node];
     float *matrix = ap_calloc(own[i].k * own[i].n, sizeof *matrix);

@@ -1,7 +1,8 @@
 #!/bin/bash
-# Puts results/quick/table.md between the markers in README.md, so that no number there is typed by hand.
-#   tools/readme_results.sh          rewrites README.md
-#   tools/readme_results.sh --check  exit 1 when README.md does not hold the table
+# Puts results/quick/table.md between the markers in README.md, and results/paper-cifar10/summary.md between those in
+# docs/PAPER.md, so that no number there is typed by hand.
+#   tools/readme_results.sh          rewrites both
+#   tools/readme_results.sh --check  exit 1 when one of them does not hold its table
 set -euo pipefail
 cd "$(dirname "$0")/.."
 table=results/quick/table.md
@@ -15,4 +16,10 @@ quick() { # without the title, one level of headings lower
   sed -e '/^# /d' -e 's/^## /### /' "$table"
   echo
 }
+cifar() { # the tables alone
+  echo
+  sed -n -e 's/^## /### /' -e '/^###/,$p' results/paper-cifar10/summary.md
+  echo
+}
 generated_fill README.md 1 quick "${1:-}"
+generated_fill docs/PAPER.md 1 cifar "${1:-}"

@@ -1,5 +1,7 @@
 /* bench/micro/repair.c - least-squares repair of one layer: all columns together by conjugate gradients
  * against each column's own system by LAPACK (dposv), both on all threads. */
+#include "pruners/repair.h"
+
 #include <cblas.h>
 #include <math.h>
 #include <string.h>
@@ -9,7 +11,6 @@
 #include "base/threads.h"
 #include "bench/benchmark.h"
 #include "bench/micro/micro_impl.h"
-#include "pruners/repair.h"
 
 void dposv_(const char *uplo, const int *n, const int *nrhs, double *a, const int *lda, double *b,
             const int *ldb, int *info);
@@ -179,8 +180,9 @@ static double error_of(const repair_problem *p, const float *w, const float *bia
                               : (double)bias[j] - (double)p->bias[j];
     double row = i < p->k ? p->damping * a : 0;
     for (size_t t = 0; t < d; t++) {
-      row += p->moments[i * d + t] * (t < p->k ? (double)w[t * p->n + j] - (double)p->dense[t * p->n + j]
-                                               : (double)bias[j] - (double)p->bias[j]);
+      row += p->moments[i * d + t] * (t < p->k
+                                          ? (double)w[t * p->n + j] - (double)p->dense[t * p->n + j]
+                                          : (double)bias[j] - (double)p->bias[j]);
     }
     sum += a * row;
   }

@@ -68,7 +68,7 @@ static void gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, size_t m, size_t n, siz
 }
 
 static ap_status reserve(ap_backend *be, conv_task *t, size_t partials, ap_error *err) {
-  const size_t floats = t->by_vectors ? ap_direct_filter_floats(&t->vectors)
+  const size_t floats = t->by_vectors     ? ap_direct_filter_floats(&t->vectors)
                         : t->together > 1 ? (t->k + t->m) * t->together * t->p
                         : t->direct       ? 0
                                           : t->k * t->p;

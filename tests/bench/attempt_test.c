@@ -199,7 +199,8 @@ static void foreign_files(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stages),
-      cmocka_unit_test(kept), cmocka_unit_test(without_fine_tuning),
+      cmocka_unit_test(kept),
+      cmocka_unit_test(without_fine_tuning),
       cmocka_unit_test(foreign_files),
   };
   return cmocka_run_group_tests_name("bench.attempt", tests, open_images, close_images);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "nn/dataset.h"
+#include "nn/executor_walk.h"
 #include "nn/network.h"
 #include "tests/base/testing.h"
 
@@ -17,6 +18,15 @@ static ap_error failure;
 static inline void must(ap_status st) {
   if (st) print_error("%s: %s\n", ap_status_name(st), failure.text);
   assert_int_equal(st, AP_OK);
+}
+
+/* What node's weights are multiplied with, [n, c, h, w], in one run of the network as it is now. */
+static inline void node_input(ap_backend *be, const ap_network *net, const ap_dataset *data,
+                              ap_split split, size_t n, size_t node, float *out) {
+  ap_walk *walk = NULL;
+  must(ap_walk_create(be, net, data, split, n, 0, &walk, &failure));
+  must(ap_walk_input(walk, node, n, out, &failure));
+  ap_walk_destroy(walk);
 }
 
 /* Appends `node` behind one or two inputs; returns its number. */

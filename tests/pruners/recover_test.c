@@ -303,7 +303,7 @@ static void unfolding_another_network(void **state) {
       size_t plane = norm->shape.h * norm->shape.w, size = norm->shape.c * plane;
       float *x = ap_calloc(n * size, sizeof *x);
       double mean = 0, square = 0;
-      must(ap_infer_node_input(be, net, images, AP_SPLIT_CALIBRATION, n, i, x, &failure));
+      node_input(be, net, images, AP_SPLIT_CALIBRATION, n, i, x);
       for (size_t t = 0; t < n * plane; t++) {
         double v = (double)x[t / plane * size + j * plane + t % plane];
         mean += v / (double)(n * plane);
@@ -377,8 +377,8 @@ static void pairs_of_one_network(void **state) {
   how.positions = 10000; /* all: means do not depend on the drawing */
   must(ap_network_fold(net, &folded, &failure));
   must(ap_moments_create(be, pool, folded, images, &how, &moments, &failure));
-  must(ap_walk_create(be, folded, images, AP_SPLIT_CALIBRATION, 0, &now, &failure));
-  must(ap_walk_create(be, folded, images, AP_SPLIT_CALIBRATION, 0, &dense, &failure));
+  must(ap_walk_create(be, folded, images, AP_SPLIT_CALIBRATION, 0, 0, &now, &failure));
+  must(ap_walk_create(be, folded, images, AP_SPLIT_CALIBRATION, 0, 0, &dense, &failure));
   n = ap_network_layers(folded, info, 8);
   for (size_t l = 0; l < n; l++) {
     double *h = NULL, *c = NULL;
@@ -389,7 +389,7 @@ static void pairs_of_one_network(void **state) {
     float *matrix = ap_calloc((d - 1) * width, sizeof *matrix);
     float *x = ap_calloc(images_used * in.c * in.h * in.w, sizeof *x);
     double first = 0;
-    must(ap_moments_pair(pool, now, dense, folded, &how, l, &h, &c, &failure));
+    must(ap_moments_pair(pool, now, dense, &info[l], &how, l, &h, &c, &failure));
     ap_layer_get_matrix(folded, info[l].node, matrix);
     for (size_t i = 0; i < d; i++) {
       for (size_t j = 0; j < d; j++) {
@@ -403,8 +403,7 @@ static void pairs_of_one_network(void **state) {
       }
     }
     assert_true(fabs(own[d * d - 1] - 1) < 1e-12);
-    must(ap_infer_node_input(be, folded, images, AP_SPLIT_CALIBRATION, images_used, info[l].node, x,
-                             &failure));
+    node_input(be, folded, images, AP_SPLIT_CALIBRATION, images_used, info[l].node, x);
     if (node->kind == AP_NODE_LINEAR) { /* E[x_0 x_1] by hand */
       for (size_t i = 0; i < images_used; i++) {
         first += (double)x[i * (d - 1)] * (double)x[i * (d - 1) + 1] / (double)images_used;

@@ -344,10 +344,11 @@ static void refuses_moments_that_are_none(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(solves_the_normal_equations), cmocka_unit_test(many_columns_of_many_inputs),
-      cmocka_unit_test(without_steps_the_bias_moves),
-      cmocka_unit_test(allocation_failures_leave_nothing),
-      cmocka_unit_test(refuses_moments_that_are_none), cmocka_unit_test(follows_moved_inputs)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(solves_the_normal_equations),
+                                     cmocka_unit_test(many_columns_of_many_inputs),
+                                     cmocka_unit_test(without_steps_the_bias_moves),
+                                     cmocka_unit_test(allocation_failures_leave_nothing),
+                                     cmocka_unit_test(refuses_moments_that_are_none),
+                                     cmocka_unit_test(follows_moved_inputs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
