@@ -17,6 +17,7 @@ AP_EXTERN_C_BEGIN
 /* What one candidate policy is worth. */
 typedef struct {
   double reward;         /* larger is better; agent/reward.h */
+  double lesson;         /* the same for a learner: without the step at the limit; agent/reward.h */
   double accuracy;       /* on the split searched on, [0,1] */
   double loss;           /* mean cross-entropy (or any smooth error; smaller is better) there */
   double accuracy_loss;  /* accuracy of the dense network minus `accuracy`: may be negative */

@@ -59,11 +59,16 @@ void ap_reward_fill(const ap_reward *reward, double dense_accuracy, double dense
   if (outcome->feasible) excess = fmin(excess, 0);
   switch (reward->kind) {
     case AP_REWARD_CONSTRAINED:
-    case AP_REWARD_MACS:
-      outcome->reward = outcome->feasible
-                            ? log(fmax(outcome->compression, 1)) - reward->accuracy_weight * excess
-                            : -reward->penalty * excess;
-      break;
+    case AP_REWARD_MACS: {
+      const double saved = log(fmax(outcome->compression, 1));
+      if (outcome->feasible) {
+        outcome->reward = outcome->lesson = saved - reward->accuracy_weight * excess;
+      } else {
+        outcome->reward = -reward->penalty * excess;
+        outcome->lesson = saved - log1p(AP_LESSON_SLOPE * excess);
+      }
+      return;
+    }
     case AP_REWARD_AMC:
     case AP_REWARD_AMC_MACS:
       outcome->reward = -(1 - accuracy) * log(crossbars);
@@ -72,6 +77,7 @@ void ap_reward_fill(const ap_reward *reward, double dense_accuracy, double dense
       outcome->reward = accuracy;
       break;
   }
+  outcome->lesson = outcome->reward;
 }
 
 /* The greatest loss at which the reward of a candidate is at least `wanted`. */

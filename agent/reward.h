@@ -18,6 +18,11 @@
  *   macs         as constrained, with multiply-accumulates for crossbars: what a search is worth
  *                that does not see the hardware
  *   amc-macs     -(1 - accuracy) * ln(MACs): AMC's own
+ * `lesson` is what a learner may be taught in place of the reward: the reward itself, except that constrained and macs
+ * fall off beyond the limit without a step, ln(max(compression, 1)) - ln(1 + AP_LESSON_SLOPE * excess). The step is half
+ * of all there is to win; a critic that sees policies on both sides of it learns that, and little else. The slope is
+ * ours: a point beyond the limit costs more than a point of accuracy buys in crossbars.
+ *
  * With the last two all that the searcher sees of cost is in multiply-accumulates (agent/prune_env.h);
  * results are recounted in crossbars. */
 #ifndef AP_AGENT_REWARD_H
@@ -43,6 +48,8 @@ typedef struct {
   double penalty;         /* constrained: > 0, reward lost per unit of excess loss; default 2 */
 } ap_reward;
 
+#define AP_LESSON_SLOPE 20.0
+
 ap_reward ap_reward_default(void); /* constrained */
 const char *ap_reward_name(ap_reward_kind kind);
 /* By name; ARG lists the names. */
@@ -52,7 +59,7 @@ bool ap_reward_counts_macs(ap_reward_kind kind);
 /* ARG for values out of range or not finite. */
 AP_NODISCARD ap_status ap_reward_check(const ap_reward *reward, ap_error *err);
 
-/* Fills accuracy_loss, compression, feasible and reward of *outcome from its accuracy and
+/* Fills accuracy_loss, compression, feasible, reward and lesson of *outcome from its accuracy and
  * crossbars (multiply-accumulates where the reward counts those). dense_accuracy, dense_crossbars   of
  * the unpruned network, same split, same unit; > 0. An accuracy that is not a number counts as 0;
  * crossbars below 1 as 1 (in ratios and logarithms). A loss that exceeds the limit by rounding only

@@ -10,29 +10,37 @@ typedef struct {
   const ap_search_options *options;
   const ap_env *env;
   ap_ddpg *agent;
-  size_t warmup;
-  double decay;
   double *state;  /* n_features */
   float *states;  /* n_steps x parallel x n_features: of the batch in flight */
   float *wishes;  /* n_steps x parallel: before snapping */
   float *actions; /* parallel */
   float *end;     /* n_features zeros: the state after the last step */
   ap_rng *rngs;   /* parallel */
+  size_t *leaps;  /* parallel: the layer of each episode that leaps, or n_steps */
 } ddpg;
 
 /* With some hundred episodes, AMC's agent learns too little, or runs into a = 1 (keep all), where a
- * sigmoid has no slope left to come back by. These four mended it on problems with known optima;
- * the measurements are in docs/SEARCH.md. */
+ * sigmoid has no slope left to come back by; and policies whose layers are drawn one by one are hardly ever within a
+ * loss limit, so that it learns nothing about the region that counts. What mended it, and what each change gives, is
+ * measured in docs/SEARCH.md. */
 static void defaults(ap_search_options *o) {
-  o->actor_rate = 1e-3;
-  o->updates_per_step = 3;
+  o->warmup_share = 0.125;
+  o->warmup_spread = 0.1;
+  o->warmup_updates = 100;
+  o->sigma = 0.2;
+  o->sigma_decay = 0.96;
+  o->sigma_least = 0.05;
+  o->explored_share = 0.5;
+  o->leap_share = 0.25;
+  o->soften_limit = true;
+  o->actor_rate = 5e-4;
+  o->updates_per_step = 2;
   o->replay_episodes = 50;
   o->invert_gradients = true;
 }
 
 static void paper_defaults(ap_search_options *o) {
   o->keep_min = 0.2;
-  o->sigma_decay = 0.95;
   o->parallel = 1;
   o->store_executed = false;
   o->bootstrap = true;
@@ -48,6 +56,7 @@ static void destroy(void *self) {
   ap_free(d->actions);
   ap_free(d->end);
   ap_free(d->rngs);
+  ap_free(d->leaps);
   ap_free(d);
 }
 
@@ -58,19 +67,16 @@ static ap_status create(const ap_search_options *o, const ap_env *env, void **ou
   if (!d) goto memory;
   d->options = o;
   d->env = env;
-  d->warmup = o->warmup;
-  d->decay = o->sigma_decay;
-  if (d->decay <= 0) {
-    size_t learning = o->episodes > o->warmup ? o->episodes - o->warmup : 1;
-    d->decay = pow(0.05, 1 / (double)learning);
-  }
   d->state = ap_calloc(f, sizeof *d->state);
   d->states = ap_calloc(env->n_steps * o->parallel, f * sizeof *d->states);
   d->wishes = ap_calloc(env->n_steps * o->parallel, sizeof *d->wishes);
   d->actions = ap_calloc(o->parallel, sizeof *d->actions);
   d->end = ap_calloc(f, sizeof *d->end);
   d->rngs = ap_calloc(o->parallel, sizeof *d->rngs);
-  if (!d->state || !d->states || !d->wishes || !d->actions || !d->end || !d->rngs) goto memory;
+  d->leaps = ap_calloc(o->parallel, sizeof *d->leaps);
+  if (!d->state || !d->states || !d->wishes || !d->actions || !d->end || !d->rngs || !d->leaps) {
+    goto memory;
+  }
   st = ap_ddpg_create(o, f, o->replay_episodes * env->n_steps, o->parallel, &d->agent, err);
   if (st) goto done;
   *out = d;
@@ -83,14 +89,41 @@ done:
   return st;
 }
 
+/* The kept fraction round which episode e of the warm-up is drawn: `population` steps down from 1, then a golden-ratio
+ * sequence, which covers (0,1) evenly however long it is. */
+static double warmup_centre(const ap_search_options *o, size_t e) {
+  const double golden = 0.6180339887498949;
+  if (e < o->population) return 1 - (double)e / (double)o->population;
+  return fmod(0.5 + (double)e * golden, 1.0);
+}
+
+/* An action of the warm-up. */
+static double warmup_wish(const ap_search_options *o, size_t e, ap_rng *rng) {
+  if (o->warmup_spread <= 0) return ap_rng_uniform(rng);
+  if (e < o->population) return warmup_centre(o, e);
+  return ap_rng_truncated_normal(rng, warmup_centre(o, e), o->warmup_spread, 0, 1);
+}
+
+/* The actor's action, with noise or, in the layers that are not explored, as it is. */
+static double noisy_wish(const ap_search_options *o, double action, double sigma, ap_rng *rng) {
+  if (o->explored_share < 1 && ap_rng_uniform(rng) >= o->explored_share) return action;
+  return ap_rng_truncated_normal(rng, action, sigma, 0, 1);
+}
+
 static size_t propose(void *self, size_t first, size_t n, double *executed, double *sigma) {
   ddpg *d = self;
   const ap_env *env = d->env;
-  size_t steps = env->n_steps, f = env->n_features, parallel = d->options->parallel;
+  const ap_search_options *o = d->options;
+  size_t steps = env->n_steps, f = env->n_features, parallel = o->parallel;
   for (size_t i = 0; i < n; i++) {
     size_t e = first + i;
-    ap_episode_rng(d->options, e, &d->rngs[i]);
-    if (e >= d->warmup) sigma[i] = d->options->sigma * pow(d->decay, (double)(e - d->warmup));
+    ap_episode_rng(o, e, &d->rngs[i]);
+    d->leaps[i] = steps;
+    if (e < o->warmup) continue;
+    if (o->leap_share > 0 && ap_rng_uniform(&d->rngs[i]) < o->leap_share) {
+      d->leaps[i] = ap_rng_below(&d->rngs[i], steps);
+    }
+    sigma[i] = fmax(o->sigma * pow(o->sigma_decay, (double)(e - o->warmup)), o->sigma_least);
   }
   for (size_t t = 0; t < steps; t++) {
     float *states = d->states + t * parallel * f;
@@ -100,10 +133,11 @@ static size_t propose(void *self, size_t first, size_t n, double *executed, doub
     }
     ap_ddpg_act(d->agent, n, states, d->actions);
     for (size_t i = 0; i < n; i++) {
-      double wish = first + i < d->warmup ? ap_rng_uniform(&d->rngs[i])
-                                          : ap_rng_truncated_normal(
-                                                &d->rngs[i], (double)d->actions[i], sigma[i], 0, 1);
-      wish = fmax(wish, d->options->keep_min);
+      double wish = first + i < o->warmup ? warmup_wish(o, first + i, &d->rngs[i])
+                    : t == d->leaps[i]
+                        ? ap_rng_uniform(&d->rngs[i])
+                        : noisy_wish(o, (double)d->actions[i], sigma[i], &d->rngs[i]);
+      wish = fmax(wish, o->keep_min);
       d->wishes[t * parallel + i] = (float)wish;
       executed[i * steps + t] = env->snap(env->self, t, wish);
     }
@@ -114,23 +148,26 @@ static size_t propose(void *self, size_t first, size_t n, double *executed, doub
 static void learn(void *self, size_t first, size_t n, const double *executed,
                   const ap_outcome *outcomes, ap_learned *learned) {
   ddpg *d = self;
-  size_t steps = d->env->n_steps, f = d->env->n_features, parallel = d->options->parallel;
-  size_t ready = first + n > d->warmup ? first + n - d->warmup : 0, updates;
+  const ap_search_options *o = d->options;
+  size_t steps = d->env->n_steps, f = d->env->n_features, parallel = o->parallel;
+  size_t ready = first + n > o->warmup ? first + n - o->warmup : 0, updates;
   double critic = 0, actor = 0;
   for (size_t i = 0; i < n; i++) {
     for (size_t t = 0; t < steps; t++) {
       const float *state = d->states + (t * parallel + i) * f;
       bool done = t + 1 == steps;
-      ap_transition step = {.state = state,
-                            .next = done ? d->end : state + parallel * f,
-                            .action = d->options->store_executed ? (float)executed[i * steps + t]
-                                                                 : d->wishes[t * parallel + i],
-                            .reward = (float)outcomes[i].reward,
-                            .done = done};
+      ap_transition step = {
+          .state = state,
+          .next = done ? d->end : state + parallel * f,
+          .action =
+              o->store_executed ? (float)executed[i * steps + t] : d->wishes[t * parallel + i],
+          .reward = (float)(o->soften_limit ? outcomes[i].lesson : outcomes[i].reward),
+          .done = done};
       ap_replay_add(ap_ddpg_replay(d->agent), &step);
     }
   }
-  updates = (ready < n ? ready : n) * d->options->updates_per_step * steps;
+  updates = (ready < n ? ready : n) * o->updates_per_step * steps;
+  if (first < o->warmup && first + n >= o->warmup) updates += o->warmup_updates * steps;
   for (size_t u = 0; u < updates; u++) {
     double c, a;
     ap_ddpg_update(d->agent, &c, &a);
@@ -169,7 +206,9 @@ static void restore(void *self, ap_state_reader *from) {
 
 const ap_searcher_ops ap_searcher_ddpg = {
     .name = "ddpg",
-    .summary = "DDPG with the executed action stored, slower noise decay, parallel episodes",
+    .summary =
+        "DDPG that begins on uniform policies, explores near its own, and learns a limit without a "
+        "step",
     .defaults = defaults,
     .create = create,
     .destroy = destroy,

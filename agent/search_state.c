@@ -1,4 +1,4 @@
-/* The file of an interrupted search: "APSEARC2", the settings, the candidates, the searcher's own
+/* The file of an interrupted search: "APSEARC3", the settings, the candidates, the searcher's own
  * state, and a SHA-256 of all that. Native byte order: it is continued on the machine that wrote
  * it. */
 #include <string.h>
@@ -8,14 +8,14 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-static const char magic[] = "APSEARC2";
+static const char magic[] = "APSEARC3";
 #define MAX_STATE ((size_t)1 << 34)
 
 typedef struct {
   const char *name;
   double value;
 } setting;
-#define N_SETTINGS 27
+#define N_SETTINGS 33
 
 /* Everything that changes the course of a search. */
 static void settings(const ap_search *s, setting out[N_SETTINGS]) {
@@ -31,7 +31,13 @@ static void settings(const ap_search *s, setting out[N_SETTINGS]) {
       {"least kept fraction", o->keep_min},
       {"warm-up", (double)o->warmup},
       {"exploration noise", o->sigma},
+      {"warm-up spread", o->warmup_spread},
+      {"warm-up updates", (double)o->warmup_updates},
       {"noise decay", o->sigma_decay},
+      {"least noise", o->sigma_least},
+      {"explored share", o->explored_share},
+      {"share of leaps", o->leap_share},
+      {"softened limit", (double)o->soften_limit},
       {"stored action", (double)o->store_executed},
       {"bootstrap", (double)o->bootstrap},
       {"inverted gradients", (double)o->invert_gradients},
@@ -54,27 +60,35 @@ static void settings(const ap_search *s, setting out[N_SETTINGS]) {
 
 static void put_candidate(ap_state_writer *w, const ap_candidate *c, size_t n_steps) {
   const ap_outcome *y = &c->outcome;
-  const double values[] = {y->reward,         y->accuracy,         y->loss,
-                           y->accuracy_loss,  y->compression,      y->crossbars,
-                           y->image_forwards, y->feasible ? 1 : 0, c->sigma,
-                           c->critic_loss,    c->actor_loss,       c->image_forwards,
-                           y->stopped ? 1 : 0};
+  const double values[] = {
+      y->reward,          y->accuracy,    y->loss,           y->accuracy_loss,
+      y->compression,     y->crossbars,   y->image_forwards, y->feasible ? 1 : 0,
+      c->sigma,           c->critic_loss, c->actor_loss,     c->image_forwards,
+      y->stopped ? 1 : 0, y->lesson};
   ap_state_put(w, values, sizeof values);
   ap_state_put(w, c->executed, n_steps * sizeof(double));
 }
 
 static void get_candidate(ap_state_reader *r, ap_search_result *result, size_t i) {
-  double v[13], *executed = result->executed + i * result->n_steps;
+  double v[14], *executed = result->executed + i * result->n_steps;
   ap_state_get(r, v, sizeof v);
   ap_state_get(r, executed, result->n_steps * sizeof(double));
-  result->candidates[i] =
-      (ap_candidate){.episode = i,
-                     .executed = executed,
-                     .outcome = {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7] > 0, v[12] > 0},
-                     .sigma = v[8],
-                     .critic_loss = v[9],
-                     .actor_loss = v[10],
-                     .image_forwards = v[11]};
+  result->candidates[i] = (ap_candidate){.episode = i,
+                                         .executed = executed,
+                                         .outcome = {.reward = v[0],
+                                                     .lesson = v[13],
+                                                     .accuracy = v[1],
+                                                     .loss = v[2],
+                                                     .accuracy_loss = v[3],
+                                                     .compression = v[4],
+                                                     .crossbars = v[5],
+                                                     .image_forwards = v[6],
+                                                     .feasible = v[7] > 0,
+                                                     .stopped = v[12] > 0},
+                                         .sigma = v[8],
+                                         .critic_loss = v[9],
+                                         .actor_loss = v[10],
+                                         .image_forwards = v[11]};
 }
 
 ap_status ap_search_save(const ap_search *s, ap_error *err) {

@@ -47,7 +47,10 @@ ap_status ap_search_options_default(const char *name, ap_search_options *out, ap
       .episodes = 400,
       .parallel = 8,
       .warmup = AP_SEARCH_AUTO,
+      .warmup_share = 0.25,
       .sigma = 0.5,
+      .sigma_decay = 0.95,
+      .explored_share = 1,
       .store_executed = true,
       .sampler = AP_SAMPLER_UNIFORM,
       .hidden = 300,
@@ -92,7 +95,13 @@ static ap_status check_options(const ap_search_options *o, ap_error *err) {
       {"budget", o->budget, 0, false, 1e300},
       {"least kept fraction", o->keep_min, 0, false, 1},
       {"exploration noise", o->sigma, 0, true, 1e3},
-      {"noise decay", o->sigma_decay, 0, false, 1},
+      {"share of warm-up", o->warmup_share, 0, false, 1},
+      {"warm-up spread", o->warmup_spread, 0, false, 1e3},
+      {"warm-up updates", (double)o->warmup_updates, 0, false, 1e6},
+      {"noise decay", o->sigma_decay, 0, true, 1},
+      {"least noise", o->sigma_least, 0, false, 1e3},
+      {"explored share", o->explored_share, 0, true, 1},
+      {"share of leaps", o->leap_share, 0, false, 1},
       {"hidden units", (double)o->hidden, 1, false, 65536},
       {"batch", (double)o->batch, 1, false, 65536},
       {"replayed episodes", (double)o->replay_episodes, 1, false, 1e6},
@@ -116,7 +125,7 @@ static ap_status check_options(const ap_search_options *o, ap_error *err) {
 }
 
 static void resolve(ap_search_options *o) {
-  if (o->warmup == AP_SEARCH_AUTO) o->warmup = o->episodes / 4;
+  if (o->warmup == AP_SEARCH_AUTO) o->warmup = (size_t)((double)o->episodes * o->warmup_share);
 }
 
 static ap_status result_create(size_t capacity, size_t n_steps, ap_search_result **out,

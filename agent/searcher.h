@@ -29,11 +29,20 @@ typedef struct {
   double keep_min; /* least kept fraction to propose, [0,1); snapping may raise it further */
 
   /* ddpg, ddpg-paper */
-  size_t warmup;       /* first episodes: uniform actions, no learning; AUTO: episodes / 4 */
-  double sigma;        /* standard deviation of the exploration noise at first, > 0 */
-  double sigma_decay;  /* factor per episode after warm-up, (0,1]; 0: ends at sigma / 20 */
-  bool store_executed; /* the critic learns on the executed action (else on the wish) */
-  bool bootstrap;      /* critic target r + discount * Q'(next) (else the episode's reward) */
+  size_t warmup;       /* first episodes, no learning; AUTO: warmup_share of all */
+  double warmup_share; /* [0,1] */
+  double
+      warmup_spread; /* warm-up actions: 0: of each layer by itself, uniform; > 0: round one kept fraction for
+                            all layers, with this standard deviation; the first `population` episodes exactly */
+  size_t warmup_updates; /* mini-batches learned per step at the end of the warm-up */
+  double sigma;          /* standard deviation of the exploration noise at first, > 0 */
+  double sigma_decay;    /* factor per episode after warm-up, (0,1] */
+  double sigma_least;    /* the noise does not fall below this, >= 0 */
+  double explored_share; /* of the layers, on average, whose action gets noise, (0,1] */
+  double leap_share;     /* of the episodes, those of which one layer is drawn from [0,1] */
+  bool soften_limit;     /* learns ap_outcome.lesson (else .reward) */
+  bool store_executed;   /* the critic learns on the executed action (else on the wish) */
+  bool bootstrap;        /* critic target r + discount * Q'(next) (else the episode's reward) */
   ap_sampler sampler;
   size_t hidden;           /* units in each of the two hidden layers */
   size_t batch;            /* transitions in one update */
@@ -48,7 +57,7 @@ typedef struct {
                            taken off them, [0,1]; 0: nothing is taken off */
 
   /* evolution, knapsack */
-  size_t population;   /* parents kept */
+  size_t population;   /* parents kept; uniform policies to start from */
   size_t curve_levels; /* knapsack: levels measured per layer at most, >= 2 */
   double spread;       /* knapsack: standard deviation of the log coefficients, > 0 */
 

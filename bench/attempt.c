@@ -88,6 +88,15 @@ static ap_status recover(const ap_cell *cell, const ap_level_db *db, const uint3
   return st;
 }
 
+/* A stricter limit may have fine-tuned where this one does not need it: then it is as if it had not, so that a result, and
+ * what it spends, do not depend on what was compared before. */
+static void forget_needless_tuning(ap_attempt *a, double needed) {
+  const ap_tuning_accuracy without = {a->accuracy.oneshot, a->accuracy.repaired, NAN};
+  if (isnan(a->accuracy.tuned) || ap_tuning_best(&without) < needed) return;
+  a->accuracy = without;
+  ap_tuning_release(&a->kept); /* which has the other's network */
+}
+
 ap_status ap_attempt_make(const ap_cell *cell, const ap_level_db *db, const uint32_t *levels,
                           double needed, const char *title, ap_attempt *out, ap_error *err) {
   ap_status st = AP_OK;
@@ -98,6 +107,7 @@ ap_status ap_attempt_make(const ap_cell *cell, const ap_level_db *db, const uint
     if (!st && ap_tuning_known(&out->kept, &out->accuracy) &&
         (!isnan(out->accuracy.tuned) || !ap_suite_fine_tunes(cell->network) ||
          ap_tuning_best(&out->accuracy) >= needed)) {
+      forget_needless_tuning(out, needed);
       return AP_OK;
     }
   }

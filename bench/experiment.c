@@ -16,6 +16,13 @@ ap_setting ap_setting_default(void) { return (ap_setting){.max_loss = (double)NA
 
 static bool is_dense(const ap_suite_method *m) { return m->searcher == NULL; }
 
+/* Nothing in it depends on the seed: no search, no training, no plug-in, which is handed the seed. */
+static bool one_for_all_seeds(const ap_suite_network *network, const ap_suite_method *method,
+                              const ap_pruner *pruner) {
+  return is_dense(method) || (!ap_method_searches(method) && !ap_suite_fine_tunes(network) &&
+                              pruner->plugin.kind == AP_PLUGIN_NONE);
+}
+
 /* ---- one cell ---- */
 
 /* What a visit to a cell needs beside the cell. */
@@ -85,10 +92,9 @@ static ap_status append(const place *at, const ap_cell *cell, const json_t *foun
   return bad ? ap_fail(err, AP_ERR_MEMORY, "results") : AP_OK;
 }
 
-/* The dense network's result holds for every seed. */
 static ap_status append_all(const place *at, const ap_cell *cell, const json_t *found,
                             ap_error *err) {
-  size_t n = is_dense(cell->method) ? at->e->seeds : 1;
+  size_t n = one_for_all_seeds(cell->network, cell->method, cell->pruner) ? at->e->seeds : 1;
   ap_status st = AP_OK;
   for (size_t i = 0; i < n && !st; i++) st = append(at, cell, found, cell->seed + i, err);
   return st;
@@ -104,27 +110,24 @@ static json_t *failed_cell(const ap_cell *cell, const char *reason) {
                    (json_int_t)cell->seed);
 }
 
-/* Expected seconds, for the time that is left. Without fine-tuning, a uniform method's recoveries of one seed are
- * those of all. */
-static double expected(const ap_experiment *e, const ap_cell *cell) {
-  const bool searched = ap_method_searches(cell->method);
-  const bool again =
-      !searched && !ap_suite_fine_tunes(cell->network) && cell->seed != e->options->seed;
-  if (is_dense(cell->method) || again) return DENSE_SHARE * cell->network->uniform_seconds;
-  return searched ? cell->network->search_seconds : cell->network->uniform_seconds;
+/* Expected seconds, for the time that is left. */
+static double expected(const ap_cell *cell) {
+  if (is_dense(cell->method)) return DENSE_SHARE * cell->network->uniform_seconds;
+  return ap_method_searches(cell->method) ? cell->network->search_seconds
+                                          : cell->network->uniform_seconds;
 }
 
 static ap_status count(const place *at, const ap_cell *cell, ap_error *err) {
   json_t *found = NULL;
   ap_status st = at->method->failed[0] ? AP_OK : ap_cell_peek(cell, &found, err);
   if (!st && !found && !at->method->failed[0]) {
-    at->e->expected_left += expected(at->e, cell);
+    at->e->expected_left += expected(cell);
   } else if (!st) {
     at->e->done++;
   }
   at->e->cells++;
   if (!st && found) {
-    ap_time_known(at->e, expected(at->e, cell), found);
+    ap_time_known(at->e, expected(cell), found);
     st = append_all(at, cell, found, err);
   }
   json_decref(found);
@@ -150,7 +153,7 @@ static ap_status compute(const place *at, const ap_cell *cell, ap_error *err) {
   }
   if (st && err) *err = why;
   if (!st) st = append_all(at, cell, result, err);
-  if (!st && fresh) ap_time_spent(e, cell, expected(e, cell), ap_seconds() - start);
+  if (!st && fresh) ap_time_spent(e, cell, expected(cell), ap_seconds() - start);
   json_decref(result);
   return st;
 }
@@ -189,8 +192,9 @@ static ap_status each_cell(place *at, double max_loss, visit *what, ap_error *er
     }
     for (size_t s = 0; s < e->seeds && !st; s++) {
       for (size_t i = from; i < to && !st; i++) {
-        if (s > 0 && is_dense(&e->methods[i].method)) continue;
-        st = visit_cell(at, &e->methods[i], e->options->seed + s, max_loss, what, err);
+        const ap_experiment_method *m = &e->methods[i];
+        if (s > 0 && one_for_all_seeds(&at->site->entry, &m->method, &m->pruner)) continue;
+        st = visit_cell(at, m, e->options->seed + s, max_loss, what, err);
       }
     }
   }
@@ -234,13 +238,14 @@ ap_status ap_experiment_network(ap_experiment *e, const ap_suite_network *networ
 /* A network that has to be trained first has no cells yet. */
 static void count_untrained(ap_experiment *e, const ap_suite_network *network) {
   for (size_t i = 0; i < e->n_methods; i++) {
-    ap_cell cell = {.network = network, .method = &e->methods[i].method, .seed = e->options->seed};
-    size_t n = is_dense(cell.method) ? 1 : e->seeds;
+    const ap_experiment_method *m = &e->methods[i];
+    ap_cell cell = {.network = network, .method = &m->method};
+    size_t n = one_for_all_seeds(network, &m->method, &m->pruner) ? 1 : e->seeds;
     e->cells += n;
     if (e->methods[i].failed[0]) {
       e->done += n;
     } else {
-      for (; n-- > 0; cell.seed++) e->expected_left += expected(e, &cell);
+      e->expected_left += (double)n * expected(&cell);
     }
   }
 }

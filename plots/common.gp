@@ -20,6 +20,7 @@ color(m) = m eq "dense" ? 0x8A8A8A : \
            m eq "column-vector" ? 0x0072B2 : \
            m eq "random" ? 0xCC79A7 : \
            m eq "auto-prune" || m eq "ddpg" ? 0x009E73 : \
+           m eq "evolution" ? 0x6A3D9A : \
            m eq "knapsack" ? 0x000000 : 0x404040
 display(m) = m eq "dense" ? "dense" : \
              m eq "filter" ? "filter L2" : \
@@ -29,10 +30,11 @@ display(m) = m eq "dense" ? "dense" : \
              m eq "random" ? "random search" : \
              m eq "auto-prune" ? "AUTO-PRUNE (DDPG)" : \
              m eq "knapsack" ? "knapsack search" : \
+             m eq "evolution" ? "evolution" : \
              m eq "ddpg" ? "DDPG" : m
 # A mark of its own for everyone, so that colour is never the only difference.
 mark(m) = m eq "filter" ? 9 : m eq "pim-prune" ? 5 : m eq "row-vector" ? 11 : \
-          m eq "column-vector" ? 13 : m eq "random" ? 6 : m eq "auto-prune" ? 7 : m eq "knapsack" ? 3 : 2
+          m eq "column-vector" ? 13 : m eq "random" ? 6 : m eq "auto-prune" ? 7 : m eq "knapsack" ? 3 : m eq "evolution" ? 4 : 2
 is_no(text) = text eq "0" || text eq "false"
 # A name as it is, where gnuplot would read an underscore as a subscript.
 plain(s) = strstrt(s, "_") > 0 ? substr(s, 1, strstrt(s, "_") - 1) . "\\_" . \
@@ -61,7 +63,7 @@ mine(unused) = has("seed") ? strcol("seed") eq seed_first : 1
 stats path using (see_network(strcol("network")) + see_method(strcol(who))) nooutput
 n_networks = words(networks)
 # The usual order first, then whatever else the file has.
-known = "dense filter pim-prune row-vector column-vector random auto-prune ddpg knapsack"
+known = "dense filter pim-prune row-vector column-vector random auto-prune ddpg knapsack evolution"
 ordered = ""
 do for [m in known] { if (holds(methods, m)) { ordered = ordered . " " . m } }
 do for [m in methods] { if (!holds(known, m)) { ordered = ordered . " " . m } }

@@ -16,7 +16,7 @@ y(n, m, c) = of(n, m) ? column(c) : NaN
 most_seeds = 0
 see_count(k) = (most_seeds = k > most_seeds ? k : most_seeds, 0)
 stats path using (see_count(column("n"))) nooutput
-dash(m) = m eq "random" ? 3 : m eq "knapsack" ? 2 : 1
+dash(m) = m eq "random" ? 3 : m eq "knapsack" ? 2 : m eq "evolution" ? 4 : 1
 
 left_share = 84.0 / width
 panel_share = (1 - left_share - 10.0 / width) / across(n_networks)

@@ -18,8 +18,8 @@ rise(here, x) = (best = x == x && (best != best || x > best) ? x : best, here ? 
 reward(n, s) = of(n, s) ? column("reward") : NaN
 rate(n, s) = of(n, s) ? column("compression") : NaN
 good(n, s) = of(n, s) && !is_no(strcol("feasible")) ? column("compression") : NaN
-shade(s) = s eq "random" ? 0xCC79A7 : s eq "knapsack" ? 0x000000 : 0x009E73
-spot(s) = s eq "random" ? 6 : s eq "knapsack" ? 3 : 7
+shade(s) = s eq "random" ? 0xCC79A7 : s eq "knapsack" ? 0x000000 : s eq "evolution" ? 0x6A3D9A : 0x009E73
+spot(s) = s eq "random" ? 6 : s eq "knapsack" ? 3 : s eq "evolution" ? 4 : 7
 clear(s) = shade(s) + 0x80000000
 
 left_share = 84.0 / width

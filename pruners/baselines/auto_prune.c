@@ -27,13 +27,22 @@ const ap_baseline ap_baseline_random = {
     .known = "the control of every search",
     .assumed = "as many episodes as auto-prune, uniform random shares"};
 
-const ap_baseline ap_baseline_knapsack = {
-    .name = "knapsack",
+const ap_baseline ap_baseline_knapsack = {.name = "knapsack",
+                                          .pruner = "column-vector",
+                                          .allocation = "knapsack",
+                                          .publication = "-",
+                                          .known =
+                                              "curves of single layers and a dynamic programme "
+                                              "(docs/SEARCH.md): what the learned one leaves",
+                                          .assumed = "as many episodes as auto-prune"};
+
+const ap_baseline ap_baseline_evolution = {
+    .name = "evolution",
     .pruner = "column-vector",
-    .allocation = "knapsack",
-    .publication = "-",
-    .known = "the strongest searcher here (docs/SEARCH.md): what the learned one leaves",
-    .assumed = "as many episodes as auto-prune"};
+    .allocation = "evolution",
+    .publication = "Sieberling et al., EvoPress, ICML 2025, arXiv 2410.14649 (the moves)",
+    .known = "a population of policies; layers exchange levels at equal cost",
+    .assumed = "as many episodes as auto-prune; exchanges of whole crossbars (docs/SEARCH.md)"};
 
 const ap_baseline ap_baseline_auto_prune = {
     .name = "auto-prune",

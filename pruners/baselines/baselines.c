@@ -21,6 +21,7 @@ static const ap_baseline *const all[] = {
     &ap_baseline_column_vector_lamp,
     &ap_baseline_random,
     &ap_baseline_knapsack,
+    &ap_baseline_evolution,
     &ap_baseline_macs_reward,
     &ap_baseline_auto_prune,
 };

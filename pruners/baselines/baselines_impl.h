@@ -7,7 +7,7 @@
 
 extern const ap_baseline ap_baseline_dense, ap_baseline_filter, ap_baseline_filter_l1,
     ap_baseline_pim_prune, ap_baseline_row_vector, ap_baseline_column_vector, ap_baseline_random,
-    ap_baseline_knapsack, ap_baseline_auto_prune, ap_baseline_magnitude,
+    ap_baseline_knapsack, ap_baseline_evolution, ap_baseline_auto_prune, ap_baseline_magnitude,
     ap_baseline_magnitude_global, ap_baseline_column_vector_global, ap_baseline_lamp,
     ap_baseline_column_vector_lamp, ap_baseline_macs_reward, ap_baseline_amc, ap_baseline_channel,
     ap_baseline_snrram, ap_baseline_pattern, ap_baseline_bit_column;

@@ -25,9 +25,33 @@ static void constrained_by_hand(void **state) {
   assert_near(y.accuracy_loss, 0.004, 1e-12);
   assert_near(y.compression, 4, 1e-12);
   assert_near(y.reward, log(4) + 0.006, 1e-12);
+  assert_true(y.lesson == y.reward);
   y = judged(&r, 0.79, 40); /* loss 0.11, excess 0.10, penalty 2 */
   assert_false(y.feasible);
   assert_near(y.reward, -0.2, 1e-12);
+  assert_near(y.lesson, log(4) - log(3), 1e-12); /* 1 + 20 * 0.10 */
+}
+
+/* What is taught has no step at the limit, never rises with the loss, and is the reward where nothing is limited. */
+static void lesson_is_the_reward_without_the_step(void **state) {
+  (void)state;
+  for (int kind = 0; kind <= AP_REWARD_AMC_MACS; kind++) {
+    ap_reward r = ap_reward_default();
+    bool limited = kind == AP_REWARD_CONSTRAINED || kind == AP_REWARD_MACS;
+    double last = -INFINITY, limit = DENSE_ACCURACY - r.max_loss;
+    r.kind = (ap_reward_kind)kind;
+    for (double accuracy = 0; accuracy <= 1; accuracy += 1.0 / 512) {
+      ap_outcome y = judged(&r, accuracy, 40);
+      if (!limited || y.feasible) assert_true(y.lesson == y.reward);
+      assert_true(y.lesson >= last);
+      last = y.lesson;
+    }
+    if (limited) {
+      double step = judged(&r, limit, 40).lesson - judged(&r, limit - 1e-6, 40).lesson;
+      assert_true(step > 0 && step < 1e-4);
+      assert_true(judged(&r, limit, 40).reward - judged(&r, limit - 1e-6, 40).reward > 1);
+    }
+  }
 }
 
 static void constrained_orders_as_promised(void **state) {
@@ -182,6 +206,7 @@ static void environments_against_the_rules_are_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(constrained_by_hand),
+      cmocka_unit_test(lesson_is_the_reward_without_the_step),
       cmocka_unit_test(constrained_orders_as_promised),
       cmocka_unit_test(most_loss_is_where_the_incumbent_is_met),
       cmocka_unit_test(a_limit_met_exactly_is_met),

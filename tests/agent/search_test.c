@@ -71,6 +71,85 @@ static void equal_seeds_give_equal_searches(void **state) {
   }
 }
 
+/* The warm-up round uniform policies: the first ones are uniform, the others near to one, and in the whole range; noise
+ * falls to its floor; layers that are not explored get the actor's own action, so that with next to none explored the
+ * episodes of one batch are equal. */
+static void warmup_and_noise_of_ddpg(void **state) {
+  toy world = toy_eight();
+  ap_env env = toy_env(&world);
+  ap_search_options o = quick("ddpg");
+  ap_search_result *r;
+  double least = 1, most = 0;
+  (void)state;
+  o.episodes = 60;
+  o.warmup = 40;
+  o.parallel = 4;
+  o.warmup_spread = 1e-6;
+  o.sigma = 0.2;
+  o.sigma_decay = 0.5;
+  o.sigma_least = 0.02;
+  o.explored_share = 1e-12;
+  o.leap_share = 0;
+  r = run("ddpg", &o);
+  for (size_t e = 0; e < 40; e++) {
+    const double *a = r->candidates[e].executed;
+    double wish = e < o.population ? 1 - (double)e / (double)o.population
+                                   : fmod(0.5 + (double)e * 0.6180339887498949, 1.0);
+    for (size_t t = 0; t < 8; t++) {
+      double exact = env.snap(&world, t, wish), other = env.snap(&world, t, wish + 1e-5),
+             under = env.snap(&world, t, wish - 1e-5);
+      assert_true(a[t] == exact || (e >= o.population && (a[t] == other || a[t] == under)));
+    }
+    least = fmin(least, wish);
+    most = fmax(most, wish);
+  }
+  assert_true(least < 0.05 && most == 1);
+  for (size_t e = 40; e < 60; e++) {
+    double sigma = fmax(0.2 * pow(0.5, (double)(e - 40)), 0.02);
+    assert_true(fabs(r->candidates[e].sigma - sigma) < 1e-12);
+    assert_memory_equal(r->candidates[e].executed, r->candidates[e / 4 * 4].executed,
+                        8 * sizeof(double));
+  }
+  ap_search_result_destroy(r);
+  o.leap_share =
+      1; /* then, with an actor that stands still, a layer leaps and hardly another moves */
+  o.warmup = 0;
+  o.actor_rate = 1e-12;
+  o.parallel = 60;
+  r = run("ddpg", &o);
+  most = 0;
+  for (size_t e = 1; e < 60; e++) {
+    const double *a = r->candidates[e].executed, *b = r->candidates[0].executed;
+    size_t differ = 0;
+    for (size_t t = 0; t < 8; t++) differ += a[t] < b[t] || a[t] > b[t];
+    most = fmax(most, (double)differ);
+  }
+  assert_true(most > 0);
+  ap_search_result_destroy(r);
+}
+
+/* At the end of the warm-up, wherever a batch ends, the agent learns from it at once. */
+static void warmup_is_learned_from(void **state) {
+  (void)state;
+  for (size_t warmup = 7; warmup <= 9; warmup++) {
+    ap_search_options o = quick("ddpg");
+    ap_search_result *r;
+    o.episodes = 20;
+    o.warmup = warmup;
+    o.parallel = 4;
+    for (int learns = 0; learns < 2; learns++) {
+      size_t end = (warmup + 3) / 4 * 4;
+      o.warmup_updates = learns ? 5 : 0;
+      r = run("ddpg", &o);
+      for (size_t e = 0; e < 20; e++) {
+        bool expected = e >= end || (e >= end - 4 && (learns || end > warmup));
+        assert_int_equal(!isnan(r->candidates[e].critic_loss), expected);
+      }
+      ap_search_result_destroy(r);
+    }
+  }
+}
+
 static void any_number_of_parallel_episodes(void **state) {
   const size_t parallel[] = {1, 7, 8, 100};
   (void)state;
@@ -107,6 +186,8 @@ static void random_search_does_not_depend_on_the_batch(void **state) {
   assert_same(a, b);
   ap_search_result_destroy(b);
   o = quick("ddpg");
+  o.warmup_spread = 0;
+  o.sigma = 0.5;
   b = run("ddpg", &o);
   assert_memory_equal(a->executed, b->executed, 12 * a->n_steps * sizeof(double));
   for (size_t i = 0; i < b->n; i++) {
@@ -330,6 +411,11 @@ static void bad_options_are_refused(void **state) {
   refuse(o.sigma = 0);
   refuse(o.sigma = NAN);
   refuse(o.sigma_decay = 1.01);
+  refuse(o.sigma_decay = 0);
+  refuse(o.sigma_least = -1);
+  refuse(o.explored_share = 0);
+  refuse(o.warmup_share = 1.5);
+  refuse(o.warmup_spread = NAN);
   refuse(o.hidden = 0);
   refuse(o.batch = 0);
   refuse(o.replay_episodes = 0);
@@ -394,6 +480,8 @@ static void a_signal_ends_the_search_with_a_state(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equal_seeds_give_equal_searches),
+      cmocka_unit_test(warmup_and_noise_of_ddpg),
+      cmocka_unit_test(warmup_is_learned_from),
       cmocka_unit_test(any_number_of_parallel_episodes),
       cmocka_unit_test(random_search_does_not_depend_on_the_batch),
       cmocka_unit_test(resumed_equals_uninterrupted),

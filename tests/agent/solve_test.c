@@ -36,7 +36,7 @@ static void ddpg_learns_a_bandit(void **state) {
     for (size_t parallel = 1; parallel <= 8; parallel += 7) {
       double late, best = search("ddpg", toy_bandit(), seed, 300, parallel, &late);
       assert_true(best > 0.995);
-      assert_true(late > 0.95); /* the policy itself, with its last noise of 0.025 */
+      assert_true(late > 0.9); /* the policy itself, with its last noise and a quarter of leaps */
     }
   }
 }
