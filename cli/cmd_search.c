@@ -89,6 +89,17 @@ static ap_status record(const ap_cli *cli, const search_options *o, const ap_sea
   return st;
 }
 
+/* --resume where there is nothing to go on with is no fault, but may be a mistyped folder. */
+static ap_status look_for_state(const ap_cli *cli, const char *out, ap_error *err) {
+  char *path = ap_path_join(out, "state");
+  if (!path) return ap_fail(err, AP_ERR_MEMORY, "path");
+  if (!ap_file_exists(path)) {
+    ap_cli_note(cli, "%s: no unfinished search is there; this one begins anew", out);
+  }
+  ap_free(path);
+  return AP_OK;
+}
+
 static ap_status run_search(ap_cli *cli, const search_options *o, const ap_search_job *job,
                             ap_error *err) {
   ap_network *net = NULL;
@@ -101,6 +112,7 @@ static ap_status run_search(ap_cli *cli, const search_options *o, const ap_searc
   if (!st) st = ap_cli_load_model(&o->model, &net, NULL, err);
   if (!st) st = ap_cli_set_weight_bits(NULL, NULL, o->weight_bits, net, err);
   if (!st) st = ap_dataset_open(o->data, &data, err);
+  if (!st && job->resume) st = look_for_state(cli, o->out, err);
   if (!st) {
     st = ap_search_job_run(job, net, data, tech, o->out, provenance, &summary, &feasible, err);
   }

@@ -132,7 +132,8 @@ typedef enum {
 typedef struct {
   ap_pool_kind kind;
   size_t n, c, h, w, kh, kw, stride_h, stride_w;
-  size_t pad_top, pad_left, pad_bottom, pad_right; /* each below the kernel's size */
+  size_t pad_top, pad_left, pad_bottom, pad_right; /* each below the kernel's size; at most the size where
+      padding is counted in an average of one pixel: that is the map with zeros around it */
   bool count_padding;
 } ap_pool_shape; /* kh = h, kw = w is global pooling */
 size_t ap_pool_out_h(const ap_pool_shape *shape);

@@ -270,8 +270,10 @@ static ap_status check_pool(const char *op, const ap_pool_shape *s, size_t *n_x,
   if (s->kind != AP_POOL_MAX && s->kind != AP_POOL_AVERAGE) {
     return ap_fail(err, AP_ERR_ARG, "%s: unknown kind %d", op, (int)s->kind);
   }
-  if (s->pad_top >= s->kh || s->pad_bottom >= s->kh || s->pad_left >= s->kw ||
-      s->pad_right >= s->kw) {
+  const size_t over =
+      s->kind == AP_POOL_AVERAGE && s->count_padding && s->kh == 1 && s->kw == 1 ? 1 : 0;
+  if (s->pad_top >= s->kh + over || s->pad_bottom >= s->kh + over || s->pad_left >= s->kw + over ||
+      s->pad_right >= s->kw + over) {
     return ap_fail(err, AP_ERR_ARG,
                    "%s: padding %zu,%zu,%zu,%zu (top, left, bottom, right) must be below the "
                    "kernel's %zu x %zu",

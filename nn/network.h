@@ -44,7 +44,7 @@ typedef struct {
   ap_shape3 shape; /* of the output */
   size_t kh, kw, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, groups;
   size_t channels_before, channels_after; /* SHORTCUT: zero channels put on either side */
-  bool count_padding;                     /* AVGPOOL */
+  bool count_padding;                     /* AVGPOOL; ap_node_pads() */
   float ceiling;                          /* RELU */
   float epsilon;                          /* BATCHNORM */
   unsigned weight_bits; /* CONV, LINEAR: of the quantised weights, AP_WEIGHT_BITS_LEAST..MOST; 0: as
@@ -87,6 +87,9 @@ AP_NODISCARD ap_status ap_network_append(ap_network *net, const ap_node *like, s
  * too small for the structure. */
 AP_NODISCARD ap_status ap_network_builtin(const char *name, ap_shape3 input, size_t classes,
                                           uint64_t seed, ap_network **out, ap_error *err);
+/* Is it no pool, but zeros around the image: an AVGPOOL of one pixel with counted padding of at most 1? (A pool's
+ * padding is otherwise below its window.) */
+bool ap_node_pads(const ap_node *node);
 /* Number of weights, biases of a node (0 for nodes without). */
 size_t ap_node_weight_count(const ap_network *net, size_t node);
 size_t ap_node_bias_count(const ap_network *net, size_t node);

@@ -67,11 +67,19 @@ static size_t positions(size_t n, size_t before, size_t after, size_t k, size_t 
   return (n + before + after - k) / stride + 1;
 }
 
+bool ap_node_pads(const ap_node *node) {
+  return node->kind == AP_NODE_AVGPOOL && node->count_padding && node->kh == 1 && node->kw == 1 &&
+         node->stride_h == 1 && node->stride_w == 1 && node->pad_top <= 1 &&
+         node->pad_bottom <= 1 && node->pad_left <= 1 && node->pad_right <= 1 &&
+         node->pad_top + node->pad_bottom + node->pad_left + node->pad_right > 0;
+}
+
 static ap_status window_shape(ap_node *node, ap_shape3 in, ap_error *err) {
   if (!node->stride_h) node->stride_h = 1;
   if (!node->stride_w) node->stride_w = 1;
-  if (node->kind != AP_NODE_CONV && (node->pad_top >= node->kh || node->pad_bottom >= node->kh ||
-                                     node->pad_left >= node->kw || node->pad_right >= node->kw))
+  if (node->kind != AP_NODE_CONV && !ap_node_pads(node) &&
+      (node->pad_top >= node->kh || node->pad_bottom >= node->kh || node->pad_left >= node->kw ||
+       node->pad_right >= node->kw))
     return ap_fail(err, AP_ERR_ARG,
                    "%s: padding %zu,%zu,%zu,%zu is not smaller than the %zu x %zu window",
                    node->name, node->pad_top, node->pad_left, node->pad_bottom, node->pad_right,

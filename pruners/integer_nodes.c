@@ -53,7 +53,7 @@ static float window(const job *j, const float *plane, size_t oy, size_t ox) {
   size_t y1 = top + node->kh - node->pad_top < in.h ? top + node->kh - node->pad_top : in.h;
   size_t x1 = left + node->kw - node->pad_left < in.w ? left + node->kw - node->pad_left : in.w;
   double divisor = (double)(node->count_padding ? node->kh * node->kw : (y1 - y0) * (x1 - x0));
-  float sum = 0, largest = plane[y0 * in.w + x0];
+  float sum = 0, largest = y0 < y1 && x0 < x1 ? plane[y0 * in.w + x0] : 0;
   for (size_t y = y0; y < y1; y++) {
     for (size_t x = x0; x < x1; x++) {
       float value = plane[y * in.w + x];

@@ -47,10 +47,12 @@ static ap_status check_op(const ap_engine_program *p, size_t i, ap_error *err) {
   if (good && o->kind == AP_ENGINE_LAYER)
     good = o->layer < p->n_layers && o->groups > 0 && in->c % o->groups == 0 &&
            out->c % o->groups == 0;
-  if (good && o->kind == AP_ENGINE_POOL) /* every window holds a pixel */
-    good = in->c == out->c && o->pad_top < o->kh && o->pad_left < o->kw &&
-           (out->h - 1) * o->stride_h < in->h + o->pad_top &&
-           (out->w - 1) * o->stride_w < in->w + o->pad_left;
+  /* Every window holds a pixel, but where zeros are put around the image: one pixel, padding counted. */
+  const size_t over = !o->maximum && o->count_padding && o->kh == 1 && o->kw == 1 ? 1 : 0;
+  if (good && o->kind == AP_ENGINE_POOL)
+    good = in->c == out->c && o->pad_top < o->kh + over && o->pad_left < o->kw + over &&
+           (out->h - 1) * o->stride_h < in->h + o->pad_top + over &&
+           (out->w - 1) * o->stride_w < in->w + o->pad_left + over;
   if (good && o->kind == AP_ENGINE_MAP)
     good = o->channels > 0 && o->channels <= out->c && o->first_out <= out->c - o->channels &&
            !o->scale == !o->shift;

@@ -119,10 +119,22 @@ static void put_relu(writer *w, size_t i) {
   (void)ap_proto_node(&w->b, "Clip", node->name, inputs, 3);
 }
 
+static void put_padding(writer *w, const ap_node *node, char *from, const int64_t amounts[8]) {
+  char *inputs[2] = {from, part(w, node->name, "pads")};
+  ap_proto_indices(&w->b, inputs[1], amounts, 8);
+  (void)ap_proto_node(&w->b, "Pad", node->name, inputs, 2);
+}
+
 static void put_pool(writer *w, size_t i) {
   const ap_node *node = &w->net->nodes[i];
   ap_shape3 in = w->net->nodes[node->inputs[0]].shape;
   char *inputs[1] = {input_of(w, i, 0, 4)};
+  if (ap_node_pads(node)) {
+    put_padding(w, node, inputs[0],
+                (const int64_t[8]){0, 0, (int64_t)node->pad_top, (int64_t)node->pad_left, 0, 0,
+                                   (int64_t)node->pad_bottom, (int64_t)node->pad_right});
+    return;
+  }
   bool average = node->kind == AP_NODE_AVGPOOL;
   bool padded = node->pad_top || node->pad_left || node->pad_bottom || node->pad_right;
   if (average && node->kh == in.h && node->kw == in.w && !padded && !node->count_padding &&
@@ -158,11 +170,9 @@ static void put_shortcut(writer *w, size_t i) {
     at = name;
   }
   if (pads) {
-    const int64_t amounts[8] = {0, (int64_t)node->channels_before, 0, 0,
-                                0, (int64_t)node->channels_after,  0, 0};
-    char *inputs[2] = {at, part(w, node->name, "pads")};
-    ap_proto_indices(&w->b, inputs[1], amounts, 8);
-    (void)ap_proto_node(&w->b, "Pad", node->name, inputs, 2);
+    put_padding(w, node, at,
+                (const int64_t[8]){0, (int64_t)node->channels_before, 0, 0, 0,
+                                   (int64_t)node->channels_after, 0, 0});
   }
   if (!slices && !pads) (void)ap_proto_node(&w->b, "Identity", node->name, &at, 1);
 }

@@ -55,10 +55,13 @@ bool ap_onnx_is_nonnegative(const ap_network *net, size_t node);
 AP_NODISCARD ap_status ap_onnx_emit(ap_onnx_lowering *low, const ap_onnx_node *node,
                                     const char *name, ap_node like, size_t *inputs, size_t n_inputs,
                                     size_t *index, ap_error *err);
-/* Turns what is pending of slices and channel padding into a SHORTCUT node; image padding is
- * UNSUPPORTED here: take it out first. */
+/* Turns what is pending of slices and channel padding into a SHORTCUT node, and zeros around the image into means
+ * of one pixel with counted padding (network.h: ap_node_pads). Minus infinity around it is UNSUPPORTED here. */
 AP_NODISCARD ap_status ap_onnx_settle(ap_onnx_lowering *low, const ap_onnx_node *node,
                                       ap_onnx_view *view, ap_error *err);
+/* So many zeros around a settled view's image (top, left, bottom, right), as nodes of their own; pads becomes 0. */
+AP_NODISCARD ap_status ap_onnx_put_zeros(ap_onnx_lowering *low, const ap_onnx_node *node,
+                                         ap_onnx_view *view, size_t pads[4], ap_error *err);
 /* Ends a node: its output looks as `view`, which keeps its dimensions and gets the network node `index`
  * behind it, of a shape that may differ. */
 void ap_onnx_set_view(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view view,

@@ -89,7 +89,8 @@ ap_status ap_onnx_lower_slice(ap_onnx_lowering *low, const ap_onnx_node *node, a
           "from %lld in steps of %lld, %zu of %zu of dimension %zu; every n-th "
           "pixel of all of height or width is supported",
           (long long)range[d].start, (long long)range[d].step, range[d].count, n, d);
-    if (ap_onnx_view_is_padded(&view)) return ap_onnx_settle(low, node, &view, err);
+    if (ap_onnx_view_is_padded(&view)) st = ap_onnx_settle(low, node, &view, err);
+    if (st) return st;
     *(high ? &view.stride_h : &view.stride_w) *= step < n ? step : n;
     *(high ? &view.shape.h : &view.shape.w) = range[d].count;
     view.pending_name = node->name;

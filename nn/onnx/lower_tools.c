@@ -107,14 +107,38 @@ ap_status ap_onnx_emit(ap_onnx_lowering *low, const ap_onnx_node *node, const ch
   return ap_onnx_node_fail(node, err, st == AP_ERR_ARG ? AP_ERR_FORMAT : st, "%s", reason.text);
 }
 
-ap_status ap_onnx_settle(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
-                         ap_error *err) {
-  if (ap_onnx_view_is_padded(view))
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "it follows %.80s, which pads the image; Conv, AveragePool, and "
-                             "MaxPool behind Relu may follow",
-                             view->pending_name);
-  if (!ap_onnx_view_is_strided(view)) return AP_OK;
+/* One ring of zeros a node. */
+#define MAX_RINGS 64
+ap_status ap_onnx_put_zeros(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
+                            size_t pads[4], ap_error *err) {
+  for (size_t ring = 0; pads[0] || pads[1] || pads[2] || pads[3]; ring++) {
+    size_t now[4], index;
+    if (ring == MAX_RINGS)
+      return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                               "it follows %.80s, which pads by more than %d pixels",
+                               view->pending_name, MAX_RINGS);
+    for (size_t i = 0; i < 4; i++) {
+      now[i] = pads[i] > 0;
+      pads[i] -= now[i];
+    }
+    const ap_node like = {.kind = AP_NODE_AVGPOOL,
+                          .kh = 1,
+                          .kw = 1,
+                          .pad_top = now[0],
+                          .pad_left = now[1],
+                          .pad_bottom = now[2],
+                          .pad_right = now[3],
+                          .count_padding = true};
+    ap_status st = ap_onnx_emit(low, node, view->pending_name, like, &view->node, 1, &index, err);
+    if (st) return st;
+    view->node = index;
+    view->shape = low->net->nodes[index].shape;
+  }
+  return AP_OK;
+}
+
+static ap_status put_shortcut(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
+                              ap_error *err) {
   const ap_node like = {.kind = AP_NODE_SHORTCUT,
                         .stride_h = view->stride_h,
                         .stride_w = view->stride_w,
@@ -128,6 +152,19 @@ ap_status ap_onnx_settle(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onn
   view->stride_h = view->stride_w = 1;
   view->before = view->after = 0;
   return AP_OK;
+}
+
+ap_status ap_onnx_settle(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
+                         ap_error *err) {
+  size_t pads[4];
+  ap_status st = AP_OK;
+  if (ap_onnx_view_is_padded(view) && view->pad_lowest)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "it follows %.80s, which pads with minus infinity; MaxPool may follow",
+                             view->pending_name);
+  ap_onnx_view_take_padding(view, pads);
+  if (ap_onnx_view_is_strided(view)) st = put_shortcut(low, node, view, err);
+  return st ? st : ap_onnx_put_zeros(low, node, view, pads, err);
 }
 
 void ap_onnx_set_view(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view view,

@@ -107,15 +107,9 @@ static ap_status input_image(ap_onnx_lowering *low, const ap_onnx_node *node, ap
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "it follows %.80s, which pads with minus infinity; MaxPool may follow",
                              view->pending_name);
-  pads[0] = view->pad_top;
-  pads[1] = view->pad_left;
-  pads[2] = view->pad_bottom;
-  pads[3] = view->pad_right;
   in[0] = view->shape.h;
   in[1] = view->shape.w;
-  view->pad_top = view->pad_left = view->pad_bottom = view->pad_right = 0;
-  view->shape.h -= pads[0] + pads[2];
-  view->shape.w -= pads[1] + pads[3];
+  ap_onnx_view_take_padding(view, pads);
   return ap_onnx_settle(low, node, view, err);
 }
 
@@ -184,6 +178,8 @@ static bool round_up(const size_t in[2], window *w) {
   return more;
 }
 
+static bool any(const size_t pads[4]) { return pads[0] || pads[1] || pads[2] || pads[3]; }
+
 ap_status ap_onnx_lower_max_pool(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
   size_t pads[4] = {0}, in[2];
@@ -193,13 +189,11 @@ ap_status ap_onnx_lower_max_pool(ap_onnx_lowering *low, const ap_onnx_node *node
   if (!st) st = read_window(node, in, &w, err);
   if (st) return st;
   (void)round_up(in, &w);
-  /* Zeros around values that are not negative lose to any of them, as padding does. */
-  if ((pads[0] || pads[1] || pads[2] || pads[3]) && !view.pad_lowest &&
-      !ap_onnx_is_nonnegative(low->net, view.node))
-    return ap_onnx_node_fail(
-        node, err, AP_ERR_UNSUPPORTED,
-        "it follows %.80s, whose zeros are supported where no value is negative, as behind Relu",
-        view.pending_name);
+  /* Zeros around values that are not negative lose to any of them, as padding does. Others may win. */
+  if (any(pads) && !view.pad_lowest && !ap_onnx_is_nonnegative(low->net, view.node)) {
+    st = ap_onnx_put_zeros(low, node, &view, pads, err);
+    if (st) return st;
+  }
   for (size_t i = 0; i < 2; i++) {
     w.begin[i] += pads[i];
     w.end[i] += pads[2 + i];
@@ -219,16 +213,19 @@ ap_status ap_onnx_lower_average_pool(ap_onnx_lowering *low, const ap_onnx_node *
   if (!st) st = read_window(node, in, &w, err);
   if (!st) st = ap_onnx_attr_int(node, "count_include_pad", 0, 0, 1, &count_padding, err);
   if (st) return st;
-  bool outer = pads[0] || pads[1] || pads[2] || pads[3]; /* zeros that count in every case */
+  bool outer = any(pads); /* zeros that count in every case */
   bool own = w.begin[0] || w.begin[1] || w.end[0] || w.end[1];
   if (!own) count_padding = 0; /* what a last window has over the end is never counted */
-  if (round_up(in, &w) && (count_padding || outer))
+  bool over = round_up(in, &w);
+  if (outer && (over || (own && !count_padding))) { /* beside padding that does not count */
+    st = ap_onnx_put_zeros(low, node, &view, pads, err);
+    if (st) return st;
+    outer = false;
+  }
+  if (over && count_padding)
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "ceil_mode, with a last window over the end and padding that is "
                              "counted");
-  if (outer && own && !count_padding)
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "padding that is not counted around that of %.80s", view.pending_name);
   for (size_t i = 0; i < 2; i++) {
     w.begin[i] += pads[i];
     w.end[i] += pads[2 + i];

@@ -88,6 +88,16 @@ bool ap_onnx_view_is_padded(const ap_onnx_view *v) {
   return v->pad_top || v->pad_left || v->pad_bottom || v->pad_right;
 }
 
+void ap_onnx_view_take_padding(ap_onnx_view *v, size_t pads[4]) {
+  pads[0] = v->pad_top;
+  pads[1] = v->pad_left;
+  pads[2] = v->pad_bottom;
+  pads[3] = v->pad_right;
+  v->pad_top = v->pad_left = v->pad_bottom = v->pad_right = 0;
+  v->shape.h -= pads[0] + pads[2];
+  v->shape.w -= pads[1] + pads[3];
+}
+
 bool ap_onnx_view_is_strided(const ap_onnx_view *v) {
   return v->stride_h != 1 || v->stride_w != 1 || v->before || v->after;
 }

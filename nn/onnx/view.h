@@ -48,6 +48,8 @@ bool ap_onnx_view_is_ordered(const ap_onnx_view *v);
 /* Two views of nodes of one shape: does each element stand at the same place of both nodes? */
 bool ap_onnx_view_equal(const ap_onnx_view *a, const ap_onnx_view *b);
 bool ap_onnx_view_is_padded(const ap_onnx_view *v);
+/* Takes the pending padding around the image out of the view: top, left, bottom, right. */
+void ap_onnx_view_take_padding(ap_onnx_view *v, size_t pads[4]);
 /* Pixels skipped or channels added: what becomes a SHORTCUT. */
 bool ap_onnx_view_is_strided(const ap_onnx_view *v);
 

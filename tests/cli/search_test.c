@@ -87,6 +87,12 @@ static void test_stopped_search(void **state) {
   assert_int_equal(command_count_files(".tmp"), 0);
   json_decref(whole);
   json_decref(resumed);
+  r = command_run(NULL, WORDS("search", "--model", "m.apm", "--data", "images", "--levels", "4",
+                              "--images", "20", "--searcher", "random", "--episodes", "4",
+                              "--max-loss", "0.9", "--out", "mistyped", "--resume"));
+  assert_int_equal(r.status, 0);
+  assert_non_null(strstr(r.err, "mistyped: no unfinished search is there"));
+  command_release(&r);
 }
 
 /* In integers the same policies are drawn and cost the same; accuracies are nearly those of floats,

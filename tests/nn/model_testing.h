@@ -57,16 +57,25 @@ static inline ap_network *every_kind(void) {
       (ap_node){.kind = AP_NODE_AVGPOOL, .kh = 2, .kw = 2, .pad_top = 1, .count_padding = true},
       "average", 5, 0);
   add_node(net,
+           (ap_node){.kind = AP_NODE_AVGPOOL,
+                     .kh = 1,
+                     .kw = 1,
+                     .pad_top = 1,
+                     .pad_bottom = 1,
+                     .pad_right = 1,
+                     .count_padding = true},
+           "zeros", 6, 0);
+  add_node(net,
            (ap_node){.kind = AP_NODE_SHORTCUT,
                      .stride_h = 2,
                      .stride_w = 3,
                      .channels_before = 1,
                      .channels_after = 2},
-           "shortcut", 6, 0);
-  add_node(net, (ap_node){.kind = AP_NODE_CONCAT}, "concat", 7, 7);
-  add_node(net, (ap_node){.kind = AP_NODE_RELU}, "relu", 8, 0);
-  add_node(net, (ap_node){.kind = AP_NODE_FLATTEN}, "flatten", 9, 0);
-  add_node(net, (ap_node){.kind = AP_NODE_LINEAR, .shape.c = 3}, "fc", 10, 0);
+           "shortcut", 7, 0);
+  add_node(net, (ap_node){.kind = AP_NODE_CONCAT}, "concat", 8, 8);
+  add_node(net, (ap_node){.kind = AP_NODE_RELU}, "relu", 9, 0);
+  add_node(net, (ap_node){.kind = AP_NODE_FLATTEN}, "flatten", 10, 0);
+  add_node(net, (ap_node){.kind = AP_NODE_LINEAR, .shape.c = 3}, "fc", 11, 0);
   ap_rng_seed(&rng, 5, 0);
   for (size_t i = 0; i < net->n_nodes; i++) {
     ap_node *node = &net->nodes[i];

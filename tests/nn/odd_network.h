@@ -6,7 +6,7 @@
 /* Every kind of node, in the places that fusion must tell apart: a batch normalisation that stays,
  * one inside an addition, a tensor that is read twice, additions of two layers, of a tensor with
  * itself and of two shortcuts, groups, uneven padding and strides, a clipped ReLU behind a pool,
- * concatenation, a flattened tensor that is read by a ReLU, another that is not. */
+ * zeros put around a tensor, concatenation, a flattened tensor that is read by a ReLU, another that is not. */
 static inline ap_network *odd_network(void) {
   ap_network *net = NULL;
   must(ap_network_create("odd", (ap_shape3){1, SIDE, SIDE}, &net, &failure));
@@ -35,8 +35,17 @@ static inline ap_network *odd_network(void) {
                         .channels_before = 2,
                         .channels_after = 3};
   const size_t a = put(net, down, norm, 0), b = put(net, down, stem, 0);
+  const ap_node zeros = {.kind = AP_NODE_AVGPOOL,
+                         .kh = 1,
+                         .kw = 1,
+                         .pad_top = 1,
+                         .pad_bottom = 1,
+                         .pad_right = 1,
+                         .count_padding = true};
+  const ap_node largest = {.kind = AP_NODE_MAXPOOL, .kh = 3, .kw = 2};
   const size_t sum = put_plain(net, AP_NODE_RELU, put(net, add, a, b));
-  const size_t joined = put(net, concat, pooled, sum);
+  const size_t framed = put(net, largest, put(net, zeros, sum, 0), 0);
+  const size_t joined = put(net, concat, pooled, framed);
   const size_t uneven = put(net,
                             (ap_node){.kind = AP_NODE_CONV,
                                       .shape.c = 9,

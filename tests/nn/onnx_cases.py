@@ -298,6 +298,24 @@ def keras_pads(g):
     g.gemm(6)
 
 
+def zeros_of_their_own(g):
+    """Zeros in front of what cannot take them as its padding: a MaxPool of values of both signs (ResNetV2 of
+    Keras), an AveragePool with padding that does not count, an addition, a slice, a reshape."""
+    g.x = g.pad(g.x, [0, 0, 3, 2, 0, 0, 3, 4])
+    g.conv(3, 6, 5, strides=[2, 2])
+    g.x = g.pad(g.x, [0, 0, 1, 1, 0, 0, 1, 1])
+    g.x = g.op("MaxPool", g.x, kernel_shape=[3, 3], strides=[2, 2])
+    g.norm(6)
+    stem = g.x
+    padded = g.pad(stem, [0, 0, 2, 0, 0, 0, 0, 1])
+    g.x = g.op("AveragePool", padded, kernel_shape=[3, 2], pads=[1, 1, 0, 0])
+    g.conv(6, 6, (3, 2), pads=[1, 0, 2, 1])
+    g.x = g.op("Add", g.x, padded)
+    g.x = g.pad(g.x, [0, 0, 1, 1, 0, 0, 0, 0])
+    g.x = g.slice(g.x, [0, 0], [2**31 - 1, 2**31 - 1], [2, 3], [2, 2])
+    head(g, 6)
+
+
 def channels_last_dense(g):
     """A Dense layer on every pixel, an addition of two NHWC branches, a join of flat features."""
     g.x = g.op("MatMul", g.x, g.const(g.normal(3, 5, fan=3)))
@@ -462,6 +480,7 @@ CASES = {
     "same_pads": (same_pads, (9, 13), None),
     "tf_like": (tf_like, (9, 13), NHWC),
     "keras_pads": (keras_pads, (9, 12, 13), NHWC),
+    "zeros_of_their_own": (zeros_of_their_own, (11, 13, 18), None),
     "channels_last_dense": (channels_last_dense, (12, 13, 17, 18), NHWC),
     "inception": (inception, (9, 13), None),
     "half_weights": (half_weights, (13,), None),

@@ -97,12 +97,11 @@ static void test_operators(void **state) {
   refused_node("Pad", NULL, "image pads one", u, "node n (Pad): a value of 1; 0 is supported");
   a = text_of("mode", "reflect");
   refused_node("Pad", &a, "r pads", u, "node n (Pad): mode reflect; constant is supported");
-  refused_node("Pad", NULL, "r pads", u, "it follows n, which pads the image");
   refused_node("Pad", NULL, "r pads nan", u, "node n (Pad): a value of nan");
   refused_node("Pad", NULL, "r shape - i1", f, "node n (Pad): pads of 3 numbers for 1 dimensions");
   refused_node("Pad", NULL, "r two - i4", f, "node n (Pad): axis 4 of a tensor of 4");
   refused_node("Pad", NULL, "r two lowest i1", u, "node n (Pad): dimension 1 is neither");
-  refused_node("Pad", NULL, "r two lowest i2", u, "it follows n, which pads the image");
+  refused_node("Pad", NULL, "r two lowest i2", u, "it follows n, which pads with minus infinity");
   refused_node("Slice", NULL, "r i1 i4 i2", u, "node n (Slice): from 1 in steps of 1, 3 of 8");
   refused_node("Slice", NULL, "r i0 i2 i1", u, "node n (Slice)");
   refused_node("Slice", NULL, "r r i2 i1", u, "its starts depend on the image");
