@@ -107,20 +107,43 @@ static ap_status on_candidate(void *context, const ap_candidate *c, ap_error *er
   return AP_OK;
 }
 
-/* The front's policies by falling crossbars, after the network with everything kept. */
+/* Between the last row and the policy `lighter`, which comes next: `lighter` with the pruned share of every layer
+ * reduced alike, where that is at least FILL apart from both in ln(crossbars). */
+#define FILL 0.04
+#define FILL_STEPS 64
+static void fill_gap(ap_family *f, const ap_level_db *db, const uint32_t *lighter) {
+  const double end = log(fmax(crossbars_of(db, lighter), 1)) + FILL;
+  for (size_t step = 1; step < FILL_STEPS; step++) {
+    uint32_t *row = f->levels + f->n * f->n_layers;
+    double c;
+    for (size_t i = 0; i < f->n_layers; i++) {
+      double pruned = 1 - ap_level_db_level(db, i, lighter[i])->keep;
+      row[i] = (uint32_t)ap_level_db_find(db, i, 1 - pruned * (double)step / FILL_STEPS);
+    }
+    c = log(fmax(crossbars_of(db, row), 1));
+    if (c >= end && c <= log(fmax(f->crossbars[f->n - 1], 1)) - FILL) ap_family_add(f, db);
+  }
+}
+
+/* The front's policies by falling crossbars, after the network with everything kept, and gaps filled. */
 static ap_status take_front(const ap_level_db *db, const ap_prune_env *env,
                             const ap_search_result *result, ap_family *out, ap_error *err) {
   size_t layers = ap_level_db_layers(db);
-  ap_status st = ap_family_reserve(out, result->n_front + 1, layers, err);
-  if (st) return st;
+  uint32_t *next = ap_calloc(layers, sizeof *next);
+  ap_status st = next ? ap_family_reserve(out, (result->n_front + 1) * FILL_STEPS, layers, err)
+                      : ap_fail(err, AP_ERR_MEMORY, "policy");
+  if (st) goto done;
   for (size_t i = 0; i < layers; i++) out->levels[i] = (uint32_t)ap_level_db_levels(db, i) - 1;
   ap_family_add(out, db);
   for (size_t i = result->n_front; i-- > 0;) {
-    uint32_t *row = out->levels + out->n * layers;
-    ap_prune_env_levels(env, result->candidates[result->front[i]].executed, row);
+    ap_prune_env_levels(env, result->candidates[result->front[i]].executed, next);
+    fill_gap(out, db, next);
+    memcpy(out->levels + out->n * layers, next, layers * sizeof *next);
     ap_family_add(out, db);
   }
-  return AP_OK;
+done:
+  ap_free(next);
+  return st;
 }
 
 ap_status ap_family_searched(const ap_level_db *db, ap_evaluator *ev,

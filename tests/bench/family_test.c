@@ -113,6 +113,20 @@ static double column(const json_t *episodes, size_t row, size_t c) {
   return json_number_value(json_array_get(json_array_get(episodes, row), c));
 }
 
+/* Is `row` the policy `of`, less pruned by one factor for all layers? */
+static bool is_relaxed(const world *w, const uint32_t *row, const uint32_t *of) {
+  size_t layers = ap_level_db_layers(w->db);
+  for (size_t step = 1; step < 64; step++) {
+    bool same = true;
+    for (size_t l = 0; l < layers && same; l++) {
+      double pruned = 1 - ap_level_db_level(w->db, l, of[l])->keep;
+      same = row[l] == ap_level_db_find(w->db, l, 1 - pruned * (double)step / 64);
+    }
+    if (same && memcmp(row, of, layers * sizeof *row) != 0) return true;
+  }
+  return false;
+}
+
 static void searched_families(void **state) {
   static const char *const searchers[] = {"random", "ddpg"};
   (void)state;
@@ -121,6 +135,7 @@ static void searched_families(void **state) {
         .searcher = searchers[s], .episodes = 30, .max_loss = 0.05, .seed = 9, .quiet = true};
     world w;
     ap_family f, again;
+    size_t filled = 0;
     json_t *episodes = NULL, *seconds = NULL, *episodes2 = NULL, *seconds2 = NULL;
     open_world(&w, "column-vector", true);
     must(ap_family_searched(w.db, w.ev, &search, &f, &episodes, &seconds, &failure));
@@ -130,6 +145,12 @@ static void searched_families(void **state) {
     assert_true(json_is_number(json_object_get(seconds, "evaluator")));
     for (size_t i = 1; i < f.n; i++) { /* on the front of what was evaluated */
       bool found = false;
+      const uint32_t *row = f.levels + i * f.n_layers;
+      for (size_t later = i + 1; later < f.n && !found; later++) { /* or filled in before one */
+        found = is_relaxed(&w, row, f.levels + later * f.n_layers);
+      }
+      filled += found;
+      if (found) continue;
       for (size_t e = 0; e < 30; e++) {
         double accuracy = column(episodes, e, 2), crossbars = column(episodes, e, 5);
         assert_int_equal(json_array_size(json_array_get(episodes, e)), 10);
@@ -140,6 +161,7 @@ static void searched_families(void **state) {
       }
       assert_true(found);
     }
+    assert_true(filled > 0);
     must(ap_family_searched(w.db, w.ev, &search, &again, &episodes2, &seconds2, &failure));
     assert_true(json_equal(episodes, episodes2));
     assert_int_equal(again.n, f.n);
