@@ -123,11 +123,11 @@ static void test_save_refusals(void **state) {
   const char *path = scratch_path("model.apm");
   (void)state;
   assert_int_equal(ap_model_save(path, net, number, false, true, &err), AP_ERR_ARG);
-  net->nodes[11].weight[2] = NAN;
+  net->nodes[net->n_nodes - 1].weight[2] = NAN;
   assert_int_equal(ap_model_save(path, net, NULL, false, true, &err), AP_ERR_ARG);
   assert_non_null(strstr(err.text, "fc: weight 2 is"));
   assert_int_equal(ap_model_save(path, net, NULL, true, true, &err), AP_ERR_ARG);
-  net->nodes[11].weight[2] = 0.0f;
+  net->nodes[net->n_nodes - 1].weight[2] = 0.0f;
   net->std[2] = 0.0f;
   assert_int_equal(ap_model_save(path, net, NULL, false, true, &err), AP_ERR_ARG);
   net->std[2] = 1.0f;
