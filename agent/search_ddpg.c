@@ -110,6 +110,21 @@ static double noisy_wish(const ap_search_options *o, double action, double sigma
   return ap_rng_truncated_normal(rng, action, sigma, 0, 1);
 }
 
+/* What episode e wishes for step t, as the i-th of its batch. */
+static double wish_of(ddpg *d, size_t i, size_t e, size_t t, double sigma) {
+  const ap_search_options *o = d->options;
+  ap_rng *rng = &d->rngs[i];
+  double wish;
+  if (e < o->warmup) {
+    wish = warmup_wish(o, e, rng);
+  } else if (t == d->leaps[i]) {
+    wish = ap_rng_uniform(rng);
+  } else {
+    wish = noisy_wish(o, (double)d->actions[i], sigma, rng);
+  }
+  return fmax(wish, o->keep_min);
+}
+
 static size_t propose(void *self, size_t first, size_t n, double *executed, double *sigma) {
   ddpg *d = self;
   const ap_env *env = d->env;
@@ -133,11 +148,7 @@ static size_t propose(void *self, size_t first, size_t n, double *executed, doub
     }
     ap_ddpg_act(d->agent, n, states, d->actions);
     for (size_t i = 0; i < n; i++) {
-      double wish = first + i < o->warmup ? warmup_wish(o, first + i, &d->rngs[i])
-                    : t == d->leaps[i]
-                        ? ap_rng_uniform(&d->rngs[i])
-                        : noisy_wish(o, (double)d->actions[i], sigma[i], &d->rngs[i]);
-      wish = fmax(wish, o->keep_min);
+      double wish = wish_of(d, i, first + i, t, sigma[i]);
       d->wishes[t * parallel + i] = (float)wish;
       executed[i * steps + t] = env->snap(env->self, t, wish);
     }
