@@ -18,13 +18,12 @@
  *   macs         as constrained, with multiply-accumulates for crossbars: what a search is worth
  *                that does not see the hardware
  *   amc-macs     -(1 - accuracy) * ln(MACs): AMC's own
- * `lesson` is what a learner may be taught in place of the reward: the reward itself, except that constrained and macs
- * fall off beyond the limit without a step, ln(max(compression, 1)) - ln(1 + AP_LESSON_SLOPE * excess). The step is half
- * of all there is to win; a critic that sees policies on both sides of it learns that, and little else. The slope is
- * ours: a point beyond the limit costs more than a point of accuracy buys in crossbars.
- *
  * With the last two all that the searcher sees of cost is in multiply-accumulates (agent/prune_env.h);
- * results are recounted in crossbars. */
+ * results are recounted in crossbars.
+ *
+ * `lesson` is what a learner may be taught in place of the reward: the reward itself, except that constrained and macs
+ * fall off beyond the limit without a step, ln(max(compression, 1)) - ln(1 + AP_LESSON_SLOPE * excess). A critic that
+ * sees policies on both sides of the step learns the step, and little else. The slope is ours. */
 #ifndef AP_AGENT_REWARD_H
 #define AP_AGENT_REWARD_H
 #include <stdbool.h>

@@ -31,9 +31,9 @@ typedef struct {
   /* ddpg, ddpg-paper */
   size_t warmup;       /* first episodes, no learning; AUTO: warmup_share of all */
   double warmup_share; /* [0,1] */
-  double
-      warmup_spread; /* warm-up actions: 0: of each layer by itself, uniform; > 0: round one kept fraction for
-                            all layers, with this standard deviation; the first `population` episodes exactly */
+  /* Standard deviation of the warm-up's actions round one kept fraction for all layers; the first `population`
+   * episodes keep to it exactly. 0: every layer by itself, uniform. */
+  double warmup_spread;
   size_t warmup_updates; /* mini-batches learned per step at the end of the warm-up */
   double sigma;          /* standard deviation of the exploration noise at first, > 0 */
   double sigma_decay;    /* factor per episode after warm-up, (0,1] */

@@ -92,6 +92,7 @@ static ap_status append(const place *at, const ap_cell *cell, const json_t *foun
   return bad ? ap_fail(err, AP_ERR_MEMORY, "results") : AP_OK;
 }
 
+/* The rows that this result stands for. */
 static ap_status append_all(const place *at, const ap_cell *cell, const json_t *found,
                             ap_error *err) {
   size_t n = one_for_all_seeds(cell->network, cell->method, cell->pruner) ? at->e->seeds : 1;

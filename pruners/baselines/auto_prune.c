@@ -27,14 +27,13 @@ const ap_baseline ap_baseline_random = {
     .known = "the control of every search",
     .assumed = "as many episodes as auto-prune, uniform random shares"};
 
-const ap_baseline ap_baseline_knapsack = {.name = "knapsack",
-                                          .pruner = "column-vector",
-                                          .allocation = "knapsack",
-                                          .publication = "-",
-                                          .known =
-                                              "curves of single layers and a dynamic programme "
-                                              "(docs/SEARCH.md): what the learned one leaves",
-                                          .assumed = "as many episodes as auto-prune"};
+const ap_baseline ap_baseline_knapsack = {
+    .name = "knapsack",
+    .pruner = "column-vector",
+    .allocation = "knapsack",
+    .publication = "-",
+    .known = "curves of single layers and a dynamic programme (docs/SEARCH.md)",
+    .assumed = "as many episodes as auto-prune"};
 
 const ap_baseline ap_baseline_evolution = {
     .name = "evolution",

@@ -128,7 +128,17 @@ static void others(void **state) {
   REFUSED(ap_scale(tested, 24, 2, a, a, true, &error), AP_ERR_ARG, "overlap");
   REFUSED(ap_add(tested, SIZE_MAX, a, b, b, &error), AP_ERR_ARG, "add");
   REFUSED(ap_pool_forward(tested, &pool, a, b, &error), AP_ERR_ARG, "padding");
-  pool.pad_right = 0;
+  pool = (ap_pool_shape){AP_POOL_AVERAGE, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, true};
+  OK(ap_pool_forward(tested, &pool, a, b, &ok_error)); /* zeros around the map */
+  pool.pad_right = 2;
+  REFUSED(ap_pool_forward(tested, &pool, a, b, &error), AP_ERR_ARG, "padding");
+  pool.pad_right = 1;
+  pool.count_padding = false;
+  REFUSED(ap_pool_forward(tested, &pool, a, b, &error), AP_ERR_ARG, "padding");
+  pool.count_padding = true;
+  pool.kind = AP_POOL_MAX;
+  REFUSED(ap_pool_forward(tested, &pool, a, b, &error), AP_ERR_ARG, "padding");
+  pool = (ap_pool_shape){AP_POOL_MAX, 1, 1, 4, 4, 2, 2, 2, 2, 0, 0, 0, 0, false};
   pool.kind = (ap_pool_kind)7;
   REFUSED(ap_pool_forward(tested, &pool, a, b, &error), AP_ERR_ARG, "kind");
   pool.kind = AP_POOL_MAX;

@@ -205,9 +205,10 @@ static void average_pooling(void **state) {
       {AP_POOL_AVERAGE, 2, 2, 6, 6, 6, 6, 1, 1, 0, 0, 0, 0, true},
       {AP_POOL_AVERAGE, 2, 2, 7, 6, 3, 3, 2, 2, 1, 1, 1, 1, true},
       {AP_POOL_AVERAGE, 2, 2, 7, 6, 3, 3, 2, 2, 1, 1, 1, 1, false},
+      {AP_POOL_AVERAGE, 2, 2, 3, 4, 1, 1, 1, 1, 1, 0, 1, 1, true},
   };
   (void)state;
-  for (size_t i = 0; i < 3; i++) {
+  for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
     const ap_pool_shape *s = &list[i];
     const operation op = {"average",
                           1,

@@ -150,9 +150,10 @@ static void test_every_operation(void **state) {
 /* Means are no integers: what bfloat16 rounds may fall on the other side. */
 static void test_average(void **state) {
   (void)state;
-  for (int padded = 0; padded < 2; padded++) {
+  for (int kind = 0; kind < 3; kind++) { /* uncounted, counted padding; zeros around the image */
     subject s = {.n_images = 0};
-    (void)subject_pool(&s, subject_input(&s, 5, 7, 6), 3, 2, 1, false, padded);
+    const size_t in = subject_input(&s, 5, 7, 6);
+    (void)subject_pool(&s, in, kind < 2 ? 3 : 1, kind < 2 ? 2 : 1, 1, false, kind > 0);
     subject_finish(&s, 21, &rng);
     const ap_engine_options options = options_with(0, 0);
     ap_engine *e = subject_engine(&s, name, &options);

@@ -300,7 +300,8 @@ def keras_pads(g):
 
 def zeros_of_their_own(g):
     """Zeros in front of what cannot take them as its padding: a MaxPool of values of both signs (ResNetV2 of
-    Keras), an AveragePool with padding that does not count, an addition, a slice, a reshape."""
+    Keras), an AveragePool with padding that does not count, one that rounds up, an
+    addition, a slice."""
     g.x = g.pad(g.x, [0, 0, 3, 2, 0, 0, 3, 4])
     g.conv(3, 6, 5, strides=[2, 2])
     g.x = g.pad(g.x, [0, 0, 1, 1, 0, 0, 1, 1])
@@ -313,6 +314,8 @@ def zeros_of_their_own(g):
     g.x = g.op("Add", g.x, padded)
     g.x = g.pad(g.x, [0, 0, 1, 1, 0, 0, 0, 0])
     g.x = g.slice(g.x, [0, 0], [2**31 - 1, 2**31 - 1], [2, 3], [2, 2])
+    g.x = g.pad(g.x, [0, 0, 0, 1, 0, 0, 1, 0])
+    g.x = g.op("AveragePool", g.x, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
     head(g, 6)
 
 
