@@ -119,7 +119,7 @@ SIMT_FN void conv_steps_bf16(const grouped_tile *t, const int tiles, const int r
     simt_rights right[8];
     simt_words at;
     SIMT_EACH_LANE(l) {
-      const uint32_t after = step + 1 < warp->last ? step + 1 : step;
+      const uint32_t after = step + 1 < warp->last ? step + 1 : warp->last - 1;
       SIMT_AT(at, l) =
           simt_shared_at(shared, planes + (uint32_t)(base + SIMT_AT(warp->offset, l)) * 16 +
                                      (uint32_t)simt_half(l) * t->half_bytes);
@@ -209,6 +209,8 @@ SIMT_FN void conv_run(const grouped_conv *g, const int wide, const int tiles, co
     warp->steps = known ? start + list * (uint32_t)(t->n_chunks + 1) : NULL;
     conv_begin(t, wide, tiles, offset, weight, warp);
     conv_set_sums(wide, tiles, known ? bias + first + share.column : NULL, warp);
+    if (!wide && g->epilogue.residual.present)
+      conv_announce_shortcut(g, tiles, rows, place, share.first_row, first + share.column);
   }
   for (int chunk = 0; chunk < t->n_chunks; chunk++) {
     const uint32_t planes = (uint32_t)buffer * g->buffer_bytes;
@@ -241,12 +243,14 @@ SIMT_FN void conv_run(const grouped_conv *g, const int wide, const int tiles, co
     conv_warp *warp = SIMT_OF_WARP(warps, w);
     const conv_share share = conv_share_of(t, width, rows, w);
     const int column = place->column + share.column;
+    const uint32_t way =
+        2 * g->buffer_bytes + GROUPED_SHARED_PLACES + (uint32_t)w * GROUPED_SHARED_WAY;
     if (wide || g->out.wide || g->epilogue.residual.tensor.wide)
       conv_store_each(g, wide, tiles, place, share.first_row, column, warp->sum);
     else if (g->epilogue.residual.present)
-      conv_store_packed(g, tiles, 1, place, share.first_row, column, warp->sum);
+      conv_store_packed(g, tiles, 1, place, share.first_row, column, shared, way, warp->sum);
     else
-      conv_store_packed(g, tiles, 0, place, share.first_row, column, warp->sum);
+      conv_store_packed(g, tiles, 0, place, share.first_row, column, shared, way, warp->sum);
   }
 }
 

@@ -16,7 +16,7 @@ typedef struct {
   int column;      /* first output channel */
   int block, y, x; /* first image block, output row and column */
 } conv_place;
-static_assert(CONV_PLACES * sizeof(conv_place) <= GROUPED_SHARED_REST, "the places of parts");
+static_assert(CONV_PLACES * sizeof(conv_place) <= GROUPED_SHARED_PLACES, "the places of parts");
 
 /* n / d for n below 2^16, by = 2^32 / d rounded up, or 0 for d = 1 (n * d < 2^32: exact). */
 SIMT_FN int grouped_quotient(int n, uint32_t by) {
@@ -61,95 +61,211 @@ SIMT_FN conv_ends conv_ends_of(const grouped_conv *g, const conv_place *place) {
   return e;
 }
 
-/* Where a warp's packed values lie: one pointer a lane, and 32 bits more for a position (tile.c). Lane
- * l has channel l / 4 of every 8 of images 2 (l % 4) and the next, and of those 8 further. */
+/* ---- four tiles at a time ---------------------------------------------------------------------- */
+/* The warp's 16 tiles go out four at a time, of four positions and the same 8 channels, or of two
+ * positions and 16 channels where the warp has only two. What lies side by side in a tensor is so
+ * read and written by neighbouring lanes: 16 bytes (8 images) each, 128 in a row where four
+ * positions are neighbours. In between, tiles and pieces of 16 bytes change over in shared memory:
+ * [matrix 2 k + half][slot][16 bytes], channel c of matrix m in slot c ^ m, so that neither side finds
+ * two of its eight addresses in one bank. */
+
+/* Position and channels of tile k of four `group`. */
+SIMT_FN int conv_group_row(const int tiles, int group, int k) {
+  return tiles < 8 ? group / tiles * 4 + k : k & 1;
+}
+SIMT_FN int conv_group_tile(const int tiles, int group, int k) {
+  return tiles < 8 ? group % tiles : group * 2 + (k >> 1);
+}
+
+/* A lane's pieces: half l % 2 of tile l / 2 % 4 of channels l / 8 and l / 8 + 4. */
+SIMT_FN int conv_piece_tile(int lane) { return lane >> 1 & 3; }
+SIMT_FN int conv_piece_channel(int lane) { return lane >> 3; }
+enum { CONV_PIECE_CHANNELS = 4 }; /* from a lane's first piece to its second */
+/* Where a piece lies in the warp's shared memory. */
+SIMT_FN uint32_t conv_piece_at(int lane, int i) {
+  const int matrix = lane & 7, channel = conv_piece_channel(lane) + i * CONV_PIECE_CHANNELS;
+  return (uint32_t)(matrix * 128 + (channel ^ matrix) * 16);
+}
+/* Where the lane's row (channel l % 8) of matrix 4 * pair + l / 8 lies. */
+SIMT_FN uint32_t conv_matrix_at(int lane, int pair) {
+  const int matrix = pair * 4 + (lane >> 3);
+  return (uint32_t)(matrix * 128 + ((lane & 7) ^ matrix) * 16);
+}
+
+/* One side's pieces in a tensor: a pointer a lane, and 32 bits more for a position (tile.c). */
 typedef struct {
   simt_places lane;
   uint32_t plane; /* bytes of a channel */
-} conv_packed;
-SIMT_FN void conv_packed_of(const grouped_tensor *t, const unsigned char *data, int block,
-                            int channel, conv_packed *out) {
+} conv_pieces;
+SIMT_FN void conv_pieces_of(const grouped_tensor *t, const unsigned char *data, int block,
+                            int channel, conv_pieces *out) {
   out->plane = (uint32_t)(t->h * t->w) * 32;
   SIMT_EACH_LANE(l) { /* may point before the tensor: then it is not read */
     SIMT_AT(out->lane, l) = (unsigned char *)(uintptr_t)data +
                             (int64_t)((uint64_t)block * t->block) +
-                            (int64_t)(channel + (l >> 2)) * out->plane + (l & 3) * 4;
+                            (int64_t)(channel + conv_piece_channel(l)) * out->plane + (l & 1) * 16;
     SIMT_KEEP(SIMT_AT(out->lane, l));
   }
 }
-SIMT_FN uint32_t conv_packed_at(const grouped_tensor *t, uint32_t block, int y, int x) {
-  uint32_t at = block * (uint32_t)t->block + (uint32_t)(y * t->w + x) * 32;
-  SIMT_KEEP32(at);
-  return at;
+
+/* A warp's way out. */
+typedef struct {
+  const grouped_conv *g;
+  const conv_place *place;
+  int first_row, column; /* the warp's */
+  conv_pieces out, more; /* more: the shortcut */
+} conv_way;
+SIMT_FN void conv_way_of(const grouped_conv *g, const int shortcuts, const conv_place *place,
+                         int first_row, int column, conv_way *w) {
+  const conv_ends ends = conv_ends_of(g, place);
+  w->g = g;
+  w->place = place;
+  w->first_row = first_row;
+  w->column = column;
+  w->more.plane = 0;
+  conv_pieces_of(&g->out, ends.out, place->block, column, &w->out);
+  if (shortcuts)
+    conv_pieces_of(&g->epilogue.residual.tensor, ends.residual, place->block,
+                   column - g->epilogue.residual.first, &w->more);
 }
 
-/* Sums as the matrix units leave them: a lane has two channels of two images. Inputs and outputs are
- * pairs of images of one channel; 8 x 8 values change over in one step. */
-SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int shortcuts,
-                               const conv_place *place, int first_row, int column, simt_sums *sum) {
-  const grouped_tensor *out = &g->out, *more = &g->epilogue.residual.tensor;
-  const grouped_source *residual = &g->epilogue.residual;
-  const conv_ends ends = conv_ends_of(g, place);
-  const float low = g->epilogue.low, high = g->epilogue.high;
-  const int from = column - residual->first;
-  conv_packed to, also = {.plane = 0};
-  conv_packed_of(out, ends.out, place->block, column, &to);
-  if (shortcuts) conv_packed_of(more, ends.residual, place->block, from, &also);
-  SIMT_UNROLL
-  for (int four = 0; four < GROUPED_WARP_TILES; four += 4) { /* whose shortcuts come together */
-    simt_words shortcut[4][2];
-    if (shortcuts) {
-      SIMT_UNROLL
-      for (int k = 0; k < 4; k++) {
-        const int r = (four + k) / tiles, j = (four + k) % tiles * GROUPED_COLUMNS;
-        const conv_pixel p = conv_pixel_of(g, place, first_row + r);
-        const uint32_t at = conv_packed_at(more, (uint32_t)(p.block - place->block),
-                                           p.y * residual->stride_h, p.x * residual->stride_w);
-        SIMT_EACH_LANE(l) {
-          const int channel = from + j + (l >> 2);
-          SIMT_AT(shortcut[k][0], l) = SIMT_AT(shortcut[k][1], l) = 0;
-          if (p.inside && channel >= 0 && channel < more->c) {
-            const unsigned char *pair = SIMT_AT(also.lane, l) + (at + (uint32_t)j * also.plane);
-            SIMT_AT(shortcut[k][0], l) = simt_read_word(pair);
-            SIMT_AT(shortcut[k][1], l) = simt_read_word(pair + 16);
-          }
-        }
-      }
-    }
+/* The lane's pieces of a group's shortcut, 0 where there is none. */
+SIMT_FN void conv_read_shortcut(const conv_way *w, const int tiles, int group, simt_quads *pieces) {
+  const grouped_source *source = &w->g->epilogue.residual;
+  const grouped_tensor *t = &source->tensor;
+  SIMT_EACH_LANE(l) {
+    const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group, k) * GROUPED_COLUMNS;
+    const conv_pixel p =
+        conv_pixel_of(w->g, w->place, w->first_row + conv_group_row(tiles, group, k));
+    const uint32_t at = (uint32_t)(p.block - w->place->block) * (uint32_t)t->block +
+                        (uint32_t)(p.y * source->stride_h * t->w + p.x * source->stride_w) * 32 +
+                        (uint32_t)j * w->more.plane;
     SIMT_UNROLL
-    for (int k = 0; k < 4; k++) {
-      const int r = (four + k) / tiles, j = (four + k) % tiles;
-      const conv_pixel p = conv_pixel_of(g, place, first_row + r);
-      const uint32_t at = conv_packed_at(out, (uint32_t)(p.block - place->block), p.y, p.x);
-      simt_words word[2];
-      if (!p.inside) continue;
-      if (shortcuts) {
-        simt_transpose(SIMT_LANES(shortcut[k][0]));
-        simt_transpose(SIMT_LANES(shortcut[k][1]));
-        SIMT_EACH_LANE(l) {
-          SIMT_UNROLL
-          for (int i = 0; i < 4; i++)
-            SIMT_AT(sum[four + k], l).v[i] += simt_half_of(SIMT_AT(shortcut[k][i >> 1], l), i & 1);
-        }
-      }
+    for (int i = 0; i < 2; i++) {
+      const int channel =
+          w->column - source->first + j + conv_piece_channel(l) + i * CONV_PIECE_CHANNELS;
+      simt_quad *piece = &SIMT_AT(pieces[i], l);
+      piece->v[0] = piece->v[1] = piece->v[2] = piece->v[3] = 0;
+      if (p.inside && channel >= 0 && channel < t->c)
+        *piece = simt_read_quad(SIMT_AT(w->more.lane, l) +
+                                (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * w->more.plane));
+    }
+  }
+}
+
+/* All of a warp's shortcut will be read: one announcement a lane. */
+SIMT_FN void conv_announce_shortcut(const grouped_conv *g, const int tiles, const int rows,
+                                    const conv_place *place, int first_row, int column) {
+  const grouped_source *source = &g->epilogue.residual;
+  const grouped_tensor *t = &source->tensor;
+  const conv_ends ends = conv_ends_of(g, place);
+  const int runs = rows < 4 ? 1 : rows / 4; /* of neighbouring positions */
+  SIMT_EACH_LANE(l) {
+    SIMT_UNROLL
+    for (int n = l; n < tiles * GROUPED_COLUMNS * runs; n += SIMT_WARP) {
+      const conv_pixel p = conv_pixel_of(g, place, first_row + n % runs * 4);
+      const int channel = column - source->first + n / runs;
+      if (p.inside && channel >= 0 && channel < t->c)
+        simt_announce(ends.residual + grouped_at(t, p.block, channel, p.y * source->stride_h,
+                                                 p.x * source->stride_w, 0));
+    }
+  }
+}
+
+/* A group's shortcut to the sums. */
+SIMT_FN void conv_add_shortcut(const int tiles, int group, simt_quads *pieces,
+                               unsigned char *shared, uint32_t way, simt_sums *sum) {
+  simt_words at;
+  simt_lefts left;
+  SIMT_EACH_LANE(l) {
+    SIMT_UNROLL
+    for (int i = 0; i < 2; i++)
+      simt_shared_write(shared, simt_shared_at(shared, way + conv_piece_at(l, i)),
+                        SIMT_AT(pieces[i], l));
+  }
+  SIMT_WARP_BARRIER();
+  SIMT_UNROLL
+  for (int pair = 0; pair < 2; pair++) {
+    SIMT_EACH_LANE(l) { SIMT_AT(at, l) = simt_shared_at(shared, way + conv_matrix_at(l, pair)); }
+    simt_load_left(SIMT_LANES(left), shared, SIMT_LANES(at), 0);
+    SIMT_UNROLL
+    for (int k = 2 * pair; k < 2 * pair + 2; k++) {
+      const int tile = conv_group_row(tiles, group, k) * tiles + conv_group_tile(tiles, group, k);
       SIMT_EACH_LANE(l) {
         SIMT_UNROLL
-        for (int half = 0; half < 2; half++)
-          SIMT_AT(word[half], l) =
-              simt_to_bf16(simt_clip(SIMT_AT(sum[four + k], l).v[2 * half], low, high),
-                           simt_clip(SIMT_AT(sum[four + k], l).v[2 * half + 1], low, high));
-      }
-      simt_transpose(SIMT_LANES(word[0]));
-      simt_transpose(SIMT_LANES(word[1]));
-      SIMT_EACH_LANE(l) {
-        if (column + j * GROUPED_COLUMNS + (l >> 2) < out->c) {
-          unsigned char *pair =
-              SIMT_AT(to.lane, l) + (at + (uint32_t)(j * GROUPED_COLUMNS) * to.plane);
-          simt_write_word(pair, SIMT_AT(word[0], l));
-          simt_write_word(pair + 16, SIMT_AT(word[1], l));
-        }
+        for (int i = 0; i < 4; i++)
+          SIMT_AT(sum[tile], l).v[i] +=
+              simt_half_of(SIMT_AT(left, l).v[(k & 1) * 2 + (i >> 1)], i & 1);
       }
     }
+  }
+  SIMT_WARP_BARRIER(); /* what comes next writes there */
+}
+
+/* A group's sums, clipped and rounded, to the output. */
+SIMT_FN void conv_write_group(const conv_way *w, const int tiles, int group, unsigned char *shared,
+                              uint32_t way, simt_sums *sum) {
+  const grouped_conv *g = w->g;
+  const grouped_tensor *t = &g->out;
+  const float low = g->epilogue.low, high = g->epilogue.high;
+  SIMT_UNROLL
+  for (int pair = 0; pair < 2; pair++) {
+    simt_words at;
+    simt_lefts left;
+    SIMT_EACH_LANE(l) {
+      SIMT_AT(at, l) = simt_shared_at(shared, way + conv_matrix_at(l, pair));
+      SIMT_UNROLL
+      for (int m = 0; m < 4; m++) {
+        const int k = 2 * pair + (m >> 1);
+        const int tile = conv_group_row(tiles, group, k) * tiles + conv_group_tile(tiles, group, k);
+        const simt_sum v = SIMT_AT(sum[tile], l);
+        SIMT_AT(left, l).v[m] = simt_to_bf16(simt_clip(v.v[(m & 1) * 2], low, high),
+                                             simt_clip(v.v[(m & 1) * 2 + 1], low, high));
+      }
+    }
+    simt_store_left(SIMT_LANES(left), shared, SIMT_LANES(at));
+  }
+  SIMT_WARP_BARRIER();
+  SIMT_EACH_LANE(l) {
+    const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group, k) * GROUPED_COLUMNS;
+    const conv_pixel p = conv_pixel_of(g, w->place, w->first_row + conv_group_row(tiles, group, k));
+    const uint32_t at = (uint32_t)(p.block - w->place->block) * (uint32_t)t->block +
+                        (uint32_t)(p.y * t->w + p.x) * 32 + (uint32_t)j * w->out.plane;
+    SIMT_UNROLL
+    for (int i = 0; i < 2; i++) {
+      const int channel = w->column + j + conv_piece_channel(l) + i * CONV_PIECE_CHANNELS;
+      const simt_quad piece =
+          simt_shared_read(shared, simt_shared_at(shared, way + conv_piece_at(l, i)));
+      if (p.inside && channel < t->c)
+        simt_write_quad(
+            SIMT_AT(w->out.lane, l) + (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * w->out.plane),
+            piece);
+    }
+  }
+  SIMT_WARP_BARRIER(); /* the next group writes there */
+}
+
+/* Sums as the matrix units leave them to a bfloat16 output. way: of the warp's GROUPED_SHARED_WAY
+ * bytes from `shared`. A group's shortcut is read while the one before it is worked on. */
+SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int shortcuts,
+                               const conv_place *place, int first_row, int column,
+                               unsigned char *shared, uint32_t way, simt_sums *sum) {
+  conv_way w;
+  simt_quads pieces[2];
+  conv_way_of(g, shortcuts, place, first_row, column, &w);
+  if (shortcuts) conv_read_shortcut(&w, tiles, 0, pieces);
+  SIMT_UNROLL
+  for (int group = 0; group < GROUPED_WARP_TILES / 4; group++) {
+    if (shortcuts) {
+      simt_quads present[2];
+      SIMT_EACH_LANE(l) {
+        SIMT_AT(present[0], l) = SIMT_AT(pieces[0], l);
+        SIMT_AT(present[1], l) = SIMT_AT(pieces[1], l);
+      }
+      if (group + 1 < GROUPED_WARP_TILES / 4) conv_read_shortcut(&w, tiles, group + 1, pieces);
+      conv_add_shortcut(tiles, group, present, shared, way, sum);
+    }
+    conv_write_group(&w, tiles, group, shared, way, sum);
   }
 }
 

@@ -10,12 +10,14 @@
 #include <stdint.h>
 
 enum {
-  GROUPED_IMAGES = 16,       /* in a block; the rows of a tile of the matrix units */
-  GROUPED_COLUMNS = 8,       /* output channels of such a tile */
-  GROUPED_DEPTH = 16,        /* gathered input rows of one step */
-  GROUPED_WARP_TILES = 16,   /* tiles (16 x 8 sums) that a warp keeps in registers */
-  GROUPED_MOST_ROWS = 16,    /* positions that a warp works on at once */
-  GROUPED_SHARED_REST = 128, /* bytes of shared memory beside the two buffers: 4 places of parts */
+  GROUPED_IMAGES = 16,     /* in a block; the rows of a tile of the matrix units */
+  GROUPED_COLUMNS = 8,     /* output channels of such a tile */
+  GROUPED_DEPTH = 16,      /* gathered input rows of one step */
+  GROUPED_WARP_TILES = 16, /* tiles (16 x 8 sums) that a warp keeps in registers */
+  GROUPED_MOST_ROWS = 16,  /* positions that a warp works on at once */
+  GROUPED_SHARED_PLACES =
+      128,                   /* bytes of shared memory beside the two buffers: 4 places of parts, */
+  GROUPED_SHARED_WAY = 1024, /* and for every warp 4 tiles on their way out, in bfloat16 */
   GROUPED_FORMS = 4          /* levels list 8, 16, 32 or 64 output channels together */
 };
 

@@ -25,6 +25,7 @@
 #define SIMT_EACH_LANE(l) if (const int l = (int)threadIdx.x % SIMT_WARP; ((void)l, true))
 #define SIMT_OF_WARP(states, w) (states)
 #define SIMT_BARRIER() __syncthreads()
+#define SIMT_WARP_BARRIER() __syncwarp()
 #define SIMT_UNROLL _Pragma("unroll")
 #define SIMT_NO_UNROLL _Pragma("unroll 1")
 #define SIMT_UNROLL_BY(n) SIMT_PRAGMA(unroll n)
@@ -44,6 +45,7 @@
 #define SIMT_EACH_LANE(l) for (int l = 0; l < SIMT_WARP; l++)
 #define SIMT_OF_WARP(states, w) (&(states)[w])
 #define SIMT_BARRIER() ((void)0)
+#define SIMT_WARP_BARRIER() ((void)0)
 #define SIMT_UNROLL
 #define SIMT_NO_UNROLL
 #define SIMT_UNROLL_BY(n)
@@ -62,9 +64,13 @@ typedef struct SIMT_ALIGN(8) {
 typedef struct SIMT_ALIGN(16) {
   float v[4];
 } simt_sum;
+typedef struct SIMT_ALIGN(16) {
+  uint32_t v[4];
+} simt_quad; /* 16 bytes */
 SIMT_VARIABLE(simt_left, simt_lefts);
 SIMT_VARIABLE(simt_right, simt_rights);
 SIMT_VARIABLE(simt_sum, simt_sums);
+SIMT_VARIABLE(simt_quad, simt_quads);
 SIMT_VARIABLE(int, simt_ints);
 SIMT_VARIABLE(uint32_t, simt_words);
 SIMT_VARIABLE(unsigned char *, simt_places);
@@ -80,12 +86,17 @@ SIMT_FN int simt_read_u16(const uint16_t *from) {
   return *from;
 #endif
 }
-SIMT_FN uint32_t simt_read_word(const unsigned char *from) {
+/* 16 bytes that are read once: the first-level cache is left to others. */
+SIMT_FN simt_quad simt_read_quad(const unsigned char *from) {
+  simt_quad quad;
 #if defined(__CUDACC__)
-  return __ldg((const uint32_t *)(const void *)from);
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(quad.v[0]), "=r"(quad.v[1]), "=r"(quad.v[2]), "=r"(quad.v[3])
+               : "l"(from));
 #else
-  return *(const uint32_t *)(const void *)from;
+  memcpy(&quad, from, sizeof quad);
 #endif
+  return quad;
 }
 SIMT_FN simt_right simt_read_right(const simt_right *from) {
 #if defined(__CUDACC__)
@@ -99,12 +110,48 @@ SIMT_FN simt_right simt_read_right(const simt_right *from) {
 #endif
 }
 
-/* To device memory. */
-SIMT_FN void simt_write_word(unsigned char *to, uint32_t word) {
+/* To device memory, 16 bytes. */
+SIMT_FN void simt_write_quad(unsigned char *to, simt_quad quad) {
 #if defined(__CUDACC__)
-  asm volatile("st.global.u32 [%0], %1;" ::"l"(to), "r"(word) : "memory");
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(quad.v[0]), "r"(quad.v[1]),
+               "r"(quad.v[2]), "r"(quad.v[3])
+               : "memory");
 #else
-  *(uint32_t *)(void *)to = word;
+  memcpy(to, &quad, sizeof quad);
+#endif
+}
+
+/* What will be read: on its way to the second-level cache. */
+SIMT_FN void simt_announce(const unsigned char *from) {
+#if defined(__CUDACC__)
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(from));
+#else
+  (void)from;
+#endif
+}
+
+/* 16 bytes of shared memory at simt_shared_at's address. */
+SIMT_FN simt_quad simt_shared_read(const unsigned char *shared, uint32_t at) {
+  simt_quad quad;
+#if defined(__CUDACC__)
+  (void)shared;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(quad.v[0]), "=r"(quad.v[1]), "=r"(quad.v[2]), "=r"(quad.v[3])
+               : "r"(at)
+               : "memory");
+#else
+  memcpy(&quad, shared + at, sizeof quad);
+#endif
+  return quad;
+}
+SIMT_FN void simt_shared_write(unsigned char *shared, uint32_t at, simt_quad quad) {
+#if defined(__CUDACC__)
+  (void)shared;
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(at), "r"(quad.v[0]), "r"(quad.v[1]),
+               "r"(quad.v[2]), "r"(quad.v[3])
+               : "memory");
+#else
+  memcpy(shared + at, &quad, sizeof quad);
 #endif
 }
 
@@ -237,19 +284,31 @@ SIMT_FN void simt_load_left(simt_left *left, const unsigned char *shared, const 
 #endif
 }
 
-/* An 8 x 8 matrix of 16-bit values, lane l with columns 2 (l % 4) and the next of row l / 4,
- * transposed in place. */
-SIMT_FN void simt_transpose(uint32_t *word) {
-#if defined(__CUDACC__)
-  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %0;" : "+r"(*word));
+/* The way back: four 8 x 8 matrices, of which lane l holds columns l / 4 and rows 2 (l % 4) and the
+ * next, to rows of 16 bytes; lane 8 i + r gives the address of row r of matrix i. */
+SIMT_FN void simt_store_left(const simt_left *left, unsigned char *shared, const uint32_t *at) {
+#if defined(__CUDACC__) && __CUDA_ARCH__ >= 900
+  (void)shared;
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(*at),
+               "r"(left->v[0]), "r"(left->v[1]), "r"(left->v[2]), "r"(left->v[3])
+               : "memory");
+#elif defined(__CUDACC__)
+  (void)shared;
+  const int lane = (int)threadIdx.x % SIMT_WARP;
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    uint32_t word = left->v[i];
+    asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %0;" : "+r"(word));
+    const uint32_t row = __shfl_sync(0xffffffffU, *at, 8 * i + (lane >> 2));
+    asm volatile("st.shared.u32 [%0], %1;" ::"r"(row + (lane & 3) * 4), "r"(word) : "memory");
+  }
 #else
-  uint16_t matrix[8][8];
   for (int lane = 0; lane < SIMT_WARP; lane++)
-    for (int e = 0; e < 2; e++)
-      matrix[(lane & 3) * 2 + e][lane >> 2] = (uint16_t)(word[lane] >> 16 * e & 0xffffU);
-  for (int lane = 0; lane < SIMT_WARP; lane++)
-    word[lane] = matrix[lane >> 2][(lane & 3) * 2] | (uint32_t)matrix[lane >> 2][(lane & 3) * 2 + 1]
-                                                         << 16;
+    for (int i = 0; i < 4; i++)
+      for (int e = 0; e < 2; e++) {
+        const uint16_t half = (uint16_t)(left[lane].v[i] >> 16 * e & 0xffffU);
+        memcpy(shared + at[8 * i + 2 * (lane & 3) + e] + 2 * (lane >> 2), &half, 2);
+      }
 #endif
 }
 

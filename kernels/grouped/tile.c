@@ -4,12 +4,13 @@
 
 enum {
   SUMS = SIMT_WARPS * GROUPED_WARP_TILES * GROUPED_COLUMNS, /* positions x channels of a block */
-  MOST_COLUMNS = 128,
+  MOST_COLUMNS = SIMT_WARPS * GROUPED_COLUMNS, /* every warp a list of the narrowest form */
   LEAST_COLUMNS = 16,
   SHARED_STEP = 128, /* buffers are multiples of this */
+  SHARED_REST = GROUPED_SHARED_PLACES + SIMT_WARPS * GROUPED_SHARED_WAY,
   /* What the products of a block cost, in positions loaded per channel: 57 cycles at 90 % sparsity
    * against 1.3 a position (docs/NUMBERS.md, reasoned, not measured). */
-  PRODUCT_COST = 48
+  PRODUCT_COST = 3 * SIMT_WARPS
 };
 
 static size_t log_above(size_t n) { /* smallest l with 2^l >= n */
@@ -80,7 +81,7 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
 
 ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, grouped_tile *out,
                               uint32_t *buffer_bytes, ap_error *err) {
-  const size_t rest = shared_bytes > GROUPED_SHARED_REST ? shared_bytes - GROUPED_SHARED_REST : 0;
+  const size_t rest = shared_bytes > SHARED_REST ? shared_bytes - SHARED_REST : 0;
   const size_t half = rest / 2 / SHARED_STEP * SHARED_STEP;
   const size_t margin = 2 * SHARED_STEP; /* of place() */
   const size_t fit = half > margin ? (half - margin) / position_bytes(g) : 0;
@@ -114,5 +115,5 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
 }
 
 size_t grouped_shared_bytes(uint32_t buffer_bytes) {
-  return 2 * (size_t)buffer_bytes + GROUPED_SHARED_REST;
+  return 2 * (size_t)buffer_bytes + SHARED_REST;
 }

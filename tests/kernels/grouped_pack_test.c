@@ -53,8 +53,9 @@ static void test_tiles(void **state) {
     grouped_tile t;
     uint32_t buffer;
     assert_int_equal(grouped_tile_choose(&g, shared, &t, &buffer, &failure), AP_OK);
-    assert_true((size_t)t.columns >= g.c_out || t.columns == 128);
-    assert_true((t.columns << t.log_b << t.log_h << t.log_w) <= 2048);
+    assert_true((size_t)t.columns >= g.c_out || t.columns == SIMT_WARPS * GROUPED_COLUMNS);
+    assert_true((t.columns << t.log_b << t.log_h << t.log_w) <=
+                SIMT_WARPS * GROUPED_WARP_TILES * GROUPED_COLUMNS);
     assert_true((size_t)t.tiles_h << t.log_h >= g.out_h && (size_t)t.tiles_w << t.log_w >= g.out_w);
     assert_true((size_t)(t.tiles_h - 1) << t.log_h < g.out_h);
     assert_true((size_t)(t.tiles_w - 1) << t.log_w < g.out_w);
