@@ -94,10 +94,10 @@ static ap_status configuration(const ap_cell *cell, json_t **out, ap_error *err)
       (json_int_t)(ap_method_searches(cell->method) ? cell->network->episodes : 0), "search_images",
       (json_int_t)cell->network->search_images, "searcher",
       cell->method->searcher ? json_string(cell->method->searcher) : json_null(), "recovery",
-      "start", "repaired-in-sequence", "epochs", recipe.epochs, "batch", (json_int_t)recipe.batch, "lr", recipe.lr, "warmup_epochs",
-      recipe.warmup_epochs, "momentum", recipe.momentum, "weight_decay", recipe.weight_decay,
-      "label_smoothing", recipe.label_smoothing, "crop", (json_int_t)recipe.crop, "flip",
-      (int)recipe.flip);
+      "start", "repaired-in-sequence", "epochs", recipe.epochs, "batch", (json_int_t)recipe.batch,
+      "lr", recipe.lr, "warmup_epochs", recipe.warmup_epochs, "momentum", recipe.momentum,
+      "weight_decay", recipe.weight_decay, "label_smoothing", recipe.label_smoothing, "crop",
+      (json_int_t)recipe.crop, "flip", (int)recipe.flip);
   if (*out && ((ap_method_searches(cell->method) &&
                 json_object_set_new(*out, "search_limit", json_real(cell->search_limit))) ||
                (cell->method->reward &&
@@ -120,8 +120,9 @@ static ap_status keep_network(const ap_cell *cell, const ap_network *deployed, c
                 "accuracy_selection", json_object_get(result, "accuracy_selection"),
                 "accuracy_test", json_object_get(result, "accuracy_test"), "provenance",
                 json_object_get(result, "provenance"));
-  ap_status st = metadata ? ap_model_save(cell->network_path, deployed, metadata, false, true, err)
-                          : ap_fail(err, AP_ERR_MEMORY, "metadata");
+  ap_status st =
+      metadata ? ap_model_save(cell->network_path, deployed, metadata, AP_STORE_FLOAT32, true, err)
+               : ap_fail(err, AP_ERR_MEMORY, "metadata");
   json_decref(metadata);
   return st;
 }

@@ -80,7 +80,7 @@ static ap_network *kept_network(const char *path, const json_t *config) {
 static ap_status keep_network(const char *path, const ap_network *net, const json_t *config,
                               ap_error *err) {
   json_t *metadata = json_pack("{s:O}", "config", config);
-  ap_status st = metadata ? ap_model_save(path, net, metadata, false, true, err)
+  ap_status st = metadata ? ap_model_save(path, net, metadata, AP_STORE_FLOAT32, true, err)
                           : ap_fail(err, AP_ERR_MEMORY, "metadata of %s", path);
   json_decref(metadata);
   return st;

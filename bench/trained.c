@@ -50,7 +50,7 @@ static ap_status train(const ap_suite_network *network, const ap_dataset *data, 
                        (json_int_t)recipe.batch, "lr", recipe.lr, "weight_decay",
                        recipe.weight_decay, "seed", (json_int_t)recipe.seed, "accuracy_selection",
                        score.accuracy, "provenance", provenance);
-  st = metadata ? ap_model_save(path, *net, metadata, false, true, err)
+  st = metadata ? ap_model_save(path, *net, metadata, AP_STORE_FLOAT32, true, err)
                 : ap_fail(err, AP_ERR_MEMORY, "metadata");
 done:
   json_decref(metadata);

@@ -91,7 +91,7 @@ ap_status ap_tuning_keep(const ap_tuning *tuning, const ap_network *net,
                            accuracy->oneshot, "repaired", accuracy->repaired, "tuned",
                            number_or_null(accuracy->tuned), "config", tuning->config);
   ap_status st = kept ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "recovery");
-  if (!st && net) st = ap_model_save(tuning->network_path, net, NULL, false, true, err);
+  if (!st && net) st = ap_model_save(tuning->network_path, net, NULL, AP_STORE_FLOAT32, true, err);
   if (!st) st = ap_json_save(tuning->json_path, kept, true, err);
   json_decref(kept);
   return st;

@@ -35,7 +35,8 @@ typedef struct {
   ap_model_choice from;
   double epochs, lr, warmup, momentum, weight_decay, label_smoothing;
   size_t batch, crop, cutout;
-  bool flip, no_flip, compact, test;
+  bool flip, no_flip, test;
+  ap_store_choice store;
 } train_options;
 
 typedef struct {
@@ -52,6 +53,7 @@ typedef struct {
   ap_error *err; /* of the observer */
   ap_status status;
   bool quiet, resumed;
+  unsigned stored_bits;
   double seconds;
 } training;
 
@@ -177,7 +179,7 @@ static ap_status finish(ap_cli *cli, const training *t, ap_error *err) {
     st = ap_fail(err, AP_ERR_MEMORY, "metadata");
   }
   if (!st) {
-    st = ap_model_save(t->o->out, t->net, metadata, t->o->compact, cli->force, err);
+    st = ap_model_save(t->o->out, t->net, metadata, t->stored_bits, cli->force, err);
   }
   if (!st && cli->json) {
     json_t *document = json_deep_copy(metadata);
@@ -213,7 +215,8 @@ static void training_release(training *t) {
 static ap_status run_training(ap_cli *cli, const train_options *o, ap_error *err) {
   ap_error log_error = {0};
   training t = {.o = o, .err = &log_error, .quiet = cli->quiet};
-  ap_status st = prepare(cli, &t, err);
+  ap_status st = ap_cli_stored_bits(&o->store, &t.stored_bits, err);
+  if (!st) st = prepare(cli, &t, err);
   if (st) goto done;
   st = ap_train(t.be, t.net, t.data, &t.recipe, NULL, t.checkpoint, observe, &t, err);
   ap_progress_end(t.progress);
@@ -265,7 +268,7 @@ ap_status ap_cmd_train(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"no-flip", NULL, "never mirror images", AP_OPTION_FLAG, &o.no_flip, 0, 0},
       {"cutout", "PIXELS", "clear a square of that side around a random pixel (default: none)",
        AP_OPTION_SIZE, &o.cutout, 1, 1024},
-      {"compact", NULL, "store float16 weights", AP_OPTION_FLAG, &o.compact, 0, 0},
+      AP_STORE_OPTIONS(&o.store),
       {"test", NULL, "measure the test accuracy at the end too", AP_OPTION_FLAG, &o.test, 0, 0},
       {.name = NULL}};
   bool help = false;

@@ -3,6 +3,7 @@
 #ifndef AP_CLI_MODEL_H
 #define AP_CLI_MODEL_H
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/status.h"
 #include "cli/options.h"
@@ -36,6 +37,26 @@ typedef struct {
       0,                                                  \
       0},                                                 \
       AP_NORMALISATION_OPTIONS(m)
+
+/* How a model that is written keeps its weights. */
+typedef struct {
+  const char *type; /* --store, or NULL */
+  bool compact;     /* --compact: float16 */
+} ap_store_choice;
+#define AP_STORE_OPTIONS(s)                                                                     \
+  {"store",                                                                                     \
+   "TYPE",                                                                                      \
+   "weights in the file as float32 (default), float16, or int8 to int2 with a scale a channel", \
+   AP_OPTION_TEXT,                                                                              \
+   &(s)->type,                                                                                  \
+   0,                                                                                           \
+   0},                                                                                          \
+  {                                                                                             \
+    "compact", NULL, "--store float16", AP_OPTION_FLAG, &(s)->compact, 0, 0                     \
+  }
+/* For ap_model_save. ARG for another type, or both options. */
+AP_NODISCARD ap_status ap_cli_stored_bits(const ap_store_choice *choice, unsigned *bits,
+                                          ap_error *err);
 
 /* Reads the model and, for an .onnx file, sets the normalisation that was asked for. *metadata as in
  * nn/model_file.h. ARG for numbers that do not fit the channels, or given for another kind of file. */

@@ -8,8 +8,9 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/half.h"
+#include "base/hash.h"
+#include "nn/model_codes.h"
 #include "nn/model_impl.h"
 
 const char *ap_role_name(int role) {
@@ -34,8 +35,64 @@ static const float *tensor_of(const ap_network *net, size_t index, int role, siz
   return values[role];
 }
 
-static bool is_half(const ap_node *node, int role, bool compact) {
-  return compact && role == AP_ROLE_WEIGHT && node->kind != AP_NODE_BATCHNORM;
+/* Integers of the weights of a node, as they go into the file; bytes NULL: none. */
+typedef struct {
+  unsigned char *bytes;
+  size_t n;
+} codes;
+
+/* What is written. */
+typedef struct {
+  const ap_network *net;
+  unsigned stored_bits;
+  codes *codes; /* [n_nodes], or NULL */
+} contents;
+
+static bool is_layer_weight(const ap_node *node, int role) {
+  return role == AP_ROLE_WEIGHT && node->kind != AP_NODE_BATCHNORM;
+}
+static bool is_half(const contents *w, size_t node, int role) {
+  return w->stored_bits == AP_STORE_FLOAT16 && is_layer_weight(&w->net->nodes[node], role);
+}
+static const codes *codes_of(const contents *w, size_t node, int role) {
+  return w->codes && is_layer_weight(&w->net->nodes[node], role) ? &w->codes[node] : NULL;
+}
+
+static ap_status check_values(const ap_network *net, ap_error *err) {
+  size_t count;
+  for (size_t i = 1; i < net->n_nodes; i++) {
+    for (int role = 0; role < AP_ROLE_COUNT; role++) {
+      const float *values = tensor_of(net, i, role, &count);
+      for (size_t j = 0; values && j < count; j++) {
+        if (!isfinite(values[j]))
+          return ap_fail(err, AP_ERR_ARG, "%s: %s %zu is %g", net->nodes[i].name,
+                         ap_role_name(role), j, (double)values[j]);
+      }
+    }
+  }
+  return AP_OK;
+}
+
+/* Integers are made first: how long they are stands in the header. */
+static ap_status make_codes(contents *w, ap_error *err) {
+  ap_status st = AP_OK;
+  if (w->stored_bits > AP_STORE_INT8) return AP_OK;
+  w->codes = ap_calloc(w->net->n_nodes, sizeof *w->codes);
+  if (!w->codes) return ap_fail(err, AP_ERR_MEMORY, "codes of %s", w->net->name);
+  for (size_t i = 1; i < w->net->n_nodes && !st; i++) {
+    const ap_node *node = &w->net->nodes[i];
+    size_t count;
+    const float *values = tensor_of(w->net, i, AP_ROLE_WEIGHT, &count);
+    if (!values || !is_layer_weight(node, AP_ROLE_WEIGHT)) continue;
+    st = ap_codes_write(node->name, values, node->shape.c, count, w->stored_bits,
+                        &w->codes[i].bytes, &w->codes[i].n, err);
+  }
+  return st;
+}
+
+static void release_codes(contents *w) {
+  for (size_t i = 0; w->codes && i < w->net->n_nodes; i++) ap_free(w->codes[i].bytes);
+  ap_free(w->codes);
 }
 
 /* ---- header: a json_t that could not be made is NULL and is found when it is put in ---- */
@@ -99,20 +156,32 @@ static json_t *describe_node(const ap_node *node) {
   return NULL;
 }
 
-static json_t *describe_tensor(size_t node, int role, bool half, size_t offset, size_t count) {
+/* *offset: of the tensor; moved behind it. */
+static json_t *describe_tensor(const contents *w, size_t node, int role, size_t count,
+                               size_t *offset) {
+  const codes *integers = codes_of(w, node, role);
+  const bool half = is_half(w, node, role);
   json_t *object = json_object();
+  char type[16];
   int bad = !object;
+  if (integers)
+    (void)snprintf(type, sizeof type, "int%u", w->stored_bits);
+  else
+    (void)snprintf(type, sizeof type, "%s", half ? "float16" : "float32");
   bad = bad || put(object, "node", json_integer((json_int_t)node));
   bad = bad || put(object, "role", json_string(ap_role_name(role)));
-  bad = bad || put(object, "type", json_string(half ? "float16" : "float32"));
-  bad = bad || put(object, "offset", json_integer((json_int_t)offset));
+  bad = bad || put(object, "type", json_string(type));
+  bad = bad || put(object, "offset", json_integer((json_int_t)*offset));
   bad = bad || put(object, "count", json_integer((json_int_t)count));
+  if (integers) bad = bad || put(object, "bytes", json_integer((json_int_t)integers->n));
+  *offset += integers ? integers->n : count * (half ? sizeof(uint16_t) : sizeof(float));
   if (!bad) return object;
   json_decref(object);
   return NULL;
 }
 
-static json_t *describe_network(const ap_network *net, const json_t *metadata, bool compact) {
+static json_t *describe_network(const contents *w, const json_t *metadata) {
+  const ap_network *net = w->net;
   const ap_shape3 in = net->nodes[0].shape;
   const size_t input[] = {in.c, in.h, in.w};
   json_t *header = json_object(), *nodes = json_array(), *tensors = json_array();
@@ -122,9 +191,7 @@ static json_t *describe_network(const ap_network *net, const json_t *metadata, b
     bad = json_array_append_new(nodes, describe_node(&net->nodes[i]));
     for (int role = 0; role < AP_ROLE_COUNT && !bad; role++) {
       if (!tensor_of(net, i, role, &count)) continue;
-      bool half = is_half(&net->nodes[i], role, compact);
-      bad = json_array_append_new(tensors, describe_tensor(i, role, half, offset, count));
-      offset += count * (half ? sizeof(uint16_t) : sizeof(float));
+      bad = json_array_append_new(tensors, describe_tensor(w, i, role, count, &offset));
     }
   }
   bad = bad || put(header, "name", json_string(net->name));
@@ -169,20 +236,17 @@ static ap_status emit_half(sink *s, const char *name, const float *values, size_
   return AP_OK;
 }
 
-static ap_status emit_tensors(sink *s, const ap_network *net, bool compact, ap_error *err) {
+static ap_status emit_tensors(sink *s, const contents *w, ap_error *err) {
   size_t count;
-  for (size_t i = 1; i < net->n_nodes; i++) {
-    const ap_node *node = &net->nodes[i];
+  for (size_t i = 1; i < w->net->n_nodes; i++) {
     for (int role = 0; role < AP_ROLE_COUNT; role++) {
-      const float *values = tensor_of(net, i, role, &count);
+      const float *values = tensor_of(w->net, i, role, &count);
+      const codes *integers = codes_of(w, i, role);
       if (!values) continue;
-      for (size_t j = 0; j < count; j++) {
-        if (!isfinite(values[j]))
-          return ap_fail(err, AP_ERR_ARG, "%s: %s %zu is %g", node->name, ap_role_name(role), j,
-                         (double)values[j]);
-      }
-      if (is_half(node, role, compact)) {
-        ap_status st = emit_half(s, node->name, values, count, err);
+      if (integers) {
+        emit(s, integers->bytes, integers->n);
+      } else if (is_half(w, i, role)) {
+        ap_status st = emit_half(s, w->net->nodes[i].name, values, count, err);
         if (st) return st;
       } else {
         emit(s, values, count * sizeof *values);
@@ -192,15 +256,14 @@ static ap_status emit_tensors(sink *s, const ap_network *net, bool compact, ap_e
   return AP_OK;
 }
 
-static ap_status emit_all(sink *s, const ap_network *net, const char *header, bool compact,
-                          ap_error *err) {
+static ap_status emit_all(sink *s, const contents *w, const char *header, ap_error *err) {
   unsigned char length[8], digest[AP_MODEL_DIGEST_BYTES];
   char text[AP_SHA256_TEXT];
   for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)strlen(header) >> (8 * i));
   emit(s, AP_MODEL_MAGIC, AP_MODEL_MAGIC_BYTES);
   emit(s, length, sizeof length);
   emit(s, header, strlen(header));
-  ap_status st = emit_tensors(s, net, compact, err);
+  ap_status st = emit_tensors(s, w, err);
   if (st) return st;
   ap_hash_text(s->hash, text);
   ap_digest_bytes(text, digest);
@@ -209,12 +272,17 @@ static ap_status emit_all(sink *s, const ap_network *net, const char *header, bo
 }
 
 ap_status ap_model_save(const char *path, const ap_network *net, const json_t *metadata,
-                        bool compact, bool force, ap_error *err) {
+                        unsigned stored_bits, bool force, ap_error *err) {
   ap_status st = AP_OK;
   ap_output *output = NULL;
   json_t *header = NULL;
   char *text = NULL;
   sink s = {0};
+  contents w = {.net = net, .stored_bits = stored_bits};
+  if ((stored_bits < 2 || stored_bits > AP_STORE_INT8) && stored_bits != AP_STORE_FLOAT16 &&
+      stored_bits != AP_STORE_FLOAT32)
+    return ap_fail(err, AP_ERR_ARG, "%s: weights of %u bits: 2 to 8, 16 or 32 are stored", path,
+                   stored_bits);
   if (metadata && !json_is_object(metadata))
     return ap_fail(err, AP_ERR_ARG, "%s: metadata is no JSON object", path);
   for (int c = 0; c < 4; c++) {
@@ -222,7 +290,10 @@ ap_status ap_model_save(const char *path, const ap_network *net, const json_t *m
       return ap_fail(err, AP_ERR_ARG, "%s: normalisation of channel %d: mean %g, deviation %g",
                      net->name, c, (double)net->mean[c], (double)net->std[c]);
   }
-  header = describe_network(net, metadata, compact);
+  st = check_values(net, err);
+  if (!st) st = make_codes(&w, err);
+  if (st) goto done;
+  header = describe_network(&w, metadata);
   if (header) text = json_dumps(header, JSON_COMPACT);
   if (!text) {
     st = ap_fail(err, AP_ERR_MEMORY, "%s: header", path);
@@ -233,11 +304,12 @@ ap_status ap_model_save(const char *path, const ap_network *net, const json_t *m
   st = ap_output_open(path, force, &output, err);
   if (st) goto done;
   s.stream = ap_output_stream(output);
-  st = emit_all(&s, net, text, compact, err);
+  st = emit_all(&s, &w, text, err);
   if (st) goto done;
   st = ap_output_commit(output, err);
   output = NULL;
 done:
+  release_codes(&w);
   ap_output_abandon(output);
   ap_hash_destroy(s.hash);
   free(text);

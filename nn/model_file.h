@@ -6,9 +6,11 @@
  *   nodes    in order, without the input: kind, name, inputs, and what the kind needs (channels, kernel
  *            [h, w], stride [h, w], padding [top, left, bottom, right], groups, before, after,
  *            count_padding, ceiling, epsilon); a layer whose weights have bits of their own weight_bits
- *   tensors  in the order of the nodes: node, role (weight, bias, mean, var), type (float32, float16),
- *            offset (bytes behind the header) and count; they lie one behind the other, without gaps
- * In compact files the weights of CONV and LINEAR are float16, all other tensors float32. */
+ *   tensors  in the order of the nodes: node, role (weight, bias, mean, var), type (float32, float16,
+ *            int2 .. int8), offset (bytes behind the header), count and, of integers, bytes; they lie one
+ *            behind the other, without gaps
+ * Only weights of CONV and LINEAR can be float16 or integers (nn/model_codes.h), all other tensors are
+ * float32. Floats are little-endian. */
 #ifndef AP_NN_MODEL_FILE_H
 #define AP_NN_MODEL_FILE_H
 #include <jansson.h>
@@ -18,12 +20,15 @@
 #include "nn/network.h"
 AP_EXTERN_C_BEGIN
 
+/* How weights of CONV and LINEAR are stored; 2 to 8: as whole numbers of so many bits. */
+enum { AP_STORE_INT8 = 8, AP_STORE_FLOAT16 = 16, AP_STORE_FLOAT32 = 32 };
+
 /* metadata: a JSON object kept with the model (training log summary, provenance), or NULL.
- * compact stores float16 (round to nearest even; ARG when a weight is out of its range). The file is
- * written under a temporary name and renamed. Errors: ARG (path exists and not force; a value that
- * is not finite; metadata that is no object), IO, MEMORY. */
+ * stored_bits: see above; rounding is to the nearest, ties to even. The file is written under a
+ * temporary name and renamed. Errors: ARG (path exists and not force; a value that is not finite, or
+ * beyond what is stored; other stored_bits; metadata that is no object), IO, MEMORY. */
 AP_NODISCARD ap_status ap_model_save(const char *path, const ap_network *net,
-                                     const json_t *metadata, bool compact, bool force,
+                                     const json_t *metadata, unsigned stored_bits, bool force,
                                      ap_error *err);
 /* name: a file, or the name of a shipped model; *path: the file (ap_free it). A shipped NAME (no '/')
  * is results/models/NAME.apm below the current folder or a folder above the program's (up to 5

@@ -5,9 +5,10 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/half.h"
 #include "base/hash.h"
 #include "base/json.h"
-#include "base/half.h"
+#include "nn/model_codes.h"
 #include "nn/model_file.h"
 #include "nn/model_impl.h"
 #include "nn/network_impl.h"
@@ -164,13 +165,44 @@ static ap_status read_geometry(const json_t *object, const char *where, ap_node 
   }
 }
 
-/* Decodes the next tensor of the table, which must be this one, to *values (ap_free it). */
-static ap_status read_tensor(reader *r, size_t node, int role, size_t count, float **values,
-                             ap_error *err) {
+/* The bits of "int2" .. "int8" where such a type is allowed, else 0. */
+static unsigned integer_bits(const char *type, bool layer_weight) {
+  if (!layer_weight || strncmp(type, "int", 3) != 0 || type[3] < '2' || type[3] > '8' || type[4])
+    return 0;
+  return (unsigned)(type[3] - '0');
+}
+
+/* `count` numbers at the present offset. */
+static ap_status decode_floats(const reader *r, const char *where, bool half, size_t count,
+                               float **values, size_t *bytes, ap_error *err) {
+  const size_t item = half ? sizeof(uint16_t) : sizeof(float);
+  if (count > (r->n_bytes - r->offset) / item)
+    return ap_fail(err, AP_ERR_FORMAT,
+                   "%s: %zu values of %zu bytes at offset %zu, the file has %zu", where, count,
+                   item, r->offset, r->n_bytes);
+  *values = ap_calloc(count, sizeof **values);
+  if (!*values) return ap_fail(err, AP_ERR_MEMORY, "%s: %zu values", where, count);
+  *bytes = count * item;
+  if (!half) {
+    memcpy(*values, r->bytes + r->offset, count * item);
+    return AP_OK;
+  }
+  for (size_t i = 0; i < count; i++) {
+    uint16_t bits;
+    memcpy(&bits, r->bytes + r->offset + i * item, item);
+    (*values)[i] = ap_half_to_float(bits);
+  }
+  return AP_OK;
+}
+
+/* Decodes the next tensor of the table, which must be this one, to *values (ap_free it). channels: of
+ * the weights of a layer, which may be integers; else 0. */
+static ap_status read_tensor(reader *r, size_t node, int role, size_t channels, size_t count,
+                             float **values, ap_error *err) {
   const json_t *entry = json_array_get(r->table, r->next);
   place where = place_of(r, "tensors", r->next);
   const char *text = NULL;
-  size_t number = 0, offset = 0, have = 0;
+  size_t number = 0, offset = 0, have = 0, bytes = 0;
   ap_status st = ap_json_size(entry, "node", node, node, where.text, &number, err);
   if (!st) st = ap_json_string(entry, "role", where.text, &text, err);
   if (!st && strcmp(text, ap_role_name(role)) != 0)
@@ -180,27 +212,21 @@ static ap_status read_tensor(reader *r, size_t node, int role, size_t count, flo
   if (!st) st = ap_json_size(entry, "offset", r->offset, r->offset, where.text, &offset, err);
   if (!st) st = ap_json_string(entry, "type", where.text, &text, err);
   if (st) return st;
-  bool half = strcmp(text, "float16") == 0;
-  if (!half && strcmp(text, "float32") != 0)
-    return ap_fail(err, AP_ERR_FORMAT, "%s: type \"%.40s\", expected float32 or float16",
-                   where.text, text);
-  size_t item = half ? sizeof(uint16_t) : sizeof(float);
-  if (count > (r->n_bytes - r->offset) / item)
-    return ap_fail(err, AP_ERR_FORMAT,
-                   "%s: %zu values of %zu bytes at offset %zu, the file has %zu", where.text, count,
-                   item, r->offset, r->n_bytes);
-  *values = ap_calloc(count, sizeof **values);
-  if (!*values) return ap_fail(err, AP_ERR_MEMORY, "%s: %zu values", where.text, count);
-  if (half) {
-    for (size_t i = 0; i < count; i++) {
-      uint16_t bits;
-      memcpy(&bits, r->bytes + r->offset + i * item, item);
-      (*values)[i] = ap_half_to_float(bits);
-    }
+  const unsigned bits = integer_bits(text, channels > 0);
+  const bool half = strcmp(text, "float16") == 0;
+  if (bits) {
+    st = ap_json_size(entry, "bytes", 1, r->n_bytes - r->offset, where.text, &bytes, err);
+    if (!st)
+      st = ap_codes_read(where.text, (const unsigned char *)r->bytes + r->offset, bytes, channels,
+                         count, bits, values, err);
+  } else if (half || strcmp(text, "float32") == 0) {
+    st = decode_floats(r, where.text, half, count, values, &bytes, err);
   } else {
-    memcpy(*values, r->bytes + r->offset, count * item);
+    st = ap_fail(err, AP_ERR_FORMAT, "%s: type \"%.40s\", expected float32%s", where.text, text,
+                 channels > 0 ? ", float16 or int2 to int8" : " or float16");
   }
-  r->offset += count * item;
+  if (st) return st;
+  r->offset += bytes;
   r->next++;
   return AP_OK;
 }
@@ -217,11 +243,12 @@ static ap_status read_values(reader *r, ap_node *node, size_t n_weights, ap_erro
   size_t index = r->net->n_nodes, c = node->shape.c;
   bool norm = node->kind == AP_NODE_BATCHNORM;
   ap_status st = AP_OK;
-  if (n_weights) st = read_tensor(r, index, AP_ROLE_WEIGHT, n_weights, &node->weight, err);
+  if (n_weights)
+    st = read_tensor(r, index, AP_ROLE_WEIGHT, norm ? 0 : c, n_weights, &node->weight, err);
   if (!st && n_weights && (norm || bias_follows(r, index)))
-    st = read_tensor(r, index, AP_ROLE_BIAS, c, &node->bias, err);
-  if (!st && norm) st = read_tensor(r, index, AP_ROLE_MEAN, c, &node->mean, err);
-  if (!st && norm) st = read_tensor(r, index, AP_ROLE_VAR, c, &node->var, err);
+    st = read_tensor(r, index, AP_ROLE_BIAS, 0, c, &node->bias, err);
+  if (!st && norm) st = read_tensor(r, index, AP_ROLE_MEAN, 0, c, &node->mean, err);
+  if (!st && norm) st = read_tensor(r, index, AP_ROLE_VAR, 0, c, &node->var, err);
   return st;
 }
 

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
+#include "nn/model_codes.h"
 #include "tests/nn/model_testing.h"
 
 static ap_network *load(const char *path, json_t **metadata) {
@@ -11,9 +12,10 @@ static ap_network *load(const char *path, json_t **metadata) {
   return net;
 }
 
-static void save(const char *name, const ap_network *net, const json_t *metadata, bool compact) {
+static void save(const char *name, const ap_network *net, const json_t *metadata,
+                 unsigned stored_bits) {
   ap_error err;
-  if (ap_model_save(scratch_path(name), net, metadata, compact, true, &err))
+  if (ap_model_save(scratch_path(name), net, metadata, stored_bits, true, &err))
     fail_msg("%s", err.text);
 }
 
@@ -29,14 +31,14 @@ static void test_round_trip(void **state) {
   json_t *metadata = json_pack("{s:s, s:[i, f]}", "note", "\xc3\xa4", "values", 1, 0.1),
          *back = NULL;
   (void)state;
-  save("model.apm", net, metadata, false);
+  save("model.apm", net, metadata, AP_STORE_FLOAT32);
   ap_network *loaded = load(scratch_path("model.apm"), &back);
   same_network(net, loaded);
   assert_int_equal(loaded->classes, 3);
   assert_true(json_equal(metadata, back));
   json_decref(back);
   ap_network_destroy(loaded);
-  save("model.apm", net, NULL, false);
+  save("model.apm", net, NULL, AP_STORE_FLOAT32);
   back = metadata;
   loaded = load(scratch_path("model.apm"), &back);
   assert_null(back);
@@ -52,7 +54,7 @@ static void test_folded_round_trip(void **state) {
   ap_network *net = every_kind(), *folded = NULL, *loaded;
   (void)state;
   assert_int_equal(ap_network_fold(net, &folded, NULL), AP_OK);
-  save("folded.apm", folded, NULL, false);
+  save("folded.apm", folded, NULL, AP_STORE_FLOAT32);
   loaded = load(scratch_path("folded.apm"), NULL);
   same_network(folded, loaded);
   ap_network_destroy(net);
@@ -69,7 +71,7 @@ static void test_extreme_values(void **state) {
   net->nodes[1].weight[2] = -0.0f;
   net->nodes[3].ceiling = 0x1p-149f;
   net->nodes[2].epsilon = 0x1.000002p-20f;
-  save("model.apm", net, NULL, false);
+  save("model.apm", net, NULL, AP_STORE_FLOAT32);
   ap_network *loaded = load(scratch_path("model.apm"), NULL);
   same_network(net, loaded);
   assert_true(signbit(loaded->nodes[1].weight[2]));
@@ -83,8 +85,8 @@ static void test_compact(void **state) {
   struct stat full, compact;
   ap_error err;
   (void)state;
-  save("full.apm", net, NULL, false);
-  save("compact.apm", net, NULL, true);
+  save("full.apm", net, NULL, AP_STORE_FLOAT32);
+  save("compact.apm", net, NULL, AP_STORE_FLOAT16);
   assert_int_equal(stat(scratch_path("full.apm"), &full), 0);
   assert_int_equal(stat(scratch_path("compact.apm"), &compact), 0);
   size_t in_layers = ap_node_weight_count(net, 1) + ap_node_weight_count(net, 11);
@@ -100,20 +102,100 @@ static void test_compact(void **state) {
     for (size_t j = 0; j < ap_node_bias_count(net, i); j++)
       assert_true(net->nodes[i].bias[j] == loaded->nodes[i].bias[j]);
   }
-  save("again.apm", loaded, NULL, true); /* what fits float16 is kept */
+  save("again.apm", loaded, NULL, AP_STORE_FLOAT16); /* what fits float16 is kept */
   ap_network *again = load(scratch_path("again.apm"), NULL);
   same_network(loaded, again);
   ap_network_destroy(again);
   ap_network_destroy(loaded);
   net->nodes[1].weight[3] = 65520.0f;
-  assert_int_equal(ap_model_save(scratch_path("full.apm"), net, NULL, true, true, &err),
+  assert_int_equal(ap_model_save(scratch_path("full.apm"), net, NULL, AP_STORE_FLOAT16, true, &err),
                    AP_ERR_ARG);
   assert_non_null(strstr(err.text, "conv: weight 3 is 65520"));
   loaded = load(scratch_path("full.apm"), NULL); /* the old file is still there */
   ap_network_destroy(loaded);
   net->nodes[1].weight[3] = 65519.0f;
-  save("full.apm", net, NULL, true);
+  save("full.apm", net, NULL, AP_STORE_FLOAT16);
   ap_network_destroy(net);
+}
+
+/* Every width: codes of so many bits times their channel's scale, symmetric, to the nearest; the same
+ * values are stored again without loss. */
+static void test_integers(void **state) {
+  ap_error err;
+  (void)state;
+  for (unsigned bits = 2; bits <= 8; bits++) {
+    ap_network *net = every_kind();
+    const float most = (float)((1 << (bits - 1)) - 1);
+    for (size_t j = 0; j < 3; j++) net->nodes[net->n_nodes - 1].weight[j] = 0; /* of one output */
+    save("integers.apm", net, NULL, bits);
+    ap_network *loaded = load(scratch_path("integers.apm"), NULL);
+    for (size_t i = 1; i < net->n_nodes; i++) {
+      const size_t each = ap_node_weight_count(net, i) / net->nodes[i].shape.c;
+      const bool layer = net->nodes[i].kind == AP_NODE_CONV || net->nodes[i].kind == AP_NODE_LINEAR;
+      for (size_t c = 0; each > 0 && c < net->nodes[i].shape.c; c++) {
+        const float *a = net->nodes[i].weight + c * each, *b = loaded->nodes[i].weight + c * each;
+        float largest = 0;
+        for (size_t j = 0; j < each; j++) largest = fmaxf(largest, fabsf(a[j]));
+        for (size_t j = 0; j < each; j++) {
+          const float scale = layer ? largest / most : 0;
+          assert_true(fabsf(a[j] - b[j]) <= scale * 0.5001f);
+          if (scale > 0) assert_true(b[j] == scale * rintf(b[j] / scale));
+        }
+      }
+      for (size_t j = 0; j < ap_node_bias_count(net, i); j++)
+        assert_true(net->nodes[i].bias[j] == loaded->nodes[i].bias[j]);
+    }
+    save("again.apm", loaded, NULL, AP_STORE_FLOAT32);
+    ap_network *again = load(scratch_path("again.apm"), NULL);
+    same_network(loaded, again);
+    ap_network_destroy(again);
+    ap_network_destroy(loaded);
+    ap_network_destroy(net);
+  }
+  ap_network *net = every_kind();
+  for (unsigned bits = 0; bits < 40; bits++) {
+    if ((bits >= 2 && bits <= 8) || bits == 16 || bits == 32) continue;
+    assert_int_equal(ap_model_save(scratch_path("no.apm"), net, NULL, bits, true, &err),
+                     AP_ERR_ARG);
+  }
+  ap_network_destroy(net);
+}
+
+/* Codes by themselves: sizes about a byte's share, zeros, denormals, what a file may claim. */
+static void test_codes(void **state) {
+  static const size_t sizes[] = {1, 2, 31, 32, 33, 257, 4099, 100003};
+  ap_rng rng;
+  ap_error err;
+  (void)state;
+  ap_rng_seed(&rng, 77, 0);
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    for (int kind = 0; kind < 3; kind++) { /* random, zeros, denormals */
+      const size_t channels = 3, n = sizes[i] * channels;
+      float *values = ap_calloc(n, sizeof *values), *read = NULL;
+      unsigned char *bytes = NULL;
+      size_t n_bytes = 0;
+      assert_non_null(values);
+      for (size_t j = 0; j < n && kind != 1; j++)
+        values[j] = (float)ap_rng_normal(&rng) * (kind ? 0x1p-147f : 1.0f);
+      assert_int_equal(ap_codes_write("w", values, channels, n, 7, &bytes, &n_bytes, &err), AP_OK);
+      assert_true(n_bytes <= channels * 4 + n);
+      if (kind == 0 && n > 10000) assert_true(n_bytes < n * 7 / 8); /* a normal's entropy is less */
+      assert_int_equal(ap_codes_read("w", bytes, n_bytes, channels, n, 7, &read, &err), AP_OK);
+      for (size_t j = 0; j < n && kind == 1; j++) assert_true(read[j] == 0);
+      ap_free(read);
+      read = NULL;
+      assert_int_equal(ap_codes_read("w", bytes, n_bytes - 1, channels, n, 7, &read, &err),
+                       AP_ERR_FORMAT);
+      assert_null(read);
+      assert_int_equal(ap_codes_read("w", bytes, n_bytes, channels, n * 64, 7, &read, &err),
+                       AP_ERR_FORMAT); /* more than the bytes can hold */
+      if (kind == 0 && n > 10000)
+        assert_int_equal(ap_codes_read("w", bytes, n_bytes, channels, n, 3, &read, &err),
+                         AP_ERR_FORMAT); /* codes of 7 bits are none of 3 */
+      ap_free(bytes);
+      ap_free(values);
+    }
+  }
 }
 
 static void test_save_refusals(void **state) {
@@ -122,21 +204,21 @@ static void test_save_refusals(void **state) {
   ap_error err;
   const char *path = scratch_path("model.apm");
   (void)state;
-  assert_int_equal(ap_model_save(path, net, number, false, true, &err), AP_ERR_ARG);
+  assert_int_equal(ap_model_save(path, net, number, AP_STORE_FLOAT32, true, &err), AP_ERR_ARG);
   net->nodes[net->n_nodes - 1].weight[2] = NAN;
-  assert_int_equal(ap_model_save(path, net, NULL, false, true, &err), AP_ERR_ARG);
+  assert_int_equal(ap_model_save(path, net, NULL, AP_STORE_FLOAT32, true, &err), AP_ERR_ARG);
   assert_non_null(strstr(err.text, "fc: weight 2 is"));
-  assert_int_equal(ap_model_save(path, net, NULL, true, true, &err), AP_ERR_ARG);
+  assert_int_equal(ap_model_save(path, net, NULL, AP_STORE_FLOAT16, true, &err), AP_ERR_ARG);
   net->nodes[net->n_nodes - 1].weight[2] = 0.0f;
   net->std[2] = 0.0f;
-  assert_int_equal(ap_model_save(path, net, NULL, false, true, &err), AP_ERR_ARG);
+  assert_int_equal(ap_model_save(path, net, NULL, AP_STORE_FLOAT32, true, &err), AP_ERR_ARG);
   net->std[2] = 1.0f;
   assert_int_equal(scratch_count(), 0); /* nothing was left behind */
-  save("model.apm", net, NULL, false);
-  assert_int_equal(ap_model_save(path, net, NULL, false, false, &err), AP_ERR_ARG);
+  save("model.apm", net, NULL, AP_STORE_FLOAT32);
+  assert_int_equal(ap_model_save(path, net, NULL, AP_STORE_FLOAT32, false, &err), AP_ERR_ARG);
   assert_non_null(strstr(err.text, "--force"));
-  assert_int_equal(ap_model_save(scratch_path("no/model"), net, NULL, false, false, &err),
-                   AP_ERR_IO);
+  assert_int_equal(
+      ap_model_save(scratch_path("no/model"), net, NULL, AP_STORE_FLOAT32, false, &err), AP_ERR_IO);
   json_decref(number);
   ap_network_destroy(net);
 }
@@ -154,8 +236,9 @@ static void test_find(void **state) {
   assert_int_equal(mkdir("results", 0700), 0);
   assert_int_equal(mkdir("results/models", 0700), 0);
   net = every_kind();
-  assert_int_equal(ap_model_save("results/models/tiny:0.5_x.apm", net, NULL, false, false, &err),
-                   AP_OK);
+  assert_int_equal(
+      ap_model_save("results/models/tiny:0.5_x.apm", net, NULL, AP_STORE_FLOAT32, false, &err),
+      AP_OK);
   ap_network_destroy(net);
   assert_int_equal(ap_model_find("tiny:0.5_x", &path, &err), AP_OK);
   assert_string_equal(path, "results/models/tiny:0.5_x.apm");
@@ -261,7 +344,17 @@ static void test_header_refusals(void **state) {
               "{\"node\":2,\"role\":\"weight\",\"type\":\"float32\",\"offset\":0,\"count\":1}"),
        "node"},
       {HEADER(CONV, "{\"node\":1,\"role\":\"weight\",\"type\":\"int8\",\"offset\":0,\"count\":1}"),
-       "type \"int8\""},
+       "member \"bytes\" is missing"},
+      {HEADER(CONV,
+              "{\"node\":1,\"role\":\"weight\",\"type\":\"int8\",\"offset\":0,\"count\":1,"
+              "\"bytes\":5}"),
+       "bytes"},
+      {HEADER(CONV,
+              "{\"node\":1,\"role\":\"weight\",\"type\":\"int8\",\"offset\":0,\"count\":1,"
+              "\"bytes\":4}"),
+       "4 bytes for 1 scales and 1 codes"},
+      {HEADER(CONV, "{\"node\":1,\"role\":\"weight\",\"type\":\"int9\",\"offset\":0,\"count\":1}"),
+       "type \"int9\""},
       {HEADER(CONV,
               "{\"node\":1,\"role\":\"weight\",\"type\":\"float16\",\"offset\":0,\"count\":1}"),
        "4 bytes of tensors, expected 2"},
@@ -325,7 +418,7 @@ static void test_memory(void **state) {
   (void)state;
   for (size_t n = 0;; n++) {
     ap_alloc_fail_after(n);
-    ap_status st = ap_model_save(scratch_path("model.apm"), net, NULL, true, true, &err);
+    ap_status st = ap_model_save(scratch_path("model.apm"), net, NULL, AP_STORE_INT8, true, &err);
     ap_alloc_fail_after(SIZE_MAX);
     if (!st) break;
     assert_int_equal(st, AP_ERR_MEMORY);
@@ -349,10 +442,12 @@ static void test_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      EACH(test_round_trip), EACH(test_folded_round_trip), EACH(test_extreme_values),
-      EACH(test_compact),    EACH(test_save_refusals),     EACH(test_find),
-      EACH(test_by_hand),    EACH(test_header_refusals),   EACH(test_values_refused),
-      EACH(test_memory),
+      EACH(test_round_trip),     EACH(test_folded_round_trip),
+      EACH(test_extreme_values), EACH(test_compact),
+      EACH(test_integers),       EACH(test_codes),
+      EACH(test_save_refusals),  EACH(test_find),
+      EACH(test_by_hand),        EACH(test_header_refusals),
+      EACH(test_values_refused), EACH(test_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,17 +9,22 @@ enum { MUTATIONS = 10000 };
 static char *valid;
 static size_t valid_size, header_size;
 
-static int setup(void **state) {
+static int setup_as(void **state, unsigned stored_bits) {
   if (scratch_make(state)) return -1;
+  header_size = 0;
   ap_network *net = every_kind();
   json_t *metadata = json_pack("{s:i}", "epochs", 3);
-  assert_int_equal(ap_model_save(scratch_path("valid"), net, metadata, true, false, NULL), AP_OK);
+  assert_int_equal(ap_model_save(scratch_path("valid"), net, metadata, stored_bits, false, NULL),
+                   AP_OK);
   json_decref(metadata);
   ap_network_destroy(net);
   valid = read_bytes(scratch_path("valid"), &valid_size);
   for (int i = 7; i >= 0; i--) header_size = header_size << 8 | (unsigned char)valid[8 + i];
   return 0;
 }
+
+static int setup(void **state) { return setup_as(state, AP_STORE_FLOAT16); }
+static int setup_integers(void **state) { return setup_as(state, AP_STORE_INT8); }
 
 static int teardown(void **state) {
   free(valid);
@@ -99,7 +104,7 @@ static void test_mutations(void **state) {
     if (st) continue;
     accepted++;
     if (accepted % 512 == 0) {
-      if (ap_model_save(scratch_path("again"), net, NULL, false, true, &err))
+      if (ap_model_save(scratch_path("again"), net, NULL, AP_STORE_FLOAT32, true, &err))
         fail_msg("%s", err.text);
       if (ap_model_load(scratch_path("again"), &again, NULL, &err)) fail_msg("%s", err.text);
       assert_int_equal(ap_network_hash(net, left, NULL), AP_OK);
@@ -122,5 +127,6 @@ int main(void) {
       cmocka_unit_test(test_flipped_bits),
       cmocka_unit_test(test_mutations),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  const int floats = cmocka_run_group_tests_name("float16", tests, setup, teardown);
+  return cmocka_run_group_tests_name("int8", tests, setup_integers, teardown) + floats;
 }

@@ -79,7 +79,7 @@ static bool check(const unsigned char *bytes, size_t size) {
   }
   if (accepted++ % 64 == 0) {
     char left[65], right[65];
-    if (ap_model_save(scratch_path("again.apm"), net, metadata, false, true, &err) ||
+    if (ap_model_save(scratch_path("again.apm"), net, metadata, AP_STORE_FLOAT32, true, &err) ||
         ap_model_load(scratch_path("again.apm"), &again, NULL, &err) ||
         ap_onnx_export(scratch_path("again.onnx"), net, metadata, true, &err))
       fail_msg("%s", err.text);

@@ -107,7 +107,7 @@ static void bits_are_part_of_the_network(void **state) {
   assert_string_not_equal(plain, with);
   must(ap_network_copy(net, &copy, &failure));
   must(ap_network_fold(net, &folded, &failure));
-  must(ap_model_save(scratch_path("m.apm"), net, NULL, false, true, &failure));
+  must(ap_model_save(scratch_path("m.apm"), net, NULL, AP_STORE_FLOAT32, true, &failure));
   must(ap_model_load(scratch_path("m.apm"), &back, NULL, &failure));
   must(ap_network_hash(back, again, &failure));
   assert_string_equal(with, again);
