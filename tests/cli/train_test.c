@@ -126,6 +126,46 @@ static void test_train_from(void **state) {
   free(second);
 }
 
+static off_t size_of(const char *path) {
+  struct stat status;
+  assert_int_equal(stat(path, &status), 0);
+  return status.st_size;
+}
+
+/* A model in fewer bits: smaller, another network by its hash, its metadata kept, and as accurate. */
+static void test_store(void **state) {
+  char *first = model_hash("m.apm"), *second, *third;
+  json_t *document;
+  (void)state;
+  command_good(WORDS("import", "--model", "m.apm", "--out", "m8.apm", "--store", "int8"));
+  command_good(WORDS("import", "--model", "m8.apm", "--out", "m32.apm"));
+  assert_true(size_of("m8.apm") < size_of("m.apm") * 3 / 10);
+  assert_true(size_of("m32.apm") > size_of("m.apm") * 9 / 10);
+  second = model_hash("m8.apm");
+  third = model_hash("m32.apm");
+  assert_string_not_equal(first, second);
+  assert_string_equal(second, third);
+  document = command_json(
+      0, WORDS("eval", "--model", "m8.apm", "--data", "images", "--split", "test", "--json"));
+  assert_true(json_number_value(json_object_get(document, "accuracy")) > 0.9);
+  json_decref(document);
+  document = command_json(0, WORDS("eval", "--model", "m8.apm", "--describe", "--json"));
+  assert_non_null(json_object_get(json_object_get(document, "metadata"), "recipe"));
+  json_decref(document);
+  command_good(WORDS(TRAIN("t.apm", "0"), "--store", "int2"));
+  assert_true(size_of("t.apm") < size_of("m8.apm"));
+  command_bad("int9", WORDS("import", "--model", "m.apm", "--out", "x.apm", "--store", "int9"));
+  command_bad("--compact", WORDS("import", "--model", "m.apm", "--out", "x.apm", "--store", "int8",
+                                 "--compact"));
+  command_bad("exclude", WORDS("import", "--model", "m.apm", "--onnx", "m.onnx", "--out", "x.apm"));
+  command_bad("--onnx", WORDS("import", "--out", "x.apm"));
+  command_bad("--force", WORDS("import", "--model", "m.apm", "--out", "m8.apm"));
+  command_bad("--store", WORDS(TRAIN("x.apm", "1"), "--store", "float64"));
+  free(first);
+  free(second);
+  free(third);
+}
+
 /* Equal questions have equal configurations, others do not. */
 static void test_configuration_hash(void **state) {
   char *hashes[3];
@@ -224,13 +264,10 @@ static void test_resume(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_train_and_use),
-      cmocka_unit_test(test_train_from),
-      cmocka_unit_test(test_configuration_hash),
-      cmocka_unit_test(test_damaged_model),
-      cmocka_unit_test(test_refusals),
-      cmocka_unit_test(test_full_disk),
-      cmocka_unit_test(test_resume),
+      cmocka_unit_test(test_train_and_use), cmocka_unit_test(test_train_from),
+      cmocka_unit_test(test_store),         cmocka_unit_test(test_configuration_hash),
+      cmocka_unit_test(test_damaged_model), cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_full_disk),     cmocka_unit_test(test_resume),
   };
   return cmocka_run_group_tests(tests, setup, command_teardown);
 }
