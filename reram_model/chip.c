@@ -9,7 +9,8 @@ void ap_chip_table_compute(const ap_tech *tech, ap_chip_table *out) {
   const ap_array_spec *a = ap_tech_array(tech);
   double power[3] = {0}, area[3] = {0}; /* by level: IMA, tile without IMAs, chip without tiles */
   double arrays = 0, pass_ns = 0, cycle_ns = ap_tech_array_cycle_ns(tech);
-  size_t weights = 0, reads = 0; /* of one array: weights held, reads that cover it */
+  double weights = 0; /* that one array holds; a weight wider than the array lies in several */
+  size_t reads = 0, slices = ap_array_slices(a); /* reads that cover an array; bitlines a weight */
   memset(out, 0, sizeof *out);
   for (int i = 0; i < (int)AP_PART_COUNT; i++) {
     const ap_component *c = ap_tech_component(tech, (ap_part)i);
@@ -26,10 +27,11 @@ void ap_chip_table_compute(const ap_tech *tech, ap_chip_table *out) {
   out->chip_area_mm2 = out->tiles * out->tile_area_mm2 + area[AP_LEVEL_CHIP];
 
   arrays = out->tiles * ap_tech_imas_per_tile(tech) * ap_tech_arrays_per_ima(tech);
-  weights = a->rows * (a->cols / ap_array_slices(a));
+  weights = (double)a->rows *
+            (a->cols < slices ? (double)a->cols / (double)slices : (double)(a->cols / slices));
   reads = ceil_div(a->rows, a->ou_rows) * ceil_div(a->cols, a->ou_cols);
   pass_ns = (double)a->activation_bits * (double)reads * cycle_ns;
-  out->peak_gops = 2.0 * (double)weights * arrays / pass_ns;
+  out->peak_gops = 2.0 * weights * arrays / pass_ns;
   out->storage_mib =
       arrays * (double)a->rows * (double)a->cols * (double)a->cell_bits / 8.0 / (1024.0 * 1024.0);
   out->storage_mib_per_mm2 = out->chip_area_mm2 > 0 ? out->storage_mib / out->chip_area_mm2 : 0;

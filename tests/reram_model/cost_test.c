@@ -56,6 +56,24 @@ static void isaac_chip(void **state) {
   ap_tech_close(tech);
 }
 
+/* Weights wider than an array lie in several: 8 bitlines in arrays of 4 columns hold half a weight a row,
+ * in arrays of 8 one. A read covers 4 columns, so that an array of 8 takes two. */
+static void narrow_arrays(void **state) {
+  static const char *const columns[] = {"4", "8"};
+  ap_chip_table t[2];
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    ap_tech *tech = open("isaac");
+    assert_int_equal(ap_tech_override(tech, "array.ou_cols", "4", NULL), AP_OK);
+    assert_int_equal(ap_tech_override(tech, "array.cols", columns[i], NULL), AP_OK);
+    assert_int_equal(ap_array_slices(ap_tech_array(tech)), 8);
+    ap_chip_table_compute(tech, &t[i]);
+    ap_tech_close(tech);
+  }
+  assert_true(t[0].peak_gops > 0);
+  near(t[1].peak_gops, t[0].peak_gops, 1e-9);
+}
+
 /* 1 crossbar, 1000 conversions and so on, with the default preset; exact width 5 bits, ISAAC's law:
  * energy 0.938*5/8 + 0.062/8 = 0.594 of 1.5625 pJ, area 0.545*5/8 + 0.455/8 = 0.3975 of 1200 um2. */
 static void layer_by_hand(void **state) {
@@ -278,6 +296,7 @@ static void json(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(isaac_chip),
+                                     cmocka_unit_test(narrow_arrays),
                                      cmocka_unit_test(layer_by_hand),
                                      cmocka_unit_test(a_full_tile_costs_a_tile),
                                      cmocka_unit_test(breakdown_adds_up),
