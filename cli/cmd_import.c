@@ -10,7 +10,7 @@
 static const ap_command_info INFO = {
     .name = "import",
     .usage = "--onnx FILE|--model FILE.apm --out FILE.apm [OPTIONS]",
-    .summary = "Makes a model file of an ONNX file (opset 9 to 22), or of another model file.",
+    .summary = "Makes a model file of an ONNX file (opset 7 to 28), or of another model file.",
     .details =
         "What depends on constants alone is computed, transposes become the order of weights, a "
         "Softmax at\nthe end is dropped. An operator or attribute that is not known is an error "
@@ -48,6 +48,7 @@ static ap_status run_import(const ap_cli *cli, const import_options *o, ap_error
   if (!metadata) metadata = json_object();
   if (!provenance || !metadata || json_object_set(metadata, "import", provenance) != 0)
     st = ap_fail(err, AP_ERR_MEMORY, "provenance");
+  if (!st) st = ap_model_round(net, stored_bits, err);
   if (!st) st = ap_model_save(o->out, net, metadata, stored_bits, cli->force, err);
   if (!st && cli->json) {
     st = ap_cli_describe(cli, net, metadata, err);

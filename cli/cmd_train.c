@@ -168,8 +168,9 @@ static ap_status finish(ap_cli *cli, const training *t, ap_error *err) {
   json_t *metadata = json_pack("{s:o,s:s,s:s,s:s,s:f}", "recipe", recipe_json(&t->recipe), "data",
                                ap_dataset_name(t->data), "data_hash", ap_dataset_hash(t->data),
                                "backend", ap_backend_describe(t->be), "seconds", t->seconds);
-  ap_status st =
-      metadata ? ap_network_fold(t->net, &folded, err) : ap_fail(err, AP_ERR_MEMORY, "metadata");
+  ap_status st = metadata ? ap_model_round(t->net, t->stored_bits, err)
+                          : ap_fail(err, AP_ERR_MEMORY, "metadata");
+  if (!st) st = ap_network_fold(t->net, &folded, err);
   if (!st) st = measure(t, folded, AP_SPLIT_SELECTION, metadata, &selection, err);
   if (!st && t->o->test) st = measure(t, folded, AP_SPLIT_TEST, metadata, &test, err);
   if (!st && t->origin && json_object_set(metadata, "from", t->origin) != 0) {

@@ -19,6 +19,18 @@ static int most_code(unsigned bits) { return (1 << (bits - 1)) - 1; }
 
 /* ---- writing ---- */
 
+/* So that the largest value, scale * code, has the same scale again: what was stored is stored without
+ * a further loss. */
+static float scale_of(float most, float code) {
+  float scale = most / code;
+  for (int i = 0; i < 8; i++) {
+    const float again = scale * code / code;
+    if (again == scale) break;
+    scale = again;
+  }
+  return scale;
+}
+
 static ap_status quantise(const char *where, const float *values, size_t channels, size_t count,
                           unsigned bits, unsigned char *scales, unsigned char *codes,
                           ap_error *err) {
@@ -27,7 +39,7 @@ static ap_status quantise(const char *where, const float *values, size_t channel
     const float *row = values + c * each;
     float most = 0, scale;
     for (size_t i = 0; i < each; i++) most = fmaxf(most, fabsf(row[i]));
-    scale = most / (float)most_code(bits);
+    scale = scale_of(most, (float)most_code(bits));
     if (!isfinite(scale * (float)most_code(bits)))
       return ap_fail(err, AP_ERR_ARG, "%s: channel %zu: %g cannot be a scale times %d", where, c,
                      (double)most, most_code(bits));

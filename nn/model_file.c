@@ -220,16 +220,22 @@ static void emit(sink *s, const void *data, size_t size) {
   ap_hash_add(s->hash, data, size);
 }
 
+static ap_status half_of(const char *name, const float *values, size_t i, uint16_t *half,
+                         ap_error *err) {
+  *half = ap_half_from_float(values[i]);
+  if (isfinite(ap_half_to_float(*half))) return AP_OK;
+  return ap_fail(err, AP_ERR_ARG, "%s: weight %zu is %g, float16 ends at 65504", name, i,
+                 (double)values[i]);
+}
+
 static ap_status emit_half(sink *s, const char *name, const float *values, size_t count,
                            ap_error *err) {
   uint16_t block[1024];
   for (size_t at = 0; at < count;) {
     size_t n = 0;
     for (; n < sizeof block / sizeof *block && at < count; n++, at++) {
-      block[n] = ap_half_from_float(values[at]);
-      if (!isfinite(ap_half_to_float(block[n])))
-        return ap_fail(err, AP_ERR_ARG, "%s: weight %zu is %g, float16 ends at 65504", name, at,
-                       (double)values[at]);
+      ap_status st = half_of(name, values, at, &block[n], err);
+      if (st) return st;
     }
     emit(s, block, n * sizeof *block);
   }
@@ -271,6 +277,44 @@ static ap_status emit_all(sink *s, const contents *w, const char *header, ap_err
   return AP_OK;
 }
 
+static ap_status check_stored_bits(unsigned bits, ap_error *err) {
+  if ((bits >= 2 && bits <= AP_STORE_INT8) || bits == AP_STORE_FLOAT16 || bits == AP_STORE_FLOAT32)
+    return AP_OK;
+  return ap_fail(err, AP_ERR_ARG, "weights of %u bits: 2 to 8, 16 or 32 are stored", bits);
+}
+
+static ap_status round_weights(const ap_node *node, size_t count, unsigned bits, ap_error *err) {
+  unsigned char *bytes = NULL;
+  float *rounded = NULL;
+  size_t n = 0;
+  ap_status st = AP_OK;
+  if (bits == AP_STORE_FLOAT16) {
+    uint16_t half;
+    for (size_t i = 0; i < count && !st; i++) {
+      st = half_of(node->name, node->weight, i, &half, err);
+      if (!st) node->weight[i] = ap_half_to_float(half);
+    }
+    return st;
+  }
+  st = ap_codes_write(node->name, node->weight, node->shape.c, count, bits, &bytes, &n, err);
+  if (!st) st = ap_codes_read(node->name, bytes, n, node->shape.c, count, bits, &rounded, err);
+  if (!st) memcpy(node->weight, rounded, count * sizeof *rounded);
+  ap_free(bytes);
+  ap_free(rounded);
+  return st;
+}
+
+ap_status ap_model_round(ap_network *net, unsigned stored_bits, ap_error *err) {
+  ap_status st = check_stored_bits(stored_bits, err);
+  if (!st) st = check_values(net, err);
+  for (size_t i = 1; i < net->n_nodes && !st && stored_bits != AP_STORE_FLOAT32; i++) {
+    const size_t count = ap_node_weight_count(net, i);
+    if (count > 0 && is_layer_weight(&net->nodes[i], AP_ROLE_WEIGHT))
+      st = round_weights(&net->nodes[i], count, stored_bits, err);
+  }
+  return st;
+}
+
 ap_status ap_model_save(const char *path, const ap_network *net, const json_t *metadata,
                         unsigned stored_bits, bool force, ap_error *err) {
   ap_status st = AP_OK;
@@ -279,10 +323,8 @@ ap_status ap_model_save(const char *path, const ap_network *net, const json_t *m
   char *text = NULL;
   sink s = {0};
   contents w = {.net = net, .stored_bits = stored_bits};
-  if ((stored_bits < 2 || stored_bits > AP_STORE_INT8) && stored_bits != AP_STORE_FLOAT16 &&
-      stored_bits != AP_STORE_FLOAT32)
-    return ap_fail(err, AP_ERR_ARG, "%s: weights of %u bits: 2 to 8, 16 or 32 are stored", path,
-                   stored_bits);
+  st = check_stored_bits(stored_bits, err);
+  if (st) return st;
   if (metadata && !json_is_object(metadata))
     return ap_fail(err, AP_ERR_ARG, "%s: metadata is no JSON object", path);
   for (int c = 0; c < 4; c++) {

@@ -30,6 +30,10 @@ enum { AP_STORE_INT8 = 8, AP_STORE_FLOAT16 = 16, AP_STORE_FLOAT32 = 32 };
 AP_NODISCARD ap_status ap_model_save(const char *path, const ap_network *net,
                                      const json_t *metadata, unsigned stored_bits, bool force,
                                      ap_error *err);
+/* Rounds the weights to what a file of so many stored bits will hold: what is measured, or hashed, after
+ * that is what a reader of the file finds. Errors: ARG as of ap_model_save; MEMORY. */
+AP_NODISCARD ap_status ap_model_round(ap_network *net, unsigned stored_bits, ap_error *err);
+
 /* name: a file, or the name of a shipped model; *path: the file (ap_free it). A shipped NAME (no '/')
  * is results/models/NAME.apm below the current folder or a folder above the program's (up to 5
  * levels, so that it is found from a build folder), or share/autoprune/models/NAME.apm beside the

@@ -153,6 +153,19 @@ static void test_store(void **state) {
   assert_non_null(json_object_get(json_object_get(document, "metadata"), "recipe"));
   json_decref(document);
   command_good(WORDS(TRAIN("t.apm", "0"), "--store", "int2"));
+  document = command_json(0, WORDS(TRAIN("u.apm", "1"), "--store", "int3", "--test", "--json"));
+  const double said = json_number_value(json_object_get(document, "accuracy_test"));
+  json_decref(document);
+  document = command_json(
+      0, WORDS("eval", "--model", "u.apm", "--data", "images", "--split", "test", "--json"));
+  assert_true(json_number_value(json_object_get(document, "accuracy")) == said);
+  json_decref(document);
+  document = command_json(
+      0, WORDS("import", "--model", "m.apm", "--out", "m4.apm", "--store", "int4", "--json"));
+  char *fourth = model_hash("m4.apm");
+  assert_string_equal(fourth, json_string_value(json_object_get(document, "hash")));
+  free(fourth);
+  json_decref(document);
   assert_true(size_of("t.apm") < size_of("m8.apm"));
   command_bad("int9", WORDS("import", "--model", "m.apm", "--out", "x.apm", "--store", "int9"));
   command_bad("--compact", WORDS("import", "--model", "m.apm", "--out", "x.apm", "--store", "int8",

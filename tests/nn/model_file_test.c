@@ -106,10 +106,14 @@ static void test_compact(void **state) {
   ap_network *again = load(scratch_path("again.apm"), NULL);
   same_network(loaded, again);
   ap_network_destroy(again);
+  assert_int_equal(ap_model_round(net, AP_STORE_FLOAT16, &err), AP_OK);
+  same_network(net, loaded);
   ap_network_destroy(loaded);
   net->nodes[1].weight[3] = 65520.0f;
   assert_int_equal(ap_model_save(scratch_path("full.apm"), net, NULL, AP_STORE_FLOAT16, true, &err),
                    AP_ERR_ARG);
+  assert_non_null(strstr(err.text, "conv: weight 3 is 65520"));
+  assert_int_equal(ap_model_round(net, AP_STORE_FLOAT16, &err), AP_ERR_ARG);
   assert_non_null(strstr(err.text, "conv: weight 3 is 65520"));
   loaded = load(scratch_path("full.apm"), NULL); /* the old file is still there */
   ap_network_destroy(loaded);
@@ -145,10 +149,15 @@ static void test_integers(void **state) {
       for (size_t j = 0; j < ap_node_bias_count(net, i); j++)
         assert_true(net->nodes[i].bias[j] == loaded->nodes[i].bias[j]);
     }
-    save("again.apm", loaded, NULL, AP_STORE_FLOAT32);
-    ap_network *again = load(scratch_path("again.apm"), NULL);
-    same_network(loaded, again);
-    ap_network_destroy(again);
+    assert_int_equal(ap_model_round(net, bits, &err), AP_OK);
+    same_network(net, loaded); /* as rounded in memory */
+    const unsigned again_bits[] = {AP_STORE_FLOAT32, bits};
+    for (int i = 0; i < 2; i++) {
+      save("again.apm", loaded, NULL, again_bits[i]);
+      ap_network *again = load(scratch_path("again.apm"), NULL);
+      same_network(loaded, again);
+      ap_network_destroy(again);
+    }
     ap_network_destroy(loaded);
     ap_network_destroy(net);
   }
