@@ -17,9 +17,8 @@ static const ap_command_info INFO = {
         "that names the node.\nThe network sees (pixel/255 - mean) / std: both are kept in the "
         "model. Left out they are what a file\nof `autoprune export` holds, else mean 0 and std "
         "1, pixels between 0 and 1. For networks that take\npixels of 0..255 give --std "
-        "0.00392157 for each channel. Every --model takes .onnx files, too. --model with --store "
-        "writes a "
-        "model anew\nin fewer bits; evaluate it again: its metadata are those of the original.",
+        "0.00392157 for each channel. Every --model takes .onnx files, too.\n--model with --store "
+        "writes a model anew in fewer bits; its metadata stay those of the original.",
     .examples =
         "  autoprune import --onnx resnet20.onnx --out r20.apm --mean .485,.456,.406 --std "
         ".229,.224,.225\n"
