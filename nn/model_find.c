@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/text.h"
 #include "nn/model_file.h"
 
 /* Takes ownership of `candidate`: true where it is a file, which goes to *path. */
