@@ -26,8 +26,8 @@ static const ap_command_info INFO = {
         "  autoprune import --model out/r20.apm --out r20-int8.apm --store int8"};
 
 typedef struct {
-  ap_model_choice model;                /* path: --onnx */
-  const char *onnx, *out, *weight_bits; /* onnx: --onnx; model.path: --model, or the same */
+  ap_model_choice model; /* path: of --onnx or --model, whichever was given */
+  const char *onnx, *out, *weight_bits;
   ap_store_choice store;
 } import_options;
 
@@ -76,7 +76,7 @@ ap_status ap_cmd_import(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"out", "FILE.apm", "the model file to write", AP_OPTION_TEXT, &o.out, 0, 0},
       AP_NORMALISATION_OPTIONS(&o.model),
       AP_CLI_WEIGHT_BITS(&o.weight_bits),
-      AP_STORE_OPTIONS(&o.store),
+      AP_CLI_STORE(&o.store),
       {.name = NULL}};
   bool help = false;
   ap_status st = ap_cli_parse(&INFO, options, argc, argv, cli, &help, err);

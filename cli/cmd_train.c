@@ -269,7 +269,7 @@ ap_status ap_cmd_train(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"no-flip", NULL, "never mirror images", AP_OPTION_FLAG, &o.no_flip, 0, 0},
       {"cutout", "PIXELS", "clear a square of that side around a random pixel (default: none)",
        AP_OPTION_SIZE, &o.cutout, 1, 1024},
-      AP_STORE_OPTIONS(&o.store),
+      AP_CLI_STORE(&o.store),
       {"test", NULL, "measure the test accuracy at the end too", AP_OPTION_FLAG, &o.test, 0, 0},
       {.name = NULL}};
   bool help = false;

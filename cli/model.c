@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "nn/model_file.h"
 #include "nn/onnx.h"
@@ -56,11 +55,8 @@ ap_status ap_cli_stored_bits(const ap_store_choice *choice, unsigned *bits, ap_e
   *bits = choice->compact ? AP_STORE_FLOAT16 : AP_STORE_FLOAT32;
   if (!type) return AP_OK;
   if (choice->compact) return ap_fail(err, AP_ERR_ARG, "--store and --compact exclude each other");
-  if (strncmp(type, "int", 3) == 0 && type[3] >= '2' && type[3] <= '8' && !type[4])
-    *bits = (unsigned)(type[3] - '0');
-  else if (strcmp(type, "float16") == 0)
-    *bits = AP_STORE_FLOAT16;
-  else if (strcmp(type, "float32") != 0)
+  *bits = ap_stored_bits(type);
+  if (*bits == 0)
     return ap_fail(err, AP_ERR_ARG, "--store %.40s: float32, float16 or int8 to int2 are expected",
                    type);
   return AP_OK;

@@ -43,7 +43,7 @@ typedef struct {
   const char *type; /* --store, or NULL */
   bool compact;     /* --compact: float16 */
 } ap_store_choice;
-#define AP_STORE_OPTIONS(s)                                                                     \
+#define AP_CLI_STORE(s)                                                                         \
   {"store",                                                                                     \
    "TYPE",                                                                                      \
    "weights in the file as float32 (default), float16, or int8 to int2 with a scale a channel", \

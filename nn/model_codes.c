@@ -1,5 +1,3 @@
-#include "nn/model_codes.h"
-
 #include <lzma.h>
 #include <math.h>
 #include <stdbool.h>
@@ -7,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "nn/model_codes_impl.h"
 
 enum {
   MOST_CODES_A_BYTE = 32,
@@ -163,5 +162,16 @@ ap_status ap_codes_read(const char *where, const unsigned char *bytes, size_t n_
     ap_free(*values);
     *values = NULL;
   }
+  return st;
+}
+
+ap_status ap_codes_round(const char *where, float *values, size_t channels, size_t count,
+                         unsigned bits, ap_error *err) {
+  const size_t scales = channels * sizeof(float);
+  unsigned char *plain = ap_calloc(scales + count, 1);
+  ap_status st = plain ? quantise(where, values, channels, count, bits, plain, plain + scales, err)
+                       : ap_fail(err, AP_ERR_MEMORY, "%s: %zu codes", where, count);
+  if (!st) st = expand(where, plain, plain + scales, channels, count, bits, values, err);
+  ap_free(plain);
   return st;
 }

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/half.h"
 #include "base/hash.h"
-#include "nn/model_codes.h"
+#include "nn/model_codes_impl.h"
 #include "nn/model_impl.h"
 
 const char *ap_role_name(int role) {
@@ -161,12 +161,8 @@ static json_t *describe_tensor(const contents *w, size_t node, int role, size_t 
   const codes *integers = codes_of(w, node, role);
   const bool half = is_half(w, node, role);
   json_t *object = json_object();
-  char type[16];
+  const char *type = ap_stored_type(integers || half ? w->stored_bits : AP_STORE_FLOAT32);
   int bad = !object;
-  if (integers)
-    (void)snprintf(type, sizeof type, "int%u", w->stored_bits);
-  else
-    (void)snprintf(type, sizeof type, "%s", half ? "float16" : "float32");
   bad = bad || put(object, "node", json_integer((json_int_t)node));
   bad = bad || put(object, "role", json_string(ap_role_name(role)));
   bad = bad || put(object, "type", json_string(type));
@@ -276,30 +272,35 @@ static ap_status emit_all(sink *s, const contents *w, const char *header, ap_err
   return AP_OK;
 }
 
+const char *ap_stored_type(unsigned stored_bits) {
+  static const char *const types[AP_STORE_FLOAT32 + 1] = {
+      [2] = "int2", [3] = "int3", [4] = "int4",     [5] = "int5",    [6] = "int6",
+      [7] = "int7", [8] = "int8", [16] = "float16", [32] = "float32"};
+  return stored_bits <= AP_STORE_FLOAT32 ? types[stored_bits] : NULL;
+}
+
+unsigned ap_stored_bits(const char *type) {
+  for (unsigned bits = 1; bits <= AP_STORE_FLOAT32; bits++) {
+    const char *known = ap_stored_type(bits);
+    if (known && strcmp(known, type) == 0) return bits;
+  }
+  return 0;
+}
+
 static ap_status check_stored_bits(unsigned bits, ap_error *err) {
-  if ((bits >= 2 && bits <= AP_STORE_INT8) || bits == AP_STORE_FLOAT16 || bits == AP_STORE_FLOAT32)
-    return AP_OK;
+  if (ap_stored_type(bits)) return AP_OK;
   return ap_fail(err, AP_ERR_ARG, "weights of %u bits: 2 to 8, 16 or 32 are stored", bits);
 }
 
 static ap_status round_weights(const ap_node *node, size_t count, unsigned bits, ap_error *err) {
-  unsigned char *bytes = NULL;
-  float *rounded = NULL;
-  size_t n = 0;
   ap_status st = AP_OK;
-  if (bits == AP_STORE_FLOAT16) {
-    uint16_t half;
-    for (size_t i = 0; i < count && !st; i++) {
-      st = half_of(node->name, node->weight, i, &half, err);
-      if (!st) node->weight[i] = ap_half_to_float(half);
-    }
-    return st;
+  uint16_t half;
+  if (bits <= AP_STORE_INT8)
+    return ap_codes_round(node->name, node->weight, node->shape.c, count, bits, err);
+  for (size_t i = 0; i < count && !st; i++) {
+    st = half_of(node->name, node->weight, i, &half, err);
+    if (!st) node->weight[i] = ap_half_to_float(half);
   }
-  st = ap_codes_write(node->name, node->weight, node->shape.c, count, bits, &bytes, &n, err);
-  if (!st) st = ap_codes_read(node->name, bytes, n, node->shape.c, count, bits, &rounded, err);
-  if (!st) memcpy(node->weight, rounded, count * sizeof *rounded);
-  ap_free(bytes);
-  ap_free(rounded);
   return st;
 }
 

@@ -9,7 +9,7 @@
  *   tensors  in the order of the nodes: node, role (weight, bias, mean, var), type (float32, float16,
  *            int2 .. int8), offset (bytes behind the header), count and, of integers, bytes; they lie one
  *            behind the other, without gaps
- * Only weights of CONV and LINEAR can be float16 or integers (nn/model_codes.h), all other tensors are
+ * Only weights of CONV and LINEAR can be float16 or integers (nn/model_codes_impl.h), all other tensors are
  * float32. Floats are little-endian. */
 #ifndef AP_NN_MODEL_FILE_H
 #define AP_NN_MODEL_FILE_H
@@ -22,6 +22,9 @@ AP_EXTERN_C_BEGIN
 
 /* How weights of CONV and LINEAR are stored; 2 to 8: as whole numbers of so many bits. */
 enum { AP_STORE_INT8 = 8, AP_STORE_FLOAT16 = 16, AP_STORE_FLOAT32 = 32 };
+/* "int2" .. "int8", "float16", "float32", or NULL; and the bits of such a type, or 0. */
+const char *ap_stored_type(unsigned stored_bits);
+unsigned ap_stored_bits(const char *type);
 
 /* metadata: a JSON object kept with the model (training log summary, provenance), or NULL.
  * stored_bits: see above; rounding is to the nearest, ties to even. The file is written under a

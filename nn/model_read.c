@@ -8,7 +8,7 @@
 #include "base/half.h"
 #include "base/hash.h"
 #include "base/json.h"
-#include "nn/model_codes.h"
+#include "nn/model_codes_impl.h"
 #include "nn/model_file.h"
 #include "nn/model_impl.h"
 #include "nn/network_impl.h"
@@ -165,13 +165,6 @@ static ap_status read_geometry(const json_t *object, const char *where, ap_node 
   }
 }
 
-/* The bits of "int2" .. "int8" where such a type is allowed, else 0. */
-static unsigned integer_bits(const char *type, bool layer_weight) {
-  if (!layer_weight || strncmp(type, "int", 3) != 0 || type[3] < '2' || type[3] > '8' || type[4])
-    return 0;
-  return (unsigned)(type[3] - '0');
-}
-
 /* `count` numbers at the present offset. */
 static ap_status decode_floats(const reader *r, const char *where, bool half, size_t count,
                                float **values, size_t *bytes, ap_error *err) {
@@ -212,15 +205,14 @@ static ap_status read_tensor(reader *r, size_t node, int role, size_t channels, 
   if (!st) st = ap_json_size(entry, "offset", r->offset, r->offset, where.text, &offset, err);
   if (!st) st = ap_json_string(entry, "type", where.text, &text, err);
   if (st) return st;
-  const unsigned bits = integer_bits(text, channels > 0);
-  const bool half = strcmp(text, "float16") == 0;
-  if (bits) {
+  const unsigned bits = ap_stored_bits(text);
+  if (channels > 0 && bits > 0 && bits <= AP_STORE_INT8) {
     st = ap_json_size(entry, "bytes", 1, r->n_bytes - r->offset, where.text, &bytes, err);
     if (!st)
       st = ap_codes_read(where.text, (const unsigned char *)r->bytes + r->offset, bytes, channels,
                          count, bits, values, err);
-  } else if (half || strcmp(text, "float32") == 0) {
-    st = decode_floats(r, where.text, half, count, values, &bytes, err);
+  } else if (bits > AP_STORE_INT8) {
+    st = decode_floats(r, where.text, bits == AP_STORE_FLOAT16, count, values, &bytes, err);
   } else {
     st = ap_fail(err, AP_ERR_FORMAT, "%s: type \"%.40s\", expected float32%s", where.text, text,
                  channels > 0 ? ", float16 or int2 to int8" : " or float16");

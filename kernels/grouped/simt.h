@@ -75,7 +75,7 @@ SIMT_VARIABLE(int, simt_ints);
 SIMT_VARIABLE(uint32_t, simt_words);
 SIMT_VARIABLE(unsigned char *, simt_places);
 
-/* From device memory that no kernel writes meanwhile. The compiler leaves the first two where they
+/* From device memory that no kernel writes meanwhile. The compiler leaves them where they
  * stand among the matrix loads and products: it would rather read late into fewer registers. */
 SIMT_FN int simt_read_u16(const uint16_t *from) {
 #if defined(__CUDACC__)

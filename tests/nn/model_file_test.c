@@ -2,7 +2,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
-#include "nn/model_codes.h"
+#include "nn/model_codes_impl.h"
 #include "tests/nn/model_testing.h"
 
 static ap_network *load(const char *path, json_t **metadata) {
