@@ -43,6 +43,13 @@ json_t *ap_cell_find_seed(const json_t *cells, const char *network, const char *
   return NULL;
 }
 
+/* As many as are wished for, or all of a smaller split. */
+static size_t search_images(const ap_cell *cell) {
+  const size_t wished = cell->network->search_images;
+  const size_t all = ap_dataset_describe(ap_workbench_data(cell->bench), AP_SPLIT_SEARCH).n_images;
+  return wished < all ? wished : all;
+}
+
 ap_status ap_cell_tools_open(const ap_cell *cell, ap_cell_tools *tools, ap_error *err) {
   ap_level_db_options options = ap_level_db_defaults();
   uint64_t plugin_seed =
@@ -56,8 +63,8 @@ ap_status ap_cell_tools_open(const ap_cell *cell, ap_cell_tools *tools, ap_error
   options.pruner = *cell->pruner;
   st = ap_workbench_levels(cell->bench, &options, true, &tools->db, err);
   if (!st) {
-    st = ap_workbench_evaluator(cell->bench, tools->db, AP_SPLIT_SEARCH,
-                                cell->network->search_images, cell->quiet, &tools->ev, err);
+    st = ap_workbench_evaluator(cell->bench, tools->db, AP_SPLIT_SEARCH, search_images(cell),
+                                cell->quiet, &tools->ev, err);
   }
   if (st) {
     ap_cell_tools_close(tools);

@@ -15,14 +15,31 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "nn/network.h"
+#include "reram_model/tech.h"
 AP_EXTERN_C_BEGIN
+
+/* A model of one's own, compared as a suite's networks are. */
+typedef struct {
+  const char *path; /* file or name; its rows are named by what remains without folder and ending */
+  const ap_network *net; /* as loaded; kept by the caller until the comparison is over */
+} ap_compare_model;
 
 typedef struct {
   const char *suite;    /* "quick", "paper", "smoke" */
   const char *methods;  /* names with commas between them, of any in pruners/baselines/; NULL: the
                            suite's */
   const char *networks; /* the same, of the suite's; NULL: all */
-  const char *data;   /* data set (name or folder) put in place of the suite's; NULL: the suite's */
+  const ap_compare_model
+      *models; /* in place of the suite's networks, n_models of them; `data` is theirs. Recovery
+                                     is repair alone unless tune_epochs says more */
+  size_t n_models;
+  const char *data; /* data set (name or folder) put in place of the suite's; NULL: the suite's */
+  const char *
+      hardware; /* preset or .ini file, with its own sizes, in place of the suite's hardware; NULL: the suite's */
+  const ap_tech_change
+      *changes; /* put over the hardware, n_changes of them; a sweep's sizes go over these */
+  size_t n_changes;
   const char *out;    /* folder of the results; made if needed */
   double max_loss;    /* absolute, on the selection split */
   double tune_epochs; /* of recovery's fine-tuning, for all networks; NAN: the suite's */

@@ -80,7 +80,7 @@ static ap_status append(const place *at, const ap_cell *cell, const json_t *foun
   (void)snprintf(crossbar, sizeof crossbar, "%zux%zu", array->rows, array->cols);
   (void)snprintf(ou, sizeof ou, "%zux%zu", array->ou_rows, array->ou_cols);
   ap_division_reasons(at->e->suite, at->site->standard, &at->site->entry, cell->max_loss,
-                      at->site->shipped, reasons, sizeof reasons);
+                      at->site->shipped, at->site->other_hardware, reasons, sizeof reasons);
   bad = bad || json_object_set_new(result, "suite", json_string(at->e->suite->name)) ||
         json_object_set_new(result, "seed", json_integer((json_int_t)seed)) ||
         json_object_set_new(result, "crossbar", json_string(crossbar)) ||
@@ -202,16 +202,23 @@ static ap_status each_cell(place *at, double max_loss, visit *what, ap_error *er
   return st;
 }
 
+static void move(ap_site *site, const char *name, const char *value) {
+  if (value) site->sizes[site->n_sizes++] = (ap_tech_change){name, value};
+}
+
 static ap_site site_of(const ap_experiment *e, const ap_suite_network *network,
                        const ap_setting *setting) {
   ap_site site = {.standard = network, .entry = *network};
   if (e->options->data) site.entry.data = e->options->data;
   if (!isnan(e->options->tune_epochs)) site.entry.tune_epochs = e->options->tune_epochs;
   if (e->options->episodes) site.entry.episodes = e->options->episodes;
-  if (setting->rows) site.entry.rows = setting->rows;
-  if (setting->cols) site.entry.cols = setting->cols;
-  if (setting->ou_rows) site.entry.ou_rows = setting->ou_rows;
-  if (setting->ou_cols) site.entry.ou_cols = setting->ou_cols;
+  site.hardware = e->options->hardware;
+  site.changes = e->options->changes;
+  site.n_changes = e->options->n_changes;
+  move(&site, "array.rows", setting->rows);
+  move(&site, "array.cols", setting->cols);
+  move(&site, "array.ou_rows", setting->ou_rows);
+  move(&site, "array.ou_cols", setting->ou_cols);
   return site;
 }
 

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "bench/cell_impl.h"
 #include "bench/compare.h"
+#include "bench/given_impl.h"
 #include "bench/site_impl.h"
 
 /* A method of this run: the suite's, or an extra pruner's. */
@@ -34,6 +35,7 @@ typedef struct {
   ap_experiment_method *methods;
   size_t n_methods;
   const ap_suite_network **networks; /* those asked for; entries without weights are left out */
+  ap_given_network *given;           /* where networks lead for models that were handed in */
   size_t n_networks;
   size_t seeds;
   json_t *skipped;               /* array of texts: networks without weights, and what to do */

@@ -97,6 +97,18 @@ static ap_status skip(ap_experiment *e, const ap_suite_network *n, ap_error *err
   return AP_OK;
 }
 
+static ap_status open_given(ap_experiment *e, ap_error *err) {
+  const ap_compare_options *o = e->options;
+  ap_status st = ap_given_open(o, &e->given, err);
+  if (st) return st;
+  /* pointers are meant: NOLINTNEXTLINE(bugprone-sizeof-expression) */
+  e->networks = ap_calloc(o->n_models, sizeof *e->networks);
+  e->skipped = json_array();
+  if (!e->networks || !e->skipped) return ap_fail(err, AP_ERR_MEMORY, "networks");
+  for (size_t i = 0; i < o->n_models; i++) e->networks[e->n_networks++] = &e->given[i].entry;
+  return AP_OK;
+}
+
 static ap_status open_networks(ap_experiment *e, ap_error *err) {
   const ap_compare_options *o = e->options;
   ap_status st = AP_OK;
@@ -154,7 +166,7 @@ ap_status ap_experiment_open(const ap_compare_options *options, const json_t *pr
     st = ap_fail(err, AP_ERR_IO, "%s: no such folder; gnuplot scripts are expected there",
                  options->plots);
   }
-  if (!st) st = open_networks(out, err);
+  if (!st) st = options->n_models ? open_given(out, err) : open_networks(out, err);
   if (st) return st;
   out->folder = ap_path_join(options->out, "cells");
   out->tunings_folder = ap_path_join(options->out, "tunings");
@@ -180,6 +192,7 @@ void ap_experiment_close(ap_experiment *e) {
   ap_suite_release(&e->chosen);
   ap_free(e->methods);
   ap_free(e->networks);
+  ap_free(e->given);
   ap_free(e->folder);
   ap_free(e->tunings_folder);
   memset(e, 0, sizeof *e);

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "bench/site_impl.h"
 #include "bench/trained_impl.h"
 
@@ -34,7 +35,8 @@ static ap_status open_data(ap_data_store *store, const char *name, ap_dataset **
   return AP_OK;
 }
 
-static ap_status open_hardware(const ap_suite_network *network, ap_tech **out, ap_error *err) {
+/* The suite's hardware for a network. */
+static ap_status open_standard(const ap_suite_network *network, ap_tech **out, ap_error *err) {
   const ap_tech_change sizes[] = {{"array.rows", network->rows},
                                   {"array.cols", network->cols},
                                   {"array.ou_rows", network->ou_rows},
@@ -48,6 +50,35 @@ static ap_status open_hardware(const ap_suite_network *network, ap_tech **out, a
   return st ? st : ap_tech_override_all(*out, changes, n, err);
 }
 
+/* This run's: what is asked for together has to fit, whatever stood there before. */
+static ap_status open_own(const ap_site *site, ap_tech **out, ap_error *err) {
+  const size_t n = site->n_changes + site->n_sizes;
+  ap_tech_change *changes = ap_calloc(n + 1, sizeof *changes);
+  ap_status st = changes ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "hardware");
+  for (size_t i = 0; i < n && !st; i++) {
+    changes[i] = i < site->n_changes ? site->changes[i] : site->sizes[i - site->n_changes];
+  }
+  if (!st) {
+    st = site->hardware ? ap_tech_open(site->hardware, out, err)
+                        : open_standard(&site->entry, out, err);
+  }
+  if (!st) st = ap_tech_override_all(*out, changes, n, err);
+  ap_free(changes);
+  return st;
+}
+
+static ap_status open_hardware(ap_site *site, ap_error *err) {
+  char own[AP_SHA256_TEXT], standard[AP_SHA256_TEXT];
+  ap_tech *tech = NULL;
+  ap_status st = open_own(site, &site->tech, err);
+  if (!st) st = open_standard(site->standard, &tech, err);
+  if (!st) st = ap_tech_hash(site->tech, own, err);
+  if (!st) st = ap_tech_hash(tech, standard, err);
+  if (!st) site->other_hardware = strcmp(own, standard) != 0;
+  ap_tech_close(tech);
+  return st;
+}
+
 ap_status ap_site_open(ap_site *site, const ap_site_how *how, ap_data_store *store, ap_error *err) {
   ap_trained_place place;
   ap_dataset *data = NULL;
@@ -57,7 +88,7 @@ ap_status ap_site_open(ap_site *site, const ap_site_how *how, ap_data_store *sto
   site->shipped = place == AP_TRAINED_SHIPPED;
   st = ap_trained_network(&site->entry, data, how->out, how->backend, how->n_threads, how->anew,
                           how->quiet, how->provenance, &site->net, err);
-  if (!st) st = open_hardware(&site->entry, &site->tech, err);
+  if (!st) st = open_hardware(site, err);
   if (!st) {
     st = ap_workbench_open(site->net, data, site->tech, how->backend, how->n_threads, &site->bench,
                            err);

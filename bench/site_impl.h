@@ -18,10 +18,17 @@ typedef struct {
 } ap_data_store;
 void ap_data_store_close(ap_data_store *store);
 
+#define AP_SITE_SIZES 4
 typedef struct {
   const ap_suite_network *standard; /* the suite's entry */
   ap_suite_network entry;           /* with the run's changes */
-  bool shipped;                     /* the weights are the shipped checkpoint's */
+  const char *hardware; /* in place of the entry's, its sizes included; NULL: the entry's */
+  const ap_tech_change *changes; /* over the hardware: n_changes of them, */
+  size_t n_changes;
+  ap_tech_change sizes[AP_SITE_SIZES]; /* and over those what a sweep moves: n_sizes of them */
+  size_t n_sizes;
+  bool shipped;        /* the weights are the shipped checkpoint's */
+  bool other_hardware; /* than the standard entry's */
   ap_network *net;
   ap_tech *tech;
   ap_workbench *bench;
@@ -35,8 +42,8 @@ typedef struct {
   const json_t *provenance;
 } ap_site_how;
 
-/* Opens everything; trains the network if there are no weights (bench/trained_impl.h). site->standard and
- * entry are set by the caller. End with ap_site_close, also after an error. */
+/* Opens everything; trains the network if there are no weights (bench/trained_impl.h). Everything before
+ * `shipped` is set by the caller. End with ap_site_close, also after an error. */
 AP_NODISCARD ap_status ap_site_open(ap_site *site, const ap_site_how *how, ap_data_store *store,
                                     ap_error *err);
 void ap_site_close(ap_site *site);

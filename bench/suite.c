@@ -158,8 +158,10 @@ ap_train_options ap_suite_training(const ap_suite_network *net, const ap_dataset
   o.epochs = net->train_epochs;
   o.lr = net->train_lr;
   o.weight_decay = net->weight_decay;
-  o.crop = net->crop;
-  o.flip = net->flip;
+  if (!net->given) { /* of these nothing is known but what suits their images */
+    o.crop = net->crop;
+    o.flip = net->flip;
+  }
   o.label_smoothing = net->smoothing;
   o.cutout = net->cutout;
   return o;

@@ -7,10 +7,12 @@
 
 #include "base/status.h"
 #include "nn/dataset.h"
+#include "nn/network.h"
 #include "nn/train.h"
 
 typedef struct {
-  const char *network, *data;    /* built-in structure, data set */
+  const char *network, *data;    /* built-in structure (or the name of `given`), data set */
+  const ap_network *given;       /* a model that was handed in; NULL: trained or shipped */
   const char *hardware;          /* technology preset */
   const char *rows, *cols;       /* crossbar size put over the preset's */
   const char *ou_rows, *ou_cols; /* OU size put over the preset's; NULL: the preset's */
@@ -21,7 +23,8 @@ typedef struct {
   size_t cutout;
   double tune_epochs, tune_lr; /* 0 epochs: recovery does without fine-tuning */
   size_t episodes;             /* of a searched method */
-  size_t search_images; /* of the search split, the first: what one shot is judged on; 0: all */
+  size_t
+      search_images; /* of the search split, the first, if it has as many: what one shot is judged on; 0: all */
   /* A cell's expected seconds on two cores (docs/PAPER.md#time), for the time that is left. */
   double uniform_seconds, search_seconds;
 } ap_suite_network;

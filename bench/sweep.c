@@ -122,7 +122,7 @@ ap_status ap_sweep_run(const ap_compare_options *options, const char *const *axe
   ap_status st = choose(axes, n_axes, chosen, err);
   if (rows) *rows = NULL;
   if (!st) st = ap_suite_find(options->suite, &suite, err);
-  if (!st && !own.networks) own.networks = suite->networks[0].network;
+  if (!st && !own.networks && own.n_models == 0) own.networks = suite->networks[0].network;
   if (!st && !found) st = ap_fail(err, AP_ERR_MEMORY, "sweep");
   if (!own.methods) own.methods = METHODS;
   if (!st) st = ap_experiment_open(&own, provenance, &e, err);

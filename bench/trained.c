@@ -100,7 +100,9 @@ ap_status ap_trained_find(const ap_suite_network *network, const char *out, bool
   ap_error ignored;
   ap_status st = path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "model path");
   *place = AP_TRAINED_NOWHERE;
-  if (!st && ap_file_exists(path)) {
+  if (network->given) {
+    *place = AP_TRAINED_GIVEN;
+  } else if (!st && ap_file_exists(path)) {
     *place = AP_TRAINED_HERE;
   } else if (!st && !anew && ap_model_find(name, &shipped, &ignored) == AP_OK) {
     *place = AP_TRAINED_SHIPPED;
@@ -122,7 +124,9 @@ ap_status ap_trained_network(const ap_suite_network *network, const ap_dataset *
   *net = NULL;
   if (!path || !folder) st = ap_fail(err, AP_ERR_MEMORY, "model path");
   if (!st) st = ap_trained_find(network, out, anew, &place, err);
-  if (!st && place == AP_TRAINED_HERE) {
+  if (!st && place == AP_TRAINED_GIVEN) {
+    st = ap_network_copy(network->given, net, err);
+  } else if (!st && place == AP_TRAINED_HERE) {
     st = load_own(path, data, net, err);
   } else if (!st && place == AP_TRAINED_SHIPPED) {
     st = ap_model_load(name, net, NULL, err);

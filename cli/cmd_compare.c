@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +25,10 @@ static const ap_command_info INFO = {
         "comparison goes on when the same\ncommand is run again. A method that found nothing "
         "within the limit is marked as such in the table.\nA plug-in (--pruner ./mine.so, --pruner "
         "exec:./mine.py) that crashes, hangs or answers wrongly is a\nrow that says why; the exit "
-        "status is then 1.",
+        "status is then 1.\nWith --model, methods are compared on models of your own in place of "
+        "the suite's "
+        "networks, and with\n--hw and --set on hardware of your own; such rows are of the open "
+        "division.",
     .examples =
         "  autoprune compare --suite quick --out out/quick\n"
         "  autoprune compare --suite paper --networks lenet5 --out out/paper\n"
@@ -34,6 +38,8 @@ static const ap_command_info INFO = {
         "  autoprune compare --suite quick --methods pim-prune,auto-prune --networks lenet5 --out "
         "out/m\n"
         "  autoprune compare --suite quick --pruner ./mine.so --search ddpg --out out/s\n"
+        "  autoprune compare --model mine.onnx --data cifar10 --hw ou --set array.rows=256 --out "
+        "out/o\n"
         "  autoprune compare --list-methods\n"
         "  autoprune compare --suite paper --networks vgg16 --tune-epochs 10 --backend cuda-tf32 "
         "--out out/t\n"
@@ -105,11 +111,30 @@ static ap_status split_list(const ap_text_list *given, ap_text_list *out, char *
   return AP_OK;
 }
 
-static ap_status compare(ap_cli *cli, const ap_compare_options *o, const json_t *provenance,
-                         ap_error *err) {
+/* What was asked for beside suite, networks and methods, which the rows themselves name. NULL out of memory. */
+static char *wishes_of(const ap_compare_options *o, const ap_text_list *overrides) {
+  char epochs[40] = "", episodes[40] = "", *set = ap_cli_overrides_text(overrides, NULL), *text;
+  if (!isnan(o->tune_epochs))
+    (void)snprintf(epochs, sizeof epochs, " tune-epochs=%g", o->tune_epochs);
+  if (o->episodes) (void)snprintf(episodes, sizeof episodes, " episodes=%zu", o->episodes);
+  text = set ? ap_sprintf("%s%s%s%s%s%s%s", o->n_models ? " model" : "", o->train ? " train" : "",
+                          o->hardware ? " hw=" : "",
+                          o->hardware ? ap_cli_file_name(o->hardware) : "", set, epochs, episodes)
+             : NULL;
+  ap_free(set);
+  return text;
+}
+
+static ap_status compare(ap_cli *cli, const ap_compare_options *o, const ap_text_list *overrides,
+                         const json_t *provenance, ap_error *err) {
   json_t *table = NULL;
-  ap_status st = ap_compare_run(o, provenance, &table, err);
-  if (!st) st = ap_cli_record_table(cli, o->suite, o->max_loss, table, provenance, err);
+  char *wishes = wishes_of(o, overrides);
+  ap_status st = wishes ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "options");
+  if (!st) st = ap_compare_run(o, provenance, &table, err);
+  if (!st) {
+    st = ap_cli_record_table(cli, o->suite, o->max_loss, wishes, table, provenance, err);
+  }
+  ap_free(wishes);
   for (size_t i = 0; i < json_array_size(table); i++) {
     const char *failed = json_string_value(json_object_get(json_array_get(table, i), "failed"));
     if (failed && failed[0]) cli->answer_no = true;
@@ -177,10 +202,60 @@ static ap_status list_methods(const ap_cli *cli, ap_error *err) {
   return AP_OK;
 }
 
+/* What --model, --hw and --set bring. */
+typedef struct {
+  ap_text_list paths, overrides;
+  ap_model_choice normalisation; /* of all .onnx files */
+  ap_cli_changes changes;
+  ap_compare_model *models;
+  ap_network **nets;
+  size_t n;
+} own_things;
+
+/* Read before anything is computed or written: what is wrong with them is said at once. */
+static ap_status open_own(own_things *own, ap_compare_options *o, ap_error *err) {
+  ap_tech *tech = NULL;
+  ap_status st = AP_OK;
+  if (own->paths.n) st = ap_cli_require("data", o->data, err);
+  if (!st && own->paths.n && (o->networks || o->train)) {
+    st = ap_fail(err, AP_ERR_ARG,
+                 "--model takes the place of the suite's networks, as it is: without %s",
+                 o->networks ? "--networks" : "--train");
+  }
+  if (!st) st = ap_cli_open_tech(o->hardware, &own->overrides, &tech, err);
+  ap_tech_close(tech);
+  if (!st) st = ap_cli_read_changes(&own->overrides, &own->changes, err);
+  if (!st && (own->normalisation.mean || own->normalisation.std) && own->paths.n == 0) {
+    st = ap_fail(err, AP_ERR_ARG, "--mean and --std go with --model");
+  }
+  own->models = ap_calloc(own->paths.n + 1, sizeof *own->models);
+  /* pointers are meant: NOLINTNEXTLINE(bugprone-sizeof-expression) */
+  own->nets = ap_calloc(own->paths.n + 1, sizeof *own->nets);
+  if (!st && (!own->models || !own->nets)) st = ap_fail(err, AP_ERR_MEMORY, "models");
+  for (size_t i = 0; i < own->paths.n && !st; i++) {
+    ap_model_choice choice = own->normalisation;
+    choice.path = own->paths.items[i];
+    st = ap_cli_load_model(&choice, &own->nets[i], NULL, err);
+    if (!st) own->models[own->n++] = (ap_compare_model){choice.path, own->nets[i]};
+  }
+  o->models = own->models;
+  o->n_models = own->n;
+  o->changes = own->changes.items;
+  o->n_changes = own->changes.n;
+  return st;
+}
+
+static void close_own(own_things *own) {
+  for (size_t i = 0; i < own->n; i++) ap_network_destroy(own->nets[i]);
+  ap_free(own->nets);
+  ap_free(own->models);
+}
+
 ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
   ap_compare_options o = ap_compare_defaults();
   ap_text_list pruners = {0}, searchers = {0}, swept = {0}, axes = {0};
   bool no_plots = false, help = false, list = false;
+  own_things own = {.n = 0};
   ap_option options[] = {
       {"suite", "NAME",
        "quick (default); paper: the paper's figures; smoke: about a minute, to see that all works",
@@ -196,8 +271,17 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
       {"sweep", "A,B",
        "sensitivity instead: max-loss, crossbar, ou moved, each compared anew at equal loss",
        AP_OPTION_LIST, &swept, 0, 0},
+      {"model", "FILE",
+       "a model of your own in place of the suite's networks, on --data; may be repeated",
+       AP_OPTION_LIST, &own.paths, 0, 0},
+      AP_NORMALISATION_OPTIONS(&own.normalisation),
       {"data", "NAME|DIR", "data set to use in place of the suite's", AP_OPTION_TEXT, &o.data, 0,
        0},
+      {"hw", "PRESET|FILE",
+       "hardware to use in place of the suite's: ou, isaac, sre, or an .ini file", AP_OPTION_TEXT,
+       &o.hardware, 0, 0},
+      {"set", "SECTION.KEY=V", "change one value of the hardware; may be repeated", AP_OPTION_LIST,
+       &own.overrides, 0, 0},
       {"out", "DIR", "folder of the results", AP_OPTION_TEXT, &o.out, 0, 0},
       {"max-loss", "L", "accuracy that may be lost, absolute (default 0.01)", AP_OPTION_NUMBER,
        &o.max_loss, 0, 1},
@@ -232,6 +316,7 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
     return ap_fail(err, AP_ERR_ARG, "--search goes with --pruner: it searches over each of them");
   }
   st = split_list(&swept, &axes, &axis_words, err);
+  if (!st) st = open_own(&own, &o, err);
   provenance = ap_provenance(cli->argc, cli->argv);
   if (!st && !provenance) st = ap_fail(err, AP_ERR_MEMORY, "provenance");
   if (st) goto done;
@@ -250,12 +335,14 @@ ap_status ap_cmd_compare(ap_cli *cli, int argc, char **argv, ap_error *err) {
     st = plan(cli, &o, &axes, provenance, err);
     goto done;
   }
-  st = axes.n ? sweep(cli, &o, &axes, provenance, err) : compare(cli, &o, provenance, err);
+  st = axes.n ? sweep(cli, &o, &axes, provenance, err)
+              : compare(cli, &o, &own.overrides, provenance, err);
   if (st == AP_ERR_INTERRUPTED) {
     ap_error inner = *err;
     (void)ap_fail(err, st, "%s; run the same command again to go on", inner.text);
   }
 done:
+  close_own(&own);
   ap_free(axis_words);
   json_decref(provenance);
   return st;

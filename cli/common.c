@@ -42,29 +42,28 @@ void ap_cli_duration(double seconds, char text[24]) {
   (void)snprintf(text, 24, "%llu:%02llu:%02llu", s / 3600, s / 60 % 60, s % 60);
 }
 
-/* --set NAME=VALUE into *change, whose name lies in `name`. */
-static ap_status split_override(const char *item, char *name, size_t room, ap_tech_change *change,
-                                ap_error *err) {
-  const char *equal = strchr(item, '=');
-  if (!equal || equal == item || (size_t)(equal - item) >= room) {
-    return ap_fail(err, AP_ERR_ARG, "--set %s: expected section.key=value", item);
+ap_status ap_cli_read_changes(const ap_text_list *overrides, ap_cli_changes *out, ap_error *err) {
+  out->n = 0;
+  for (size_t i = 0; i < overrides->n; i++) {
+    const char *item = overrides->items[i], *equal = strchr(item, '=');
+    char *name = out->names[i];
+    if (!equal || equal == item || (size_t)(equal - item) >= sizeof out->names[i]) {
+      return ap_fail(err, AP_ERR_ARG, "--set %s: expected section.key=value", item);
+    }
+    (void)snprintf(name, sizeof out->names[i], "%.*s", (int)(equal - item), item);
+    out->items[out->n++] = (ap_tech_change){name, equal + 1};
   }
-  (void)snprintf(name, room, "%.*s", (int)(equal - item), item);
-  *change = (ap_tech_change){name, equal + 1};
   return AP_OK;
 }
 
 ap_status ap_cli_open_tech(const char *hw, const ap_text_list *overrides, ap_tech **out,
                            ap_error *err) {
-  ap_tech_change changes[AP_CLI_MAX_LIST];
-  char names[AP_CLI_MAX_LIST][128];
+  ap_cli_changes changes;
   ap_tech *tech = NULL;
   ap_status st = ap_tech_open(hw ? hw : "ou", &tech, err);
   *out = NULL;
-  for (size_t i = 0; !st && i < overrides->n; i++) {
-    st = split_override(overrides->items[i], names[i], sizeof names[i], &changes[i], err);
-  }
-  if (!st) st = ap_tech_override_all(tech, changes, overrides->n, err);
+  if (!st) st = ap_cli_read_changes(overrides, &changes, err);
+  if (!st) st = ap_tech_override_all(tech, changes.items, changes.n, err);
   if (st) {
     ap_tech_close(tech);
     return st;

@@ -25,6 +25,15 @@ AP_PRINTF(2, 3) void ap_cli_note(const ap_cli *cli, const char *format, ...);
 /* "0:04:05". */
 void ap_cli_duration(double seconds, char text[24]);
 
+/* What all --set section.key=value say; values lead into the list. */
+typedef struct {
+  size_t n;
+  ap_tech_change items[AP_CLI_MAX_LIST]; /* whose names lie in `names` */
+  char names[AP_CLI_MAX_LIST][128];
+} ap_cli_changes;
+AP_NODISCARD ap_status ap_cli_read_changes(const ap_text_list *overrides, ap_cli_changes *out,
+                                           ap_error *err);
+
 /* The technology --hw with all --set section.key=value applied. End with ap_tech_close. */
 AP_NODISCARD ap_status ap_cli_open_tech(const char *hw, const ap_text_list *overrides,
                                         ap_tech **out, ap_error *err);

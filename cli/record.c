@@ -146,21 +146,25 @@ ap_status ap_cli_record_priced(const ap_cli *cli, const ap_subject *subject, con
                                 err);
 }
 
-static bool put_row(json_t *record, const char *suite, double max_loss, uint64_t seed,
-                    json_t *row) {
+/* wishes: " hw=mine.ini episodes=50"; without any, the series is the suite's own. */
+static bool put_row(json_t *record, const char *suite, double max_loss, const char *wishes,
+                    uint64_t seed, json_t *row) {
   static const char *const asked[] = {"network",  "data",     "method", "pruner",
                                       "searcher", "crossbar", "ou"};
   static const char *const left_out[] = {"seconds", "feasible", "seed"};
   json_t *configuration =
       json_pack("{s:s, s:f, s:I}", "suite", suite, "max_loss", max_loss, "seed", (json_int_t)seed);
-  char *name = ap_sprintf("compare %s %s %s %s max_loss=%g seed=%llu", suite,
+  char *name = ap_sprintf("compare %s %s %s %s max_loss=%g%s seed=%llu", suite,
                           json_string_value(json_object_get(row, "network")),
                           ap_cli_file_name(json_string_value(json_object_get(row, "data"))),
-                          json_string_value(json_object_get(row, "method")), max_loss,
+                          json_string_value(json_object_get(row, "method")), max_loss, wishes,
                           (unsigned long long)seed);
   json_t *series = NULL, *value;
   const char *key;
   bool good = configuration && name;
+  if (good && wishes[0]) {
+    good = json_object_set_new(configuration, "wishes", json_string(wishes)) == 0;
+  }
   for (size_t i = 0; good && i < sizeof asked / sizeof asked[0]; i++) {
     good = json_object_set(configuration, asked[i], json_object_get(row, asked[i])) == 0;
   }
@@ -181,7 +185,8 @@ static bool put_row(json_t *record, const char *suite, double max_loss, uint64_t
 }
 
 ap_status ap_cli_record_table(const ap_cli *cli, const char *suite, double max_loss,
-                              const json_t *table, const json_t *provenance, ap_error *err) {
+                              const char *wishes, const json_t *table, const json_t *provenance,
+                              ap_error *err) {
   json_t *record = ap_history_record_new(cli->command, provenance);
   bool good = record != NULL;
   if (!cli->record) {
@@ -192,7 +197,7 @@ ap_status ap_cli_record_table(const ap_cli *cli, const char *suite, double max_l
     json_t *row = json_array_get(table, i);
     const char *failed = json_string_value(json_object_get(row, "failed"));
     double seed = json_number_value(json_object_get(row, "seed"));
-    if (!failed || !failed[0]) good = put_row(record, suite, max_loss, (uint64_t)seed, row);
+    if (!failed || !failed[0]) good = put_row(record, suite, max_loss, wishes, (uint64_t)seed, row);
   }
   if (!good) {
     json_decref(record);

@@ -35,10 +35,11 @@ AP_NODISCARD ap_status ap_cli_record_document(const ap_cli *cli, char *name, con
 /* The same for what `map` and `cost` print. */
 AP_NODISCARD ap_status ap_cli_record_priced(const ap_cli *cli, const ap_subject *subject,
                                             const json_t *document, ap_error *err);
-/* Every row of a comparison that did not fail is a series. */
+/* Every row of a comparison that did not fail is a series. wishes: what was asked for beside the suite, for its
+ * name (" hw=mine.ini episodes=50"), or "": results of other settings are other series. */
 AP_NODISCARD ap_status ap_cli_record_table(const ap_cli *cli, const char *suite, double max_loss,
-                                           const json_t *table, const json_t *provenance,
-                                           ap_error *err);
+                                           const char *wishes, const json_t *table,
+                                           const json_t *provenance, ap_error *err);
 
 /* " weight_bits=4 a.x=1 b.y=2" of --weight-bits (may be NULL) and --set, for a series' name; ap_free it; NULL out of memory. */
 char *ap_cli_overrides_text(const ap_text_list *overrides, const char *weight_bits);

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "bench/sweep.h"
+#include "nn/model_file.h"
 #include "tests/bench/bench_testing.h"
 
 #define SIDE_LENET 16
@@ -385,7 +386,6 @@ static void plugins_are_rows(void **state) {
   json_decref(again);
 }
 
-/* The model in the results' folder was trained on other images. */
 /* Fine-tuning and searches of the caller's own length: no row has been fine-tuned, the search tried so many, and
  * all say that they are not the suite's. */
 static void budgets_can_be_chosen(void **state) {
@@ -415,6 +415,74 @@ static void budgets_can_be_chosen(void **state) {
   json_decref(table);
 }
 
+/* The network that the runs above trained, given back twice as files of one name, on other hardware: compared as
+ * the suite's are, under names of their own. */
+static void models_and_hardware_of_ones_own(void **state) {
+  static const ap_tech_change changes[] = {{"array.rows", "64"}, {"array.cols", "32"}};
+  ap_compare_options o = small_options();
+  ap_compare_model models[2] = {{"here/my net.apm", NULL}, {"there/my net.onnx", NULL}};
+  json_t *suite = NULL, *table = NULL;
+  ap_network *net = NULL;
+  glob_t found;
+  char pattern[300];
+  (void)state;
+  o.methods = "dense,column-vector";
+  must(compare(&o, &suite));
+  (void)snprintf(pattern, sizeof pattern, "%s/models/*.apm", folder);
+  assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+  must(ap_model_load(found.gl_pathv[0], &net, NULL, &failure));
+  globfree(&found);
+  models[0].net = models[1].net = net;
+  o.models = models;
+  o.n_models = 2;
+  o.max_loss = 0.3;
+  must(compare(&o, &table));
+  assert_int_equal(json_array_size(table), 4);
+  for (size_t i = 0; i < 4; i++) {
+    const json_t *row = json_array_get(table, i);
+    assert_string_equal(json_string_value(json_object_get(row, "network")),
+                        i < 2 ? "my_net" : "my_net-2");
+    assert_non_null(strstr(json_string_value(json_object_get(row, "open_because")),
+                           "network of one's own, loss limit 0.3"));
+    assert_true(fabs(number(row, "finetunes")) < 0.5); /* repair alone */
+    assert_true(number(row, "accuracy_loss") <= 0.3 + 1e-9);
+  }
+  assert_true(number(row_of(table, "dense"), "accuracy_test") ==
+              number(row_of(suite, "dense"), "accuracy_test"));
+  assert_true(number(row_of(table, "dense"), "crossbars") ==
+              number(row_of(suite, "dense"), "crossbars")); /* the preset and the suite agree */
+  assert_true(number(row_of(table, "column-vector"), "weights_compression") > 1);
+  json_decref(table);
+  o.n_models = 1;
+  o.hardware = "sre";
+  o.changes = changes;
+  o.n_changes = 2;
+  must(compare(&o, &table));
+  for (size_t i = 0; i < 2; i++) {
+    const json_t *row = json_array_get(table, i);
+    assert_string_equal(json_string_value(json_object_get(row, "crossbar")), "64x32");
+    assert_non_null(
+        strstr(json_string_value(json_object_get(row, "open_because")), "other hardware"));
+  }
+  assert_true(number(row_of(table, "dense"), "crossbars") >
+              number(row_of(suite, "dense"), "crossbars"));
+  json_decref(table);
+  json_decref(suite);
+  table = NULL;
+  for (int i = 0; i < 4; i++) { /* each is refused before anything is computed */
+    ap_compare_options bad = o;
+    if (i == 0) bad.data = NULL;
+    if (i == 1) bad.networks = "lenet5";
+    if (i == 2) bad.train = true;
+    if (i == 3) bad.hardware = "/nowhere/at-all.ini";
+    assert_int_not_equal(compare(&bad, &table), AP_OK);
+    assert_non_null(strstr(failure.text, i < 3 ? "here/my net.apm" : "at-all.ini"));
+    assert_null(table);
+  }
+  ap_network_destroy(net);
+}
+
+/* The model in the results' folder was trained on other images. */
 static void other_images_are_refused(void **state) {
   ap_compare_options o = small_options();
   json_t *table = NULL;
@@ -462,6 +530,7 @@ int main(void) {
                                      cmocka_unit_test(sweeps_compare_anew),
                                      cmocka_unit_test(plugins_are_rows),
                                      cmocka_unit_test(budgets_can_be_chosen),
+                                     cmocka_unit_test(models_and_hardware_of_ones_own),
                                      cmocka_unit_test(other_images_are_refused),
                                      cmocka_unit_test(bad_wishes_are_refused)};
   return cmocka_run_group_tests(tests, make_data, drop_data);

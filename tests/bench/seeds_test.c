@@ -179,24 +179,23 @@ static void what_opens_a_division(void **state) {
   must(ap_suite_find("paper", &paper, &failure));
   must(ap_suite_find("smoke", &smoke, &failure));
   run = paper->networks[0];
-  ap_division_reasons(paper, &paper->networks[0], &run, paper->max_loss, true, why, sizeof why);
+  ap_division_reasons(paper, &paper->networks[0], &run, paper->max_loss, true, false, why,
+                      sizeof why);
   assert_string_equal(why, "");
-  ap_division_reasons(paper, &paper->networks[0], &run, paper->max_loss, false, why, sizeof why);
+  ap_division_reasons(paper, &paper->networks[0], &run, paper->max_loss, false, false, why,
+                      sizeof why);
   assert_string_equal(why, "network not the shipped one");
-  ap_division_reasons(paper, &paper->networks[0], &run, 0.02, true, why, sizeof why);
+  ap_division_reasons(paper, &paper->networks[0], &run, 0.02, true, false, why, sizeof why);
   assert_string_equal(why, "loss limit 0.02");
-  ap_division_reasons(smoke, &smoke->networks[0], &smoke->networks[0], 0.01, true, why, sizeof why);
+  ap_division_reasons(smoke, &smoke->networks[0], &smoke->networks[0], 0.01, true, false, why,
+                      sizeof why);
   assert_string_equal(why, "suite smoke");
-  run.rows = "64";
   run.tune_epochs = 2;
   run.episodes++;
   run.data = "elsewhere";
-  ap_division_reasons(paper, &paper->networks[0], &run, paper->max_loss, true, why, sizeof why);
+  ap_division_reasons(paper, &paper->networks[0], &run, paper->max_loss, true, true, why,
+                      sizeof why);
   assert_string_equal(why, "other data, other hardware, other recovery, other search budget");
-  run = paper->networks[0];
-  run.ou_rows = "4";
-  ap_division_reasons(paper, &paper->networks[0], &run, paper->max_loss, true, why, sizeof why);
-  assert_string_equal(why, "other hardware");
 }
 
 /* ---- the paper suite ---- */

@@ -138,6 +138,43 @@ static void test_chosen_methods(void **state) {
   json_decref(table);
 }
 
+/* A model given twice, on hardware of one's own; recorded as a series of its own beside the suite's. */
+static void test_own_networks(void **state) {
+  json_t *table = command_json(
+      0, WORDS("compare", "--suite", "smoke", "--model", "m.apm", "--model", "./m.apm", "--data",
+               "images", "--methods", "dense,filter", "--hw", "sre", "--set", "array.rows=32",
+               "--no-plots", "--quiet", "--json", "--record=own.sqlite", "--out", "own"));
+  json_t *whole = command_json(
+      0, WORDS("map", "--model", "m.apm", "--hw", "sre", "--set", "array.rows=32", "--json"));
+  command_result shown;
+  (void)state;
+  assert_int_equal(json_array_size(table), 4);
+  for (size_t i = 0; i < 4; i++) {
+    const json_t *row = json_array_get(table, i);
+    assert_string_equal(json_string_value(json_object_get(row, "network")), i < 2 ? "m" : "m-2");
+    assert_string_equal(json_string_value(json_object_get(row, "division")), "open");
+    assert_true(
+        json_number_value(json_object_get(row, "crossbars_dense")) ==
+        json_number_value(json_object_get(json_object_get(whole, "total"), "crossbars_dense")));
+  }
+  shown = command_run(NULL, WORDS("history", "show", "--file", "own.sqlite"));
+  assert_non_null(strstr(
+      shown.out, "compare smoke m images filter max_loss=0.01 model hw=sre array.rows=32 seed=1"));
+  command_release(&shown);
+  json_decref(table);
+  json_decref(whole);
+  command_bad("--data is needed", WORDS("compare", "--model", "m.apm", "--out", "own2"));
+  command_bad("--networks", WORDS("compare", "--model", "m.apm", "--data", "images", "--networks",
+                                  "lenet5", "--out", "own2"));
+  command_bad("--train",
+              WORDS("compare", "--model", "m.apm", "--data", "images", "--train", "--out", "own2"));
+  command_bad("--mean and --std go with --model", WORDS("compare", "--std", "1", "--out", "own2"));
+  command_bad("no value 'array.depth'",
+              WORDS("compare", "--set", "array.depth=3", "--out", "own2"));
+  command_bad("gone.onnx",
+              WORDS("compare", "--model", "gone.onnx", "--data", "images", "--out", "own2"));
+}
+
 /* A search by multiply-accumulates says what its policy is in crossbars, as the mapper counts them. */
 static void test_search_by_macs(void **state) {
   json_t *summary = command_json(0, WORDS(SEARCH("macs", "8"), "--reward", "macs", "--json"));
@@ -237,6 +274,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_search_and_map),     cmocka_unit_test(test_stopped_search),
       cmocka_unit_test(test_integer_search),     cmocka_unit_test(test_chosen_methods),
+      cmocka_unit_test(test_own_networks),       cmocka_unit_test(test_own_networks),
       cmocka_unit_test(test_search_by_macs),     cmocka_unit_test(test_methods_are_listed),
       cmocka_unit_test(test_stopped_comparison), cmocka_unit_test(test_bad_comparison),
   };
