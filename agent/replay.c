@@ -64,6 +64,10 @@ ap_transition ap_replay_at(const ap_replay *r, size_t i) {
                          record[2 * n + 2] > 0};
 }
 
+void ap_replay_set_reward(ap_replay *r, size_t i, float reward) {
+  r->records[(r->start + i) % r->capacity * r->width + 2 * r->n_features + 1] = reward;
+}
+
 static bool drawable(const ap_replay *r, size_t i) {
   return i == 0 || !ap_replay_at(r, i - 1).done;
 }

@@ -23,6 +23,8 @@ AP_NODISCARD ap_status ap_replay_create(size_t capacity, size_t n_features, ap_r
                                         ap_error *err);
 void ap_replay_destroy(ap_replay *replay); /* NULL is allowed */
 void ap_replay_add(ap_replay *replay, const ap_transition *transition);
+/* Of the i-th as ap_replay_at counts. */
+void ap_replay_set_reward(ap_replay *replay, size_t i, float reward);
 size_t ap_replay_size(const ap_replay *replay);
 /* i = 0 (oldest) .. size-1 (newest). */
 ap_transition ap_replay_at(const ap_replay *replay, size_t i);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "agent/ddpg.h"
+#include "agent/lesson_impl.h"
 #include "agent/searcher_impl.h"
 #include "base/alloc.h"
 
@@ -10,13 +11,14 @@ typedef struct {
   const ap_search_options *options;
   const ap_env *env;
   ap_ddpg *agent;
-  double *state;  /* n_features */
-  float *states;  /* n_steps x parallel x n_features: of the batch in flight */
-  float *wishes;  /* n_steps x parallel: before snapping */
-  float *actions; /* parallel */
-  float *end;     /* n_features zeros: the state after the last step */
-  ap_rng *rngs;   /* parallel */
-  size_t *leaps;  /* parallel: the layer of each episode that leaps, or n_steps */
+  double *state;      /* n_features */
+  float *states;      /* n_steps x parallel x n_features: of the batch in flight */
+  float *wishes;      /* n_steps x parallel: before snapping */
+  float *actions;     /* parallel */
+  float *end;         /* n_features zeros: the state after the last step */
+  ap_rng *rngs;       /* parallel */
+  size_t *leaps;      /* parallel: the layer of each episode that leaps, or n_steps */
+  ap_lessons lessons; /* of as many episodes as are replayed */
 } ddpg;
 
 /* With some hundred episodes, AMC's agent learns too little, or runs into a = 1 (keep all), where a
@@ -33,6 +35,7 @@ static void defaults(ap_search_options *o) {
   o->explored_share = 0.5;
   o->leap_share = 0.25;
   o->soften_limit = true;
+  o->limit_patience = 64;
   o->actor_rate = 5e-4;
   o->updates_per_step = 2;
   o->replay_episodes = 50;
@@ -50,6 +53,7 @@ static void destroy(void *self) {
   ddpg *d = self;
   if (!d) return;
   ap_ddpg_destroy(d->agent);
+  ap_lessons_close(&d->lessons);
   ap_free(d->state);
   ap_free(d->states);
   ap_free(d->wishes);
@@ -77,6 +81,8 @@ static ap_status create(const ap_search_options *o, const ap_env *env, void **ou
   if (!d->state || !d->states || !d->wishes || !d->actions || !d->end || !d->rngs || !d->leaps) {
     goto memory;
   }
+  st = ap_lessons_open(&d->lessons, o->replay_episodes, o->limit_patience, err);
+  if (st) goto done;
   st = ap_ddpg_create(o, f, o->replay_episodes * env->n_steps, o->parallel, &d->agent, err);
   if (st) goto done;
   *out = d;
@@ -156,6 +162,20 @@ static size_t propose(void *self, size_t first, size_t n, double *executed, doub
   return n;
 }
 
+static float lesson_of(const ddpg *d, const ap_outcome *outcome) {
+  return (float)(d->options->soften_limit ? ap_lessons_of(&d->lessons, outcome) : outcome->reward);
+}
+
+/* The same steps with the lessons of a steeper slope. */
+static void relabel(ddpg *d) {
+  ap_replay *replay = ap_ddpg_replay(d->agent);
+  const size_t size = ap_replay_size(replay);
+  for (size_t back = 0; back < size; back++) {
+    const ap_outcome *outcome = ap_lessons_past(&d->lessons, back / d->env->n_steps);
+    ap_replay_set_reward(replay, size - 1 - back, lesson_of(d, outcome));
+  }
+}
+
 static void learn(void *self, size_t first, size_t n, const double *executed,
                   const ap_outcome *outcomes, ap_learned *learned) {
   ddpg *d = self;
@@ -164,21 +184,25 @@ static void learn(void *self, size_t first, size_t n, const double *executed,
   size_t ready = first + n > o->warmup ? first + n - o->warmup : 0, updates;
   double critic = 0, actor = 0;
   for (size_t i = 0; i < n; i++) {
+    ap_lessons_add(&d->lessons, &outcomes[i], first + i >= o->warmup);
     for (size_t t = 0; t < steps; t++) {
       const float *state = d->states + (t * parallel + i) * f;
       bool done = t + 1 == steps;
-      ap_transition step = {
-          .state = state,
-          .next = done ? d->end : state + parallel * f,
-          .action =
-              o->store_executed ? (float)executed[i * steps + t] : d->wishes[t * parallel + i],
-          .reward = (float)(o->soften_limit ? outcomes[i].lesson : outcomes[i].reward),
-          .done = done};
+      ap_transition step = {.state = state,
+                            .next = done ? d->end : state + parallel * f,
+                            .action = o->store_executed ? (float)executed[i * steps + t]
+                                                        : d->wishes[t * parallel + i],
+                            .reward = lesson_of(d, &outcomes[i]),
+                            .done = done};
       ap_replay_add(ap_ddpg_replay(d->agent), &step);
     }
   }
   updates = (ready < n ? ready : n) * o->updates_per_step * steps;
   if (first < o->warmup && first + n >= o->warmup) updates += o->warmup_updates * steps;
+  if (o->soften_limit && ap_lessons_raise(&d->lessons)) {
+    relabel(d);
+    updates += o->warmup_updates * steps;
+  }
   for (size_t u = 0; u < updates; u++) {
     double c, a;
     ap_ddpg_update(d->agent, &c, &a);
@@ -202,6 +226,7 @@ static void save(const void *self, ap_state_writer *to) {
   ap_ddpg_state_get(d->agent, block);
   ap_state_put(to, block, bytes);
   ap_free(block);
+  ap_lessons_save(&d->lessons, to);
 }
 
 static void restore(void *self, ap_state_reader *from) {
@@ -213,6 +238,7 @@ static void restore(void *self, ap_state_reader *from) {
     return;
   }
   from->at += bytes;
+  ap_lessons_restore(&d->lessons, from);
 }
 
 const ap_searcher_ops ap_searcher_ddpg = {

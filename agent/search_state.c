@@ -1,4 +1,4 @@
-/* The file of an interrupted search: "APSEARC3", the settings, the candidates, the searcher's own
+/* The file of an interrupted search: "APSEARC4", the settings, the candidates, the searcher's own
  * state, and a SHA-256 of all that. Native byte order: it is continued on the machine that wrote
  * it. */
 #include <string.h>
@@ -8,14 +8,14 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-static const char magic[] = "APSEARC3";
+static const char magic[] = "APSEARC4";
 #define MAX_STATE ((size_t)1 << 34)
 
 typedef struct {
   const char *name;
   double value;
 } setting;
-#define N_SETTINGS 33
+#define N_SETTINGS 34
 
 /* Everything that changes the course of a search. */
 static void settings(const ap_search *s, setting out[N_SETTINGS]) {
@@ -45,6 +45,7 @@ static void settings(const ap_search *s, setting out[N_SETTINGS]) {
       {"hidden units", (double)o->hidden},
       {"batch", (double)o->batch},
       {"replayed episodes", (double)o->replay_episodes},
+      {"patience beyond the limit", (double)o->limit_patience},
       {"updates per step", (double)o->updates_per_step},
       {"actor learning rate", o->actor_rate},
       {"critic learning rate", o->critic_rate},

@@ -102,6 +102,7 @@ static ap_status check_options(const ap_search_options *o, ap_error *err) {
       {"least noise", o->sigma_least, 0, false, 1e3},
       {"explored share", o->explored_share, 0, true, 1},
       {"share of leaps", o->leap_share, 0, false, 1},
+      {"patience beyond the limit", (double)o->limit_patience, 0, false, 1e9},
       {"hidden units", (double)o->hidden, 1, false, 65536},
       {"batch", (double)o->batch, 1, false, 65536},
       {"replayed episodes", (double)o->replay_episodes, 1, false, 1e6},

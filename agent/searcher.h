@@ -41,8 +41,11 @@ typedef struct {
   double explored_share; /* of the layers, on average, whose action gets noise, (0,1] */
   double leap_share;     /* of the episodes, those of which one layer is drawn from [0,1] */
   bool soften_limit;     /* learns ap_outcome.lesson (else .reward) */
-  bool store_executed;   /* the critic learns on the executed action (else on the wish) */
-  bool bootstrap;        /* critic target r + discount * Q'(next) (else the episode's reward) */
+  size_t
+      limit_patience; /* with soften_limit: episodes of its own in a row beyond the limit after which the
+                            lesson's penalty doubles; 0: never */
+  bool store_executed; /* the critic learns on the executed action (else on the wish) */
+  bool bootstrap;      /* critic target r + discount * Q'(next) (else the episode's reward) */
   ap_sampler sampler;
   size_t hidden;           /* units in each of the two hidden layers */
   size_t batch;            /* transitions in one update */

@@ -224,6 +224,7 @@ static void resumed_equals_uninterrupted(void **state) {
     ap_status st = AP_ERR_INTERRUPTED;
     size_t rounds = 0;
     o.parallel = 4;
+    o.limit_patience = 3; /* lessons change under way */
     whole = run(ap_search_name(s), &o);
     o.state_path = path;
     o.save_every = 1000; /* only what the interruption saves */
@@ -419,6 +420,7 @@ static void bad_options_are_refused(void **state) {
   refuse(o.hidden = 0);
   refuse(o.batch = 0);
   refuse(o.replay_episodes = 0);
+  refuse(o.limit_patience = (size_t)2e9);
   refuse(o.updates_per_step = 0);
   refuse(o.actor_rate = 0);
   refuse(o.critic_rate = -1);
