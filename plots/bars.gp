@@ -92,10 +92,10 @@ do for [r = 1 : 2] {
     }
     set arrow 1 from 1, graph 0 to 1, graph 1 nohead lw 1.5 lc rgb pale back
     if (r == 2) {
-      set arrow 2 from published, graph 0 to published, graph 1 nohead dt 2 lw 1.6 lc rgb ink front
       set label 4 sprintf("paper: up to %.1f× ", published) at published, graph 1.0 right \
           offset 0, -0.5 font ",8.5" textcolor rgb ink front
     }
+    set style textbox opaque noborder margins 0.2, 0.2 fillcolor rgb 0xFFFFFF # labels cover the mark
     plot path using (0):(row(n)):(0):(amount(n, c)):(row(n) - 0.36):(row(n) + 0.36): \
              (color(strcol("method"))) with boxxyerror lc rgb variable notitle, \
          path using (0):(row(n)):(0):(hollow(n) ? amount(n, c) - 0.005 * longest : NaN): \
@@ -103,10 +103,12 @@ do for [r = 1 : 2] {
              with boxxyerror fs solid noborder lc rgb 0xFFFFFF notitle, \
          path using (amount(n, c)):(row(n)):(low(n, c)):(cut(high(n, c), most)) \
              with xerrorbars pt 0 lw 1.6 lc rgb 0x606060 notitle, \
+         path every ::0::0 using (r == 2 ? published : NaN):(-0.6):(0):(n_methods + 0.2) \
+             with vectors nohead dt 2 lw 1.6 lc rgb ink notitle, \
          path using (high(n, c) > amount(n, c) ? cut(high(n, c), most) : amount(n, c)):(row(n)): \
-             (high(n, c) > most ? sprintf(" %.2f× (to %.1f)", amount(n, c), high(n, c)) : \
-              sprintf(" %.2f×", amount(n, c))) \
-             with labels left font ",9.5" textcolor rgb ink notitle
+             (high(n, c) > most ? sprintf("%.2f× (to %.1f)", amount(n, c), high(n, c)) : \
+              sprintf("%.2f×", amount(n, c))) \
+             with labels left boxed offset 0.5, 0 font ",9.5" textcolor rgb ink notitle
     unset label 1
     unset label 2
     unset label 3
