@@ -34,7 +34,7 @@ static void no_leaps(ap_search_options *o) { o->leap_share = 0; }
 static void step_at_limit(ap_search_options *o) { o->soften_limit = false; }
 static void wishes_stored(ap_search_options *o) { o->store_executed = false; }
 static void bootstrapped(ap_search_options *o) { o->bootstrap = true; }
-static void one_slope(ap_search_options *o) { o->limit_patience = 0; }
+static void one_penalty(ap_search_options *o) { o->limit_patience = 0; }
 static void long_replay(ap_search_options *o) { o->replay_episodes = 100; }
 static void one_update(ap_search_options *o) { o->updates_per_step = 1; }
 static void slow_actor(ap_search_options *o) { o->actor_rate = 1e-4; }
@@ -50,7 +50,7 @@ static const struct {
     {"noise in every layer", all_layers_explored},
     {"no leaps", no_leaps},
     {"the reward itself, with its step", step_at_limit},
-    {"one slope beyond the limit", one_slope},
+    {"one penalty beyond the limit", one_penalty},
     {"wishes stored", wishes_stored},
     {"bootstrapped critic", bootstrapped},
     {"replay of 100 episodes", long_replay},
