@@ -15,20 +15,22 @@ void ap_lessons_close(ap_lessons *l) {
   memset(l, 0, sizeof *l);
 }
 
+/* Rewards without a limit have lessons that are the rewards. */
+static bool falls_off(const ap_outcome *y) {
+  return !y->feasible && (y->lesson < y->reward || y->lesson > y->reward);
+}
+
 /* Beyond the limit a lesson is saved - ln(1 + slope * excess), saved being ln(max(compression, 1)): the penalty is found
- * again in it. (A steeper slope inside the logarithm would not do: far beyond the limit it only lowers all lessons alike.)
- * Rewards without a limit have lessons that are the rewards. */
+ * again in it. (A steeper slope inside the logarithm would not do: far beyond the limit it only lowers all lessons alike.) */
 double ap_lessons_of(const ap_lessons *l, const ap_outcome *y) {
   const double saved = log(fmax(y->compression, 1));
-  const bool falls_off =
-      !y->feasible && y->lesson < saved && (y->lesson < y->reward || y->lesson > y->reward);
-  if (!falls_off) return y->lesson;
+  if (!falls_off(y)) return y->lesson;
   return saved - l->penalty * (saved - y->lesson);
 }
 
 void ap_lessons_add(ap_lessons *l, const ap_outcome *outcome, bool own) {
   l->past[l->n++ % l->capacity] = *outcome;
-  if (own) l->beyond = outcome->feasible ? 0 : l->beyond + 1;
+  if (own) l->beyond = falls_off(outcome) ? l->beyond + 1 : 0;
 }
 
 bool ap_lessons_raise(ap_lessons *l) {

@@ -13,10 +13,9 @@
 #include "base/status.h"
 
 typedef struct {
-  size_t
-      patience;   /* outcomes in a row beyond the limit after which the penalty doubles; 0: never */
-  double penalty; /* times what the outcomes' own lessons take off */
-  size_t beyond;  /* in a row so far */
+  size_t patience;    /* outcomes in a row beyond the limit until the penalty doubles; 0: never */
+  double penalty;     /* times what the outcomes' own lessons take off */
+  size_t beyond;      /* in a row so far; of a reward without a limit none is */
   size_t capacity, n; /* outcomes remembered at most, added so far */
   ap_outcome *past;   /* [capacity], outcome i at i % capacity */
 } ap_lessons;

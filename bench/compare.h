@@ -30,15 +30,15 @@ typedef struct {
   const char *methods;  /* names with commas between them, of any in pruners/baselines/; NULL: the
                            suite's */
   const char *networks; /* the same, of the suite's; NULL: all */
-  const ap_compare_model
-      *models; /* in place of the suite's networks, n_models of them; `data` is theirs. Recovery
-                                     is repair alone unless tune_epochs says more */
+  /* In place of the suite's networks, n_models of them; `data` is theirs. Recovery is repair alone unless
+   * tune_epochs says more. */
+  const ap_compare_model *models;
   size_t n_models;
   const char *data; /* data set (name or folder) put in place of the suite's; NULL: the suite's */
-  const char *
-      hardware; /* preset or .ini file, with its own sizes, in place of the suite's hardware; NULL: the suite's */
-  const ap_tech_change
-      *changes; /* put over the hardware, n_changes of them; a sweep's sizes go over these */
+  /* Preset or .ini file, with its own sizes, in place of the suite's hardware; NULL: the suite's. */
+  const char *hardware;
+  /* Put over the hardware, n_changes of them; a sweep's sizes go over these. */
+  const ap_tech_change *changes;
   size_t n_changes;
   const char *out;    /* folder of the results; made if needed */
   double max_loss;    /* absolute, on the selection split */

@@ -43,19 +43,6 @@ static void name_apart(ap_given_network *given, size_t i, const char *path) {
   }
 }
 
-static double million_macs(const ap_network *net) {
-  const size_t n = ap_network_layers(net, NULL, 0);
-  ap_layer_info *info = ap_calloc(n + 1, sizeof *info);
-  double sum = 0;
-  if (!info) return 1;
-  (void)ap_network_layers(net, info, n);
-  for (size_t i = 0; i < n; i++) {
-    sum += (double)info[i].k * (double)info[i].n * (double)info[i].positions;
-  }
-  ap_free(info);
-  return sum / 1e6;
-}
-
 ap_status ap_given_open(const ap_compare_options *o, ap_given_network **out, ap_error *err) {
   ap_given_network *given;
   *out = NULL;
@@ -73,7 +60,7 @@ ap_status ap_given_open(const ap_compare_options *o, ap_given_network **out, ap_
   given = ap_calloc(o->n_models, sizeof *given);
   if (!given) return ap_fail(err, AP_ERR_MEMORY, "%zu models", o->n_models);
   for (size_t i = 0; i < o->n_models; i++) {
-    const double macs = million_macs(o->models[i].net);
+    const double macs = (double)ap_network_macs(o->models[i].net) / 1e6;
     name_apart(given, i, o->models[i].path);
     given[i].entry = (ap_suite_network){.network = given[i].name,
                                         .data = o->data,

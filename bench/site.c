@@ -50,32 +50,31 @@ static ap_status open_standard(const ap_suite_network *network, ap_tech **out, a
   return st ? st : ap_tech_override_all(*out, changes, n, err);
 }
 
-/* This run's: what is asked for together has to fit, whatever stood there before. */
-static ap_status open_own(const ap_site *site, ap_tech **out, ap_error *err) {
+/* What is asked for together has to fit, whatever stood there before. */
+static ap_status change(const ap_site *site, ap_tech *tech, ap_error *err) {
   const size_t n = site->n_changes + site->n_sizes;
   ap_tech_change *changes = ap_calloc(n + 1, sizeof *changes);
   ap_status st = changes ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "hardware");
   for (size_t i = 0; i < n && !st; i++) {
     changes[i] = i < site->n_changes ? site->changes[i] : site->sizes[i - site->n_changes];
   }
-  if (!st) {
-    st = site->hardware ? ap_tech_open(site->hardware, out, err)
-                        : open_standard(&site->entry, out, err);
-  }
-  if (!st) st = ap_tech_override_all(*out, changes, n, err);
+  if (!st) st = ap_tech_override_all(tech, changes, n, err);
   ap_free(changes);
   return st;
 }
 
 static ap_status open_hardware(ap_site *site, ap_error *err) {
   char own[AP_SHA256_TEXT], standard[AP_SHA256_TEXT];
-  ap_tech *tech = NULL;
-  ap_status st = open_own(site, &site->tech, err);
-  if (!st) st = open_standard(site->standard, &tech, err);
+  ap_status st = open_standard(site->standard, &site->tech, err);
+  if (!st) st = ap_tech_hash(site->tech, standard, err);
+  if (!st && site->hardware) {
+    ap_tech_close(site->tech);
+    site->tech = NULL;
+    st = ap_tech_open(site->hardware, &site->tech, err);
+  }
+  if (!st) st = change(site, site->tech, err);
   if (!st) st = ap_tech_hash(site->tech, own, err);
-  if (!st) st = ap_tech_hash(tech, standard, err);
   if (!st) site->other_hardware = strcmp(own, standard) != 0;
-  ap_tech_close(tech);
   return st;
 }
 

@@ -217,11 +217,6 @@ static ap_status open_own(own_things *own, ap_compare_options *o, ap_error *err)
   ap_tech *tech = NULL;
   ap_status st = AP_OK;
   if (own->paths.n) st = ap_cli_require("data", o->data, err);
-  if (!st && own->paths.n && (o->networks || o->train)) {
-    st = ap_fail(err, AP_ERR_ARG,
-                 "--model takes the place of the suite's networks, as it is: without %s",
-                 o->networks ? "--networks" : "--train");
-  }
   if (!st) st = ap_cli_open_tech(o->hardware, &own->overrides, &tech, err);
   ap_tech_close(tech);
   if (!st) st = ap_cli_read_changes(&own->overrides, &own->changes, err);

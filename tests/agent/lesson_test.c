@@ -7,6 +7,7 @@
 #include "agent/reward.h"
 #include "agent/searcher.h"
 #include "base/alloc.h"
+#include "toy_env.h"
 
 #define LIMIT 0.01
 
@@ -70,6 +71,18 @@ static void patience(void **state) {
   ap_lessons_close(&l);
 }
 
+/* Of a reward without a limit nothing is beyond it. */
+static void no_limit_no_patience(void **state) {
+  const ap_outcome amc = judged(AP_REWARD_AMC, 0.5, 10);
+  ap_lessons l;
+  (void)state;
+  assert_false(amc.feasible);
+  open_lessons(&l, 3, 5);
+  for (int i = 0; i < 20; i++) ap_lessons_add(&l, &amc, true);
+  assert_false(ap_lessons_raise(&l));
+  ap_lessons_close(&l);
+}
+
 /* The last ones, newest first; the same after a state has been saved and read, and refused when it is cut. */
 static void what_is_remembered(void **state) {
   ap_lessons l, again;
@@ -103,79 +116,16 @@ static void what_is_remembered(void **state) {
   ap_lessons_close(&again);
 }
 
-/* ---- a layer that holds nearly everything -------------------------------------------------------
- * One of three layers has 800 crossbars, the others 40 and 40; harm rises slowly to far beyond the limit, so that under
- * the lesson's own slope the lightest policy of all is the best one. */
-#define LEVELS 40
-static double keep_of(size_t level) { return (double)(level + 1) / LEVELS; }
-static size_t level_of(double action) {
-  size_t level = 0;
-  while (level + 1 < LEVELS && keep_of(level) < action - 1e-12) level++;
-  return level;
-}
-static double crossbars_of(size_t t, double action) {
-  return (t == 1 ? 20 : 1) * (double)(level_of(action) + 1);
-}
-static void observe(void *self, size_t t, const double *executed, double *features) {
-  (void)self;
-  features[0] = (double)t / 3;
-  features[1] = t ? executed[t - 1] : 1;
-}
-static double snap(void *self, size_t t, double action) {
-  (void)self;
-  (void)t;
-  return keep_of(level_of(action));
-}
-static size_t n_levels(void *self, size_t t) {
-  (void)self;
-  (void)t;
-  return LEVELS;
-}
-static double level_action(void *self, size_t t, size_t level) {
-  (void)self;
-  (void)t;
-  return keep_of(level);
-}
-static size_t action_level(void *self, size_t t, double action) {
-  (void)self;
-  (void)t;
-  return level_of(action);
-}
-static double level_cost(void *self, size_t t, size_t level) {
-  (void)self;
-  return crossbars_of(t, keep_of(level));
-}
-static ap_status evaluate(void *self, size_t n, const double *executed, const ap_outcome *incumbent,
-                          ap_outcome *out, ap_error *err) {
-  ap_reward reward = ap_reward_default();
-  (void)self;
-  (void)incumbent;
-  (void)err;
-  reward.max_loss = LIMIT;
-  for (size_t i = 0; i < n; i++) {
-    double loss = 0, cost = 0;
-    for (size_t t = 0; t < 3; t++) {
-      const double pruned = 1 - executed[i * 3 + t];
-      loss += (t == 1 ? 0.12 : 0.04) * pruned * pruned;
-      cost += crossbars_of(t, executed[i * 3 + t]);
-    }
-    out[i] =
-        (ap_outcome){.accuracy = 0.9 - loss, .loss = loss, .crossbars = cost, .image_forwards = 1};
-    ap_reward_fill(&reward, 0.9, 880, &out[i]);
-  }
-  return AP_OK;
-}
-
+/* One of three layers has 800 crossbars, the others 40 and 40; harm rises slowly to far beyond the limit, so that
+ * under the lesson's own penalty the lightest policy of all is the best one. */
 static double share_within(size_t limit_patience) {
-  const ap_env env = {.n_steps = 3,
-                      .n_features = 2,
-                      .observe = observe,
-                      .snap = snap,
-                      .n_levels = n_levels,
-                      .level_action = level_action,
-                      .action_level = action_level,
-                      .level_cost = level_cost,
-                      .evaluate = evaluate};
+  toy world = {.n_layers = 3,
+               .levels = {40, 800, 40},
+               .weight = {0.04, 0.12, 0.04},
+               .power = {2, 2, 2},
+               .dense_accuracy = 0.9,
+               .reward = ap_reward_default()};
+  const ap_env env = toy_env(&world);
   ap_search_options o;
   ap_search_result *result = NULL;
   ap_error err = {0};
@@ -191,17 +141,17 @@ static double share_within(size_t limit_patience) {
 }
 
 static void the_agent_comes_back(void **state) {
-  const double one_slope = share_within(0), rising = share_within(64);
+  const double one_penalty = share_within(0), rising = share_within(64);
   (void)state;
-  if (!(one_slope < 0.1 && rising > 0.2))
-    fail_msg("within the limit: %.2f with one slope, %.2f with a rising one", one_slope, rising);
+  if (!(one_penalty < 0.1 && rising > 0.2))
+    fail_msg("within the limit: %.2f with one penalty, %.2f with a rising one", one_penalty,
+             rising);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(penalty_by_hand),
-      cmocka_unit_test(patience),
-      cmocka_unit_test(what_is_remembered),
+      cmocka_unit_test(penalty_by_hand),      cmocka_unit_test(patience),
+      cmocka_unit_test(no_limit_no_patience), cmocka_unit_test(what_is_remembered),
       cmocka_unit_test(the_agent_comes_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,9 +164,9 @@ static void test_own_networks(void **state) {
   json_decref(table);
   json_decref(whole);
   command_bad("--data is needed", WORDS("compare", "--model", "m.apm", "--out", "own2"));
-  command_bad("--networks", WORDS("compare", "--model", "m.apm", "--data", "images", "--networks",
-                                  "lenet5", "--out", "own2"));
-  command_bad("--train",
+  command_bad("names of networks", WORDS("compare", "--model", "m.apm", "--data", "images",
+                                         "--networks", "lenet5", "--out", "own2"));
+  command_bad("training does not go",
               WORDS("compare", "--model", "m.apm", "--data", "images", "--train", "--out", "own2"));
   command_bad("--mean and --std go with --model", WORDS("compare", "--std", "1", "--out", "own2"));
   command_bad("no value 'array.depth'",
