@@ -122,6 +122,25 @@ AP_NODISCARD ap_status ap_add(ap_backend *be, size_t count, ap_buffer *a, ap_buf
 AP_NODISCARD ap_status ap_scale(ap_backend *be, size_t count, float alpha, ap_buffer *x,
                                 ap_buffer *y, bool accumulate, ap_error *err);
 
+/* y = 1 / (1 + exp(-x)). In place allowed. */
+AP_NODISCARD ap_status ap_sigmoid_forward(ap_backend *be, size_t count, ap_buffer *x, ap_buffer *y,
+                                          ap_error *err);
+/* dx (+)= dy * y * (1 - y). dx == dy allowed without accumulate. */
+AP_NODISCARD ap_status ap_sigmoid_backward(ap_backend *be, size_t count, ap_buffer *y,
+                                           ap_buffer *dy, ap_buffer *dx, bool accumulate,
+                                           ap_error *err);
+typedef struct {
+  size_t planes, pixels; /* a, y: planes x pixels */
+  bool per_plane;        /* b holds one factor a plane, else as many as a */
+} ap_gate_shape;
+/* y (+)= a * b. Without accumulate y == a is allowed, and y == b where b is as large. */
+AP_NODISCARD ap_status ap_multiply(ap_backend *be, const ap_gate_shape *shape, ap_buffer *a,
+                                   ap_buffer *b, ap_buffer *y, bool accumulate, ap_error *err);
+/* y[plane] (+)= sum over its pixels of a * b (both planes x pixels; per_plane is not looked at): the
+ * gradient of a factor a plane. No pixels: sums are 0. */
+AP_NODISCARD ap_status ap_multiply_sum(ap_backend *be, const ap_gate_shape *shape, ap_buffer *a,
+                                       ap_buffer *b, ap_buffer *y, bool accumulate, ap_error *err);
+
 /* ---- pooling ------------------------------------------------------------------------------------
  */
 typedef enum {
@@ -132,7 +151,8 @@ typedef enum {
 typedef struct {
   ap_pool_kind kind;
   size_t n, c, h, w, kh, kw, stride_h, stride_w;
-  size_t pad_top, pad_left, pad_bottom, pad_right; /* each below the kernel's size; at most the size where
+  size_t pad_top, pad_left, pad_bottom,
+      pad_right; /* each below the kernel's size; at most the size where
       padding is counted in an average of one pixel: that is the map with zeros around it */
   bool count_padding;
 } ap_pool_shape; /* kh = h, kw = w is global pooling */
@@ -160,6 +180,22 @@ AP_NODISCARD ap_status ap_move_forward(ap_backend *be, const ap_move_shape *shap
 /* dfrom (+)= the gradient of the region; without accumulate the whole of dfrom is zeroed first. */
 AP_NODISCARD ap_status ap_move_backward(ap_backend *be, const ap_move_shape *shape, ap_buffer *dto,
                                         ap_buffer *dfrom, bool accumulate, ap_error *err);
+
+/* ---- channels by number: slices, shuffles
+ * ------------------------------------------------------- */
+typedef struct {
+  size_t n, c_from, c_to, hw;
+} ap_gather_shape;
+/* y[i, c] = x[i, picks[c]]; picks: c_to int32, each below c_from (checked on the host by the caller;
+ * what is outside gives NaN). */
+AP_NODISCARD ap_status ap_gather_forward(ap_backend *be, const ap_gather_shape *shape,
+                                         ap_buffer *picks, ap_buffer *x, ap_buffer *y,
+                                         ap_error *err);
+/* dx[i, f] (+)= the sum of dy[i, users[k]] for k in starts[f] .. starts[f + 1] - 1, in that order. starts:
+ * c_from + 1 int32, users: c_to int32 (the picks turned round, by the caller). */
+AP_NODISCARD ap_status ap_gather_backward(ap_backend *be, const ap_gather_shape *shape,
+                                          ap_buffer *starts, ap_buffer *users, ap_buffer *dy,
+                                          ap_buffer *dx, bool accumulate, ap_error *err);
 
 /* ---- images in, loss out
  * ------------------------------------------------------------------------- */

@@ -61,6 +61,17 @@ typedef struct {
   ap_status (*scale)(ap_backend *be, size_t count, float alpha, const float *x, float *y,
                      bool accumulate, ap_error *err);
 
+  /* A NaN input gives a NaN output. */
+  ap_status (*sigmoid_forward)(ap_backend *be, size_t count, const float *x, float *y,
+                               ap_error *err);
+  ap_status (*sigmoid_backward)(ap_backend *be, size_t count, const float *y, const float *dy,
+                                float *dx, bool accumulate, ap_error *err);
+  /* planes, pixels > 0. */
+  ap_status (*multiply)(ap_backend *be, const ap_gate_shape *s, const float *a, const float *b,
+                        float *y, bool accumulate, ap_error *err);
+  ap_status (*multiply_sum)(ap_backend *be, const ap_gate_shape *s, const float *a, const float *b,
+                            float *y, bool accumulate, ap_error *err);
+
   /* h, w > 0, so that every window holds at least one pixel. */
   ap_status (*pool_forward)(ap_backend *be, const ap_pool_shape *s, const float *x, float *y,
                             ap_error *err);
@@ -73,6 +84,14 @@ typedef struct {
   /* Adds only: backend_ops.c has zeroed dfrom where that was asked for. */
   ap_status (*move_backward)(ap_backend *be, const ap_move_shape *s, const float *dto, float *dfrom,
                              ap_error *err);
+
+  /* A pick outside the source gives a plane of NaN; no memory outside is read. */
+  ap_status (*gather_forward)(ap_backend *be, const ap_gather_shape *s, const int32_t *picks,
+                              const float *x, float *y, ap_error *err);
+  /* n, c_from, hw > 0; c_to may be 0. Users outside add nothing, as do starts that do not rise. */
+  ap_status (*gather_backward)(ap_backend *be, const ap_gather_shape *s, const int32_t *starts,
+                               const int32_t *users, const float *dy, float *dx, bool accumulate,
+                               ap_error *err);
 
   /* An index outside the source gives an image of NaN; no memory outside is read. */
   ap_status (*image_gather)(ap_backend *be, const ap_image_shape *s, const uint8_t *source,

@@ -146,6 +146,8 @@ static json_t *describe_node(const ap_node *node) {
     bad = bad || put(object, "before", json_integer((json_int_t)node->channels_before));
     bad = bad || put(object, "after", json_integer((json_int_t)node->channels_after));
   }
+  if (node->kind == AP_NODE_GATHER)
+    bad = bad || put(object, "picks", sizes(node->picks, node->shape.c));
   if (node->kind == AP_NODE_RELU && isfinite(node->ceiling))
     bad = bad || put(object, "ceiling", json_real((double)node->ceiling));
   if (node->kind == AP_NODE_BATCHNORM)

@@ -126,6 +126,17 @@ static ap_status read_weight_bits(const json_t *object, const char *where, ap_no
   return st;
 }
 
+/* The channels of a GATHER: node->picks is the caller's to free. */
+static ap_status read_picks(const json_t *object, const char *where, ap_node *node, ap_error *err) {
+  const json_t *array;
+  ap_status st = ap_json_array(object, "picks", where, &array, err);
+  if (st) return st;
+  node->shape.c = json_array_size(array);
+  node->picks = ap_calloc(node->shape.c, sizeof *node->picks);
+  if (!node->picks) return ap_fail(err, AP_ERR_MEMORY, "%s: picks", where);
+  return read_sizes(object, "picks", where, node->shape.c, node->picks, err);
+}
+
 /* What the node's kind needs besides name and inputs. */
 static ap_status read_geometry(const json_t *object, const char *where, ap_node *node,
                                ap_error *err) {
@@ -155,6 +166,8 @@ static ap_status read_geometry(const json_t *object, const char *where, ap_node 
       node->stride_h = stride[0];
       node->stride_w = stride[1];
       return AP_OK;
+    case AP_NODE_GATHER:
+      return read_picks(object, where, node, err);
     case AP_NODE_RELU:
       if (!json_object_get(object, "ceiling")) return AP_OK;
       return read_float(object, "ceiling", 1e38, where, &node->ceiling, err);
@@ -260,7 +273,7 @@ static ap_status read_node(reader *r, const json_t *object, ap_error *err) {
   if (!st) st = ap_json_array(object, "inputs", where.text, &inputs, err);
   if (!st) st = read_geometry(object, where.text, &node, err);
   if (!st) st = read_weight_bits(object, where.text, &node, err);
-  if (st) return st;
+  if (st) goto done;
   node.n_inputs = json_array_size(inputs);
   node.inputs = ap_calloc(node.n_inputs, sizeof *node.inputs);
   node.name = own_name = ap_strdup(name);
@@ -279,6 +292,7 @@ static ap_status read_node(reader *r, const json_t *object, ap_error *err) {
 done:
   ap_free(own_name);
   ap_free(node.inputs);
+  ap_free(node.picks);
   ap_free(node.weight);
   ap_free(node.bias);
   ap_free(node.mean);

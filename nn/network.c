@@ -14,13 +14,15 @@ const char *ap_node_kind_name(ap_node_kind kind) {
       [AP_NODE_RELU] = "relu",         [AP_NODE_ADD] = "add",
       [AP_NODE_MAXPOOL] = "maxpool",   [AP_NODE_AVGPOOL] = "avgpool",
       [AP_NODE_SHORTCUT] = "shortcut", [AP_NODE_CONCAT] = "concat",
-      [AP_NODE_FLATTEN] = "flatten"};
+      [AP_NODE_FLATTEN] = "flatten",   [AP_NODE_GATHER] = "gather",
+      [AP_NODE_MULTIPLY] = "multiply", [AP_NODE_SIGMOID] = "sigmoid"};
   return (int)kind >= 0 && kind < AP_NODE_KINDS ? names[kind] : "?";
 }
 
 static void node_release(ap_node *node) {
   ap_free(node->name);
   ap_free(node->inputs);
+  ap_free(node->picks);
   ap_free(node->weight);
   ap_free(node->bias);
   ap_free(node->mean);
@@ -44,7 +46,7 @@ static float *copy_or_fill(const float *from, size_t n, float fill) {
 static ap_status node_own(ap_node *to, const ap_node *from, size_t n_weights, ap_error *err) {
   size_t c = to->shape.c;
   bool norm = to->kind == AP_NODE_BATCHNORM;
-  to->inputs = NULL;
+  to->inputs = to->picks = NULL;
   to->weight = to->bias = to->mean = to->var = NULL;
   to->name = ap_strdup(from->name);
   if (!to->name) goto memory;
@@ -52,6 +54,11 @@ static ap_status node_own(ap_node *to, const ap_node *from, size_t n_weights, ap
     to->inputs = ap_calloc(to->n_inputs, sizeof *to->inputs);
     if (!to->inputs) goto memory;
     memcpy(to->inputs, from->inputs, to->n_inputs * sizeof *to->inputs);
+  }
+  if (to->kind == AP_NODE_GATHER) {
+    to->picks = ap_calloc(c, sizeof *to->picks);
+    if (!to->picks) goto memory;
+    memcpy(to->picks, from->picks, c * sizeof *to->picks);
   }
   if (n_weights) {
     to->weight = copy_or_fill(from->weight, n_weights, norm ? 1.0f : 0.0f);

@@ -24,6 +24,9 @@ typedef enum {
   AP_NODE_SHORTCUT, /* every stride-th pixel, zero channels before and after (option A) */
   AP_NODE_CONCAT,   /* any number of inputs along channels */
   AP_NODE_FLATTEN,  /* [c, h, w] -> [c*h*w, 1, 1] in that order */
+  AP_NODE_GATHER,   /* channel i is channel picks[i] of the input: slices, shuffles */
+  AP_NODE_MULTIPLY, /* two inputs of one shape, or a second of [c, 1, 1]: a factor for each channel */
+  AP_NODE_SIGMOID, /* 1 / (1 + exp(-x)) */
   AP_NODE_KINDS
 } ap_node_kind;
 
@@ -39,14 +42,15 @@ const char *ap_node_kind_name(ap_node_kind kind); /* "conv", "linear", ...; "?" 
 typedef struct {
   ap_node_kind kind;
   char *name;      /* unique; "conv1", "block2.conv1" */
-  size_t n_inputs; /* 0 for INPUT, 2 for ADD, >= 1 for CONCAT, else 1 */
+  size_t n_inputs; /* 0 for INPUT, 2 for ADD and MULTIPLY, >= 1 for CONCAT, else 1 */
   size_t *inputs;  /* node numbers, all below this node's own */
   ap_shape3 shape; /* of the output */
   size_t kh, kw, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, groups;
   size_t channels_before, channels_after; /* SHORTCUT: zero channels put on either side */
-  bool count_padding;                     /* AVGPOOL; ap_node_pads() */
-  float ceiling;                          /* RELU */
-  float epsilon;                          /* BATCHNORM */
+  size_t *picks;        /* GATHER: [shape.c] channels of the input, in any order */
+  bool count_padding;   /* AVGPOOL; ap_node_pads() */
+  float ceiling;        /* RELU */
+  float epsilon;        /* BATCHNORM */
   unsigned weight_bits; /* CONV, LINEAR: of the quantised weights, AP_WEIGHT_BITS_LEAST..MOST; 0: as
                            many as the hardware gives */
   float *weight, *bias; /* CONV, LINEAR; BATCHNORM: gamma, beta */
@@ -70,13 +74,13 @@ void ap_network_destroy(ap_network *net);
 AP_NODISCARD ap_status ap_network_copy(const ap_network *net, ap_network **out, ap_error *err);
 /* Appends a deep copy of the node `like` after checking it and working out its shape; nothing of
  * `like` is kept, so it may live on the caller's stack, zero-initialised apart from what matters.
- *   shape     only shape.c is read, and only for CONV and LINEAR: the output channels
+ *   shape     only shape.c is read, and only for CONV, LINEAR and GATHER: the output channels
  *   defaults  0 stands for: stride 1, groups 1, ceiling INFINITY (RELU), epsilon 1e-5 (BATCHNORM);
  *             a LINEAR node's kernel is taken as 1 x 1
  *   values    weight NULL: zeros (BATCHNORM: ones); CONV and LINEAR bias NULL: no bias; beta and
  * mean NULL: zeros; var NULL: ones. Values must be finite, var >= 0 *index (may be NULL): the new
  * node's number. Errors: ARG naming node and reason (a name that is empty, used or not printable;
- * inputs not below the node; a window that does not fit; sizes above 2^31 - 1), MEMORY. On error
+ * inputs not below the node; a pick that is no channel; a window that does not fit; sizes above 2^31 - 1), MEMORY. On error
  * the network is unchanged. */
 AP_NODISCARD ap_status ap_network_append(ap_network *net, const ap_node *like, size_t *index,
                                          ap_error *err);
@@ -90,6 +94,8 @@ AP_NODISCARD ap_status ap_network_builtin(const char *name, ap_shape3 input, siz
 /* Is it no pool, but zeros around the image: an AVGPOOL of one pixel with counted padding of at most 1? (A pool's
  * padding is otherwise below its window.) */
 bool ap_node_pads(const ap_node *node);
+/* Is the node a MULTIPLY whose second input holds one factor for all pixels of a channel? */
+bool ap_node_scales_channels(const ap_network *net, const ap_node *node);
 /* Number of weights, biases of a node (0 for nodes without). */
 size_t ap_node_weight_count(const ap_network *net, size_t node);
 size_t ap_node_bias_count(const ap_network *net, size_t node);

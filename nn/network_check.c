@@ -46,7 +46,7 @@ static ap_status check_name(const ap_network *net, const ap_node *node, ap_error
 }
 
 static ap_status check_inputs(const ap_network *net, const ap_node *node, ap_error *err) {
-  size_t want = node->kind == AP_NODE_ADD ? 2 : 1;
+  size_t want = node->kind == AP_NODE_ADD || node->kind == AP_NODE_MULTIPLY ? 2 : 1;
   bool right = node->kind == AP_NODE_CONCAT ? node->n_inputs >= 1 : node->n_inputs == want;
   if (!right || !node->inputs)
     return ap_fail(err, AP_ERR_ARG, "%s: %s with %zu inputs, want %s%zu", node->name,
@@ -132,13 +132,33 @@ static ap_status shortcut_shape(ap_node *node, ap_shape3 in, ap_error *err) {
   return AP_OK;
 }
 
+bool ap_node_scales_channels(const ap_network *net, const ap_node *node) {
+  if (node->kind != AP_NODE_MULTIPLY) return false;
+  ap_shape3 a = net->nodes[node->inputs[0]].shape, b = net->nodes[node->inputs[1]].shape;
+  return (a.h != 1 || a.w != 1) && b.h == 1 && b.w == 1;
+}
+
+static ap_status gather_shape(ap_node *node, ap_shape3 in, ap_error *err) {
+  if (!node->picks || node->shape.c == 0)
+    return ap_fail(err, AP_ERR_ARG, "%s: gather of no channels", node->name);
+  for (size_t i = 0; i < node->shape.c; i++) {
+    if (node->picks[i] >= in.c)
+      return ap_fail(err, AP_ERR_ARG, "%s: pick %zu is channel %zu of %zu", node->name, i,
+                     node->picks[i], in.c);
+  }
+  node->shape.h = in.h;
+  node->shape.w = in.w;
+  return AP_OK;
+}
+
+/* ADD, MULTIPLY, CONCAT. */
 static ap_status join_shape(const ap_network *net, ap_node *node, ap_error *err) {
   ap_shape3 first = net->nodes[node->inputs[0]].shape;
   size_t channels = first.c;
   for (size_t i = 1; i < node->n_inputs; i++) {
     ap_shape3 in = net->nodes[node->inputs[i]].shape;
-    bool same = in.h == first.h && in.w == first.w;
-    if (node->kind == AP_NODE_ADD) same = same && in.c == first.c;
+    bool same = (in.h == first.h && in.w == first.w) || ap_node_scales_channels(net, node);
+    if (node->kind != AP_NODE_CONCAT) same = same && in.c == first.c;
     if (!same)
       return ap_fail(err, AP_ERR_ARG, "%s: inputs of %zu x %zu x %zu and %zu x %zu x %zu",
                      node->name, first.c, first.h, first.w, in.c, in.h, in.w);
@@ -164,7 +184,10 @@ static ap_status work_out_shape(const ap_network *net, ap_node *node, ap_error *
       return window_shape(node, in, err);
     case AP_NODE_SHORTCUT:
       return shortcut_shape(node, in, err);
+    case AP_NODE_GATHER:
+      return gather_shape(node, in, err);
     case AP_NODE_ADD:
+    case AP_NODE_MULTIPLY:
     case AP_NODE_CONCAT:
       return join_shape(net, node, err);
     case AP_NODE_FLATTEN:
@@ -175,6 +198,9 @@ static ap_status work_out_shape(const ap_network *net, ap_node *node, ap_error *
       if (!(node->ceiling > 0.0f))
         return ap_fail(err, AP_ERR_ARG, "%s: ceiling %g, want a positive one", node->name,
                        (double)node->ceiling);
+      node->shape = in;
+      return AP_OK;
+    case AP_NODE_SIGMOID:
       node->shape = in;
       return AP_OK;
     case AP_NODE_BATCHNORM:

@@ -127,6 +127,7 @@ static void hash_node(ap_hash *hash, const ap_network *net, size_t index) {
   hash_floats(hash, node->mean, node->shape.c);
   hash_floats(hash, node->var, node->shape.c);
   if (node->weight_bits) hash_number(hash, node->weight_bits);
+  for (size_t i = 0; node->picks && i < node->shape.c; i++) hash_number(hash, node->picks[i]);
 }
 
 ap_status ap_network_hash(const ap_network *net, char text[65], ap_error *err) {
