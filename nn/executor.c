@@ -98,6 +98,9 @@ static ap_status make_buffers(ap_executor *ex, ap_error *err) {
   for (size_t s = 0; !st && s < ex->plan.n_slots; s++) {
     st = make(ex, ex->plan.slot_floats[s] * ex->batch, &ex->slots[s], err);
   }
+  for (size_t i = 0; !st && i < ex->net->n_nodes; i++) {
+    if (ex->net->nodes[i].kind == AP_NODE_GATHER) st = ap_executor_gather_create(ex, i, err);
+  }
   return st ? st : make_views(ex, err);
 }
 
@@ -143,7 +146,8 @@ void ap_executor_destroy(ap_executor *ex) {
   for (size_t i = 0; ex->nodes && i < ex->net->n_nodes; i++) {
     ap_node_buffers *b = &ex->nodes[i];
     ap_buffer *views[] = {b->weight,   b->bias,   b->mean,      b->var,
-                          b->d_weight, b->d_bias, b->save_mean, b->save_inv_std};
+                          b->d_weight, b->d_bias, b->save_mean, b->save_inv_std,
+                          b->picks,    b->starts, b->users};
     for (size_t k = 0; k < sizeof views / sizeof *views; k++) ap_buffer_destroy(views[k]);
   }
   for (size_t s = 0; ex->slots && s < ex->plan.n_slots; s++) ap_buffer_destroy(ex->slots[s]);

@@ -54,6 +54,26 @@ static ap_status backward_concat(ap_executor *ex, size_t i, size_t n, ap_error *
   return st;
 }
 
+/* Factors that count for a channel get the sum over its pixels. */
+static ap_status backward_multiply(ap_executor *ex, size_t i, size_t n, ap_error *err) {
+  const ap_node *node = &ex->net->nodes[i];
+  ap_gate_shape shape = ap_executor_gate_shape(ex->net, i, n);
+  for (size_t k = 0; k < 2; k++) {
+    size_t other = node->inputs[1 - k];
+    bool accumulate = edge(ex, i, k) == AP_EDGE_ACCUMULATE;
+    ap_status st = AP_OK;
+    if (edge(ex, i, k) == AP_EDGE_SKIP) continue;
+    ap_buffer *dy = grad(ex, i), *dx = grad(ex, node->inputs[k]);
+    if (k == 1 && shape.per_plane) {
+      st = ap_multiply_sum(ex->be, &shape, dy, ap_executor_value(ex, other), dx, accumulate, err);
+    } else {
+      st = ap_multiply(ex->be, &shape, dy, ap_executor_value(ex, other), dx, accumulate, err);
+    }
+    if (st) return st;
+  }
+  return AP_OK;
+}
+
 /* Nodes without parameters and with one input. */
 static ap_status backward_plain(ap_executor *ex, size_t i, size_t n, ap_error *err) {
   const ap_node *node = &ex->net->nodes[i];
@@ -68,6 +88,15 @@ static ap_status backward_plain(ap_executor *ex, size_t i, size_t n, ap_error *e
   if (node->kind == AP_NODE_RELU) {
     return ap_relu_backward(ex->be, n * ap_shape_floats(node->shape), node->ceiling, y, dy, dx,
                             accumulate, err);
+  }
+  if (node->kind == AP_NODE_SIGMOID) {
+    return ap_sigmoid_backward(ex->be, n * ap_shape_floats(node->shape), y, dy, dx, accumulate,
+                               err);
+  }
+  if (node->kind == AP_NODE_GATHER) {
+    ap_gather_shape gather = ap_executor_gather_shape(ex->net, i, n);
+    return ap_gather_backward(ex->be, &gather, ex->nodes[i].starts, ex->nodes[i].users, dy, dx,
+                              accumulate, err);
   }
   if (node->kind == AP_NODE_SHORTCUT) {
     move = ap_executor_shortcut_shape(ex->net, i, n);
@@ -90,9 +119,13 @@ static ap_status backward_node(ap_executor *ex, size_t i, size_t n, ap_error *er
       return st ? st : pass_on(ex, i, 1, n, err);
     case AP_NODE_FLATTEN:
       return pass_on(ex, i, 0, n, err);
+    case AP_NODE_MULTIPLY:
+      return backward_multiply(ex, i, n, err);
     case AP_NODE_CONCAT:
       return backward_concat(ex, i, n, err);
     case AP_NODE_RELU:
+    case AP_NODE_SIGMOID:
+    case AP_NODE_GATHER:
     case AP_NODE_MAXPOOL:
     case AP_NODE_AVGPOOL:
     case AP_NODE_SHORTCUT:

@@ -79,6 +79,13 @@ ap_move_shape ap_executor_concat_shape(const ap_network *net, size_t i, size_t k
                          .step_w = 1};
 }
 
+ap_gate_shape ap_executor_gate_shape(const ap_network *net, size_t i, size_t n) {
+  const ap_node *node = &net->nodes[i];
+  return (ap_gate_shape){.planes = n * node->shape.c,
+                         .pixels = node->shape.h * node->shape.w,
+                         .per_plane = ap_node_scales_channels(net, node)};
+}
+
 static ap_status forward_batchnorm(ap_executor *ex, size_t i, size_t n, ap_forward_mode mode,
                                    float bn_momentum, ap_buffer *x, ap_buffer *y, ap_error *err) {
   const ap_node *node = &ex->net->nodes[i];
@@ -126,6 +133,8 @@ static ap_status forward_node(ap_executor *ex, size_t i, size_t n, ap_forward_mo
   size_t count = n * ap_shape_floats(node->shape);
   ap_conv_shape conv;
   ap_pool_shape pool;
+  ap_gate_shape gate;
+  ap_gather_shape gather;
   switch (node->kind) {
     case AP_NODE_CONV:
     case AP_NODE_LINEAR:
@@ -145,6 +154,14 @@ static ap_status forward_node(ap_executor *ex, size_t i, size_t n, ap_forward_mo
       return forward_shortcut(ex, i, n, x, y, err);
     case AP_NODE_CONCAT:
       return forward_concat(ex, i, n, y, err);
+    case AP_NODE_GATHER:
+      gather = ap_executor_gather_shape(ex->net, i, n);
+      return ap_gather_forward(ex->be, &gather, b->picks, x, y, err);
+    case AP_NODE_MULTIPLY:
+      gate = ap_executor_gate_shape(ex->net, i, n);
+      return ap_multiply(ex->be, &gate, x, ap_executor_value(ex, node->inputs[1]), y, false, err);
+    case AP_NODE_SIGMOID:
+      return ap_sigmoid_forward(ex->be, count, x, y, err);
     case AP_NODE_FLATTEN: /* the same memory */
       return AP_OK;
     case AP_NODE_INPUT:

@@ -30,10 +30,12 @@ AP_NODISCARD ap_status ap_plan_create(const ap_network *net, bool training, ap_p
                                       ap_error *err);
 void ap_plan_release(ap_plan *plan);
 
-/* Buffers of one node's parameters; NULL where it has none (all are views of the arenas below). */
+/* Buffers of one node's parameters; NULL where it has none (the first two lines are views of the arenas
+ * below). */
 typedef struct {
   ap_buffer *weight, *bias, *mean, *var;
   ap_buffer *d_weight, *d_bias, *save_mean, *save_inv_std;
+  ap_buffer *picks, *starts, *users; /* GATHER; these are its own */
 } ap_node_buffers;
 
 struct ap_executor {
@@ -57,6 +59,10 @@ ap_move_shape ap_executor_shortcut_shape(const ap_network *net, size_t node, siz
 /* Channels of input `k` of a CONCAT node, which begin at channel c0 of its output. */
 ap_move_shape ap_executor_concat_shape(const ap_network *net, size_t node, size_t k, size_t c0,
                                        size_t n);
+ap_gate_shape ap_executor_gate_shape(const ap_network *net, size_t node, size_t n);
+/* Of a GATHER node: what its calls need. */
+AP_NODISCARD ap_status ap_executor_gather_create(ap_executor *ex, size_t node, ap_error *err);
+ap_gather_shape ap_executor_gather_shape(const ap_network *net, size_t node, size_t n);
 
 AP_EXTERN_C_END
 #endif

@@ -33,20 +33,23 @@ static bool is_pool(const ap_node *node) {
   return node->kind == AP_NODE_MAXPOOL || node->kind == AP_NODE_AVGPOOL;
 }
 
-static bool backward_reads_input(const ap_node *node) {
-  return has_parameters(node) || is_pool(node);
+static bool backward_reads_inputs(const ap_node *node) {
+  return has_parameters(node) || is_pool(node) || node->kind == AP_NODE_MULTIPLY;
 }
 
 static bool backward_reads_output(const ap_node *node) {
-  return node->kind == AP_NODE_RELU || is_pool(node);
+  return node->kind == AP_NODE_RELU || node->kind == AP_NODE_SIGMOID || is_pool(node);
 }
 
 /* The input that node i may overwrite with its output, or n_inputs. */
 static size_t in_place_input(const planner *p, size_t i) {
   const ap_node *node = &p->net->nodes[i];
-  bool offered = node->kind == AP_NODE_RELU || node->kind == AP_NODE_ADD ||
-                 (node->kind == AP_NODE_BATCHNORM && !p->training);
-  for (size_t k = 0; offered && k < node->n_inputs; k++) {
+  bool offered =
+      node->kind == AP_NODE_RELU || node->kind == AP_NODE_SIGMOID || node->kind == AP_NODE_ADD ||
+      ((node->kind == AP_NODE_BATCHNORM || node->kind == AP_NODE_MULTIPLY) && !p->training);
+  size_t whole =
+      ap_node_scales_channels(p->net, node) ? 1 : node->n_inputs; /* inputs of its size */
+  for (size_t k = 0; offered && k < whole; k++) {
     size_t j = node->inputs[k], s = p->storage[j];
     if (p->users[j] == 1 && !p->shared[s] && !p->kept[s] && j != 0) return k;
   }
@@ -81,9 +84,9 @@ static void find_storages(planner *p) {
       use(p, p->storage[j], i);
     }
     if (!p->training) continue;
-    if (backward_reads_input(node)) {
-      p->kept[p->storage[node->inputs[0]]] = true;
-      use(p, p->storage[node->inputs[0]], 2 * n - 1 - i);
+    for (size_t k = 0; k < node->n_inputs && backward_reads_inputs(node); k++) {
+      p->kept[p->storage[node->inputs[k]]] = true;
+      use(p, p->storage[node->inputs[k]], 2 * n - 1 - i);
     }
     if (backward_reads_output(node)) {
       p->kept[p->storage[i]] = true;
@@ -132,8 +135,8 @@ static void plan_forward(planner *p) {
 
 /* Node kinds whose input gradient can be formed where the output's gradient is. */
 static bool can_take(const ap_node *node) {
-  return node->kind == AP_NODE_RELU || node->kind == AP_NODE_BATCHNORM ||
-         node->kind == AP_NODE_FLATTEN ||
+  return node->kind == AP_NODE_RELU || node->kind == AP_NODE_SIGMOID ||
+         node->kind == AP_NODE_BATCHNORM || node->kind == AP_NODE_FLATTEN ||
          (node->kind == AP_NODE_ADD && node->inputs[0] != node->inputs[1]);
 }
 

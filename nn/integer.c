@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/sigmoid.h"
 
 /* The node whose memory this one's is. */
 static size_t root_of(const ap_network *net, size_t i) {
@@ -56,7 +57,8 @@ ap_status ap_integer_values(const ap_network *net, const ap_integer_layer *layer
   }
   for (size_t i = 0; i < net->n_nodes; i++) {
     const ap_node *node = &net->nodes[i];
-    if (node->kind == AP_NODE_SHORTCUT && !values[i].rounded && users[i] == 1) {
+    bool moves = node->kind == AP_NODE_SHORTCUT || node->kind == AP_NODE_GATHER;
+    if (moves && !values[i].rounded && users[i] == 1) {
       values[i].unit = values[root_of(net, node->inputs[0])].unit;
     }
     values[i] = values[root_of(net, i)];
@@ -109,6 +111,14 @@ void ap_integer_affine(const ap_node *node, size_t c, double from_unit, double t
 float ap_integer_pixel(const ap_network *net, size_t channel, unsigned pixel, double unit) {
   double mean = (double)net->mean[channel], std = (double)net->std[channel];
   return (float)(((double)pixel / 255 - mean) / std / unit);
+}
+
+float ap_integer_product_factor(double x_unit, double y_unit, double to_unit) {
+  return (float)(x_unit * y_unit / to_unit);
+}
+
+float ap_integer_sigmoid(float x, double x_unit, double to_unit) {
+  return ap_sigmoid(x * (float)x_unit) * (float)(1 / to_unit);
 }
 
 float ap_integer_round(const ap_integer_value *value, float v) {

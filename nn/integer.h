@@ -9,8 +9,8 @@
  * A node's value v is a float32 in steps of `unit`. Where a layer reads the node, unit is that
  * layer's input scale and v becomes the nearest integer (halves to even), limited to the codes: q =
  * v + zero_point. Everybody reads those integers then, shortcuts and pools too. Other nodes have the
- * unit of the node that reads them (a SHORTCUT that one node reads: of its input, since it only moves
- * values), or 1. Operations between layers are float32: an input times (float)(its unit / the
+ * unit of the node that reads them (a SHORTCUT or GATHER that one node reads: of its input, since they
+ * only move values), or 1. Operations between layers are float32: an input times (float)(its unit / the
  * result's), rounded once; a product and the sum behind it fused, rounded once together
  * (ap_integer_sum, ap_integer_affine); a pool's sums in the order of the rows and columns. No step
  * depends on other images. */
@@ -67,6 +67,10 @@ void ap_integer_affine(const ap_node *node, size_t channel, double from_unit, do
                        float *factor, float *shift);
 /* An input pixel, normalised, not rounded yet. */
 float ap_integer_pixel(const ap_network *net, size_t channel, unsigned pixel, double unit);
+/* MULTIPLY: v = (x * y) * factor, rounded twice; the factor from the units of x, y and the product. */
+float ap_integer_product_factor(double x_unit, double y_unit, double to_unit);
+/* SIGMOID: v = ap_sigmoid(x * (float)x_unit) * (float)(1 / to_unit) (kernels/sigmoid.h). */
+float ap_integer_sigmoid(float x, double x_unit, double to_unit);
 float ap_integer_round(const ap_integer_value *value, float v); /* as is where not rounded */
 
 AP_EXTERN_C_END

@@ -43,6 +43,15 @@ static void node_outputs(const ap_network *net, size_t index, uint8_t **dead) {
     case AP_NODE_ADD:
       for (size_t c = 0; c < node->shape.c; c++) out[c] = in[c] && dead[node->inputs[1]][c];
       break;
+    case AP_NODE_MULTIPLY:
+      for (size_t c = 0; c < node->shape.c; c++) out[c] = in[c] || dead[node->inputs[1]][c];
+      break;
+    case AP_NODE_SIGMOID: /* never 0 */
+      memset(out, 0, node->shape.c);
+      break;
+    case AP_NODE_GATHER:
+      for (size_t c = 0; c < node->shape.c; c++) out[c] = in[node->picks[c]];
+      break;
     case AP_NODE_SHORTCUT:
       shortcut_outputs(node, from.c, in, out);
       break;

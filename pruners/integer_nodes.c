@@ -43,6 +43,32 @@ static void add(const job *j, const float *x, const float *other, float other_ra
   }
 }
 
+static void multiply(const job *j, const float *x, const float *other, double unit,
+                     bool per_channel, float *y) {
+  float factor = ap_integer_product_factor(j->from, unit, j->to);
+  size_t pixels = j->node->shape.h * j->node->shape.w;
+  for (size_t i = 0; i < j->n * floats_of(j->node->shape); i++) {
+    y[i] = ap_integer_round(j->value, x[i] * other[per_channel ? i / pixels : i] * factor);
+  }
+}
+
+static void sigmoid(const job *j, const float *x, float *y) {
+  for (size_t i = 0; i < j->n * floats_of(j->node->shape); i++) {
+    y[i] = ap_integer_round(j->value, ap_integer_sigmoid(x[i], j->from, j->to));
+  }
+}
+
+static void gather(const job *j, const float *x, float *y) {
+  const ap_node *node = j->node;
+  size_t pixels = node->shape.h * node->shape.w;
+  for (size_t i = 0; i < j->n * node->shape.c; i++) {
+    const float *from = x + (i / node->shape.c * j->in.c + node->picks[i % node->shape.c]) * pixels;
+    for (size_t p = 0; p < pixels; p++) {
+      y[i * pixels + p] = ap_integer_round(j->value, from[p] * j->ratio);
+    }
+  }
+}
+
 /* Pixels [y0, y1) x [x0, x1) of the map that a window covers; padding counts only as a divisor. */
 static float window(const job *j, const float *plane, size_t oy, size_t ox) {
   const ap_node *node = j->node;
@@ -125,6 +151,16 @@ void ap_integer_node(const ap_integer_network *in, size_t index, size_t n, float
     case AP_NODE_ADD:
       add(&j, x, data[node->inputs[1]], ap_integer_ratio(in->values[node->inputs[1]].unit, j.to),
           y);
+      break;
+    case AP_NODE_MULTIPLY:
+      multiply(&j, x, data[node->inputs[1]], in->values[node->inputs[1]].unit,
+               ap_node_scales_channels(in->net, node), y);
+      break;
+    case AP_NODE_SIGMOID:
+      sigmoid(&j, x, y);
+      break;
+    case AP_NODE_GATHER:
+      gather(&j, x, y);
       break;
     case AP_NODE_MAXPOOL:
     case AP_NODE_AVGPOOL:

@@ -50,13 +50,18 @@ static void node_inputs(const ap_network *net, size_t index, uint8_t **read) {
       break;
     case AP_NODE_BATCHNORM:
     case AP_NODE_RELU:
+    case AP_NODE_SIGMOID:
     case AP_NODE_MAXPOOL:
     case AP_NODE_AVGPOOL:
       merge(read[node->inputs[0]], out, node->shape.c);
       break;
     case AP_NODE_ADD:
+    case AP_NODE_MULTIPLY:
       merge(read[node->inputs[0]], out, node->shape.c);
       merge(read[node->inputs[1]], out, node->shape.c);
+      break;
+    case AP_NODE_GATHER:
+      for (size_t c = 0; c < node->shape.c; c++) read[node->inputs[0]][node->picks[c]] |= out[c];
       break;
     case AP_NODE_SHORTCUT:
       merge(read[node->inputs[0]], out + node->channels_before, from.c);

@@ -235,6 +235,9 @@ static void put_node(writer *w, size_t i) {
     case AP_NODE_FLATTEN:
       put_flatten(w, i);
       break;
+    case AP_NODE_GATHER:
+    case AP_NODE_MULTIPLY:
+    case AP_NODE_SIGMOID:
     case AP_NODE_INPUT:
     case AP_NODE_KINDS:
       break;

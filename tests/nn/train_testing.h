@@ -36,7 +36,9 @@ static inline size_t put(ap_network *net, ap_node node, size_t a, size_t b) {
   (void)snprintf(name, sizeof name, "n%zu", net->n_nodes);
   node.name = name;
   node.inputs = inputs;
-  node.n_inputs = node.kind == AP_NODE_ADD || node.kind == AP_NODE_CONCAT ? 2 : 1;
+  const bool pair =
+      node.kind == AP_NODE_ADD || node.kind == AP_NODE_CONCAT || node.kind == AP_NODE_MULTIPLY;
+  node.n_inputs = pair ? 2 : 1;
   must(ap_network_append(net, &node, &index, &failure));
   return index;
 }
