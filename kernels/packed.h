@@ -93,11 +93,13 @@ size_t ap_packed_weights_macs(const ap_packed_weights *weights);
 
 /* A tensor to be read as [channels, h, w] of another shape: y[c][i][j] is data[c - first][i *
  * stride_h][j * stride_w], and 0 for channels outside first .. first + channels - 1 (the option-A
- * shortcut of residual networks reads its input so). */
+ * shortcut of residual networks reads its input so). With picks it is data[picks[c]][...] (slices and
+ * shuffles of channels). Strides of 0: one value a channel. */
 typedef struct {
   const float *data; /* NULL: nothing is added */
   const ap_packed_shape *shape;
   size_t stride_h, stride_w, first;
+  const uint32_t *picks; /* NULL: c - first */
 } ap_packed_source;
 
 /* What happens to a sum before it is stored: + residual, then clipped to [low, high]. */
@@ -134,6 +136,16 @@ void ap_packed_map_run(const ap_packed_isa *isa, const ap_packed_source *in, siz
                        const float *scale, const float *shift, const ap_packed_shape *out_shape,
                        size_t first_out, size_t n_blocks, float *out,
                        const ap_packed_epilogue *epilogue);
+
+/* out[c] = clip(in[c] * gate[c] + residual[c]) for out's channels. sigmoid: the gate's values go through
+ * ap_sigmoid (kernels/sigmoid.h) first; its stride_w is 1 then. */
+void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,
+                        const ap_packed_source *gate, bool sigmoid,
+                        const ap_packed_shape *out_shape, size_t n_blocks, float *out,
+                        const ap_packed_epilogue *epilogue);
+/* out = ap_sigmoid(in), of one size. */
+void ap_packed_sigmoid_run(const ap_packed_shape *in_shape, const ap_packed_shape *out_shape,
+                           size_t n_blocks, const float *in, float *out);
 
 /* [c, h, w] to [c * h * w, 1, 1]. */
 void ap_packed_flatten_run(const ap_packed_shape *in_shape, const ap_packed_shape *out_shape,

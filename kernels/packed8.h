@@ -48,6 +48,7 @@ typedef struct {
   ap_packed8_tensor tensor;
   float factor;
   size_t stride_h, stride_w, first;
+  const uint32_t *picks; /* NULL: c - first */
 } ap_packed8_source;
 
 /* Where values go: codes are rounded and limited to 0 .. most. */
@@ -101,6 +102,17 @@ void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *pool, 
 void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, size_t channels,
                         const float *scale, const float *shift, const ap_packed8_target *out,
                         size_t first_out, size_t n_blocks, const ap_packed8_epilogue *epilogue);
+
+/* out[c] = clip((in[c] * gate[c]) * in's factor + residual[c]) for out's channels, products rounded one by
+ * one, the residual's fused with the sum. per_unit > 0: the gate's value is ap_sigmoid(gate[c] * gate's
+ * factor) * per_unit; 0: it is gate[c] as it is. */
+void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
+                         const ap_packed8_source *gate, float per_unit,
+                         const ap_packed8_target *out, size_t n_blocks,
+                         const ap_packed8_epilogue *epilogue);
+/* out = ap_sigmoid(in * its factor) * per_unit, of one size. */
+void ap_packed8_sigmoid_run(const ap_packed8_source *in, float per_unit,
+                            const ap_packed8_target *out, size_t n_blocks);
 
 /* [c, h, w] to [c * h * w, 1, 1], both codes or both floats. */
 void ap_packed8_flatten_run(const ap_packed8_tensor *in_tensor, const ap_packed8_tensor *out_tensor,

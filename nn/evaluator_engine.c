@@ -3,11 +3,10 @@
 #include "base/alloc.h"
 #include "nn/evaluator_impl.h"
 
-static const ap_engine_kind kinds[] = {[OP_INPUT] = AP_ENGINE_INPUT,
-                                       [OP_LAYER] = AP_ENGINE_LAYER,
-                                       [OP_POOL] = AP_ENGINE_POOL,
-                                       [OP_MAP] = AP_ENGINE_MAP,
-                                       [OP_FLATTEN] = AP_ENGINE_FLATTEN};
+static const ap_engine_kind kinds[] = {
+    [OP_INPUT] = AP_ENGINE_INPUT,    [OP_LAYER] = AP_ENGINE_LAYER, [OP_POOL] = AP_ENGINE_POOL,
+    [OP_MAP] = AP_ENGINE_MAP,        [OP_GATE] = AP_ENGINE_MAP,    [OP_SIGMOID] = AP_ENGINE_MAP,
+    [OP_FLATTEN] = AP_ENGINE_FLATTEN};
 
 static ap_engine_source source(const op_input *in) {
   return (ap_engine_source){in->tensor == EVAL_NONE ? AP_ENGINE_NONE : in->tensor, in->stride_h,

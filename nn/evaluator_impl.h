@@ -21,7 +21,7 @@
 #define EVAL_MOST_AT_ONCE ((size_t)1024)
 
 /* ---- plan ------------------------------------------------------------------------------------ */
-typedef enum { OP_INPUT, OP_LAYER, OP_POOL, OP_MAP, OP_FLATTEN } op_kind;
+typedef enum { OP_INPUT, OP_LAYER, OP_POOL, OP_MAP, OP_GATE, OP_SIGMOID, OP_FLATTEN } op_kind;
 
 /* How a tensor is read; see ap_packed_source. */
 typedef struct {
@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {
   op_kind kind;
   op_input in, residual; /* OP_INPUT has neither */
+  op_input gate;         /* GATE: what `in` is multiplied with */
   size_t out;            /* tensor */
   float low, high;
   size_t node;                /* what is computed, before addition and clipping */
@@ -41,6 +42,8 @@ typedef struct {
   ap_packed_pool pool;        /* POOL */
   size_t channels, first_out; /* MAP */
   float *scale, *shift;       /* MAP: [channels] or NULL; INPUT: [channels] */
+  uint32_t *picks;            /* MAP: [channels] or NULL; see ap_packed_source */
+  bool gate_sigmoid;          /* GATE */
 } op;
 
 typedef struct {

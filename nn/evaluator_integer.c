@@ -19,7 +19,8 @@ static void set_tensors(eval_plan *p, const ap_integer_value *values) {
 static size_t count_readers(const eval_plan *p, size_t t) {
   size_t n = 0;
   for (size_t i = 0; i < p->n_ops; ++i)
-    n += (size_t)(p->ops[i].in.tensor == t) + (p->ops[i].residual.tensor == t);
+    n += (size_t)(p->ops[i].in.tensor == t) + (p->ops[i].residual.tensor == t) +
+         (p->ops[i].gate.tensor == t);
   return n;
 }
 
@@ -44,6 +45,13 @@ static void set_units(eval_plan *p, const ap_network *net) {
     for (size_t j = 0; j < 2; ++j)
       if (inputs[j]->tensor != EVAL_NONE)
         inputs[j]->ratio = p->tensors[inputs[j]->tensor].unit / unit;
+    if (o->kind == OP_GATE) { /* a sigmoid that is part of it is in the product's unit */
+      const double gate = p->tensors[o->gate.tensor].unit;
+      o->in.ratio = (double)ap_integer_product_factor(p->tensors[o->in.tensor].unit,
+                                                      o->gate_sigmoid ? unit : gate, unit);
+      o->gate.ratio = gate;
+    }
+    if (o->kind == OP_SIGMOID) o->in.ratio = p->tensors[o->in.tensor].unit;
     o->high = (float)((double)o->high / unit);
     if (o->kind != OP_MAP || !o->scale) continue;
     for (size_t c = 0; c < o->channels; ++c)
@@ -115,14 +123,16 @@ static ap_packed8_source source(const eval_chunk *k, const op_input *in) {
                              (float)in->ratio,
                              in->stride_h,
                              in->stride_w,
-                             in->first};
+                             in->first,
+                             NULL};
 }
 
 void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
   const eval_job *j = k->job;
   const eval_plan *p = j->plan;
   const ap_packed8_target out = {k->worker->at[o->out], format_of(&p->tensors[o->out]), p->most};
-  const ap_packed8_source in = source(k, &o->in);
+  const float per_unit = (float)(1 / p->tensors[o->out].unit);
+  ap_packed8_source in = source(k, &o->in);
   const ap_packed8_epilogue epilogue = {source(k, &o->residual), o->low, o->high};
   switch (o->kind) {
     case OP_INPUT:
@@ -139,8 +149,18 @@ void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
                           o->high);
       break;
     case OP_MAP:
+      in.picks = o->picks;
       ap_packed8_map_run(j->integers, &in, o->channels, o->scale, o->shift, &out, o->first_out,
                          k->n_blocks, &epilogue);
+      break;
+    case OP_GATE: {
+      const ap_packed8_source gate = source(k, &o->gate);
+      ap_packed8_gate_run(j->integers, &in, &gate, o->gate_sigmoid ? per_unit : 0, &out,
+                          k->n_blocks, &epilogue);
+      break;
+    }
+    case OP_SIGMOID:
+      ap_packed8_sigmoid_run(&in, per_unit, &out, k->n_blocks);
       break;
     case OP_FLATTEN:
       ap_packed8_flatten_run(&in.tensor, &out.tensor, k->n_blocks, in.data, out.data);

@@ -19,6 +19,10 @@ typedef struct {
 static bool is_layer(const ap_node *n) {
   return n->kind == AP_NODE_CONV || n->kind == AP_NODE_LINEAR;
 }
+static bool is_between(
+    const ap_node *n) { /* may become part of an addition or a ReLU, like a layer */
+  return n->kind == AP_NODE_BATCHNORM || n->kind == AP_NODE_MULTIPLY;
+}
 static bool is_pool(const ap_node *n) {
   return n->kind == AP_NODE_MAXPOOL || n->kind == AP_NODE_AVGPOOL;
 }
@@ -31,18 +35,30 @@ static void count_users(compiler *c) {
 }
 
 /* The input of an ADD that the ADD becomes part of: a layer if there is one (the last: the others
- * are computed before it), else a batch normalisation; or none. */
+ * are computed before it), else a batch normalisation or a product; or none. */
 static size_t main_input(const compiler *c, const ap_node *add) {
   size_t best = EVAL_NONE;
   for (size_t j = 0; j < add->n_inputs; ++j) {
     const size_t i = add->inputs[j];
     const ap_node *n = &c->net->nodes[i];
-    if (c->users[i] != 1 || (!is_layer(n) && n->kind != AP_NODE_BATCHNORM)) continue;
+    if (c->users[i] != 1 || (!is_layer(n) && !is_between(n))) continue;
     const bool better = best == EVAL_NONE || is_layer(n) > is_layer(&c->net->nodes[best]) ||
                         (is_layer(n) == is_layer(&c->net->nodes[best]) && i > best);
     if (better) best = i;
   }
   return best;
+}
+
+/* The input of a MULTIPLY that is a SIGMOID of its own, computed with it: 0, 1, or n_inputs where there is none. A
+ * factor for all pixels of a channel is computed once instead. */
+static size_t own_sigmoid(const compiler *c, const ap_node *n) {
+  size_t k = n->n_inputs;
+  if (ap_node_scales_channels(c->net, n)) return k;
+  while (k-- > 0) {
+    const size_t i = n->inputs[k];
+    if (c->net->nodes[i].kind == AP_NODE_SIGMOID && c->users[i] == 1) return k;
+  }
+  return n->n_inputs;
 }
 
 static void find_fusions(compiler *c) {
@@ -52,8 +68,16 @@ static void find_fusions(compiler *c) {
       const size_t p = n->inputs[0];
       const ap_node *from = &c->net->nodes[p];
       if (c->users[p] == 1 && (is_layer(from) || is_pool(from) || from->kind == AP_NODE_ADD ||
-                               from->kind == AP_NODE_BATCHNORM || from->kind == AP_NODE_SHORTCUT))
+                               is_between(from) || from->kind == AP_NODE_SHORTCUT))
         c->absorbed[p] = true;
+    }
+    if (n->kind == AP_NODE_MULTIPLY) {
+      const size_t k = own_sigmoid(c, n);
+      if (k < n->n_inputs) c->absorbed[n->inputs[k]] = true;
+    }
+    for (size_t j = 0; n->kind == AP_NODE_CONCAT && j < n->n_inputs; ++j) {
+      const size_t p = n->inputs[j];
+      if (c->net->nodes[p].kind == AP_NODE_GATHER && c->users[p] == 1) c->absorbed[p] = true;
     }
     if (n->kind == AP_NODE_ADD) {
       const size_t main = main_input(c, n);
@@ -78,6 +102,7 @@ static op *new_op(compiler *c, op_kind kind, size_t out) {
   *o = (op){.kind = kind,
             .in = {EVAL_NONE, 1, 1, 0, 1},
             .residual = {EVAL_NONE, 1, 1, 0, 1},
+            .gate = {EVAL_NONE, 1, 1, 0, 1},
             .out = out,
             .low = -INFINITY,
             .high = INFINITY,
@@ -143,15 +168,38 @@ static ap_status emit_input(const ap_network *net, op *o, ap_error *err) {
   return AP_OK;
 }
 
-static void emit_concat(compiler *c, const ap_node *n, size_t out) {
+static ap_status emit_gather(const compiler *c, const ap_node *n, op *o, ap_error *err) {
+  o->in.tensor = c->value[n->inputs[0]];
+  o->picks = ap_calloc(n->shape.c, sizeof *o->picks);
+  if (!o->picks) return ap_fail(err, AP_ERR_MEMORY, "%s: %zu channels", n->name, n->shape.c);
+  for (size_t i = 0; i < n->shape.c; ++i) o->picks[i] = (uint32_t)n->picks[i];
+  return AP_OK;
+}
+
+static ap_status emit_concat(compiler *c, const ap_node *n, size_t out, ap_error *err) {
   size_t first = 0;
   for (size_t j = 0; j < n->n_inputs; ++j) {
+    const ap_node *from = &c->net->nodes[n->inputs[j]];
     op *o = new_op(c, OP_MAP, out);
     o->in.tensor = c->value[n->inputs[j]];
-    o->channels = c->net->nodes[n->inputs[j]].shape.c;
+    o->channels = from->shape.c;
     o->first_out = first;
     first += o->channels;
+    if (!c->absorbed[n->inputs[j]]) continue;
+    ap_status st = emit_gather(c, from, o, err);
+    if (st) return st;
   }
+  return AP_OK;
+}
+
+static void emit_gate(const compiler *c, const ap_node *n, op *o) {
+  const size_t k = own_sigmoid(c, n), gate = k < n->n_inputs ? k : 1;
+  const size_t from = n->inputs[gate];
+  o->kind = OP_GATE;
+  o->in = read_node(c, n->inputs[1 - gate]);
+  o->gate_sigmoid = k < n->n_inputs;
+  o->gate = read_node(c, o->gate_sigmoid ? c->net->nodes[from].inputs[0] : from);
+  if (ap_node_scales_channels(c->net, n)) o->gate.stride_h = o->gate.stride_w = 0;
 }
 
 /* The operation of one node (possibly at the end of a chain of absorbed ones) into `o`. */
@@ -185,6 +233,15 @@ static ap_status emit_chain(compiler *c, size_t node, op *o, ap_error *err) {
     case AP_NODE_BATCHNORM:
       o->in = read_node(c, n->inputs[0]);
       return emit_affine(n, o, err);
+    case AP_NODE_GATHER:
+      return emit_gather(c, n, o, err);
+    case AP_NODE_MULTIPLY:
+      emit_gate(c, n, o);
+      return AP_OK;
+    case AP_NODE_SIGMOID:
+      o->kind = OP_SIGMOID;
+      o->in.tensor = c->value[n->inputs[0]];
+      return AP_OK;
     case AP_NODE_MAXPOOL:
     case AP_NODE_AVGPOOL:
       o->kind = OP_POOL;
@@ -234,7 +291,7 @@ static ap_status emit_all(compiler *c, ap_error *err) {
     }
     c->value[i] = new_tensor(c, i);
     if (n->kind == AP_NODE_CONCAT)
-      emit_concat(c, n, c->value[i]);
+      st = emit_concat(c, n, c->value[i], err);
     else if (n->kind == AP_NODE_INPUT)
       st = emit_input(c->net, new_op(c, OP_INPUT, c->value[i]), err);
     else
@@ -318,8 +375,8 @@ static void find_lifetimes(eval_plan *p) {
         out->first_op = i;
         out->first_part = part;
       }
-      const size_t touched[] = {o->out, o->in.tensor, o->residual.tensor};
-      for (size_t j = 0; j < 3; ++j) {
+      const size_t touched[] = {o->out, o->in.tensor, o->residual.tensor, o->gate.tensor};
+      for (size_t j = 0; j < 4; ++j) {
         if (touched[j] == EVAL_NONE) continue;
         p->tensors[touched[j]].last_op = i;
         p->tensors[touched[j]].last_part = part;
@@ -395,6 +452,7 @@ void eval_plan_release(eval_plan *plan) {
   for (size_t i = 0; i < plan->n_ops; ++i) {
     ap_free(plan->ops[i].scale);
     ap_free(plan->ops[i].shift);
+    ap_free(plan->ops[i].picks);
   }
   ap_free(plan->ops);
   ap_free(plan->tensors);

@@ -67,8 +67,12 @@ static void give(eval_worker *w, const eval_plan *p, size_t t) {
 
 static ap_packed_source source(const eval_chunk *k, const op_input *in) {
   if (in->tensor == EVAL_NONE) return (ap_packed_source){.data = NULL};
-  return (ap_packed_source){k->worker->at[in->tensor], &k->job->plan->tensors[in->tensor].shape,
-                            in->stride_h, in->stride_w, in->first};
+  return (ap_packed_source){k->worker->at[in->tensor],
+                            &k->job->plan->tensors[in->tensor].shape,
+                            in->stride_h,
+                            in->stride_w,
+                            in->first,
+                            NULL};
 }
 
 static void run_op(const eval_chunk *k, const op *o, size_t candidate) {
@@ -93,11 +97,21 @@ static void run_op(const eval_chunk *k, const op *o, size_t candidate) {
       ap_packed_pool_run(j->isa, &o->pool, k->n_blocks, in, out, o->low, o->high);
       break;
     case OP_MAP: {
-      const ap_packed_source from = source(k, &o->in);
+      ap_packed_source from = source(k, &o->in);
+      from.picks = o->picks;
       ap_packed_map_run(j->isa, &from, o->channels, o->scale, o->shift, out_shape, o->first_out,
                         k->n_blocks, out, &epilogue);
       break;
     }
+    case OP_GATE: {
+      const ap_packed_source from = source(k, &o->in), gate = source(k, &o->gate);
+      ap_packed_gate_run(j->isa, &from, &gate, o->gate_sigmoid, out_shape, k->n_blocks, out,
+                         &epilogue);
+      break;
+    }
+    case OP_SIGMOID:
+      ap_packed_sigmoid_run(&p->tensors[o->in.tensor].shape, out_shape, k->n_blocks, in, out);
+      break;
     case OP_FLATTEN:
       ap_packed_flatten_run(&p->tensors[o->in.tensor].shape, out_shape, k->n_blocks, in, out);
       break;
@@ -126,6 +140,7 @@ static void run_candidate(const eval_chunk *k, size_t candidate) {
       run_op(k, o, candidate);
     release_read(k, o->in.tensor, i, candidate);
     release_read(k, o->residual.tensor, i, candidate);
+    release_read(k, o->gate.tensor, i, candidate);
     release_read(k, o->out, i, candidate); /* that nobody reads */
   }
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/cpu/packed8_impl.h"
+#include "kernels/sigmoid.h"
 
 enum { LANES = AP_PACKED8_LANES, PARTS = AP_PACKED8_LANES / AP_PACKED_LANES };
 
@@ -157,7 +158,7 @@ void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *p, siz
 /* The line of channel c under pixel (y, x) as the source is read; false: it is 0 there. */
 static bool source_line(const ap_packed8_source *s, size_t b, size_t c, size_t y, size_t x,
                         float *line) {
-  const size_t channel = c - s->first; /* wraps below `first` */
+  const size_t channel = s->picks ? s->picks[c] : c - s->first; /* wraps below `first` */
   if (!s->data || channel >= s->tensor.shape->c) return false;
   get_line(&s->tensor, s->data, place(&s->tensor, b, channel, y * s->stride_h, x * s->stride_w),
            line);
@@ -198,6 +199,50 @@ void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, 
         for (size_t x = 0; x < s->w; ++x) {
           map_line(isa, in, scale, shift, &epilogue->residual, b, c, y, x, line);
           put_line(&k, place(&out->tensor, b, first_out + c, y, x), line);
+        }
+}
+
+/* In place: ap_sigmoid(line * factor) * per_unit. */
+static void sigmoid_line(float factor, float per_unit, float *line) {
+  for (size_t i = 0; i < LANES; ++i) line[i] *= factor;
+  ap_sigmoid_row(line, LANES, line);
+  for (size_t i = 0; i < LANES; ++i) line[i] *= per_unit;
+}
+
+void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
+                         const ap_packed8_source *gate, float per_unit,
+                         const ap_packed8_target *out, size_t n_blocks,
+                         const ap_packed8_epilogue *epilogue) {
+  const limits k = limits_of(out, epilogue->low, epilogue->high);
+  const ap_packed_shape *s = out->tensor.shape;
+  const ap_packed8_source *res = &epilogue->residual;
+  float line[LANES] __attribute__((aligned(P8_LINE)));
+  float other[LANES] __attribute__((aligned(P8_LINE)));
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t c = 0; c < s->c; ++c)
+      for (size_t y = 0; y < s->h; ++y)
+        for (size_t x = 0; x < s->w; ++x) {
+          (void)source_line(in, b, c, y, x, line);
+          (void)source_line(gate, b, c, y, x, other);
+          if (per_unit > 0) sigmoid_line(gate->factor, per_unit, other);
+          for (size_t i = 0; i < LANES; ++i) line[i] = line[i] * other[i] * in->factor;
+          if (source_line(res, b, c, y, x, other)) isa->fused(other, res->factor, line);
+          put_line(&k, place(&out->tensor, b, c, y, x), line);
+        }
+}
+
+void ap_packed8_sigmoid_run(const ap_packed8_source *in, float per_unit,
+                            const ap_packed8_target *out, size_t n_blocks) {
+  const limits k = limits_of(out, -INFINITY, INFINITY);
+  const ap_packed_shape *s = out->tensor.shape;
+  float line[LANES];
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t c = 0; c < s->c; ++c)
+      for (size_t y = 0; y < s->h; ++y)
+        for (size_t x = 0; x < s->w; ++x) {
+          (void)source_line(in, b, c, y, x, line);
+          sigmoid_line(in->factor, per_unit, line);
+          put_line(&k, place(&out->tensor, b, c, y, x), line);
         }
 }
 

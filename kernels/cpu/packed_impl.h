@@ -97,6 +97,10 @@ struct ap_packed_isa {
   void (*map_row)(const float *in, size_t in_column, float scale, float shift,
                   const float *residual, size_t residual_column, size_t n, float low, float high,
                   float *out);
+  /* the same: out = clip(in * gate + residual) */
+  void (*gate_row)(const float *in, size_t in_column, const float *gate, size_t gate_column,
+                   const float *residual, size_t residual_column, size_t n, float low, float high,
+                   float *out);
   void (*pixels)(const uint8_t *in, size_t n, float scale, float shift, float *out);
   /* bit i of bits[] = (row[i] != 0), unused bits 0; false when a value is not finite */
   bool (*nonzero)(const float *row, size_t n, uint64_t *bits);

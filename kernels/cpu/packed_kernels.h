@@ -306,6 +306,18 @@ static void map_row(const float *in, size_t in_column, float scale, float shift,
   }
 }
 
+static void gate_row(const float *in, size_t in_column, const float *gate, size_t gate_column,
+                     const float *residual, size_t residual_column, size_t n, float low, float high,
+                     float *out) {
+  for (size_t i = 0; i < n; ++i, in += in_column, gate += gate_column, out += LANES) {
+    for (size_t lane = 0; lane < LANES; lane += VECTOR) {
+      vec v = load(in + lane) * load(gate + lane);
+      if (residual) v += load(residual + i * residual_column + lane);
+      store(out + lane, clip(v, splat(low), splat(high)));
+    }
+  }
+}
+
 static void pixels(const uint8_t *in, size_t n, float scale, float shift, float *out) {
   for (size_t i = 0; i < n * LANES; ++i) out[i] = (float)in[i] * scale + shift;
 }
@@ -436,6 +448,7 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
         .winograd_weights = winograd_weights,
         .window = window,
         .map_row = map_row,
+        .gate_row = gate_row,
         .pixels = pixels,
         .nonzero = nonzero,
         .count_units = packed_count_units,

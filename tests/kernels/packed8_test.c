@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/sigmoid.h"
 #include "tests/kernels/packed_cases.h"
 
 static const char *const isa_names[] = {"plain", "avx2", "avx512"};
@@ -174,7 +175,7 @@ static void run_case(const conv_case *k, ap_rng *rng, const ap_packed8_isa *isa,
     fail_msg("%s", err.text);
   const ap_packed8_target to = {y.data, y.tensor, m.clipped ? 200 : 255};
   ap_packed8_epilogue e = {.low = -INFINITY, .high = INFINITY};
-  if (m.residual) e.residual = (ap_packed8_source){r.data, r.tensor, 0.37F, 1, 1, first};
+  if (m.residual) e.residual = (ap_packed8_source){r.data, r.tensor, 0.37F, 1, 1, first, NULL};
   if (m.clipped) {
     e.low = 0;
     e.high = 97.3F;
@@ -308,7 +309,7 @@ static void pools(void **state) {
     open_packed(&x, 67, in_codes, in_codes ? 30 : 0);
     open_packed(&y, 67, out_codes, out_codes ? 30 : 0);
     fill(&rng, &x);
-    const ap_packed8_source from = {x.data, x.tensor, (float)ratio, 1, 1, 0};
+    const ap_packed8_source from = {x.data, x.tensor, (float)ratio, 1, 1, 0, NULL};
     const ap_packed8_target to = {y.data, y.tensor, 255};
     const float low = bits / 12 & 8 ? 0 : -INFINITY, high = bits / 12 & 8 ? 50.5F : INFINITY;
     ap_packed8_pool_run(isa, &p, y.blocks, &from, ratio, &to, low, high);
@@ -353,10 +354,10 @@ static void maps(void **state) {
     open_packed(&y, 3, bits & 4, bits & 4 ? 50 : 0);
     fill(&rng, &x);
     fill(&rng, &r);
-    const ap_packed8_source from = {x.data, x.tensor, bits & 32 ? 0.3F : 1, 2, 2, 1};
+    const ap_packed8_source from = {x.data, x.tensor, bits & 32 ? 0.3F : 1, 2, 2, 1, NULL};
     const ap_packed8_target to = {y.data, y.tensor, 220};
     ap_packed8_epilogue e = {.low = -9, .high = 120};
-    if (bits & 8) e.residual = (ap_packed8_source){r.data, r.tensor, 1.5F, 1, 1, 0};
+    if (bits & 8) e.residual = (ap_packed8_source){r.data, r.tensor, 1.5F, 1, 1, 0, NULL};
     const bool affine = bits & 16;
     ap_packed8_map_run(isa, &from, 3, affine ? scale : NULL, affine ? shift : NULL, &to, 1, 1, &e);
     for (size_t i = 0; i < (size_t)3 * 3 * 12; ++i) {
@@ -373,6 +374,59 @@ static void maps(void **state) {
       assert_true(value(&y, (image * 5 + 1 + c) * 12 + i % 12) == v);
     }
     ap_free(x.data);
+    ap_free(r.data);
+    ap_free(y.data);
+  }
+}
+
+/* clip(in * gate + residual) with channels picked, a factor a pixel or a channel, through the logistic function or
+ * not; and that function alone. */
+static void gates(void **state) {
+  (void)state;
+  const uint32_t picks[] = {3, 0, 0};
+  ap_rng rng;
+  ap_rng_seed(&rng, 9, 0);
+  for (int bits = 0; bits < 128 * N_ISAS; ++bits) {
+    const ap_packed8_isa *isa = isas[bits / 128];
+    if (!isa) continue;
+    const bool wide = bits & 64;
+    packed x = {.n = 0}, g = {.n = 0}, r = {.n = 0}, y = {.n = 0};
+    assert_int_equal(ap_packed_shape_init(4, 3, 5, 1, 0, 0, 2, &x.shape, NULL), AP_OK);
+    assert_int_equal(
+        ap_packed_shape_init(3, wide ? 3 : 1, wide ? 5 : 1, 0, 1, 0, 0, &g.shape, NULL), AP_OK);
+    assert_int_equal(ap_packed_shape_init(3, 3, 5, 0, 0, 0, 0, &r.shape, NULL), AP_OK);
+    assert_int_equal(ap_packed_shape_init(3, 3, 5, 1, 1, 1, 1, &y.shape, NULL), AP_OK);
+    open_packed(&x, 66, bits & 1, bits & 1 ? 100 : 0);
+    open_packed(&g, 66, bits & 2, bits & 2 ? 4 : 0);
+    open_packed(&r, 66, bits & 1, bits & 1 ? 7 : 0);
+    open_packed(&y, 66, bits & 4, bits & 4 ? 50 : 0);
+    fill(&rng, &x);
+    fill(&rng, &g);
+    fill(&rng, &r);
+    const ap_packed8_source from = {x.data, x.tensor, 0.3F, 1, 1, 0, picks};
+    const ap_packed8_source gate = {g.data, g.tensor, 0.02F, wide, wide, 0, NULL};
+    const ap_packed8_target to = {y.data, y.tensor, 220};
+    const float per_unit = bits & 32 ? 12.5F : 0;
+    ap_packed8_epilogue e = {.low = -9, .high = 120};
+    if (bits & 8) e.residual = (ap_packed8_source){r.data, r.tensor, 1.5F, 1, 1, 0, NULL};
+    ap_packed8_gate_run(isa, &from, &gate, per_unit, &to, y.blocks, &e);
+    for (size_t i = 0; i < count_of(&y); ++i) {
+      const size_t image = i / 45, c = i / 15 % 3, at = i % 15;
+      float factor = value(&g, wide ? i : i / 15);
+      if (bits & 32) factor = ap_sigmoid(factor * 0.02F) * per_unit;
+      float v = value(&x, (image * 4 + picks[c]) * 15 + at) * factor * 0.3F;
+      if (bits & 8) v = fmaf(value(&r, i), 1.5F, v);
+      assert_true(value(&y, i) == expected(v, &to, -9, 120));
+    }
+    check_border(&y);
+    const ap_packed8_source all = {r.data, r.tensor, 0.05F, 1, 1, 0, NULL};
+    ap_packed8_sigmoid_run(&all, 40, &to, y.blocks);
+    for (size_t i = 0; i < count_of(&y); ++i)
+      assert_true(value(&y, i) ==
+                  expected(ap_sigmoid(value(&r, i) * 0.05F) * 40, &to, -INFINITY, INFINITY));
+    check_border(&y);
+    ap_free(x.data);
+    ap_free(g.data);
     ap_free(r.data);
     ap_free(y.data);
   }
@@ -457,6 +511,7 @@ int main(void) {
       cmocka_unit_test(every_form),   cmocka_unit_test(random_shapes),
       cmocka_unit_test(largest_sums), cmocka_unit_test(form_chosen),
       cmocka_unit_test(pools),        cmocka_unit_test(maps),
-      cmocka_unit_test(ways_in),      cmocka_unit_test(errors)};
+      cmocka_unit_test(gates),        cmocka_unit_test(ways_in),
+      cmocka_unit_test(errors)};
   return cmocka_run_group_tests(tests, find_isas, NULL);
 }

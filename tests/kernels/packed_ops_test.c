@@ -133,8 +133,9 @@ static void test_map(void **state) {
   for (size_t isa = 0; isa < 3; ++isa) {
     if (!isas[isa]) continue;
     float *po = room(blocks_of(N) * out.block), *y = room(N * (C + 4) * H * W);
-    const ap_packed_source source = {px, &in, 2, 2, 2}; /* channels 2..4 come from the input */
-    ap_packed_epilogue e = {{pr, &res, 1, 1, 0}, -1, 1};
+    const ap_packed_source source = {px, &in, 2,
+                                     2,  2,   NULL}; /* channels 2..4 come from the input */
+    ap_packed_epilogue e = {{pr, &res, 1, 1, 0, NULL}, -1, 1};
     ap_packed_map_run(isas[isa], &source, C, scale, shift, &out, 2, blocks_of(N), po, &e);
     ap_packed_to_nchw(&out, N, po, y);
     for (size_t n = 0; n < N; ++n)
@@ -155,6 +156,45 @@ static void test_map(void **state) {
   }
   float *const all[] = {x, r, scale, shift, px, pr};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
+}
+
+/* out = clip(in * gate + residual): picked channels, a factor a pixel or a channel, plain or logistic. */
+static void test_gate(void **state) {
+  (void)state;
+  enum { N = 18, C = 4, FROM = 3, H = 2, WIDEST = 35 };
+  static const size_t widths[] = {1, 3, 15, 16, 17, WIDEST};
+  static const uint32_t picks[C] = {2, 0, 0, 1};
+  ap_rng rng;
+  ap_rng_seed(&rng, 4, 0);
+  for (size_t bits = 0; bits < sizeof widths / sizeof *widths * 3 * 4; ++bits) {
+    const size_t w = widths[bits / 12], isa = bits / 4 % 3, pixels = H * w;
+    const bool logistic = bits & 1, whole = logistic || bits & 2;
+    if (!isas[isa]) continue;
+    const ap_packed_shape in = shape(FROM, H, w, 1), out = shape(C, H, w, 2),
+                          gs = shape(C, whole ? H : 1, whole ? w : 1, 0);
+    float *x = numbers(&rng, N * FROM * pixels), *r = numbers(&rng, N * C * pixels);
+    float *g = numbers(&rng, N * C * pixels), *px = packed(&in, N, x), *pr = packed(&out, N, r);
+    float *pg = packed(&gs, N, g), *po = room(blocks_of(N) * out.block), *y = room(N * C * pixels);
+    const ap_packed_source source = {px, &in, 1, 1, 0, picks};
+    const ap_packed_source gate = {pg, &gs, whole, whole, 0, NULL};
+    const ap_packed_epilogue e = {{bits & 2 ? pr : NULL, &out, 1, 1, 0, NULL}, -1, 1};
+    ap_packed_gate_run(isas[isa], &source, &gate, logistic, &out, blocks_of(N), po, &e);
+    ap_packed_to_nchw(&out, N, po, y);
+    for (size_t i = 0; i < N * C * pixels; ++i) {
+      const size_t n = i / pixels / C, c = i / pixels % C;
+      double factor = (double)g[whole ? i : i / pixels];
+      if (logistic) factor = 1 / (1 + exp(-factor));
+      double want = (double)x[(n * FROM + picks[c]) * pixels + i % pixels] * factor;
+      if (bits & 2) want += (double)r[i];
+      assert_true(fabs((double)y[i] - fmin(fmax(want, -1), 1)) < 1e-5);
+    }
+    ap_packed_sigmoid_run(&out, &out, blocks_of(N), pr, po);
+    ap_packed_to_nchw(&out, N, po, y);
+    for (size_t i = 0; i < N * C * pixels; ++i)
+      assert_true(fabs((double)y[i] - 1 / (1 + exp(-(double)r[i]))) < 1e-6);
+    float *const all[] = {x, r, g, px, pr, pg, po, y};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
+  }
 }
 
 static void test_flatten_and_pixels(void **state) {
@@ -189,6 +229,7 @@ int main(void) {
       cmocka_unit_test(test_there_and_back),
       cmocka_unit_test(test_pool),
       cmocka_unit_test(test_map),
+      cmocka_unit_test(test_gate),
       cmocka_unit_test(test_flatten_and_pixels),
   };
   return cmocka_run_group_tests(tests, find_isas, NULL);

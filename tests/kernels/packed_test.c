@@ -83,7 +83,7 @@ static void run_case(const conv_case *k, ap_rng *rng, const ap_packed_isa *isa, 
   ap_packed_from_nchw(&g.in, k->n, x, in);
   ap_packed_from_nchw(&rs, k->n, residual, res);
   ap_packed_epilogue e = ap_packed_epilogue_default();
-  if (mode & 4) e.residual = (ap_packed_source){res, &rs, 1, 1, 0};
+  if (mode & 4) e.residual = (ap_packed_source){res, &rs, 1, 1, 0, NULL};
   if (mode & 8) e.low = 0;
   if (mode & 16) e.high = 0.5F;
   ap_packed_conv_run(w, blocks, in, out, &e, scratch);

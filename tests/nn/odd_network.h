@@ -3,15 +3,23 @@
 #define AP_TESTS_NN_ODD_NETWORK_H
 #include "tests/nn/train_testing.h"
 
+/* A GATHER of n channels. */
+static inline ap_node pick(size_t n, size_t *picks) {
+  return (ap_node){.kind = AP_NODE_GATHER, .shape.c = n, .picks = picks};
+}
+
 /* Every kind of node, in the places that fusion must tell apart: a batch normalisation that stays,
  * one inside an addition, a tensor that is read twice, additions of two layers, of a tensor with
  * itself and of two shortcuts, groups, uneven padding and strides, a clipped ReLU behind a pool,
- * zeros put around a tensor, concatenation, a flattened tensor that is read by a ReLU, another that is not. */
+ * zeros put around a tensor, gates, channels by number, concatenation, a flattened tensor that is read by a ReLU, another that is not. */
 static inline ap_network *odd_network(void) {
   ap_network *net = NULL;
   must(ap_network_create("odd", (ap_shape3){1, SIDE, SIDE}, &net, &failure));
   const ap_node relu3 = {.kind = AP_NODE_RELU, .ceiling = 3};
   const ap_node add = {.kind = AP_NODE_ADD}, concat = {.kind = AP_NODE_CONCAT};
+  const ap_node multiply = {.kind = AP_NODE_MULTIPLY};
+  static size_t mixed[] = {0, 3, 6, 1, 4, 7, 2, 5, 8}, low[] = {3, 1, 3, 0},
+                high[] = {4, 5, 6, 7, 8};
   const size_t stem = put_plain(net, AP_NODE_RELU, put_conv(net, 5, 3, 1, 1, true, 0));
   const size_t norm = put_plain(net, AP_NODE_RELU, put_plain(net, AP_NODE_BATCHNORM, stem));
   const size_t deep = put_conv(net, 10, 3, 1, 5, true, norm); /* 2 filters per channel */
@@ -57,7 +65,33 @@ static inline ap_network *odd_network(void) {
                                       .pad_bottom = 1,
                                       .groups = 1},
                             joined, 0);
-  const size_t shape_norm = put(net, add, put_plain(net, AP_NODE_BATCHNORM, uneven),
+  /* gates: a factor a channel by a layer, in an addition and behind a ReLU; swish, the sigmoid on either side and
+   * with a user of its own; a product of two layers; a square */
+  const size_t squeezed = put(net,
+                              (ap_node){.kind = AP_NODE_AVGPOOL,
+                                        .kh = net->nodes[uneven].shape.h,
+                                        .kw = net->nodes[uneven].shape.w},
+                              uneven, 0);
+  const size_t gate = put_plain(net, AP_NODE_SIGMOID, put_conv(net, 9, 1, 1, 1, true, squeezed));
+  const size_t gated =
+      put_plain(net, AP_NODE_RELU, put(net, add, put(net, multiply, uneven, gate), uneven));
+  const size_t swish = put(net, multiply, put_plain(net, AP_NODE_SIGMOID, gated), gated);
+  const size_t own = put_plain(net, AP_NODE_SIGMOID, swish);
+  const size_t kept = put(net, add, put(net, multiply, swish, own), own);
+  const size_t scaled = put_plain(net, AP_NODE_RELU, put(net, multiply, kept, gate));
+  const size_t product = put(net, multiply, put_conv(net, 9, 3, 1, 9, true, scaled),
+                             put_conv(net, 9, 1, 1, 1, false, kept));
+  const size_t square = put(net, multiply, product, product);
+  /* channels by number: for a layer, of one channel twice, two joined, one read twice, a shuffle of what a layer
+   * reads too */
+  const size_t shuffled = put(net, pick(9, mixed), square, 0);
+  const size_t half = put(net, pick(4, low), shuffled, 0),
+               rest = put(net, pick(5, high), scaled, 0);
+  const size_t mixed_up = put(net, concat, put_conv(net, 4, 1, 1, 2, true, half), rest);
+  const size_t again =
+      put(net, concat, put(net, pick(4, low), mixed_up, 0), put(net, pick(5, high), mixed_up, 0));
+  const size_t merged = put(net, add, put(net, add, again, put(net, concat, half, rest)), mixed_up);
+  const size_t shape_norm = put(net, add, put_plain(net, AP_NODE_BATCHNORM, merged),
                                 put_plain(net, AP_NODE_RELU, uneven));
   const size_t flat = put_plain(net, AP_NODE_FLATTEN, shape_norm);
   const size_t left = put_linear(net, 7, true, put_plain(net, AP_NODE_RELU, flat));
