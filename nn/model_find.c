@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "nn/model_file.h"
+#include "nn/onnx.h"
 
 /* Takes ownership of `candidate`: true where it is a file, which goes to *path. */
 static bool take(char *candidate, char **path) {
@@ -34,11 +35,17 @@ static bool find_shipped(const char *name, char **path) {
   return false;
 }
 
+/* A path, or the ending of a model file: not the name of a shipped one. */
+static bool names_file(const char *name) {
+  const size_t n = strlen(name);
+  return strchr(name, '/') || ap_onnx_is_name(name) || (n > 4 && strcmp(name + n - 4, ".apm") == 0);
+}
+
 ap_status ap_model_find(const char *name, char **path, ap_error *err) {
   *path = NULL;
   if (!name || !*name) return ap_fail(err, AP_ERR_ARG, "a model needs a name or a file");
   if (take(ap_strdup(name), path)) return AP_OK;
-  if (strchr(name, '/')) return ap_fail(err, AP_ERR_IO, "%s: no such file", name);
+  if (names_file(name)) return ap_fail(err, AP_ERR_IO, "%s: no such file", name);
   if (find_shipped(name, path)) return AP_OK;
   return ap_fail(err, AP_ERR_IO,
                  "%s: neither a file nor a shipped model (results/models/%s.apm, "
