@@ -60,9 +60,10 @@ typedef struct {
   size_t stride_h, stride_w;                       /* > 0 */
   size_t pad_top, pad_left, pad_bottom, pad_right; /* zeros around the input */
   size_t groups;                                   /* > 0; divides c_in and c_out */
+  size_t dilation_h, dilation_w; /* rows (columns) of a filter stand so far apart; 0 counts as 1 */
 } ap_conv_shape;
 
-/* (h + pads - kh) / stride_h + 1, or 0 where the filter does not fit; same for w. */
+/* (h + pads - (kh - 1) * dilation_h - 1) / stride_h + 1, or 0 where the filter does not fit; same for w. */
 size_t ap_conv_out_h(const ap_conv_shape *shape);
 size_t ap_conv_out_w(const ap_conv_shape *shape);
 

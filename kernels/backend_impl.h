@@ -29,7 +29,7 @@ typedef struct {
   ap_status (*copy)(ap_backend *be, void *to, const void *from, size_t bytes, ap_error *err);
   ap_status (*fill)(ap_backend *be, float *to, float value, size_t count, ap_error *err);
 
-  /* bias or NULL. c_in, h or w may be 0 (then y is the bias). */
+  /* Here and below dilations are at least 1. bias or NULL. c_in, h or w may be 0 (then y is the bias). */
   ap_status (*conv_forward)(ap_backend *be, const ap_conv_shape *s, const float *x, const float *w,
                             const float *bias, float *y, ap_error *err);
   /* The output map is not empty. */

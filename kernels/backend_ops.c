@@ -24,20 +24,26 @@ static size_t out_size(size_t in, size_t before, size_t after, size_t kernel, si
 
 /* ---- convolution --------------------------------------------------------------------------- */
 
+/* What a filter of k taps covers; 0 for none. */
+static size_t reach(size_t k, size_t dilation) {
+  return k ? ap_saturating_mul(k - 1, dilation ? dilation : 1) + 1 : 0;
+}
+
 size_t ap_conv_out_h(const ap_conv_shape *s) {
-  return out_size(s->h, s->pad_top, s->pad_bottom, s->kh, s->stride_h);
+  return out_size(s->h, s->pad_top, s->pad_bottom, reach(s->kh, s->dilation_h), s->stride_h);
 }
 
 size_t ap_conv_out_w(const ap_conv_shape *s) {
-  return out_size(s->w, s->pad_left, s->pad_right, s->kw, s->stride_w);
+  return out_size(s->w, s->pad_left, s->pad_right, reach(s->kw, s->dilation_w), s->stride_w);
 }
 
 typedef struct {
   size_t x, w, y; /* elements */
 } conv_counts;
 
+/* *full: the shape with dilations of at least 1, for the backend. */
 static ap_status check_conv(const char *op, const ap_conv_shape *s, conv_counts *counts,
-                            ap_error *err) {
+                            ap_conv_shape *full, ap_error *err) {
   const ap_dimension list[] = {
       {"n", s->n, false},
       {"c_in", s->c_in, false},
@@ -53,6 +59,8 @@ static ap_status check_conv(const char *op, const ap_conv_shape *s, conv_counts 
       {"pad_bottom", s->pad_bottom, false},
       {"pad_right", s->pad_right, false},
       {"groups", s->groups, true},
+      {"dilation_h", s->dilation_h, false},
+      {"dilation_w", s->dilation_w, false},
       {"c_in * kh * kw", mul3(s->c_in, s->kh, s->kw), false},
       {"output pixels", ap_saturating_mul(ap_conv_out_h(s), ap_conv_out_w(s)), false},
       {"input pixels", ap_saturating_mul(s->h, s->w), false},
@@ -64,6 +72,9 @@ static ap_status check_conv(const char *op, const ap_conv_shape *s, conv_counts 
                    "%s: %zu groups do not divide %zu input and %zu output channels", op, s->groups,
                    s->c_in, s->c_out);
   }
+  *full = *s;
+  if (!full->dilation_h) full->dilation_h = 1;
+  if (!full->dilation_w) full->dilation_w = 1;
   counts->x = mul4(s->n, s->c_in, s->h, s->w);
   counts->w = mul4(s->c_out, s->c_in / s->groups, s->kh, s->kw);
   counts->y = mul4(s->n, s->c_out, ap_conv_out_h(s), ap_conv_out_w(s));
@@ -73,7 +84,8 @@ static ap_status check_conv(const char *op, const ap_conv_shape *s, conv_counts 
 ap_status ap_conv_forward(ap_backend *be, const ap_conv_shape *shape, ap_buffer *x, ap_buffer *w,
                           ap_buffer *bias, ap_buffer *y, ap_error *err) {
   conv_counts n;
-  ap_status st = check_conv("conv_forward", shape, &n, err);
+  ap_conv_shape full;
+  ap_status st = check_conv("conv_forward", shape, &n, &full, err);
   if (st) return st;
   const ap_operand list[] = {{"x", x, n.x, AP_IN},
                              {"w", w, n.w, AP_IN},
@@ -81,25 +93,27 @@ ap_status ap_conv_forward(ap_backend *be, const ap_conv_shape *shape, ap_buffer 
                              {"y", y, n.y, AP_OUT}};
   st = ap_check_operands(be, "conv_forward", list, N_OF(list), err);
   if (st || n.y == 0) return st;
-  return be->ops->conv_forward(be, shape, f32(x), f32(w), f32(bias), f32(y), err);
+  return be->ops->conv_forward(be, &full, f32(x), f32(w), f32(bias), f32(y), err);
 }
 
 ap_status ap_conv_backward_data(ap_backend *be, const ap_conv_shape *shape, ap_buffer *dy,
                                 ap_buffer *w, ap_buffer *dx, bool accumulate, ap_error *err) {
   conv_counts n;
-  ap_status st = check_conv("conv_backward_data", shape, &n, err);
+  ap_conv_shape full;
+  ap_status st = check_conv("conv_backward_data", shape, &n, &full, err);
   if (st) return st;
   const ap_operand list[] = {{"dy", dy, n.y, AP_IN}, {"w", w, n.w, AP_IN}, {"dx", dx, n.x, AP_OUT}};
   st = ap_check_operands(be, "conv_backward_data", list, N_OF(list), err);
   if (st || n.x == 0) return st;
   if (n.y == 0) return accumulate ? AP_OK : be->ops->fill(be, f32(dx), 0, n.x, err);
-  return be->ops->conv_backward_data(be, shape, f32(dy), f32(w), f32(dx), accumulate, err);
+  return be->ops->conv_backward_data(be, &full, f32(dy), f32(w), f32(dx), accumulate, err);
 }
 
 ap_status ap_conv_backward_filter(ap_backend *be, const ap_conv_shape *shape, ap_buffer *x,
                                   ap_buffer *dy, ap_buffer *dw, ap_buffer *dbias, ap_error *err) {
   conv_counts n;
-  ap_status st = check_conv("conv_backward_filter", shape, &n, err);
+  ap_conv_shape full;
+  ap_status st = check_conv("conv_backward_filter", shape, &n, &full, err);
   if (st) return st;
   const ap_operand list[] = {{"x", x, n.x, AP_IN},
                              {"dy", dy, n.y, AP_IN},
@@ -112,7 +126,7 @@ ap_status ap_conv_backward_filter(ap_backend *be, const ap_conv_shape *shape, ap
     if (!st && dbias) st = be->ops->fill(be, f32(dbias), 0, shape->c_out, err);
     return st;
   }
-  return be->ops->conv_backward_filter(be, shape, f32(x), f32(dy), f32(dw), f32(dbias), err);
+  return be->ops->conv_backward_filter(be, &full, f32(x), f32(dy), f32(dw), f32(dbias), err);
 }
 
 /* ---- batch normalisation ------------------------------------------------------------------- */

@@ -46,9 +46,10 @@ typedef struct {
   size_t layer;                                         /* LAYER: its number */
   size_t kh, kw, stride_h, stride_w, pad_top, pad_left; /* LAYER, POOL */
   size_t groups;                                        /* LAYER; > 0 */
-  bool maximum, count_padding;                          /* POOL */
-  size_t channels, first_out;                           /* MAP */
-  const float *scale, *shift; /* INPUT, MAP: per channel; NULL for MAP: 1 and 0 */
+  size_t dilation_h, dilation_w; /* LAYER: taps stand so far apart; 0 counts as 1 */
+  bool maximum, count_padding;   /* POOL */
+  size_t channels, first_out;    /* MAP */
+  const float *scale, *shift;    /* INPUT, MAP: per channel; NULL for MAP: 1 and 0 */
 } ap_engine_op;
 
 typedef struct {

@@ -56,7 +56,15 @@ void ap_packed_to_nchw(const ap_packed_shape *shape, size_t n, const float *pack
 typedef struct {
   ap_packed_shape in, out;
   size_t kh, kw, stride_h, stride_w, pad_top, pad_left, groups;
+  size_t dilation_h, dilation_w; /* rows (columns) of a kernel stand so far apart; 0 counts as 1 */
 } ap_packed_conv;
+/* Rows and columns that a kernel covers. */
+static inline size_t ap_packed_reach_h(const ap_packed_conv *g) {
+  return (g->kh - 1) * (g->dilation_h ? g->dilation_h : 1) + 1;
+}
+static inline size_t ap_packed_reach_w(const ap_packed_conv *g) {
+  return (g->kw - 1) * (g->dilation_w ? g->dilation_w : 1) + 1;
+}
 
 /* How a layer's kept weights are listed. LISTn: per n output channels, the input rows that any of
  * them uses, with n weights each (n = 1: any pattern at its own cost; 2, 4, 8: row-vectors, dense
@@ -79,7 +87,7 @@ typedef struct ap_packed_weights ap_packed_weights;
 /* matrix: K x N row-major, K = c_in / groups * kh * kw in the order c, kh, kw; N = c_out; zeros are
  * left out. bias: N floats or NULL. Nothing is kept of the arguments but `isa`.
  * Errors: ARG for a geometry that does not fit, a weight or bias that is not finite, or a form
- * that this geometry cannot have (KERNEL3: 3x3 kernels, equal strides of 1 or 2; WINOGRAD:
+ * that this geometry cannot have (KERNEL3: 3x3 kernels without dilation, equal strides of 1 or 2; WINOGRAD:
  * strides of 1; LISTn > 1: n divides c_out / groups where groups > 1); MEMORY. */
 AP_NODISCARD ap_status ap_packed_weights_create(const ap_packed_isa *isa,
                                                 const ap_packed_conv *geometry, const float *matrix,

@@ -33,6 +33,8 @@ static ap_engine_op convert(const op *o) {
     to.pad_top = o->conv.pad_top;
     to.pad_left = o->conv.pad_left;
     to.groups = o->conv.groups;
+    to.dilation_h = o->conv.dilation_h;
+    to.dilation_w = o->conv.dilation_w;
   }
   if (o->kind == OP_POOL) {
     to.kh = o->pool.kh;

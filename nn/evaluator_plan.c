@@ -129,12 +129,16 @@ static void emit_layer(compiler *c, const ap_node *n, size_t node, op *o) {
                                     .stride_w = n->stride_w,
                                     .pad_top = n->pad_top,
                                     .pad_left = n->pad_left,
-                                    .groups = n->groups}
+                                    .groups = n->groups,
+                                    .dilation_h = n->dilation_h,
+                                    .dilation_w = n->dilation_w}
                  : (ap_packed_conv){.kh = c->size[from].h, /* a flattened input is read in place */
                                     .kw = c->size[from].w,
                                     .stride_h = 1,
                                     .stride_w = 1,
-                                    .groups = 1};
+                                    .groups = 1,
+                                    .dilation_h = 1,
+                                    .dilation_w = 1};
 }
 
 static ap_status emit_affine(const ap_node *n, op *o, ap_error *err) {
@@ -319,8 +323,10 @@ static ap_status lay_out(compiler *c, ap_error *err) {
       const ap_shape3 out = c->size[o->out];
       top = larger(top, g->pad_top);
       left = larger(left, g->pad_left);
-      bottom = larger(bottom, excess((out.h - 1) * g->stride_h + g->kh, g->pad_top + s.h));
-      right = larger(right, excess((out.w - 1) * g->stride_w + g->kw, g->pad_left + s.w));
+      bottom = larger(bottom,
+                      excess((out.h - 1) * g->stride_h + ap_packed_reach_h(g), g->pad_top + s.h));
+      right = larger(right,
+                     excess((out.w - 1) * g->stride_w + ap_packed_reach_w(g), g->pad_left + s.w));
     }
     tensor *to = &p->tensors[t];
     ap_status st = ap_packed_shape_init(s.c, s.h, s.w, top, left, bottom, right, &to->shape, err);

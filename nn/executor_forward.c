@@ -24,6 +24,8 @@ ap_conv_shape ap_executor_conv_shape(const ap_network *net, size_t i, size_t n) 
   shape.pad_bottom = node->pad_bottom;
   shape.pad_right = node->pad_right;
   shape.groups = node->groups;
+  shape.dilation_h = node->dilation_h;
+  shape.dilation_w = node->dilation_w;
   return shape;
 }
 

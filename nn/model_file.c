@@ -140,6 +140,9 @@ static json_t *describe_node(const ap_node *node) {
   if (window || node->kind == AP_NODE_SHORTCUT)
     bad = bad || put(object, "stride", sizes(stride, 2));
   if (window) bad = bad || put(object, "padding", sizes(padding, 4));
+  if (node->dilation_h > 1 || node->dilation_w > 1)
+    bad = bad ||
+          put(object, "dilation", sizes((const size_t[]){node->dilation_h, node->dilation_w}, 2));
   if (conv) bad = bad || put(object, "groups", json_integer((json_int_t)node->groups));
   if (average) bad = bad || put(object, "count_padding", json_boolean(node->count_padding));
   if (node->kind == AP_NODE_SHORTCUT) {

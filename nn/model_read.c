@@ -114,6 +114,18 @@ static ap_status read_window(const json_t *object, const char *where, ap_node *n
   return AP_OK;
 }
 
+/* Absent: 1. */
+static ap_status read_dilation(const json_t *object, const char *where, ap_node *node,
+                               ap_error *err) {
+  size_t dilation[2] = {1, 1};
+  ap_status st = AP_OK;
+  if (json_object_get(object, "dilation"))
+    st = read_sizes(object, "dilation", where, 2, dilation, err);
+  node->dilation_h = dilation[0];
+  node->dilation_w = dilation[1];
+  return st;
+}
+
 /* Absent: the hardware's. */
 static ap_status read_weight_bits(const json_t *object, const char *where, ap_node *node,
                                   ap_error *err) {
@@ -148,6 +160,7 @@ static ap_status read_geometry(const json_t *object, const char *where, ap_node 
     case AP_NODE_CONV:
       st = ap_json_size(object, "channels", 1, most, where, &node->shape.c, err);
       if (!st) st = ap_json_size(object, "groups", 1, most, where, &node->groups, err);
+      if (!st) st = read_dilation(object, where, node, err);
       return st ? st : read_window(object, where, node, err);
     case AP_NODE_LINEAR:
       return ap_json_size(object, "channels", 1, most, where, &node->shape.c, err);

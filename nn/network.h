@@ -46,6 +46,7 @@ typedef struct {
   size_t *inputs;  /* node numbers, all below this node's own */
   ap_shape3 shape; /* of the output */
   size_t kh, kw, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, groups;
+  size_t dilation_h, dilation_w;          /* CONV: a kernel's rows (columns) stand so far apart */
   size_t channels_before, channels_after; /* SHORTCUT: zero channels put on either side */
   size_t *picks;        /* GATHER: [shape.c] channels of the input, in any order */
   bool count_padding;   /* AVGPOOL; ap_node_pads() */
@@ -75,7 +76,7 @@ AP_NODISCARD ap_status ap_network_copy(const ap_network *net, ap_network **out, 
 /* Appends a deep copy of the node `like` after checking it and working out its shape; nothing of
  * `like` is kept, so it may live on the caller's stack, zero-initialised apart from what matters.
  *   shape     only shape.c is read, and only for CONV, LINEAR and GATHER: the output channels
- *   defaults  0 stands for: stride 1, groups 1, ceiling INFINITY (RELU), epsilon 1e-5 (BATCHNORM);
+ *   defaults  0 stands for: stride 1, groups 1, dilation 1, ceiling INFINITY (RELU), epsilon 1e-5 (BATCHNORM);
  *             a LINEAR node's kernel is taken as 1 x 1
  *   values    weight NULL: zeros (BATCHNORM: ones); CONV and LINEAR bias NULL: no bias; beta and
  * mean NULL: zeros; var NULL: ones. Values must be finite, var >= 0 *index (may be NULL): the new

@@ -74,18 +74,28 @@ bool ap_node_pads(const ap_node *node) {
          node->pad_top + node->pad_bottom + node->pad_left + node->pad_right > 0;
 }
 
+/* How far k taps reach that stand `dilation` apart; a size that fits nowhere where that is too far. */
+static size_t reach(size_t k, size_t dilation) {
+  size_t most = AP_NETWORK_MAX_VALUES;
+  if (k < 1 || k > most || dilation > most) return SIZE_MAX;
+  return (k - 1) * dilation + 1;
+}
+
 static ap_status window_shape(ap_node *node, ap_shape3 in, ap_error *err) {
+  bool conv = node->kind == AP_NODE_CONV;
   if (!node->stride_h) node->stride_h = 1;
   if (!node->stride_w) node->stride_w = 1;
-  if (node->kind != AP_NODE_CONV && !ap_node_pads(node) &&
+  size_t rows = reach(node->kh, conv ? node->dilation_h : 1);
+  size_t columns = reach(node->kw, conv ? node->dilation_w : 1);
+  if (!conv && !ap_node_pads(node) &&
       (node->pad_top >= node->kh || node->pad_bottom >= node->kh || node->pad_left >= node->kw ||
        node->pad_right >= node->kw))
     return ap_fail(err, AP_ERR_ARG,
                    "%s: padding %zu,%zu,%zu,%zu is not smaller than the %zu x %zu window",
                    node->name, node->pad_top, node->pad_left, node->pad_bottom, node->pad_right,
                    node->kh, node->kw);
-  node->shape.h = positions(in.h, node->pad_top, node->pad_bottom, node->kh, node->stride_h);
-  node->shape.w = positions(in.w, node->pad_left, node->pad_right, node->kw, node->stride_w);
+  node->shape.h = positions(in.h, node->pad_top, node->pad_bottom, rows, node->stride_h);
+  node->shape.w = positions(in.w, node->pad_left, node->pad_right, columns, node->stride_w);
   if (!node->shape.h || !node->shape.w)
     return ap_fail(err, AP_ERR_ARG, "%s: a %zu x %zu window does not fit its input of %zu x %zu",
                    node->name, node->kh, node->kw, in.h, in.w);
@@ -94,6 +104,8 @@ static ap_status window_shape(ap_node *node, ap_shape3 in, ap_error *err) {
 
 static ap_status conv_shape(ap_node *node, ap_shape3 in, ap_error *err) {
   if (!node->groups) node->groups = 1;
+  if (!node->dilation_h) node->dilation_h = 1;
+  if (!node->dilation_w) node->dilation_w = 1;
   if (in.c % node->groups || node->shape.c % node->groups)
     return ap_fail(err, AP_ERR_ARG,
                    "%s: %zu groups do not divide %zu input and %zu output channels", node->name,

@@ -127,6 +127,10 @@ static void hash_node(ap_hash *hash, const ap_network *net, size_t index) {
   hash_floats(hash, node->mean, node->shape.c);
   hash_floats(hash, node->var, node->shape.c);
   if (node->weight_bits) hash_number(hash, node->weight_bits);
+  if (node->dilation_h > 1 || node->dilation_w > 1) {
+    hash_number(hash, node->dilation_h);
+    hash_number(hash, node->dilation_w);
+  }
   for (size_t i = 0; node->picks && i < node->shape.c; i++) hash_number(hash, node->picks[i]);
 }
 

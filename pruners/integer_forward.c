@@ -81,9 +81,10 @@ static void lay_row(const ap_node *node, ap_shape3 in, const uint32_t *map, size
   for (size_t channel = c0; channel < c0 + c; channel++) {
     const uint32_t *plane = map + channel * in.h * in.w;
     for (size_t ky = 0; ky < node->kh; ky++) {
-      size_t y = top + ky - node->pad_top; /* wraps above the map: then it is not below in.h */
+      size_t y = top + ky * node->dilation_h -
+                 node->pad_top; /* wraps above the map: then it is not below in.h */
       for (size_t kx = 0; kx < node->kw; kx++) {
-        size_t x = left + kx - node->pad_left;
+        size_t x = left + kx * node->dilation_w - node->pad_left;
         *row++ = y < in.h && x < in.w ? plane[y * in.w + x] : padding;
       }
     }

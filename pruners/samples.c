@@ -7,6 +7,7 @@ static ap_node as_conv(const ap_node *node) {
   ap_node conv = *node;
   if (node->kind == AP_NODE_LINEAR) {
     conv.kh = conv.kw = conv.stride_h = conv.stride_w = conv.groups = 1;
+    conv.dilation_h = conv.dilation_w = 1;
     conv.pad_top = conv.pad_left = 0;
   }
   return conv;
@@ -58,9 +59,9 @@ void ap_samples_input(const ap_samples *samples, const float *input, size_t grou
   size_t k = 0;
   for (size_t c = 0; c < c_group; c++, x += h * w) {
     for (size_t r = 0; r < node->kh; r++) {
-      const size_t y = oy + r - node->pad_top; /* wraps above the image */
+      const size_t y = oy + r * node->dilation_h - node->pad_top; /* wraps above the image */
       for (size_t q = 0; q < node->kw; q++, k++) {
-        const size_t z = ox + q - node->pad_left;
+        const size_t z = ox + q * node->dilation_w - node->pad_left;
         row[k] = y < h && z < w ? x[y * w + z] : 0.0f;
       }
     }

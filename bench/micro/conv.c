@@ -57,7 +57,7 @@ static ap_status setup(const void *context, const int64_t *point, void **problem
   (void)context;
   *problem = NULL;
   if (!p) return ap_fail(err, AP_ERR_MEMORY, "problem");
-  p->s = (ap_conv_shape){n, c, side, side, c, f, f, 1, 1, pad, pad, pad, pad, 1};
+  p->s = (ap_conv_shape){n, c, side, side, c, f, f, 1, 1, pad, pad, pad, pad, 1, 1, 1};
   p->k = c * f * f;
   p->pixels = side * side;
   p->n_x = p->n_y = n * c * p->pixels;

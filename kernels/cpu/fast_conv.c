@@ -44,7 +44,8 @@ static bool no_padding(const ap_conv_shape *s) {
 }
 
 static bool is_dense(const ap_conv_shape *s) {
-  return s->groups == 1 && s->kh == s->h && s->kw == s->w && no_padding(s) && s->c_in > 0;
+  return s->groups == 1 && s->kh == s->h && s->kw == s->w && no_padding(s) && s->c_in > 0 &&
+         !ap_is_dilated(s);
 }
 
 static void plan(conv_task *t, const ap_conv_shape *s) {

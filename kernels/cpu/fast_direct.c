@@ -50,7 +50,7 @@ static ap_direct_plan geometry(const ap_conv_shape *s) {
 /* Whether vectors can run over the maps at all. */
 static bool possible(const ap_conv_shape *s) {
   ap_direct_plan p;
-  if (s->c_in == 0 || s->c_out / s->groups < AP_TILE_ROWS) return false;
+  if (s->c_in == 0 || s->c_out / s->groups < AP_TILE_ROWS || ap_is_dilated(s)) return false;
   p = geometry(s);
   return ap_saturating_mul(p.block, p.image) <= UINT32_MAX &&
          mul3(p.block, s->c_out, p.out_row) <= UINT32_MAX;

@@ -28,8 +28,9 @@ static void gather_by_table(const ap_conv_shape *s, const float *x, size_t chann
   size_t table[TABLE];
   for (size_t t = 0; t < taps; t++) {
     for (size_t i = 0; i < p; i++) {
-      const size_t y = i / ow * s->stride_h + t / s->kw - s->pad_top; /* wraps above the image */
-      const size_t z = i % ow * s->stride_w + t % s->kw - s->pad_left;
+      const size_t ky = t / s->kw * s->dilation_h, kx = t % s->kw * s->dilation_w;
+      const size_t y = i / ow * s->stride_h + ky - s->pad_top; /* wraps above the image */
+      const size_t z = i % ow * s->stride_w + kx - s->pad_left;
       table[t * p + i] = y < s->h && z < s->w ? y * s->w + z : SIZE_MAX;
     }
   }
@@ -50,7 +51,7 @@ void ap_patches_gather(const ap_conv_shape *s, const float *x, size_t channels, 
     return;
   }
   for (size_t k = 0; k < channels * s->kh * s->kw; k++, patches += stride) {
-    const size_t kx = k % s->kw, ky = k / s->kw % s->kh;
+    const size_t kx = k % s->kw * s->dilation_w, ky = k / s->kw % s->kh * s->dilation_h;
     const float *plane = x + k / (s->kw * s->kh) * s->h * s->w;
     const inside rows = inside_of(s->h, oh, ky, s->stride_h, s->pad_top);
     const inside columns = inside_of(s->w, ow, kx, s->stride_w, s->pad_left);
@@ -78,7 +79,7 @@ void ap_patches_scatter(const ap_conv_shape *s, const float *patches, size_t str
                         size_t channels, float *x) {
   const size_t oh = ap_conv_out_h(s), ow = ap_conv_out_w(s);
   for (size_t k = 0; k < channels * s->kh * s->kw; k++, patches += stride) {
-    const size_t kx = k % s->kw, ky = k / s->kw % s->kh;
+    const size_t kx = k % s->kw * s->dilation_w, ky = k / s->kw % s->kh * s->dilation_h;
     float *plane = x + k / (s->kw * s->kh) * s->h * s->w;
     const inside rows = inside_of(s->h, oh, ky, s->stride_h, s->pad_top);
     const inside columns = inside_of(s->w, ow, kx, s->stride_w, s->pad_left);

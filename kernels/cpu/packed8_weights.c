@@ -79,7 +79,8 @@ static void begin_row(void *context, size_t r) {
   const size_t tap = kernels ? 0 : r % to->taps;
   to->r = r;
   to->c = kernels ? r : r / to->taps;
-  to->in_plane = tap / g->kw * g->in.row * sizeof(float) + tap % g->kw * P8_LINE;
+  to->in_plane =
+      packed_tap_row(g, tap) * g->in.row * sizeof(float) + packed_tap_column(g, tap) * P8_LINE;
 }
 
 /* Kernel of input channel r and output channel `column` into e. */

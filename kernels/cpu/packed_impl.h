@@ -42,6 +42,14 @@ struct ap_packed_weights {
   size_t band_rows;   /* WINOGRAD: output rows of a full band */
 };
 
+/* Where tap number `tap` of a kernel stands. */
+static inline size_t packed_tap_row(const ap_packed_conv *g, size_t tap) {
+  return tap / g->kw * (g->dilation_h ? g->dilation_h : 1);
+}
+static inline size_t packed_tap_column(const ap_packed_conv *g, size_t tap) {
+  return tap % g->kw * (g->dilation_w ? g->dilation_w : 1);
+}
+
 /* One register tile over all output channels. */
 typedef struct {
   const ap_packed_weights *weights;

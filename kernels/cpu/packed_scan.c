@@ -28,7 +28,8 @@ bool packed_whole_kernels(ap_packed_form form) {
 bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form) {
   if (packed_whole_kernels(form)) {
     const size_t most = form == AP_PACKED_KERNEL3 ? 2 : 1;
-    return g->kh == 3 && g->kw == 3 && g->stride_h == g->stride_w && g->stride_h <= most;
+    return g->kh == 3 && g->kw == 3 && ap_packed_reach_h(g) == 3 && ap_packed_reach_w(g) == 3 &&
+           g->stride_h == g->stride_w && g->stride_h <= most;
   }
   return g->groups == 1 || g->out.c / g->groups % packed_form_width(form) == 0;
 }
@@ -43,8 +44,8 @@ ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err) {
   if (g->pad_top > g->in.top || g->pad_left > g->in.left)
     return ap_fail(err, AP_ERR_ARG, "padding %zu, %zu with a border of %zu, %zu", g->pad_top,
                    g->pad_left, g->in.top, g->in.left);
-  const size_t rows = (g->out.h - 1) * g->stride_h + g->kh;
-  const size_t columns = (g->out.w - 1) * g->stride_w + g->kw;
+  const size_t rows = (g->out.h - 1) * g->stride_h + ap_packed_reach_h(g);
+  const size_t columns = (g->out.w - 1) * g->stride_w + ap_packed_reach_w(g);
   if (rows > g->pad_top + g->in.h + g->in.bottom || columns > g->pad_left + g->in.w + g->in.right)
     return ap_fail(err, AP_ERR_ARG, "%zux%zu outputs need %zux%zu inputs with padding", g->out.h,
                    g->out.w, rows, columns);

@@ -69,7 +69,8 @@ static void begin_row(void *context, size_t r) {
   const bool whole = packed_whole_kernels(to->w->form);
   const size_t c = whole ? r : r / to->taps, tap = whole ? 0 : r % to->taps;
   to->r = r;
-  to->offset = c * to->channel + tap / g->kw * g->in.row + tap % g->kw * AP_PACKED_LANES;
+  to->offset = c * to->channel + packed_tap_row(g, tap) * g->in.row +
+               packed_tap_column(g, tap) * AP_PACKED_LANES;
 }
 
 /* The row's entry at `column`, at e. */

@@ -2,7 +2,7 @@
 
 /* The input pixel that filter tap (ky, kx) of output pixel (oy, ox) sees; false in the padding. */
 static bool tap(const ap_conv_shape *s, size_t oy, size_t ox, size_t ky, size_t kx, size_t *pixel) {
-  size_t iy = oy * s->stride_h + ky, ix = ox * s->stride_w + kx;
+  size_t iy = oy * s->stride_h + ky * s->dilation_h, ix = ox * s->stride_w + kx * s->dilation_w;
   if (iy < s->pad_top || ix < s->pad_left) return false;
   iy -= s->pad_top;
   ix -= s->pad_left;
@@ -56,8 +56,9 @@ static double data_at(const ap_conv_shape *s, const float *dy, const float *w, s
     for (size_t ky = 0; ky < s->kh; ky++) {
       for (size_t kx = 0; kx < s->kw; kx++) {
         const size_t py = iy + s->pad_top, px = ix + s->pad_left;
-        if (py < ky || px < kx || (py - ky) % s->stride_h || (px - kx) % s->stride_w) continue;
-        const size_t oy = (py - ky) / s->stride_h, ox = (px - kx) / s->stride_w;
+        const size_t ty = ky * s->dilation_h, tx = kx * s->dilation_w;
+        if (py < ty || px < tx || (py - ty) % s->stride_h || (px - tx) % s->stride_w) continue;
+        const size_t oy = (py - ty) / s->stride_h, ox = (px - tx) / s->stride_w;
         if (oy < oh && ox < ow)
           sum += (double)plane[oy * ow + ox] * (double)filter[ky * s->kw + kx];
       }

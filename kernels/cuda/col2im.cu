@@ -16,11 +16,11 @@ static __global__ void col2im_f32_k(ap_cuda_patches p, const float *__restrict__
       float *to = dx + plane * pixels + q;
       float sum = 0;
       for (int ky = 0; ky < g.kh; ky++) {
-        const int dy = py - ky, oy = dy / g.stride_h;
+        const int dy = py - ky * g.dilation_h, oy = dy / g.stride_h;
         if (dy < 0) break;
         if (oy * g.stride_h != dy || oy >= g.oh) continue;
         for (int kx = 0; kx < g.kw; kx++) {
-          const int d = px - kx, ox = d / g.stride_w;
+          const int d = px - kx * g.dilation_w, ox = d / g.stride_w;
           if (d < 0) break;
           if (ox * g.stride_w != d || ox >= g.ow) continue;
           const size_t tap = (size_t)ky * (size_t)g.kw + (size_t)kx;

@@ -71,14 +71,15 @@ ap_status ap_cuda_scale(ap_backend *be, size_t count, float alpha, const float *
 /* ---- windows ------------------------------------------------------------------------------- */
 
 typedef struct {
-  size_t in, before, after, kernel, stride, out;
+  size_t in, before, after, kernel, dilation, stride, out;
 } axis;
 
 /* The padded axis, and a window's end one step beyond the last, must fit an int. */
 static bool fits(const axis *a) {
+  const size_t reach = ap_saturating_mul(a->kernel, a->dilation);
   return a->before <= INT32_MAX && a->after <= INT32_MAX &&
-         a->in + a->before + a->after <= INT32_MAX && a->kernel <= INT32_MAX &&
-         a->in + a->before + a->after + a->kernel <= INT32_MAX &&
+         a->in + a->before + a->after <= INT32_MAX && reach <= INT32_MAX &&
+         a->in + a->before + a->after + reach <= INT32_MAX &&
          ap_saturating_mul(a->out, a->stride) <= INT32_MAX;
 }
 
@@ -92,6 +93,8 @@ static ap_status window_of(const axis *y, const axis *x, ap_cuda_window *out, ap
   out->w = (int)x->in;
   out->kh = (int)y->kernel;
   out->kw = (int)x->kernel;
+  out->dilation_h = (int)y->dilation;
+  out->dilation_w = (int)x->dilation;
   out->stride_h = (int)y->stride;
   out->stride_w = (int)x->stride;
   out->pad_top = (int)y->before;
@@ -102,14 +105,16 @@ static ap_status window_of(const axis *y, const axis *x, ap_cuda_window *out, ap
 }
 
 ap_status ap_cuda_window_of_conv(const ap_conv_shape *s, ap_cuda_window *out, ap_error *err) {
-  const axis y = {s->h, s->pad_top, s->pad_bottom, s->kh, s->stride_h, ap_conv_out_h(s)};
-  const axis x = {s->w, s->pad_left, s->pad_right, s->kw, s->stride_w, ap_conv_out_w(s)};
+  const axis y = {s->h,          s->pad_top,  s->pad_bottom,   s->kh,
+                  s->dilation_h, s->stride_h, ap_conv_out_h(s)};
+  const axis x = {s->w,          s->pad_left, s->pad_right,    s->kw,
+                  s->dilation_w, s->stride_w, ap_conv_out_w(s)};
   return window_of(&y, &x, out, err);
 }
 
 ap_status ap_cuda_window_of_pool(const ap_pool_shape *s, ap_cuda_window *out, ap_error *err) {
-  const axis y = {s->h, s->pad_top, s->pad_bottom, s->kh, s->stride_h, ap_pool_out_h(s)};
-  const axis x = {s->w, s->pad_left, s->pad_right, s->kw, s->stride_w, ap_pool_out_w(s)};
+  const axis y = {s->h, s->pad_top, s->pad_bottom, s->kh, 1, s->stride_h, ap_pool_out_h(s)};
+  const axis x = {s->w, s->pad_left, s->pad_right, s->kw, 1, s->stride_w, ap_pool_out_w(s)};
   return window_of(&y, &x, out, err);
 }
 

@@ -16,10 +16,10 @@ static __global__ void im2col_f32_k(ap_cuda_patches p, const float *__restrict__
       const float *from = x + plane * size;
       float *to = patches + channel * taps * p.row + image * p.image + q;
       for (int ky = 0; ky < g.kh; ky++) {
-        const int iy = y0 + ky;
+        const int iy = y0 + ky * g.dilation_h;
         const bool row_inside = iy >= 0 && iy < g.h;
         for (int kx = 0; kx < g.kw; kx++) {
-          const int ix = x0 + kx;
+          const int ix = x0 + kx * g.dilation_w;
           const bool inside = row_inside && ix >= 0 && ix < g.w;
           *to = inside ? from[(size_t)iy * (size_t)g.w + (size_t)ix] : 0.0f;
           to += p.row;

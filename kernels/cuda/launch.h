@@ -14,6 +14,7 @@ AP_EXTERN_C_BEGIN
  * host has checked), so the kernels calculate in int. */
 typedef struct {
   int h, w, kh, kw, stride_h, stride_w, pad_top, pad_left, oh, ow;
+  int dilation_h, dilation_w; /* taps stand so far apart */
 } ap_cuda_window;
 
 /* Element (channel c, tap t, image i, output pixel p) of a matrix of patches is at

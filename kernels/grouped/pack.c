@@ -88,8 +88,9 @@ static size_t choose_form(packer *p) {
 /* ---- where they are --------------------------------------------------------------------------- */
 static uint32_t position_of(const packer *p, uint32_t row) {
   const size_t channel = row / p->taps % (size_t)p->tile->chunk, tap = row % p->taps;
-  return (uint32_t)(channel * (size_t)p->tile->pitch + tap / p->g->kw * (size_t)p->tile->plane_w +
-                    tap % p->g->kw);
+  const size_t y = tap / p->g->kw * (p->g->dilation_h ? p->g->dilation_h : 1);
+  const size_t x = tap % p->g->kw * (p->g->dilation_w ? p->g->dilation_w : 1);
+  return (uint32_t)(channel * (size_t)p->tile->pitch + y * (size_t)p->tile->plane_w + x);
 }
 
 /* gathered to sorted: every 8 rows in different banks (positions modulo 8) as far as there are such;

@@ -43,7 +43,8 @@ static ap_status check_op(const ap_engine_program *p, size_t i, ap_error *err) {
   bool good = true;
   if (window)
     good = o->kh > 0 && o->kw > 0 && o->stride_h > 0 && o->stride_w > 0 && o->kh <= INT32_MAX &&
-           o->kw <= INT32_MAX && o->pad_top < INT32_MAX && o->pad_left < INT32_MAX;
+           o->kw <= INT32_MAX && o->pad_top < INT32_MAX && o->pad_left < INT32_MAX &&
+           o->dilation_h <= INT32_MAX && o->dilation_w <= INT32_MAX;
   if (good && o->kind == AP_ENGINE_LAYER)
     good = o->layer < p->n_layers && o->groups > 0 && in->c % o->groups == 0 &&
            out->c % o->groups == 0;
@@ -108,6 +109,8 @@ static void set_geometry(ap_engine *e, const ap_engine_op *o) {
                                                     .stride_h = o->stride_h,
                                                     .stride_w = o->stride_w,
                                                     .groups = o->groups,
+                                                    .dilation_h = o->dilation_h,
+                                                    .dilation_w = o->dilation_w,
                                                     .n_blocks = e->n_blocks,
                                                     .block_bytes = block_bytes,
                                                     .wide = e->wide};

@@ -47,13 +47,16 @@ static uint32_t place(const grouped_geometry *g, grouped_tile *t) {
   return (uint32_t)up(g->wide ? positions * 64 : half + positions * 16);
 }
 
+/* What k taps cover. */
+static size_t reach(size_t k, size_t dilation) { return (k - 1) * (dilation ? dilation : 1) + 1; }
+
 /* Its planes and its number of blocks; false when a channel's planes are more than `most`. */
 static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t log_w, size_t most,
                 grouped_tile *t, double *cost) {
   /* A window of one row: the rows between two outputs are read by none. */
   const size_t step_h = g->kh == 1 ? 1 : g->stride_h, step_w = g->kw == 1 ? 1 : g->stride_w;
-  const size_t plane_h = (((size_t)1 << log_h) - 1) * step_h + g->kh;
-  const size_t plane_w = (((size_t)1 << log_w) - 1) * step_w + g->kw;
+  const size_t plane_h = (((size_t)1 << log_h) - 1) * step_h + reach(g->kh, g->dilation_h);
+  const size_t plane_w = (((size_t)1 << log_w) - 1) * step_w + reach(g->kw, g->dilation_w);
   /* What a block writes, and the shortcut it reads, lie within 32 bits of its first position. */
   if (log_b > 0 && g->block_bytes > UINT32_MAX >> log_b) return false;
   if (plane_h > most || plane_w > most) return false;

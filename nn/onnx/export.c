@@ -59,7 +59,10 @@ static char *input_of(writer *w, size_t node, size_t k, int rank) {
 static void put_window(writer *w, Onnx__NodeProto *proto, const ap_node *node) {
   const size_t kernel[] = {node->kh, node->kw}, strides[] = {node->stride_h, node->stride_w};
   const size_t pads[] = {node->pad_top, node->pad_left, node->pad_bottom, node->pad_right};
+  const size_t dilations[] = {node->dilation_h, node->dilation_w};
   ap_proto_ints(&w->b, proto, "kernel_shape", kernel, 2);
+  if (node->dilation_h > 1 || node->dilation_w > 1)
+    ap_proto_ints(&w->b, proto, "dilations", dilations, 2);
   ap_proto_ints(&w->b, proto, "pads", pads, 4);
   ap_proto_ints(&w->b, proto, "strides", strides, 2);
 }

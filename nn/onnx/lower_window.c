@@ -4,7 +4,7 @@
 #include "nn/onnx/lower.h"
 
 typedef struct {
-  size_t k[2], stride[2], begin[2], end[2]; /* height, width; begin and end: padding */
+  size_t k[2], stride[2], dilation[2], begin[2], end[2]; /* height, width; begin and end: padding */
   bool ceil_mode;
 } window;
 
@@ -29,7 +29,8 @@ static size_t times_up(size_t n, size_t by) { return n / by + (n % by != 0); }
 /* The padding of auto_pad, so that there are ceil(size / stride) positions. */
 static void same_padding(const size_t in[2], bool upper, window *w) {
   for (size_t i = 0; i < 2; i++) {
-    size_t need = (times_up(in[i], w->stride[i]) - 1) * w->stride[i] + w->k[i];
+    size_t reach = (w->k[i] - 1) * w->dilation[i] + 1;
+    size_t need = (times_up(in[i], w->stride[i]) - 1) * w->stride[i] + reach;
     size_t total = need > in[i] ? need - in[i] : 0;
     w->begin[i] = upper ? total / 2 : total - total / 2;
     w->end[i] = total - w->begin[i];
@@ -61,11 +62,11 @@ static ap_status read_pads(const ap_onnx_node *node, const size_t in[2], window 
 
 /* The window's attributes, over an image of size `in`. k is set already where kernel_shape may be left
  * out, and is compared with it. */
-static ap_status read_window(const ap_onnx_node *node, const size_t in[2], window *w,
-                             ap_error *err) {
-  size_t dilation[2] = {1, 1}, k[2] = {0};
+static ap_status read_window(const ap_onnx_node *node, const size_t in[2], bool may_dilate,
+                             window *w, ap_error *err) {
+  size_t k[2] = {0};
   int64_t ceil_mode;
-  ap_status st = two_sizes(node, "dilations", 1, dilation, err);
+  ap_status st = two_sizes(node, "dilations", 1, w->dilation, err);
   if (!st) st = two_sizes(node, "strides", 1, w->stride, err);
   if (!st) st = two_sizes(node, "kernel_shape", 0, k, err);
   if (!st) st = ap_onnx_attr_int(node, "ceil_mode", 0, 0, 1, &ceil_mode, err);
@@ -75,9 +76,14 @@ static ap_status read_window(const ap_onnx_node *node, const size_t in[2], windo
     if (!w->k[i] || (k[i] && w->k[i] != k[i]))
       return ap_onnx_node_fail(node, err, AP_ERR_FORMAT,
                                "kernel_shape is missing or differs from the weights");
-    if (dilation[i] != 1 && w->k[i] != 1) /* one weight cannot be spread */
-      return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "dilations %zu, %zu; 1 is supported",
-                               dilation[0], dilation[1]);
+    if (w->k[i] == 1) w->dilation[i] = 1; /* one weight cannot be spread */
+    if (w->dilation[i] != 1 && !may_dilate)
+      return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                               "dilations %zu, %zu; 1 is supported, others in Conv", w->dilation[0],
+                               w->dilation[1]);
+    if (w->k[i] > INT32_MAX / w->dilation[i])
+      return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "a kernel of %zu in steps of %zu", w->k[i],
+                               w->dilation[i]);
   }
   w->ceil_mode = ceil_mode == 1;
   return read_pads(node, in, w, err);
@@ -86,6 +92,8 @@ static ap_status read_window(const ap_onnx_node *node, const size_t in[2], windo
 static void put_window(const window *w, ap_node *like) {
   like->kh = w->k[0];
   like->kw = w->k[1];
+  like->dilation_h = w->dilation[0];
+  like->dilation_w = w->dilation[1];
   like->stride_h = w->stride[0];
   like->stride_w = w->stride[1];
   like->pad_top = w->begin[0];
@@ -139,7 +147,7 @@ ap_status ap_onnx_lower_conv(ap_onnx_lowering *low, const ap_onnx_node *node, ap
                              weight->n_dims);
   w.k[0] = weight->dims[2];
   w.k[1] = weight->dims[3];
-  st = read_window(node, in, &w, err);
+  st = read_window(node, in, true, &w, err);
   if (st) return st;
   if (weight->dims[1] * (size_t)groups != view.shape.c || weight->dims[0] % (size_t)groups != 0 ||
       (bias && bias->count != weight->dims[0]))
@@ -186,7 +194,7 @@ ap_status ap_onnx_lower_max_pool(ap_onnx_lowering *low, const ap_onnx_node *node
   window w = {0};
   ap_node like = {.kind = AP_NODE_MAXPOOL};
   ap_status st = input_image(low, node, &view, pads, in, err);
-  if (!st) st = read_window(node, in, &w, err);
+  if (!st) st = read_window(node, in, false, &w, err);
   if (st) return st;
   (void)round_up(in, &w);
   /* Zeros around values that are not negative lose to any of them, as padding does. Others may win. */
@@ -210,7 +218,7 @@ ap_status ap_onnx_lower_average_pool(ap_onnx_lowering *low, const ap_onnx_node *
   window w = {0};
   ap_node like = {.kind = AP_NODE_AVGPOOL};
   ap_status st = input_image(low, node, &view, pads, in, err);
-  if (!st) st = read_window(node, in, &w, err);
+  if (!st) st = read_window(node, in, false, &w, err);
   if (!st) st = ap_onnx_attr_int(node, "count_include_pad", 0, 0, 1, &count_padding, err);
   if (st) return st;
   bool outer = any(pads); /* zeros that count in every case */

@@ -73,7 +73,7 @@ static void buffers(void **state) {
 }
 
 static void convolution(void **state) {
-  ap_conv_shape s = {2, 4, 5, 5, 6, 3, 3, 1, 1, 1, 1, 1, 1, 1}, bad;
+  ap_conv_shape s = {2, 4, 5, 5, 6, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, bad;
   ap_buffer *x = floats(200), *w = floats(216), *bias = floats(6), *y = floats(300), *v = NULL;
   ap_buffer *foreign = NULL;
   (void)state;
@@ -159,7 +159,7 @@ static void others(void **state) {
 
 /* Opening a backend, making buffers and running one convolution, each allocation failing once. */
 static ap_status work(ap_error *err) {
-  const ap_conv_shape s = {4, 3, 9, 9, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const ap_conv_shape s = {4, 3, 9, 9, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   ap_backend *be = NULL;
   ap_buffer *x = NULL, *w = NULL, *y = NULL;
   ap_status st = ap_backend_open(tested_name, 2, &be, err);
@@ -195,7 +195,7 @@ static void allocations_fail(void **state) {
 
 /* A failed growth of the scratch memory must not leave the backend broken. */
 static void recovers(void **state) {
-  const ap_conv_shape s = {8, 5, 23, 23, 6, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const ap_conv_shape s = {8, 5, 23, 23, 6, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   ap_buffer *x = floats(8 * 5 * 529), *w = floats(6 * 45), *y = floats(8 * 6 * 529);
   size_t before;
   (void)state;

@@ -126,8 +126,8 @@ static int64_t sum_of(const conv_case *k, const packed *x, const int8_t *matrix,
   int64_t sum = 0;
   for (size_t r = 0; r < depth * k->kh * k->kw; ++r) {
     const size_t c = first + r / (k->kh * k->kw);
-    const size_t y = oy * k->stride_h + r / k->kw % k->kh - k->pad_top;
-    const size_t xx = ox * k->stride_w + r % k->kw - k->pad_left;
+    const size_t y = oy * k->stride_h + r / k->kw % k->kh * k->dilation_h - k->pad_top;
+    const size_t xx = ox * k->stride_w + r % k->kw * k->dilation_w - k->pad_left;
     if (y >= k->h || xx >= k->w) continue; /* padding is 0 */
     sum += (int64_t)value(x, ((image * k->c_in + c) * k->h + y) * k->w + xx) *
            matrix[r * k->c_out + channel];
@@ -232,7 +232,7 @@ static void random_shapes(void **state) {
 /* The widest sums: all inputs and weights at their ends, as many as 31 bits hold. */
 static void largest_sums(void **state) {
   (void)state;
-  const conv_case k = {64, 16384, 1, 1, 8, 1, 1, 1, 1, 0, 0, 0, 0, 1};
+  const conv_case k = {64, 16384, 1, 1, 8, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1};
   const ap_packed_conv g = packed_geometry(&k, 0);
   int8_t *matrix = room((size_t)16384 * 8, 1);
   float factor[8], shift[8] = {0};
@@ -262,7 +262,7 @@ static void largest_sums(void **state) {
 
 static void form_chosen(void **state) {
   (void)state;
-  const conv_case k = {1, 64, 8, 8, 64, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const conv_case k = {1, 64, 8, 8, 64, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   const ap_packed_conv g = packed_geometry(&k, 0);
   float factor[64], shift[64] = {0};
   ap_rng rng;
@@ -464,8 +464,8 @@ static void ways_in(void **state) {
 /* ---- errors ------------------------------------------------------------------------------------ */
 static void errors(void **state) {
   (void)state;
-  const conv_case k = {1, 3, 5, 5, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1};
-  const conv_case deep = {1, 40000, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1};
+  const conv_case k = {1, 3, 5, 5, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  const conv_case deep = {1, 40000, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1};
   ap_packed_conv g = packed_geometry(&k, 0);
   const ap_packed_conv d = packed_geometry(&deep, 0);
   const ap_packed8_isa *isa = NULL;

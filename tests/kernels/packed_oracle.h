@@ -7,14 +7,14 @@
 
 typedef struct {
   size_t n, c_in, h, w, c_out, kh, kw, stride_h, stride_w;
-  size_t pad_top, pad_left, pad_bottom, pad_right, groups;
+  size_t pad_top, pad_left, pad_bottom, pad_right, groups, dilation_h, dilation_w;
 } conv_case;
 
 static inline size_t conv_case_oh(const conv_case *k) {
-  return (k->h + k->pad_top + k->pad_bottom - k->kh) / k->stride_h + 1;
+  return (k->h + k->pad_top + k->pad_bottom - (k->kh - 1) * k->dilation_h - 1) / k->stride_h + 1;
 }
 static inline size_t conv_case_ow(const conv_case *k) {
-  return (k->w + k->pad_left + k->pad_right - k->kw) / k->stride_w + 1;
+  return (k->w + k->pad_left + k->pad_right - (k->kw - 1) * k->dilation_w - 1) / k->stride_w + 1;
 }
 
 /* One output; *magnitude: the sum of the absolute terms, for the tolerance. matrix: K x N. */
@@ -27,8 +27,8 @@ static inline double conv_oracle(const conv_case *k, const float *x, const float
   for (size_t c = 0; c < per_group; ++c)
     for (size_t ky = 0; ky < k->kh; ++ky)
       for (size_t kx = 0; kx < k->kw; ++kx) {
-        const size_t y = oy * k->stride_h + ky - k->pad_top;
-        const size_t xx = ox * k->stride_w + kx - k->pad_left;
+        const size_t y = oy * k->stride_h + ky * k->dilation_h - k->pad_top;
+        const size_t xx = ox * k->stride_w + kx * k->dilation_w - k->pad_left;
         if (y >= k->h || xx >= k->w) continue; /* wraps: padding */
         const double a =
             (double)x[((image * k->c_in + group * per_group + c) * k->h + y) * k->w + xx];

@@ -141,7 +141,7 @@ static void test_random_shapes(void **state) {
  * kernels are worth the transform of their inputs. */
 static void test_form_chosen(void **state) {
   (void)state;
-  const conv_case k = {1, 16, 8, 8, 32, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const conv_case k = {1, 16, 8, 8, 32, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   const ap_packed_conv g = packed_geometry(&k, 0);
   const ap_packed_form want[KINDS] = {AP_PACKED_WINOGRAD, AP_PACKED_AUTO,  AP_PACKED_LIST1,
                                       AP_PACKED_KERNEL3,  AP_PACKED_LIST8, AP_PACKED_AUTO};
@@ -165,7 +165,7 @@ static void test_form_chosen(void **state) {
 
 /* Root mean square error of a layer of 64 whole kernels a channel. */
 static double form_error(ap_packed_form form, const ap_packed_isa *isa) {
-  const conv_case k = {16, 64, 8, 8, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const conv_case k = {16, 64, 8, 8, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   const ap_packed_conv g = packed_geometry(&k, 0);
   const size_t size = k.n * k.c_in * k.h * k.w, outputs = k.n * k.c_out * k.h * k.w;
   ap_rng rng;
@@ -210,9 +210,9 @@ static void test_winograd_error(void **state) {
 /* An image's outputs do not depend on its lane, its block or how many blocks there are. */
 static void test_bits_independent_of_batch(void **state) {
   (void)state;
-  const conv_case shapes[] = {{80, 5, 2, 2, 9, 3, 3, 1, 1, 1, 1, 1, 1, 1},
-                              {80, 33, 1, 1, 9, 1, 1, 1, 1, 0, 0, 0, 0, 1},
-                              {80, 3, 5, 5, 6, 3, 3, 1, 1, 1, 1, 1, 1, 1}};
+  const conv_case shapes[] = {{80, 5, 2, 2, 9, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+                              {80, 33, 1, 1, 9, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1},
+                              {80, 3, 5, 5, 6, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}};
   ap_rng rng;
   ap_rng_seed(&rng, 6, 0);
   for (size_t c = 0; c < 3; ++c)
@@ -251,7 +251,7 @@ static void test_bits_independent_of_batch(void **state) {
 
 static void test_bad_arguments(void **state) {
   (void)state;
-  const conv_case k = {1, 4, 6, 6, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const conv_case k = {1, 4, 6, 6, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   const ap_packed_conv good = packed_geometry(&k, 0);
   float m[36 * 4] = {0}, bias[4] = {0};
   ap_packed_weights *w = NULL;
@@ -309,7 +309,7 @@ static void test_bad_arguments(void **state) {
 
 static void test_out_of_memory(void **state) {
   (void)state;
-  const conv_case k = {1, 4, 6, 6, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const conv_case k = {1, 4, 6, 6, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   const ap_packed_conv g = packed_geometry(&k, 0);
   float m[36 * 4];
   for (size_t i = 0; i < 36 * 4; ++i) m[i] = 1;

@@ -58,9 +58,10 @@ static ap_network *every_kind(uint64_t seed) {
                      .kw = 2,
                      .stride_h = 1,
                      .stride_w = 1,
-                     .pad_left = 1,
+                     .pad_left = 2,
                      .pad_bottom = 1,
-                     .groups = 1},
+                     .groups = 1,
+                     .dilation_w = 2},
            at, 0);
   other = put_plain(net, AP_NODE_BATCHNORM, at); /* its input is used twice */
   at = put(net, (ap_node){.kind = AP_NODE_ADD}, at, other);

@@ -10,7 +10,7 @@ static inline ap_node pick(size_t n, size_t *picks) {
 
 /* Every kind of node, in the places that fusion must tell apart: a batch normalisation that stays,
  * one inside an addition, a tensor that is read twice, additions of two layers, of a tensor with
- * itself and of two shortcuts, groups, uneven padding and strides, a clipped ReLU behind a pool,
+ * itself and of two shortcuts, groups, dilation, uneven padding and strides, a clipped ReLU behind a pool,
  * zeros put around a tensor, gates, channels by number, concatenation, a flattened tensor that is read by a ReLU, another that is not. */
 static inline ap_network *odd_network(void) {
   ap_network *net = NULL;
@@ -18,6 +18,16 @@ static inline ap_network *odd_network(void) {
   const ap_node relu3 = {.kind = AP_NODE_RELU, .ceiling = 3};
   const ap_node add = {.kind = AP_NODE_ADD}, concat = {.kind = AP_NODE_CONCAT};
   const ap_node multiply = {.kind = AP_NODE_MULTIPLY};
+  const ap_node dilated = {.kind = AP_NODE_CONV,
+                           .shape.c = 6,
+                           .kh = 3,
+                           .kw = 2,
+                           .pad_top = 3,
+                           .pad_bottom = 3,
+                           .pad_left = 1,
+                           .groups = 2,
+                           .dilation_h = 3,
+                           .dilation_w = 2};
   static size_t mixed[] = {0, 3, 6, 1, 4, 7, 2, 5, 8}, low[] = {3, 1, 3, 0},
                 high[] = {4, 5, 6, 7, 8};
   const size_t stem = put_plain(net, AP_NODE_RELU, put_conv(net, 5, 3, 1, 1, true, 0));
@@ -64,7 +74,7 @@ static inline ap_network *odd_network(void) {
                                       .pad_left = 2,
                                       .pad_bottom = 1,
                                       .groups = 1},
-                            joined, 0);
+                            put(net, dilated, joined, 0), 0);
   /* gates: a factor a channel by a layer, in an addition and behind a ReLU; swish, the sigmoid on either side and
    * with a user of its own; a product of two layers; a square */
   const size_t squeezed = put(net,
