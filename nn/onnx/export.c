@@ -180,7 +180,7 @@ static void put_shortcut(writer *w, size_t i) {
   if (!slices && !pads) (void)ap_proto_node(&w->b, "Identity", node->name, &at, 1);
 }
 
-/* ADD and CONCAT: of one rank, an image's where there is any. */
+/* ADD, MULTIPLY and CONCAT: of one rank, an image's where there is any. */
 static void put_join(writer *w, size_t i) {
   const ap_node *node = &w->net->nodes[i];
   char **inputs = ap_calloc(node->n_inputs, sizeof *inputs);
@@ -190,13 +190,25 @@ static void put_join(writer *w, size_t i) {
   }
   w->b.failed = w->b.failed || !inputs;
   for (size_t k = 0; inputs && k < node->n_inputs; k++) inputs[k] = input_of(w, i, k, rank);
-  bool add = node->kind == AP_NODE_ADD;
+  const char *op = node->kind == AP_NODE_ADD        ? "Add"
+                   : node->kind == AP_NODE_MULTIPLY ? "Mul"
+                                                    : "Concat";
   Onnx__NodeProto *proto =
-      inputs ? ap_proto_node(&w->b, add ? "Add" : "Concat", node->name, inputs, node->n_inputs)
-             : NULL;
-  if (!add) ap_proto_int(&w->b, proto, "axis", 1);
+      inputs ? ap_proto_node(&w->b, op, node->name, inputs, node->n_inputs) : NULL;
+  if (node->kind == AP_NODE_CONCAT) ap_proto_int(&w->b, proto, "axis", 1);
   w->rank[i] = rank;
   ap_free(inputs);
+}
+
+static void put_gather(writer *w, size_t i) {
+  const ap_node *node = &w->net->nodes[i];
+  char *inputs[2] = {w->value[node->inputs[0]], part(w, node->name, "channels")};
+  int64_t *channels = ap_calloc(node->shape.c, sizeof *channels);
+  w->b.failed = w->b.failed || !channels;
+  for (size_t c = 0; channels && c < node->shape.c; c++) channels[c] = (int64_t)node->picks[c];
+  if (channels) ap_proto_indices(&w->b, inputs[1], channels, node->shape.c);
+  ap_proto_int(&w->b, ap_proto_node(&w->b, "Gather", node->name, inputs, 2), "axis", 1);
+  ap_free(channels);
 }
 
 static void put_flatten(writer *w, size_t i) {
@@ -208,7 +220,8 @@ static void put_flatten(writer *w, size_t i) {
 static void put_node(writer *w, size_t i) {
   const ap_node *node = &w->net->nodes[i];
   bool flat = node->kind == AP_NODE_LINEAR || node->kind == AP_NODE_FLATTEN;
-  bool same = node->kind == AP_NODE_RELU || node->kind == AP_NODE_BATCHNORM;
+  bool same = node->kind == AP_NODE_RELU || node->kind == AP_NODE_BATCHNORM ||
+              node->kind == AP_NODE_SIGMOID || node->kind == AP_NODE_GATHER;
   w->value[i] = node->name;
   w->rank[i] = flat ? 2 : same ? w->rank[node->inputs[0]] : 4;
   switch (node->kind) {
@@ -231,16 +244,20 @@ static void put_node(writer *w, size_t i) {
     case AP_NODE_SHORTCUT:
       put_shortcut(w, i);
       break;
+    case AP_NODE_SIGMOID:
+      (void)ap_proto_node(&w->b, "Sigmoid", node->name, &w->value[node->inputs[0]], 1);
+      break;
+    case AP_NODE_GATHER:
+      put_gather(w, i);
+      break;
     case AP_NODE_ADD:
+    case AP_NODE_MULTIPLY:
     case AP_NODE_CONCAT:
       put_join(w, i);
       break;
     case AP_NODE_FLATTEN:
       put_flatten(w, i);
       break;
-    case AP_NODE_GATHER:
-    case AP_NODE_MULTIPLY:
-    case AP_NODE_SIGMOID:
     case AP_NODE_INPUT:
     case AP_NODE_KINDS:
       break;

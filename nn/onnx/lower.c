@@ -22,11 +22,16 @@ static const struct {
     {"Conv", ap_onnx_lower_conv, 3, " auto_pad dilations group kernel_shape pads strides "},
     {"Div", ap_onnx_lower_arithmetic, 2, " "},
     {"Dropout", ap_onnx_lower_same, 3, " ratio seed "},
+    {"Expand", ap_onnx_lower_expand, 2, " "},
     {"Flatten", ap_onnx_lower_reshape, 1, " axis "},
+    {"Gather", ap_onnx_lower_gather, 2, " axis "},
     {"Gemm", ap_onnx_lower_gemm, 3, " alpha beta transA transB "},
     {"GlobalAveragePool", ap_onnx_lower_global_pool, 1, " "},
     {"GlobalMaxPool", ap_onnx_lower_global_pool, 1, " "},
+    {"HardSigmoid", ap_onnx_lower_hard_sigmoid, 1, " alpha beta "},
+    {"HardSwish", ap_onnx_lower_swish, 1, " "},
     {"Identity", ap_onnx_lower_same, 1, " "},
+    {"LeakyRelu", ap_onnx_lower_leaky_relu, 1, " alpha "},
     {"LogSoftmax", ap_onnx_lower_softmax, 1, " axis "},
     {"MatMul", ap_onnx_lower_matmul, 2, " "},
     {"Max", ap_onnx_lower_bound, 2, " "},
@@ -34,23 +39,28 @@ static const struct {
      " auto_pad ceil_mode dilations kernel_shape pads storage_order strides "},
     {"Min", ap_onnx_lower_bound, 2, " "},
     {"Mul", ap_onnx_lower_arithmetic, 2, " "},
+    {"PRelu", ap_onnx_lower_leaky_relu, 2, " "},
     {"Pad", ap_onnx_lower_pad, 4, " mode pads value "},
     {"ReduceMax", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
     {"ReduceMean", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
     {"Relu", ap_onnx_lower_relu, 1, " "},
     {"Reshape", ap_onnx_lower_reshape, 2, " allowzero shape "},
+    {"Sigmoid", ap_onnx_lower_sigmoid, 1, " "},
     {"Slice", ap_onnx_lower_slice, 5, " axes ends starts "},
     {"Softmax", ap_onnx_lower_softmax, 1, " axis "},
+    {"Split", ap_onnx_lower_split, 2, " axis num_outputs split "},
     {"Squeeze", ap_onnx_lower_reshape, 2, " axes "},
     {"Sub", ap_onnx_lower_arithmetic, 2, " "},
     {"Sum", ap_onnx_lower_sum, AP_ONNX_MAX_NODES, " "},
+    {"Swish", ap_onnx_lower_swish, 1, " alpha "},
+    {"Tanh", ap_onnx_lower_tanh, 1, " "},
     {"Transpose", ap_onnx_lower_transpose, 1, " perm "},
     {"Unsqueeze", ap_onnx_lower_reshape, 2, " axes "},
 };
 #define N_RULES (sizeof rules / sizeof *rules)
 
 static ap_status unknown_operator(const ap_onnx_node *node, ap_error *err) {
-  char list[300] = "";
+  char list[600] = "";
   size_t used = 0;
   for (size_t i = 0; i < N_RULES; i++)
     used += (size_t)snprintf(list + used, sizeof list - used, " %s", rules[i].op);
@@ -194,8 +204,8 @@ static ap_status create_network(ap_onnx_lowering *low, const bool *needed, ap_er
     return ap_fail(err, AP_ERR_UNSUPPORTED, "input %.100s: a batch of %zu", name, low->batch);
   ap_status st = ap_network_create(*graph->name ? graph->name : "onnx", shape, &low->net, err);
   if (st) return st == AP_ERR_ARG ? ap_fail_context(err, AP_ERR_FORMAT, "input %.60s", name) : st;
-  ap_onnx_view view = ap_onnx_view_of(low->net, 0, low->batch, AP_AXES);
-  if (nhwc) ap_onnx_view_rearrange(&view, from_nhwc, AP_AXES);
+  ap_onnx_view view = ap_onnx_view_of(low->net, 0, low->batch, AP_IMAGE_DIMS);
+  if (nhwc) ap_onnx_view_rearrange(&view, from_nhwc, AP_IMAGE_DIMS);
   if (rank == 2) {
     const ap_onnx_dims flat = {2, {low->batch, shape.w}};
     (void)ap_onnx_view_regroup(&view, &flat); /* H and C are 1: it fits */
@@ -212,9 +222,9 @@ static ap_status finish(ap_onnx_lowering *low, ap_error *err) {
   ap_onnx_view view = low->views[graph->output];
   const ap_onnx_node *node =
       value->producer == AP_ONNX_NONE ? NULL : &graph->nodes[value->producer];
-  if (!view.live || !node)
-    return ap_fail(err, AP_ERR_UNSUPPORTED, "output %.100s is not computed from the image",
-                   value->name);
+  if (!view.live || !node || view.spread.n)
+    return ap_fail(err, AP_ERR_UNSUPPORTED,
+                   "output %.100s is not computed from the image, or repeats it", value->name);
   ap_status st = ap_onnx_settle(low, node, &view, err);
   if (!st && !ap_onnx_view_is_ordered(&view))
     st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
@@ -251,6 +261,7 @@ ap_status ap_onnx_lower(ap_onnx_graph *graph, ap_network **out, ap_error *err) {
   low.net = NULL;
 done:
   ap_network_destroy(low.net);
+  ap_onnx_picks_release(&low);
   ap_free(low.views);
   ap_free(low.users);
   ap_free(needed);

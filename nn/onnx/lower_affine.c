@@ -74,10 +74,8 @@ static bool same_for_all_pixels(const ap_onnx_view *view, const ap_onnx_tensor *
   return constant->count > 0;
 }
 
-/* One value a channel of a constant that is broadcast over the view (settled). A flat view of an image in
- * the plain order is flattened, so that each value is a channel. */
-static ap_status per_channel(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
-                             const ap_onnx_tensor *constant, float **values, ap_error *err) {
+ap_status ap_onnx_per_channel(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
+                              const ap_onnx_tensor *constant, float **values, ap_error *err) {
   size_t varying = AP_ONNX_NONE, shift = view->n_dims - constant->n_dims;
   ap_status st = AP_OK;
   bool fits = constant->n_dims <= view->n_dims;
@@ -136,15 +134,14 @@ static void join_norm(ap_node *norm, const float *scale, const float *shift) {
   }
 }
 
-/* scale * x + shift; either may be NULL. */
-static ap_status apply(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view view,
-                       float *scale, float *shift, ap_error *err) {
-  ap_node *before = &low->net->nodes[view.node];
-  size_t c = view.shape.c, index = view.node;
+ap_status ap_onnx_affine(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
+                         float *scale, float *shift, ap_error *err) {
+  ap_node *before = &low->net->nodes[view->node];
+  size_t c = view->shape.c;
   bool done = false;
   ap_status st = AP_OK;
-  if (view.sole && shift && !scale) st = join_bias(low->net, view.node, shift, &done, err);
-  if (!st && !done && view.sole && before->kind == AP_NODE_BATCHNORM) {
+  if (view->sole && shift && !scale) st = join_bias(low->net, view->node, shift, &done, err);
+  if (!st && !done && view->sole && before->kind == AP_NODE_BATCHNORM) {
     join_norm(before, scale, shift);
     done = true;
   }
@@ -152,32 +149,46 @@ static ap_status apply(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_
       !((!before->bias || all_finite(before->bias, c)) &&
         (before->kind != AP_NODE_BATCHNORM || all_finite(before->weight, c))))
     st = ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "its constants overflow");
-  if (!st && !done) {
-    float *var = ap_calloc(c, sizeof *var);
-    if (!var) return ap_onnx_node_fail(node, err, AP_ERR_MEMORY, "%zu values", c);
-    for (size_t i = 0; i < c; i++) var[i] = UNIT_VARIANCE;
-    const ap_node like = {.kind = AP_NODE_BATCHNORM,
-                          .epsilon = UNIT_EPSILON,
-                          .weight = scale,
-                          .bias = shift,
-                          .var = var};
-    st = ap_onnx_emit(low, node, node->name, like, &view.node, 1, &index, err);
-    ap_free(var);
+  if (st || done) return st;
+  float *var = ap_calloc(c, sizeof *var);
+  if (!var) return ap_onnx_node_fail(node, err, AP_ERR_MEMORY, "%zu values", c);
+  for (size_t i = 0; i < c; i++) var[i] = UNIT_VARIANCE;
+  const ap_node like = {.kind = AP_NODE_BATCHNORM,
+                        .epsilon = UNIT_EPSILON,
+                        .weight = scale,
+                        .bias = shift,
+                        .var = var};
+  st = ap_onnx_append(low, node, like, view, err);
+  ap_free(var);
+  return st;
+}
+
+ap_status ap_onnx_affine_number(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
+                                float scale, float shift, ap_error *err) {
+  size_t c = view->shape.c;
+  float *values = ap_calloc(c, 2 * sizeof *values);
+  if (!values) return ap_onnx_node_fail(node, err, AP_ERR_MEMORY, "%zu values", c);
+  for (size_t i = 0; i < c; i++) {
+    values[i] = scale;
+    values[c + i] = shift;
   }
-  if (st) return st;
-  if (done) {
-    ap_onnx_set_alias(low, node, view);
-  } else {
-    ap_onnx_set_view(low, node, view, index);
-  }
-  return AP_OK;
+  bool scales = fabsf(scale - 1) > 0;
+  ap_status st = ap_onnx_affine(low, node, view, scales ? values : NULL, values + c, err);
+  ap_free(values);
+  return st;
+}
+
+ap_status ap_onnx_combine(ap_onnx_lowering *low, const ap_onnx_node *node, ap_node_kind kind,
+                          ap_onnx_view *view, size_t other, ap_error *err) {
+  size_t inputs[2] = {view->node, other};
+  const ap_node like = {.kind = kind};
+  return ap_onnx_emit(low, node, node->name, like, inputs, 2, &view->node, err);
 }
 
 /* An ADD of the image that `a` is of and the one at input `k`, which becomes what `a` is of. */
 static ap_status add_image(ap_onnx_lowering *low, const ap_onnx_node *node, size_t k,
                            ap_onnx_view *a, ap_error *err) {
   ap_onnx_view b;
-  const ap_node like = {.kind = AP_NODE_ADD};
   ap_status st = ap_onnx_input_view(low, node, k, &b, err);
   if (!st) st = ap_onnx_settle(low, node, &b, err);
   if (st) return st;
@@ -187,8 +198,7 @@ static ap_status add_image(ap_onnx_lowering *low, const ap_onnx_node *node, size
                              "%zu in %zu and %zu dimensions)",
                              a->shape.c, a->shape.h, a->shape.w, b.shape.c, b.shape.h, b.shape.w,
                              a->n_dims, b.n_dims);
-  size_t inputs[2] = {a->node, b.node};
-  return ap_onnx_emit(low, node, node->name, like, inputs, 2, &a->node, err);
+  return ap_onnx_combine(low, node, AP_NODE_ADD, a, b.node, err);
 }
 
 /* Sum, of any number of images, and Add of two: one ADD less than images. */
@@ -217,6 +227,7 @@ ap_status ap_onnx_lower_arithmetic(ap_onnx_lowering *low, const ap_onnx_node *no
   second = low->views[node->inputs[1]].live;
   if (second && low->views[node->inputs[0]].live) {
     if (add) return ap_onnx_lower_sum(low, node, err);
+    if (!sub && !divide) return ap_onnx_lower_product(low, node, err);
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "of two inputs that depend on the image; one constant is supported");
   }
@@ -226,7 +237,7 @@ ap_status ap_onnx_lower_arithmetic(ap_onnx_lowering *low, const ap_onnx_node *no
     st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                            "a constant divided by the image; the other way round is supported");
   if (!st) st = ap_onnx_settle(low, node, &view, err);
-  if (!st) st = per_channel(low, node, &view, constant, &values, err);
+  if (!st) st = ap_onnx_per_channel(low, node, &view, constant, &values, err);
   if (st) return st;
   for (size_t c = 0; c < view.shape.c; c++) {
     if (divide) values[c] = 1.0f / values[c];
@@ -235,15 +246,16 @@ ap_status ap_onnx_lower_arithmetic(ap_onnx_lowering *low, const ap_onnx_node *no
   if (!all_finite(values, view.shape.c)) {
     st = ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "its constant is not finite, or 0");
   } else if (!add && !sub) {
-    st = apply(low, node, view, values, NULL, err);
+    st = ap_onnx_affine(low, node, &view, values, NULL, err);
   } else if (sub && second) { /* constant - x */
     scale = ap_calloc(view.shape.c, sizeof *scale);
     if (!scale) st = ap_onnx_node_fail(node, err, AP_ERR_MEMORY, "%zu values", view.shape.c);
     for (size_t c = 0; !st && c < view.shape.c; c++) scale[c] = -1.0f;
-    if (!st) st = apply(low, node, view, scale, values, err);
+    if (!st) st = ap_onnx_affine(low, node, &view, scale, values, err);
   } else {
-    st = apply(low, node, view, NULL, values, err);
+    st = ap_onnx_affine(low, node, &view, NULL, values, err);
   }
+  if (!st) ap_onnx_set_view(low, node, view, view.node);
   ap_free(values);
   ap_free(scale);
   return st;

@@ -1,5 +1,5 @@
-/* nn/onnx/lower_move.c - operators that move values: other views of a node, strided slices, padding, and
- * images joined along their channels. */
+/* nn/onnx/lower_move.c - operators that move values: other views of a node, padding, and images joined along
+ * their channels. Channels by number and slices are in lower_channels.c. */
 #include <math.h>
 #include <string.h>
 
@@ -47,11 +47,12 @@ ap_status ap_onnx_lower_reshape(ap_onnx_lowering *low, const ap_onnx_node *node,
   /* Regrouped, the place of pending slices could not be told. */
   if (!st && (ap_onnx_view_is_strided(&view) || ap_onnx_view_is_padded(&view)))
     st = ap_onnx_settle(low, node, &view, err);
+  if (!st && ap_onnx_view_is_swapped(&view)) st = ap_onnx_order_parts(low, node, &view, err);
   if (st) return st;
   if (!ap_onnx_view_regroup(&view, &to))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "it cuts channels, height or width in parts; joining whole ones is "
-                             "supported");
+                             "it cuts height, width or the batch, or channels in more than two "
+                             "parts; joining whole ones is supported");
   if (to.n == 2) view.flat_name = node->name;
   return set_moved(low, node, view, err);
 }
@@ -67,36 +68,6 @@ ap_status ap_onnx_lower_transpose(ap_onnx_lowering *low, const ap_onnx_node *nod
   if (st) return st;
   ap_onnx_view_rearrange(&view, map, to.n);
   return set_moved(low, node, view, err);
-}
-
-/* Every step-th pixel from the first on, of height and width. */
-ap_status ap_onnx_lower_slice(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
-  ap_onnx_view view;
-  ap_onnx_dims from;
-  ap_onnx_range range[AP_ONNX_MAX_DIMS];
-  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
-  if (st) return st;
-  from = ap_onnx_view_dims(&view);
-  st = ap_onnx_shape_slice(low->graph, node, &from, range, err);
-  for (size_t d = 0; !st && d < from.n; d++) {
-    size_t n = from.d[d], step = (size_t)range[d].step;
-    bool high = ap_onnx_view_is_axis(&view, d, AP_AXIS_H);
-    if (range[d].start == 0 && range[d].step == 1 && range[d].count == n) continue;
-    if (range[d].start != 0 || range[d].step < 1 || range[d].count != (n - 1) / step + 1 ||
-        !(high || ap_onnx_view_is_axis(&view, d, AP_AXIS_W)))
-      return ap_onnx_node_fail(
-          node, err, AP_ERR_UNSUPPORTED,
-          "from %lld in steps of %lld, %zu of %zu of dimension %zu; every n-th "
-          "pixel of all of height or width is supported",
-          (long long)range[d].start, (long long)range[d].step, range[d].count, n, d);
-    if (ap_onnx_view_is_padded(&view)) st = ap_onnx_settle(low, node, &view, err);
-    if (st) return st;
-    *(high ? &view.stride_h : &view.stride_w) *= step < n ? step : n;
-    *(high ? &view.shape.h : &view.shape.w) = range[d].count;
-    view.pending_name = node->name;
-  }
-  if (!st) ap_onnx_set_alias(low, node, view);
-  return st;
 }
 
 /* The amounts before and behind each dimension: those of the node's axes, or of all. */

@@ -1,7 +1,8 @@
-/* nn/onnx/lower_point.c - element by element: Relu, Clip, Max, Min, and what changes nothing. */
+/* nn/onnx/lower_point.c - element by element: Relu and its relatives, Clip, Max, Min, and what changes nothing. */
 #include <math.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "nn/onnx/lower.h"
 
 static ap_status rectify(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
@@ -20,6 +21,53 @@ ap_status ap_onnx_lower_relu(ap_onnx_lowering *low, const ap_onnx_node *node, ap
   return rectify(low, node, 0, INFINITY, err);
 }
 
+/* Numbers up to this size are added and taken away again: what that rounds is below 1e-6. */
+#define MAX_SHIFT 16.0f
+
+/* x for positive values, slope * x for others: slope * x + (1 - slope) * relu(x). */
+static ap_status leaky(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view view,
+                       float *slope, ap_error *err) {
+  const ap_node relu = {.kind = AP_NODE_RELU};
+  ap_onnx_view positive = view;
+  size_t c = view.shape.c;
+  view.sole = false; /* both read it */
+  for (size_t i = 0; i < c; i++) {
+    if (!(fabsf(slope[i]) <= MAX_SHIFT))
+      return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                               "a slope of %g; sizes up to %g are supported", (double)slope[i],
+                               (double)MAX_SHIFT);
+  }
+  ap_status st = ap_onnx_append(low, node, relu, &positive, err);
+  if (!st) st = ap_onnx_affine(low, node, &view, slope, NULL, err);
+  for (size_t i = 0; i < c; i++) slope[i] = 1 - slope[i];
+  if (!st) st = ap_onnx_affine(low, node, &positive, slope, NULL, err);
+  if (!st) st = ap_onnx_combine(low, node, AP_NODE_ADD, &view, positive.node, err);
+  if (!st) ap_onnx_set_view(low, node, view, view.node);
+  return st;
+}
+
+/* LeakyRelu: one slope, an attribute. PRelu: a constant input, one number or one for each channel. */
+ap_status ap_onnx_lower_leaky_relu(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  const ap_onnx_tensor *constant;
+  ap_onnx_view view;
+  float alpha, *slope = NULL;
+  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
+  if (!st) st = ap_onnx_settle(low, node, &view, err);
+  if (st) return st;
+  if (strcmp(node->op, "PRelu") == 0) {
+    st = ap_onnx_input_constant(low, node, 1, "slope", true, &constant, err);
+    if (!st) st = ap_onnx_per_channel(low, node, &view, constant, &slope, err);
+  } else {
+    st = ap_onnx_attr_float(node, "alpha", 0.01f, &alpha, err);
+    if (!st) slope = ap_calloc(view.shape.c, sizeof *slope);
+    if (!st && !slope) st = ap_onnx_node_fail(node, err, AP_ERR_MEMORY, "slopes");
+    for (size_t c = 0; !st && c < view.shape.c; c++) slope[c] = alpha;
+  }
+  if (!st) st = leaky(low, node, view, slope, err);
+  ap_free(slope);
+  return st;
+}
+
 /* A bound: an attribute up to opset 10, an input from 11 on. */
 static ap_status bound(const ap_onnx_lowering *low, const ap_onnx_node *node, const char *name,
                        size_t input, float absent, float *out, ap_error *err) {
@@ -31,6 +79,18 @@ static ap_status bound(const ap_onnx_lowering *low, const ap_onnx_node *node, co
     return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "its %s is not one number", name);
   *out = constant->f[0];
   return AP_OK;
+}
+
+/* Values from `lo`, which is not 0, to `hi`: those above lo, and lo added again. */
+static ap_status clip_shifted(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view view,
+                              float lo, float hi, ap_error *err) {
+  const ap_node relu = {.kind = AP_NODE_RELU, .ceiling = hi - lo};
+  ap_status st = ap_onnx_settle(low, node, &view, err);
+  if (!st) st = ap_onnx_affine_number(low, node, &view, 1, -lo, err);
+  if (!st) st = ap_onnx_append(low, node, relu, &view, err);
+  if (!st) st = ap_onnx_affine_number(low, node, &view, 1, lo, err);
+  if (!st) ap_onnx_set_view(low, node, view, view.node);
+  return st;
 }
 
 /* Values from `lo` to `hi` of the image at `input`. What is not negative has the lower bound 0. */
@@ -45,12 +105,14 @@ static ap_status clip(ap_onnx_lowering *low, const ap_onnx_node *node, size_t in
     return AP_OK;
   }
   if (lo < 0 && ap_onnx_is_nonnegative(low->net, view.node)) lo = 0;
-  if (fabsf(lo) > 0 || !(hi > 0))
+  if (hi > far) hi = INFINITY;
+  if (!(fabsf(lo) <= MAX_SHIFT) || !(hi > lo))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "bounds %g and %g; 0 and a positive number are supported, and no "
-                             "lower bound behind Relu",
-                             (double)lo, (double)hi);
-  return rectify(low, node, input, hi > far ? INFINITY : hi, err);
+                             "bounds %g and %g; supported are a lower one of size up to %g, none "
+                             "behind Relu, and a higher one",
+                             (double)lo, (double)hi, (double)MAX_SHIFT);
+  if (fabsf(lo) > 0) return clip_shifted(low, node, view, lo, hi, err);
+  return rectify(low, node, input, hi, err);
 }
 
 ap_status ap_onnx_lower_clip(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {

@@ -6,8 +6,8 @@
 
 #define NAME_BYTES 180 /* of a node's name; the network allows 200 */
 
-ap_status ap_onnx_input_moved(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
-                              ap_onnx_view *view, ap_error *err) {
+static ap_status live_input(const ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+                            ap_onnx_view *view, ap_error *err) {
   if (input >= node->n_inputs || node->inputs[input] == AP_ONNX_NONE)
     return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "input %zu is missing", input);
   *view = low->views[node->inputs[input]];
@@ -16,19 +16,42 @@ ap_status ap_onnx_input_moved(ap_onnx_lowering *low, const ap_onnx_node *node, s
                              "its input %zu is a constant; one that depends on the image is "
                              "expected",
                              input);
+  if (view->spread.n)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "it follows %.80s, which repeats values; Mul may follow",
+                             view->pending_name);
+  return AP_OK;
+}
+
+/* Pending slices that several nodes read become one SHORTCUT. */
+static ap_status settle_shared(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+                               ap_onnx_view *view, ap_error *err) {
   if (low->users[node->inputs[input]] == 1 || ap_onnx_view_is_padded(view)) return AP_OK;
   ap_status st = ap_onnx_settle(low, node, view, err);
   if (!st) low->views[node->inputs[input]] = *view;
   return st;
 }
 
-ap_status ap_onnx_input_view(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+ap_status ap_onnx_input_moved(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+                              ap_onnx_view *view, ap_error *err) {
+  ap_status st = live_input(low, node, input, view, err);
+  return st ? st : settle_shared(low, node, input, view, err);
+}
+
+ap_status ap_onnx_input_part(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
                              ap_onnx_view *view, ap_error *err) {
-  ap_status st = ap_onnx_input_moved(low, node, input, view, err);
+  ap_status st = live_input(low, node, input, view, err);
   if (!st && view->probabilities)
     st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                            "it follows a Softmax, which is supported at the end only");
-  return st;
+  if (st || !ap_onnx_view_is_strided(view)) return st;
+  return settle_shared(low, node, input, view, err);
+}
+
+ap_status ap_onnx_input_view(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+                             ap_onnx_view *view, ap_error *err) {
+  ap_status st = ap_onnx_input_part(low, node, input, view, err);
+  return st ? st : settle_shared(low, node, input, view, err);
 }
 
 ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const ap_onnx_node *node,
@@ -50,7 +73,7 @@ ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const ap_onnx_node
 /* Looks at `budget` nodes at most: sums of sums could be followed on more ways than there are nodes. */
 static bool nonnegative_within(const ap_network *net, size_t node, size_t *budget) {
   const ap_node *n = &net->nodes[node];
-  if (n->kind == AP_NODE_RELU) return true;
+  if (n->kind == AP_NODE_RELU || n->kind == AP_NODE_SIGMOID) return true;
   if (*budget == 0) return false;
   --*budget;
   switch (n->kind) {
@@ -60,6 +83,8 @@ static bool nonnegative_within(const ap_network *net, size_t node, size_t *budge
     case AP_NODE_AVGPOOL:
     case AP_NODE_SHORTCUT:
     case AP_NODE_FLATTEN:
+    case AP_NODE_GATHER:
+    case AP_NODE_MULTIPLY:
       for (size_t i = 0; i < n->n_inputs; i++) {
         if (!nonnegative_within(net, n->inputs[i], budget)) return false;
       }
@@ -105,6 +130,16 @@ ap_status ap_onnx_emit(ap_onnx_lowering *low, const ap_onnx_node *node, const ch
   ap_status st = ap_network_append(low->net, &like, index, &reason);
   if (!st) return AP_OK;
   return ap_onnx_node_fail(node, err, st == AP_ERR_ARG ? AP_ERR_FORMAT : st, "%s", reason.text);
+}
+
+ap_status ap_onnx_append(ap_onnx_lowering *low, const ap_onnx_node *node, ap_node like,
+                         ap_onnx_view *view, ap_error *err) {
+  size_t input = view->node;
+  ap_status st = ap_onnx_emit(low, node, node->name, like, &input, 1, &view->node, err);
+  if (st) return st;
+  view->shape = low->net->nodes[view->node].shape;
+  view->sole = true;
+  return AP_OK;
 }
 
 /* One ring of zeros a node. */
@@ -163,7 +198,8 @@ ap_status ap_onnx_settle(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onn
                              "it follows %.80s, which pads with minus infinity; MaxPool may follow",
                              view->pending_name);
   ap_onnx_view_take_padding(view, pads);
-  if (ap_onnx_view_is_strided(view)) st = put_shortcut(low, node, view, err);
+  if (view->picks) st = ap_onnx_put_gather(low, node, view, err);
+  if (!st && ap_onnx_view_is_strided(view)) st = put_shortcut(low, node, view, err);
   return st ? st : ap_onnx_put_zeros(low, node, view, pads, err);
 }
 
@@ -175,9 +211,14 @@ void ap_onnx_set_view(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_v
   low->views[node->outputs[0]] = view;
 }
 
+void ap_onnx_set_output(ap_onnx_lowering *low, const ap_onnx_node *node, size_t output,
+                        ap_onnx_view view) {
+  view.sole = view.sole && low->users[node->outputs[output]] == 1;
+  low->views[node->outputs[output]] = view;
+}
+
 void ap_onnx_set_alias(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view view) {
-  view.sole = view.sole && low->users[node->outputs[0]] == 1;
-  low->views[node->outputs[0]] = view;
+  ap_onnx_set_output(low, node, 0, view);
 }
 
 ap_status ap_onnx_flatten(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,

@@ -126,7 +126,7 @@ static ap_status emit_window(ap_onnx_lowering *low, const ap_onnx_node *node, ap
   size_t index;
   ap_status st = ap_onnx_emit(low, node, node->name, like, &view.node, 1, &index, err);
   if (!st)
-    ap_onnx_set_view(low, node, ap_onnx_view_of(low->net, index, low->batch, AP_AXES), index);
+    ap_onnx_set_view(low, node, ap_onnx_view_of(low->net, index, low->batch, AP_IMAGE_DIMS), index);
   return st;
 }
 

@@ -16,7 +16,9 @@ static inline void add_node(ap_network *net, ap_node node, const char *name, siz
   (void)snprintf(text, sizeof text, "%s", name);
   node.name = text;
   node.inputs = inputs;
-  node.n_inputs = node.kind == AP_NODE_ADD || node.kind == AP_NODE_CONCAT ? 2 : 1;
+  bool two =
+      node.kind == AP_NODE_ADD || node.kind == AP_NODE_CONCAT || node.kind == AP_NODE_MULTIPLY;
+  node.n_inputs = two ? 2 : 1;
   if (ap_network_append(net, &node, NULL, &err)) fail_msg("%s", err.text);
 }
 
@@ -24,6 +26,7 @@ static inline void add_node(ap_network *net, ap_node node, const char *name, siz
 static inline ap_network *every_kind(void) {
   ap_network *net = NULL;
   float bias[2] = {0};
+  size_t picks[] = {9, 0, 3, 3, 5, 1};
   ap_rng rng;
   assert_int_equal(ap_network_create("every", (ap_shape3){2, 6, 5}, &net, NULL), AP_OK);
   ap_node conv = {.kind = AP_NODE_CONV,
@@ -74,8 +77,14 @@ static inline ap_network *every_kind(void) {
            "shortcut", 7, 0);
   add_node(net, (ap_node){.kind = AP_NODE_CONCAT}, "concat", 8, 8);
   add_node(net, (ap_node){.kind = AP_NODE_RELU}, "relu", 9, 0);
-  add_node(net, (ap_node){.kind = AP_NODE_FLATTEN}, "flatten", 10, 0);
-  add_node(net, (ap_node){.kind = AP_NODE_LINEAR, .shape.c = 3}, "fc", 11, 0);
+  add_node(net, (ap_node){.kind = AP_NODE_GATHER, .shape.c = 6, .picks = picks}, "gather", 10, 0);
+  add_node(net, (ap_node){.kind = AP_NODE_SIGMOID}, "sigmoid", 11, 0);
+  add_node(net, (ap_node){.kind = AP_NODE_MULTIPLY}, "swish", 11, 12);
+  const ap_shape3 all = net->nodes[13].shape;
+  add_node(net, (ap_node){.kind = AP_NODE_AVGPOOL, .kh = all.h, .kw = all.w}, "squeeze", 13, 0);
+  add_node(net, (ap_node){.kind = AP_NODE_MULTIPLY}, "excite", 13, 14); /* a factor a channel */
+  add_node(net, (ap_node){.kind = AP_NODE_FLATTEN}, "flatten", 15, 0);
+  add_node(net, (ap_node){.kind = AP_NODE_LINEAR, .shape.c = 3}, "fc", 16, 0);
   ap_rng_seed(&rng, 5, 0);
   for (size_t i = 0; i < net->n_nodes; i++) {
     ap_node *node = &net->nodes[i];

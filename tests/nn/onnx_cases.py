@@ -89,6 +89,24 @@ class Graph:
             inputs.append(self.ints(*steps))
         return self.op("Slice", *inputs)
 
+    def split(self, x, axis, *sizes):
+        """In parts of the given sizes; by their number where the opset has that and they are equal."""
+        outs = [self.name("Split") for _ in sizes]
+        inputs, attributes = [x], {"axis": axis}
+        if self.opset < 13:
+            attributes["split"] = list(sizes)
+        elif self.opset >= 18 and min(sizes) == max(sizes):
+            attributes["num_outputs"] = len(sizes)
+        else:
+            inputs.append(self.ints(*sizes))
+        self.nodes.append(helper.make_node("Split", inputs, outs, name="/" + outs[0], **attributes))
+        return outs
+
+    def clip(self, x, lo, hi):
+        if self.opset < 11:
+            return self.op("Clip", x, min=lo, max=hi)
+        return self.op("Clip", x, self.const(np.float32(lo)), self.const(np.float32(hi)))
+
     def pad(self, x, pads, **attributes):
         if self.opset < 11:
             return self.op("Pad", x, pads=pads, **attributes)
@@ -467,6 +485,148 @@ def side_branch(g):
     g.x = g.op("Reshape", g.x, shape)
 
 
+def squeeze_excite(g):
+    """Gates of channels: of 1 x 1 convolutions, and of Gemm between a view and its return, repeated or not."""
+    g.conv(3, 8, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    g.relu()
+    for form in range(3):
+        start = g.x
+        g.x = g.op("GlobalAveragePool", start) if form else g.mean(start, [2, 3], 1)
+        if form == 0:
+            g.conv(8, 4, 1)
+            g.relu()
+            g.conv(4, 8, 1)
+            gate = g.op("HardSigmoid", g.x, alpha=1 / 6)
+            g.x = g.op("Mul", gate, start)
+            continue
+        g.x = g.op("Reshape", g.x, g.ints(-1, 8)) if form == 1 else g.op("Flatten", g.x)
+        g.gemm(8, 5)
+        g.relu()
+        g.gemm(5, 8)
+        gate = g.op("Sigmoid", g.x)
+        if form == 1:
+            gate = g.op("Reshape", gate, g.ints(-1, 8, 1, 1))
+        else:
+            gate = g.op("Expand", g.unsqueeze(gate, 2, 3), g.op("Shape", start))
+        g.x = g.op("Mul", start, gate)
+        g.conv(8, 8, 3, pads=[1, 1, 1, 1])
+    head(g, 8)
+
+
+def swish(g):
+    """SiLU; HardSwish as one node and as several; the product of two layers, of flat features."""
+    g.conv(3, 8, 3, strides=[2, 2])
+    g.norm(8)
+    g.x = g.op("Mul", g.x, g.op("Sigmoid", g.x))
+    g.conv(8, 8, 3, strides=[2, 2])
+    g.norm(8)
+    three = g.const(np.float32(3))
+    six = g.clip(g.op("Add", g.x, three), 0.0, 6.0)
+    g.x = g.op("Div", g.op("Mul", g.x, six), g.const(np.float32(6)))
+    g.conv(8, 8, 1)
+    if g.opset >= 14:
+        g.x = g.op("HardSwish", g.x)
+    left = g.x
+    g.conv(8, 8, 3, pads=[1, 1, 1, 1])
+    g.x = g.op("Mul", left, g.op("HardSigmoid", g.x))
+    flat = g.op("Flatten", g.x)
+    g.x = g.op("Reshape", g.op("Relu", g.x), g.ints(0, -1))
+    g.x = g.op("Mul", flat, g.op("Sigmoid", g.x))
+    g.gemm(8 * 7 * 7)
+
+
+def slopes(g):
+    """LeakyRelu, PRelu of one slope and of one a channel, Tanh, Sigmoid, bounds on either side of 0."""
+    g.conv(3, 6, 5)
+    g.x = g.op("LeakyRelu", g.x, alpha=0.1)
+    g.norm(6)
+    g.x = g.op("LeakyRelu", g.x)
+    g.conv(6, 6, 3, strides=[2, 2])
+    g.x = g.op("PRelu", g.x, g.const(g.normal(6, 1, 1, fan=1)))
+    g.x = g.op("PRelu", g.x, g.const(np.array([0.25], np.float32)))
+    g.norm(6)
+    g.x = g.op("Tanh", g.x)
+    g.conv(6, 8, 3, strides=[2, 2])
+    g.x = g.op("Sigmoid", g.x)
+    g.norm(8)
+    g.x = g.clip(g.x, -1.0, 0.75)
+    g.x = g.op("Flatten", g.op("GlobalMaxPool", g.x))
+    g.gemm(8, 12)
+    g.x = g.op("Tanh", g.x)
+    g.gemm(12)
+
+
+def shuffles(g):
+    """Channels in groups, swapped: in five dimensions, in four, by sizes worked out; then halves of it."""
+    g.conv(3, 12, 3, strides=[2, 2])
+    g.relu()
+    g.x = g.op("Reshape", g.x, g.ints(-1, 3, 4, 15, 15))
+    g.transpose(0, 2, 1, 3, 4)
+    g.x = g.op("Reshape", g.x, g.ints(0, -1, 15, 15))
+    g.conv(12, 12, 3, groups=4, pads=[1, 1, 1, 1])
+    start = g.x
+    batch = g.op("Gather", g.op("Shape", g.x), g.const(np.int64(0)), axis=0)
+    shape = g.op("Concat", g.unsqueeze(batch, 0), g.ints(2, 6, 225), axis=0)
+    g.x = g.op("Reshape", g.x, shape)
+    g.transpose(0, 2, 1, 3)
+    g.x = g.op("Reshape", g.x, g.op("Shape", start))
+    left, right = g.split(g.x, 1, 6, 6)
+    g.x = right
+    g.conv(6, 6, 1)
+    g.relu()
+    g.x = g.op("Concat", left, g.x, right, axis=1)
+    g.x = g.op("Reshape", g.x, g.ints(-1, 2, 9, 15, 15))
+    g.transpose(0, 2, 1, 3, 4)
+    left = g.op("Gather", g.x, g.const(np.int64(1)), axis=2)
+    right = g.op("Gather", g.x, g.const(np.int64(-2)), axis=2)
+    g.x = g.op("Sub", g.op("Neg", g.const(np.float32(0))), g.op("Add", left, right))
+    head(g, 9)
+
+
+def channels_of(g):
+    """Slice, Split and Gather along the channels, one of the other, with strides and padding, and of features."""
+    g.conv(3, 12, 3, strides=[2, 2])
+    a, b, c = g.split(g.x, 1, 5, 5, 2)
+    g.x = g.op("Concat", g.op("Add", a, b), c, g.slice(g.x, [2], [2**31 - 1], [1]), axis=1)
+    g.relu()
+    g.conv(17, 12, 1)
+    if g.opset >= 10:
+        g.x = g.slice(g.x, [10, 0], [-(2**31), 2**31 - 1], [1, 3], [-3, 2])
+    else:
+        g.x = g.op("Gather", g.x, g.ints(10, 7, 4, 1), axis=1)
+    g.x = g.pad(g.x, [0, 1, 1, 1, 0, 2, 1, 1])
+    g.x = g.op("Gather", g.x, g.ints(3, -1, 0, 4, 4, 2), axis=1)
+    g.conv(6, 9, 3)
+    g.x = g.pad(g.x, [0, 0, 1, 1, 0, 0, 0, 0])
+    g.x = g.slice(g.x, [1], [-1], [-3])
+    g.relu()
+    g.x = g.op("Flatten", g.op("GlobalAveragePool", g.x))
+    g.x = g.op("Gather", g.x, g.ints(6, 5, 4, 3, 2, 1, 0), axis=-1)
+    left, right, _ = g.split(g.x, -1, 3, 3, 1)
+    g.x = g.op("Concat", right, left, axis=1)
+    g.gemm(6, 12)
+    g.x = g.slice(g.x, [1], [11], [1])
+
+
+def channels_last_gates(g):
+    """Squeeze-and-excitation, a shuffle and a part of the channels, all NHWC."""
+    g.transpose(0, 3, 1, 2)
+    g.conv(3, 12, 3, strides=[2, 2])
+    g.transpose(0, 2, 3, 1)
+    g.x = g.op("Mul", g.op("Sigmoid", g.x), g.x)
+    start = g.x
+    g.x = g.op("Reshape", g.mean(g.x, [1, 2], 0), g.ints(-1, 1, 1, 12))
+    g.x = g.op("MatMul", g.x, g.const(g.normal(12, 12)))
+    g.x = g.op("Mul", start, g.op("Sigmoid", g.op("Add", g.x, g.const(g.normal(12)))))
+    g.x = g.op("Reshape", g.x, g.ints(-1, 15, 15, 4, 3))
+    g.transpose(0, 1, 2, 4, 3)
+    g.x = g.op("Reshape", g.x, g.ints(-1, 15, 15, 12))
+    left, right = g.split(g.x, 3, 8, 4)
+    g.x = g.op("Concat", right, g.op("PRelu", left, g.const(g.normal(8, fan=1))), axis=3)
+    g.x = g.mean(g.x, [1, 2], 0)
+    g.gemm(12)
+
+
 NHWC = ("N", 32, 32, 3)
 # name -> (function, opsets, shape of the image)
 CASES = {
@@ -492,6 +652,12 @@ CASES = {
     "softmax_inside": (softmax_inside, (9, 13), None),
     "pads_of_pools": (pads_of_pools, (9, 13, 18), None),
     "normed_weights": (normed_weights, (9, 13), None),
+    "squeeze_excite": (squeeze_excite, (9, 13, 18), None),
+    "swish": (swish, (9, 13, 14), None),
+    "slopes": (slopes, (9, 13, 16), None),
+    "shuffles": (shuffles, (9, 13, 18), None),
+    "channels_of": (channels_of, (9, 11, 13, 18), None),
+    "channels_last_gates": (channels_last_gates, (9, 13), NHWC),
     "side_branch": (side_branch, (9, 13), None),
 }
 

@@ -57,9 +57,42 @@ static unsigned char *by_hand(size_t *size) {
   return model_bytes(&m, size);
 }
 
+/* Channels shuffled, split and picked, a gate of channels that is repeated. */
+static unsigned char *by_numbers(size_t *size) {
+  onnx_model m = {0};
+  wire a = {0};
+  model_value(&m, 11, "image", INTS(0, 4, 3, 3));
+  model_value(&m, 12, "y", INTS(0, 4));
+  model_ints(&m, "cut", INTS(0, 2, 2, 3, 3));
+  model_ints(&m, "join", INTS(0, -1, 3, 3));
+  model_ints(&m, "sizes", INTS(1, 3));
+  model_ints(&m, "list", INTS(2, -1, 0, 0));
+  model_floats(&m, "slope", INTS(4, 1, 1), NULL);
+  model_node(&m, "Reshape", "r", "image cut", "r", NULL);
+  attr_ints(&a, "perm", INTS(0, 2, 1, 3, 4));
+  model_node(&m, "Transpose", "t", "r", "t", &a);
+  model_node(&m, "Reshape", "s", "t join", "s", NULL);
+  attr_int(&a, "axis", 1);
+  model_node(&m, "Split", "p", "s sizes", "p q", &a);
+  attr_int(&a, "axis", 1);
+  model_node(&m, "Concat", "c", "q p", "c", &a);
+  attr_int(&a, "axis", 1);
+  model_node(&m, "Gather", "g", "c list", "g", &a);
+  model_node(&m, "PRelu", "l", "g slope", "l", NULL);
+  model_node(&m, "GlobalAveragePool", "z", "l", "z", NULL);
+  attr_float(&a, "alpha", 0.5F);
+  model_node(&m, "HardSigmoid", "h", "z", "h", &a);
+  model_node(&m, "Shape", "o", "l", "o", NULL);
+  model_node(&m, "Expand", "e", "h o", "e", NULL);
+  model_node(&m, "Mul", "m", "e l", "m", NULL);
+  model_node(&m, "GlobalMaxPool", "x", "m", "x", NULL);
+  model_node(&m, "Flatten", "f", "x", "y", NULL);
+  return model_bytes(&m, size);
+}
+
 typedef unsigned char *make_file(size_t *size);
-static make_file *const makers[] = {exported, by_hand};
-enum { N_FILES = 2 };
+static make_file *const makers[] = {exported, by_hand, by_numbers};
+enum { N_FILES = 3 };
 
 /* ---- what must hold of every input ---- */
 
@@ -184,11 +217,12 @@ static int64_t some_number(ap_rng *rng) {
 }
 
 static void some_attributes(ap_rng *rng, wire *a) {
-  static const char *const ints[] = {"kernel_shape", "strides", "pads",   "dilations",
-                                     "perm",         "axes",    "starts", "ends"};
-  static const char *const one[] = {"axis",     "group",     "transB",   "ceil_mode",
-                                    "keepdims", "allowzero", "to",       "count_include_pad",
-                                    "transA",   "start",     "epsilon_", "noop_with_empty_axes"};
+  static const char *const ints[] = {"kernel_shape", "strides", "pads", "dilations", "perm",
+                                     "axes",         "starts",  "ends", "split"};
+  static const char *const one[] = {"axis",       "group",     "transB",   "ceil_mode",
+                                    "keepdims",   "allowzero", "to",       "count_include_pad",
+                                    "transA",     "start",     "epsilon_", "noop_with_empty_axes",
+                                    "num_outputs"};
   static const char *const modes[] = {"SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET", "SAME"};
   size_t n = ap_rng_below(rng, 4);
   for (size_t k = 0; k < n; k++) {
@@ -224,6 +258,8 @@ static void some_constants(onnx_model *m, ap_rng *rng) {
   model_floats(m, "c6", INTS(3, 4), NULL);
   model_floats(m, "c7", NULL, 0, NULL);
   model_floats(m, "c8", INTS(192, 3), NULL);
+  model_ints(m, "cut", INTS(0, -1, 2, 8, 8));
+  model_ints(m, "join", INTS(0, -1, 8, 8));
   for (int i = 9; i < 16; i++) {
     char name[16];
     int64_t values[8] = {0};
@@ -243,6 +279,35 @@ static void keep(unsigned long long number, const unsigned char *bytes, size_t s
   assert_int_equal(fclose(file), 0);
 }
 
+/* Channels in groups of two, which change places with their number. */
+static void shuffle(onnx_model *m, const char *inputs, const char *output) {
+  char group[40], swapped[40], back[64];
+  wire a = {0};
+  (void)snprintf(group, sizeof group, "%s.groups", output);
+  (void)snprintf(swapped, sizeof swapped, "%s.swapped", output);
+  (void)snprintf(back, sizeof back, "%s join", swapped);
+  model_node(m, "Reshape", group, inputs, group, NULL);
+  attr_ints(&a, "perm", INTS(0, 2, 1, 3, 4));
+  model_node(m, "Transpose", swapped, group, swapped, &a);
+  model_node(m, "Reshape", output, back, output, NULL);
+}
+
+/* The first or the second of two or three parts. */
+static void split(onnx_model *m, ap_rng *rng, const char *inputs, const char *output) {
+  char outputs[80];
+  wire a = {0};
+  size_t form = ap_rng_below(rng, 3);
+  if (form == 0) {
+    (void)snprintf(outputs, sizeof outputs, "%s %s.2", output, output);
+  } else if (form == 1) {
+    (void)snprintf(outputs, sizeof outputs, "%s.1 %s", output, output);
+  } else {
+    (void)snprintf(outputs, sizeof outputs, "%s.1 %s %s.3", output, output, output);
+  }
+  attr_int(&a, "axis", 1);
+  model_node(m, "Split", output, inputs, outputs, &a);
+}
+
 static void test_graphs(void **state) {
   static const char *const ops[] = {"Add",       "AveragePool", "BatchNormalization",
                                     "Cast",      "Clip",        "Concat",
@@ -258,7 +323,10 @@ static void test_graphs(void **state) {
                                     "Neg",       "ReduceProd",  "Size",
                                     "Constant",  "Pow",         "Mod",
                                     "Min",       "Max",         "Sum",
-                                    "ReduceMax", "ReduceMin",   "ReduceL2"};
+                                    "ReduceMax", "ReduceMin",   "ReduceL2",
+                                    "Sigmoid",   "HardSigmoid", "HardSwish",
+                                    "Swish",     "Tanh",        "LeakyRelu",
+                                    "PRelu",     "Split"};
   static const char *const fitting[][2] = {
       {"Conv", " c0"},   {"Conv", " c3 c4"},
       {"Add", " c5"},    {"Mul", " c7"},
@@ -269,7 +337,12 @@ static void test_graphs(void **state) {
       {"MatMul", " c8"}, {"Gemm", " c6"},
       {"Softmax", ""},   {"ReduceMean", ""},
       {"Sum", " v0"},    {"ReduceMax", ""},
-      {"Min", " c7"},    {"Identity", ""}};
+      {"Min", " c7"},    {"Identity", ""},
+      {"Conv", " c1"},   {"Mul", " v0"},
+      {"Sigmoid", ""},   {"Tanh", ""},
+      {"LeakyRelu", ""}, {"PRelu", " c5"},
+      {"Gather", " c9"}, {"Slice", " c9 c10 c11"},
+      {"Split", ""},     {"Reshape", " cut"}};
   size_t accepted = 0;
   ap_rng rng;
   (void)state;
@@ -291,8 +364,15 @@ static void test_graphs(void **state) {
         const char *const *fit = fitting[ap_rng_below(&rng, sizeof fitting / sizeof *fitting)];
         (void)snprintf(inputs, sizeof inputs, "v%zu%s", k - 1, fit[1]);
         if (ap_rng_below(&rng, 8) == 0) some_attributes(&rng, &a);
-        if (strcmp(fit[0], "Concat") == 0) attr_int(&a, "axis", 1);
-        model_node(&m, fit[0], output, inputs, output, &a);
+        if (strcmp(fit[0], "Concat") == 0 || strcmp(fit[0], "Gather") == 0) attr_int(&a, "axis", 1);
+        if (strcmp(fit[0], "Reshape") == 0) {
+          shuffle(&m, inputs, output);
+        } else if (strcmp(fit[0], "Split") == 0) {
+          split(&m, &rng, inputs, output);
+        } else {
+          model_node(&m, fit[0], output, inputs, output, &a);
+        }
+        free(a.bytes);
         continue;
       }
       size_t n_inputs = 1 + ap_rng_below(&rng, 3);

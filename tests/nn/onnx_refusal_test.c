@@ -22,6 +22,7 @@ static void refused_node(const char *op, wire *attrs, const char *inputs, ap_sta
   model_floats(&m, "v3", INTS(3), NULL);
   model_floats(&m, "v4", INTS(4), NULL);
   model_floats(&m, "one", INTS(1), (const float[]){1});
+  model_floats(&m, "seventeen", INTS(1), (const float[]){17});
   model_floats(&m, "matrix", INTS(3, 4), NULL);
   model_floats(&m, "full", INTS(3, 8, 8), NULL);
   model_ints(&m, "shape", INTS(0, 6, -1));
@@ -61,10 +62,10 @@ static void test_operators(void **state) {
   const ap_status u = AP_ERR_UNSUPPORTED, f = AP_ERR_FORMAT;
   wire a = {0};
   (void)state;
-  refused_node("Sigmoid", NULL, "r", u,
-               "node n: operator Sigmoid is not supported on the image; "
+  refused_node("Elu", NULL, "r", u,
+               "node n: operator Elu is not supported on the image; "
                "supported are Add AveragePool");
-  refused_node("Mul", NULL, "r r", u, "node n (Mul): of two inputs that depend on the image");
+  refused_node("Sub", NULL, "r r", u, "node n (Sub): of two inputs that depend on the image");
   refused_node("Add", NULL, "r full", u, "node n (Add): a constant of 192 values");
   refused_node("Add", NULL, "r v4", u, "node n (Add): a constant of 4 values");
   refused_node("Add", NULL, "r", f, "node n (Add): two inputs");
@@ -103,9 +104,9 @@ static void test_operators(void **state) {
   refused_node("Pad", NULL, "r two lowest i1", u, "node n (Pad): dimension 1 is neither");
   refused_node("Pad", NULL, "r two lowest i2", u, "it follows n, which pads with minus infinity");
   refused_node("Slice", NULL, "r i1 i4 i2", u, "node n (Slice): from 1 in steps of 1, 3 of 8");
-  refused_node("Slice", NULL, "r i0 i2 i1", u, "node n (Slice)");
+  refused_node("Slice", NULL, "r i2 i2 i1", u, "node n (Slice): it takes no channels");
   refused_node("Slice", NULL, "r r i2 i1", u, "its starts depend on the image");
-  refused_node("Reshape", NULL, "r shape", u, "node n (Reshape): it cuts channels");
+  refused_node("Reshape", NULL, "r shape", u, "node n (Reshape): it cuts height, width");
   refused_node("Reshape", NULL, "r i4", f, "node n (Reshape): 192 values cannot");
   a = ints_of("perm", INTS(1, 0, 2, 3));
   refused_node("Transpose", &a, "r", u, "node n (Transpose): it moves images of the batch");
@@ -129,8 +130,9 @@ static void test_operators(void **state) {
   refused_node("BatchNormalization", NULL, "r v3 v3 v3 v4", f,
                "node n (BatchNormalization): variance of 4 values for 3 channels");
   refused_node("Clip", NULL, "r v3", f, "node n (Clip): its min is not one number");
-  refused_node("Clip", NULL, "r one", u, "node n (Clip): bounds 1 and inf");
-  refused_node("Max", NULL, "r one", u, "node n (Max): bounds 1 and inf");
+  refused_node("Clip", NULL, "r seventeen", u, "node n (Clip): bounds 17 and inf");
+  refused_node("Clip", NULL, "r one one", u, "node n (Clip): bounds 1 and 1");
+  refused_node("Max", NULL, "r seventeen", u, "node n (Max): bounds 17 and inf");
   refused_node("Max", NULL, "r r", u, "node n (Max): its second input depends on the image");
   refused_node("Max", NULL, "r v3", u, "node n (Max): a constant of 3 values");
   refused_node("Min", NULL, "image one", u, "node n (Min): bounds -inf and 1");
@@ -143,6 +145,179 @@ static void test_operators(void **state) {
   a = int_of("axis", 2);
   refused_node("Concat", &a, "r r", u, "node n (Concat): axis 2 is not the channels");
   refused_node("Relu", NULL, "v3", u, "node n (Relu): an operator that is not computed");
+}
+
+static wire float_of(const char *name, float value) {
+  wire attrs = {0};
+  attr_float(&attrs, name, value);
+  return attrs;
+}
+
+/* Channels by number: on the channels alone, with constants. */
+static void test_channels(void **state) {
+  const ap_status u = AP_ERR_UNSUPPORTED, f = AP_ERR_FORMAT;
+  wire a = {0};
+  (void)state;
+  refused_node("Gather", NULL, "r i0", u, "node n (Gather): of dimension 0; lists of channels");
+  a = int_of("axis", 2);
+  refused_node("Gather", &a, "r two", u, "node n (Gather): of dimension 2; lists of channels");
+  a = int_of("axis", 1);
+  refused_node("Gather", &a, "r r", u, "node n (Gather): its indices depend on the image");
+  a = int_of("axis", 1);
+  refused_node("Gather", &a, "r", u, "node n (Gather): its indices depend on the image, or are");
+  a = int_of("axis", 1);
+  refused_node("Gather", &a, "r one", u, "node n (Gather): its indices are no list of integers");
+  a = int_of("axis", 1);
+  refused_node("Gather", &a, "r i4", f, "node n (Gather): index 4 of 3");
+  a = int_of("axis", 4);
+  refused_node("Gather", &a, "r i0", f, "node n (Gather): axis 4 of a tensor of 4");
+  refused_node("Gather", NULL, "matrix r", u, "node n (Gather): its input 0 is a constant");
+}
+
+/* One node "n" of several outputs, the first of which goes on. */
+static void refused_split(wire *attrs, const char *inputs, const char *outputs, int64_t opset,
+                          ap_status code, const char *says) {
+  onnx_model m;
+  model_begin(&m);
+  m.opset = opset;
+  model_ints(&m, "parts", INTS(1, 2));
+  model_ints(&m, "less", INTS(1, 1));
+  model_ints(&m, "more", INTS(2, 2));
+  model_ints(&m, "minus", INTS(4, -1));
+  model_ints(&m, "nothing", INTS(0, 3));
+  model_node(&m, "Split", "n", inputs, outputs, attrs);
+  model_head(&m, "h", 3);
+  refused(&m, code, says);
+}
+
+static void test_splits(void **state) {
+  const ap_status u = AP_ERR_UNSUPPORTED, f = AP_ERR_FORMAT;
+  wire a = int_of("axis", 1);
+  (void)state;
+  refused_split(&a, "image", "h i", 13, f, "node n (Split): 3 values in 2 equal parts");
+  a = int_of("axis", 1);
+  refused_split(&a, "image less", "h i", 13, f, "node n (Split): 1 of 3 values are left over");
+  a = int_of("axis", 1);
+  refused_split(&a, "image more", "h i", 13, f, "node n (Split): part 1 is of 2 of 1 values");
+  a = int_of("axis", 1);
+  refused_split(&a, "image minus", "h i", 13, f, "node n (Split): part 0 is of 4 of 3");
+  a = int_of("axis", 1);
+  refused_split(&a, "image parts", "h i j", 13, f, "node n (Split): 3 outputs for 2 parts");
+  a = int_of("axis", 1);
+  refused_split(&a, "image nothing", "h i", 13, u, "node n (Split): it takes no channels");
+  a = int_of("axis", 1);
+  attr_int(&a, "num_outputs", 3);
+  refused_split(&a, "image", "h i", 18, f, "node n (Split): 2 outputs for 3 parts");
+  a = int_of("axis", 1);
+  refused_split(&a, "image image", "h i", 13, u, "node n (Split): its split depend on the image");
+  a = int_of("axis", 2);
+  refused_split(&a, "image", "h i", 13, u,
+                "node n (Split): of dimension 2; channels are supported");
+  refused_split(NULL, "image", "h i", 13, f, "node n (Split): 1 values in 2 equal parts");
+}
+
+/* Two nodes behind a Relu "r" of 3 x 8 x 8: "k" of values that differ from it, then "n" of both. */
+static void refused_pair(const char *op, const char *inputs, wire *attrs, const char *product,
+                         ap_status code, const char *says) {
+  onnx_model m;
+  model_begin(&m);
+  model_ints(&m, "larger", INTS(1, 3, 9, 8));
+  model_ints(&m, "wide", INTS(1, 3, 8, 9));
+  model_ints(&m, "batch", INTS(5, 3, 1, 1));
+  model_ints(&m, "rank", INTS(1, 1, 3, 8, 8));
+  model_ints(&m, "zero", INTS(0));
+  model_ints(&m, "flat", INTS(0, -1));
+  model_ints(&m, "same", INTS(1, 3, 8, 8));
+  model_node(&m, "Relu", "relu", "image", "r", NULL);
+  model_node(&m, "GlobalMaxPool", "pool", "r", "g", NULL);
+  model_node(&m, op, "k", inputs, "k", attrs);
+  model_node(&m, "Mul", "n", product, "h", NULL);
+  model_head(&m, "h", 3);
+  refused(&m, code, says);
+}
+
+/* Products of what does not fit, or fits only by another rule of broadcasting. */
+static void test_products(void **state) {
+  const ap_status u = AP_ERR_UNSUPPORTED, f = AP_ERR_FORMAT;
+  wire a = {0};
+  (void)state;
+  a = ints_of("perm", INTS(0, 2, 3, 1));
+  refused_pair("Transpose", "r", &a, "r k", u, "node n (Mul): images of 3 x 8 x 8 and 3 x 8 x 8");
+  a = ints_of("kernel_shape", INTS(8, 1));
+  refused_pair("MaxPool", "r", &a, "r k", u, "node n (Mul): images of 3 x 8 x 8 and 3 x 1 x 8");
+  refused_pair("Reshape", "g flat", NULL, "r k", u,
+               "node n (Mul): images of 3 x 8 x 8 and 3 x 1 x 1 in 4 and 2 dimensions; one shape");
+  refused_pair("Reshape", "r flat", NULL, "r k", u, "node n (Mul): images");
+  refused_pair("Expand", "g wide", NULL, "r k", u, "node n (Mul): images of 3 x 8 x 8");
+  refused_pair("Expand", "g same", NULL, "k k", u, "node n (Mul): images of 3 x 1 x 1");
+  refused_pair("Expand", "g same", NULL, "g k", u, "node n (Mul): images of 3 x 1 x 1");
+  refused_pair("Expand", "g batch", NULL, "r k", u, "node k (Expand): it repeats the batch");
+  refused_pair("Expand", "g rank", NULL, "r k", u,
+               "node k (Expand): it repeats the batch, or adds");
+  refused_pair("Expand", "g zero", NULL, "r k", f,
+               "node k (Expand): dimension 0 of its shape is 0");
+  refused_pair("Expand", "r larger", NULL, "r k", f, "node k (Expand): sizes 8 and 9 do not fit");
+  refused_pair("Expand", "g g", NULL, "r k", u, "node k (Expand): its shape depend on the image");
+  onnx_model m;
+  model_begin(&m);
+  model_ints(&m, "same", INTS(1, 3, 8, 8));
+  model_node(&m, "GlobalMaxPool", "pool", "image", "g", NULL);
+  model_node(&m, "Expand", "k", "g same", "k", NULL);
+  model_head(&m, "k", 3);
+  refused(&m, u, "node head.pool (GlobalAveragePool): it follows k, which repeats values; Mul may");
+}
+
+/* Slopes and gates that are no numbers, or no constants. */
+static void test_activations(void **state) {
+  const ap_status u = AP_ERR_UNSUPPORTED, f = AP_ERR_FORMAT;
+  wire a = float_of("alpha", INFINITY);
+  (void)state;
+  refused_node("LeakyRelu", &a, "r", u, "node n (LeakyRelu): a slope of inf; sizes up to 16");
+  a = float_of("alpha", NAN);
+  refused_node("LeakyRelu", &a, "r", f, "node n (LeakyRelu): attribute alpha is not a number");
+  a = float_of("alpha", -INFINITY);
+  refused_node("HardSigmoid", &a, "r", f, "node n (HardSigmoid): alpha -inf");
+  a = float_of("alpha", INFINITY);
+  refused_node("Swish", &a, "r", f, "node n (Swish): alpha is inf");
+  a = float_of("gamma", 1);
+  refused_node("HardSwish", &a, "r", u, "node n (HardSwish): attribute gamma is not supported");
+  refused_node("PRelu", NULL, "r r", u, "node n (PRelu): its slope depends on the image");
+  refused_node("PRelu", NULL, "r", f, "node n (PRelu): its slope is missing");
+  refused_node("PRelu", NULL, "r v4", u, "node n (PRelu): a constant of 4 values");
+  refused_node("PRelu", NULL, "r full", u, "node n (PRelu): a constant of 192 values");
+  refused_node("PRelu", NULL, "r nan", u, "node n (PRelu): a slope of nan");
+  refused_node("PRelu", NULL, "r i1", u, "node n (PRelu): its slope is of integers");
+  refused_node("Tanh", NULL, "r r", f, "node n (Tanh): 2 inputs");
+}
+
+/* Channels that are cut, moved and cut again: what two parts can say. */
+static void refused_cut(const int64_t *to, size_t n_to, const int64_t *perm, size_t n_perm,
+                        const int64_t *back, size_t n_back, const char *says) {
+  onnx_model m;
+  wire a = {0};
+  model_begin(&m);
+  model_floats(&m, "w", INTS(12, 3, 1, 1), NULL);
+  model_ints(&m, "to", to, n_to);
+  model_ints(&m, "back", back, n_back);
+  model_node(&m, "Conv", "conv", "image w", "x", NULL);
+  model_node(&m, "Reshape", "cut", "x to", "a", NULL);
+  attr_ints(&a, "perm", perm, n_perm);
+  model_node(&m, "Transpose", "move", "a", "b", &a);
+  model_node(&m, "Reshape", "join", "b back", "h", NULL);
+  model_head(&m, "h", 12);
+  refused(&m, AP_ERR_UNSUPPORTED, says);
+}
+
+static void test_cuts(void **state) {
+  (void)state;
+  refused_cut(INTS(0, 2, 2, 3, 64), INTS(0, 1, 2, 3, 4), INTS(0, 12, 8, 8), "node cut (Reshape)");
+  refused_cut(INTS(0, 24, 4, 8), INTS(0, 1, 2, 3), INTS(0, 12, 8, 8), "node cut (Reshape)");
+  refused_cut(INTS(3, 4, 8, 8), INTS(0, 1, 2, 3), INTS(0, 12, 8, 8),
+              "node cut (Reshape): it moves images of the batch");
+  refused_cut(INTS(0, 3, 4, 64), INTS(1, 0, 2, 3), INTS(0, 12, 8, 8),
+              "node move (Transpose): it moves images of the batch");
+  refused_cut(INTS(0, 3, 4, 64), INTS(0, 1, 3, 2), INTS(0, 12, 8, 8), "node join (Reshape)");
+  refused_cut(INTS(0, 3, 4, 64), INTS(0, 2, 3, 1), INTS(0, 4, 64, 3), "node head.pool");
 }
 
 /* Graphs that contradict themselves. */
@@ -336,6 +511,22 @@ static void test_bombs(void **state) {
   model_node(&m, "Add", "p", "image h", "x", NULL);
   model_head(&m, "x", 3);
   refused(&m, AP_ERR_UNSUPPORTED, "elements of computed constants");
+  model_begin(&m); /* channels that are picked over and over */
+  model_ints(&m, "large", INTS(1 << 22));
+  model_node(&m, "ConstantOfShape", "o", "large", "zeros", NULL);
+  a = int_of("to", 7);
+  model_node(&m, "Cast", "p", "zeros", "list", &a);
+  model_node(&m, "Identity", "q", "image", "h0", NULL);
+  for (int i = 0; i < 5; i++) {
+    char name[16], in[24], out[16];
+    (void)snprintf(name, sizeof name, "n%d", i);
+    (void)snprintf(in, sizeof in, "h%d list", i);
+    (void)snprintf(out, sizeof out, "h%d", i + 1);
+    a = int_of("axis", 1);
+    model_node(&m, "Gather", name, in, out, &a);
+  }
+  model_head(&m, "h5", 3);
+  refused(&m, AP_ERR_UNSUPPORTED, "node n4 (Gather): more than 16777216 channels are picked");
   model_begin(&m);
   a = ints_of("pads", INTS(INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX));
   model_floats(&m, "w", INTS(3, 3, 3, 3), NULL);
@@ -378,7 +569,9 @@ int main(void) {
       cmocka_unit_test(test_operators), cmocka_unit_test(test_graphs),
       cmocka_unit_test(test_images),    cmocka_unit_test(test_tensors),
       cmocka_unit_test(test_outside),   cmocka_unit_test(test_bombs),
-      cmocka_unit_test(test_files),
+      cmocka_unit_test(test_files),     cmocka_unit_test(test_channels),
+      cmocka_unit_test(test_splits),    cmocka_unit_test(test_products),
+      cmocka_unit_test(test_cuts),      cmocka_unit_test(test_activations),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
