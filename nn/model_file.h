@@ -4,8 +4,9 @@
  * the tensors' bytes, then 32 bytes SHA-256 of all before. Header members:
  *   name, input [c, h, w], mean [4], std [4], metadata (an object; may be absent)
  *   nodes    in order, without the input: kind, name, inputs, and what the kind needs (channels, kernel
- *            [h, w], stride [h, w], padding [top, left, bottom, right], groups, before, after,
- *            count_padding, ceiling, epsilon); a layer whose weights have bits of their own weight_bits
+ *            [h, w], stride [h, w], padding [top, left, bottom, right], groups, dilation
+ *            [h, w] where it is not 1, before, after, picks, count_padding, ceiling, epsilon); a layer
+ *            whose weights have bits of their own weight_bits
  *   tensors  in the order of the nodes: node, role (weight, bias, mean, var), type (float32, float16,
  *            int2 .. int8), offset (bytes behind the header), count and, of integers, bytes; they lie one
  *            behind the other, without gaps

@@ -476,6 +476,17 @@ def normed_weights(g):
     head(g, 8)
 
 
+def dilated(g):
+    """Kernels whose taps stand apart: uneven, with strides, groups."""
+    g.conv(3, 8, 3, dilations=[2, 2], pads=[2, 2, 2, 2])
+    g.relu()
+    g.conv(8, 8, (3, 2), groups=8, dilations=[3, 5], strides=[2, 1], pads=[1, 0, 4, 2])
+    g.conv(8, 6, 3, groups=2, dilations=[1, 2], pads=[1, 2, 1, 2])
+    g.relu()
+    g.conv(6, 5, 2, dilations=[4, 1])
+    head(g, 5)
+
+
 def side_branch(g):
     """A layer of which only the shape is used."""
     g.conv(3, 10, 3, strides=[2, 2])
@@ -659,6 +670,7 @@ CASES = {
     "channels_of": (channels_of, (9, 11, 13, 18), None),
     "channels_last_gates": (channels_last_gates, (9, 13), NHWC),
     "side_branch": (side_branch, (9, 13), None),
+    "dilated": (dilated, (9, 18), None),
 }
 
 

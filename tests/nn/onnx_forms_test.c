@@ -178,6 +178,20 @@ static void test_dilation(void **state) {
   model_head(&m, "h", 3);
   ap_network *net = import(&m);
   assert_true(net->nodes[1].kh == 1 && net->nodes[1].shape.h == 8);
+  assert_true(net->nodes[1].dilation_h == 1 && net->nodes[1].dilation_w == 1);
+  ap_network_destroy(net);
+  /* Nine are, and the padding that keeps the size grows with them. */
+  model_begin(&m);
+  model_floats(&m, "w", INTS(3, 3, 3, 3), NULL);
+  a = (wire){0};
+  attr_ints(&a, "dilations", INTS(2, 3));
+  attr_text(&a, "auto_pad", "SAME_UPPER");
+  model_node(&m, "Conv", "n", "image w", "h", &a);
+  model_head(&m, "h", 3);
+  net = import(&m);
+  assert_true(net->nodes[1].dilation_h == 2 && net->nodes[1].dilation_w == 3);
+  assert_true(net->nodes[1].pad_top == 2 && net->nodes[1].pad_right == 3);
+  assert_true(net->nodes[1].shape.h == 8 && net->nodes[1].shape.w == 8);
   ap_network_destroy(net);
 }
 

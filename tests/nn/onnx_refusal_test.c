@@ -75,7 +75,12 @@ static void test_operators(void **state) {
   refused_node("Conv", NULL, "r v3", u, "node n (Conv): weights of 1 dimensions");
   refused_node("Conv", NULL, "r w v4", f, "the bias 4 values");
   a = ints_of("dilations", INTS(2, 2));
-  refused_node("Conv", &a, "r w", u, "node n (Conv): dilations 2, 2; 1 is supported");
+  attr_ints(&a, "kernel_shape", INTS(2, 2));
+  refused_node("MaxPool", &a, "r", u, "node n (MaxPool): dilations 2, 2; 1 is supported, others");
+  a = ints_of("dilations", INTS(2147483647, 1));
+  refused_node("Conv", &a, "r w", f, "node n (Conv): a kernel of 3 in steps of 2147483647");
+  a = ints_of("dilations", INTS(4, 1));
+  refused_node("Conv", &a, "r w", f, "node n (Conv): n: a 3 x 3 window does not fit");
   a = int_of("group", 2);
   refused_node("Conv", &a, "r w", f, "node n (Conv): weights for 2 groups of 3 channels");
   a = int_of("group", 0);
