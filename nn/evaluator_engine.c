@@ -17,6 +17,7 @@ static ap_engine_op convert(const op *o) {
   ap_engine_op to = {.kind = kinds[o->kind],
                      .in = source(&o->in),
                      .residual = source(&o->residual),
+                     .gate.tensor = AP_ENGINE_NONE,
                      .out = o->out,
                      .low = o->low,
                      .high = o->high,
