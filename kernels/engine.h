@@ -30,10 +30,12 @@ typedef struct {
 } ap_engine_source;
 
 typedef enum {
-  AP_ENGINE_INPUT,  /* out = pixel * scale[c] + shift[c] */
-  AP_ENGINE_LAYER,  /* out = in * level's matrix + level's bias; in is read plainly */
-  AP_ENGINE_POOL,   /* largest or mean value of a window */
-  AP_ENGINE_MAP,    /* out[first_out + c] = in[c] * scale[c] + shift[c], c < channels */
+  AP_ENGINE_INPUT, /* out = pixel * scale[c] + shift[c] */
+  AP_ENGINE_LAYER, /* out = in * level's matrix + level's bias; in is read plainly */
+  AP_ENGINE_POOL,  /* largest or mean value of a window */
+  /* out[first_out + c] = in[c] * scale[c] + shift[c], c < channels; where asked for the logistic function
+   * of that, times a gate. */
+  AP_ENGINE_MAP,
   AP_ENGINE_FLATTEN /* [c, h, w] to [c * h * w, 1, 1] */
 } ap_engine_kind;
 
@@ -50,6 +52,15 @@ typedef struct {
   bool maximum, count_padding;   /* POOL */
   size_t channels, first_out;    /* MAP */
   const float *scale, *shift;    /* INPUT, MAP: per channel; NULL for MAP: 1 and 0 */
+  /* MAP; of all others gate.tensor is AP_ENGINE_NONE and the rest 0. */
+  /* [channels] which channel of `in` each takes, below the tensor's; in.first is not looked at then.
+   * NULL: c - in.first. */
+  const uint32_t *picks;
+  bool sigmoid; /* in * scale + shift goes through 1 / (1 + exp(-x)) */
+  /* Multiplies the value before the residual is added. Strides of 0 read row 0 and column 0 for all
+   * pixels: one factor a channel. May be the tensor that `in` is. */
+  ap_engine_source gate;
+  bool gate_sigmoid; /* the gate goes through the logistic function first */
 } ap_engine_op;
 
 typedef struct {
@@ -89,10 +100,10 @@ typedef struct ap_engine ap_engine;
 /* Can `name` be opened here? Errors: ARG for an unknown name, UNSUPPORTED with what is missing. */
 AP_NODISCARD ap_status ap_engine_available(const char *name, ap_error *err);
 
-/* program: copied. pixels: n_images x c x h x w bytes of the INPUT operations' tensor, labels
- * n_images (each < classes): copied to the device. Errors: as ap_engine_available; ARG for a program
- * that does not fit together; UNSUPPORTED for a layer whose window does not fit into a block's shared
- * memory; MEMORY; DEVICE. */
+/* program: copied, with all that it points to. pixels: n_images x c x h x w bytes of the INPUT
+ * operations' tensor, labels n_images (each < classes): copied to the device. Errors: as
+ * ap_engine_available; ARG for a program that does not fit together; UNSUPPORTED for a layer whose
+ * window does not fit into a block's shared memory; MEMORY; DEVICE. */
 AP_NODISCARD ap_status ap_engine_create(const char *name, const ap_engine_program *program,
                                         size_t n_images, const uint8_t *pixels,
                                         const int32_t *labels, const ap_engine_options *options,

@@ -24,7 +24,11 @@ static ap_engine_op convert(const op *o) {
                      .channels = o->channels,
                      .first_out = o->first_out,
                      .scale = o->scale,
-                     .shift = o->shift};
+                     .shift = o->shift,
+                     .picks = o->picks,
+                     .sigmoid = o->kind == OP_SIGMOID,
+                     .gate = source(&o->gate),
+                     .gate_sigmoid = o->gate_sigmoid};
   if (o->kind == OP_LAYER) {
     to.kh = o->conv.kh;
     to.kw = o->conv.kw;

@@ -101,6 +101,7 @@ static const char *const kernel_names[GROUPED_KERNELS] = {
     [GROUPED_INPUT] = "grouped input",
     [GROUPED_POOL] = "grouped pooling",
     [GROUPED_MAP] = "grouped map",
+    [GROUPED_GATE] = "grouped gate",
     [GROUPED_SCORE] = "grouped score",
     [GROUPED_TOTAL] = "grouped total"};
 

@@ -87,6 +87,14 @@ ap_status ap_cuda_add(ap_backend *be, size_t count, const float *a, const float 
                       ap_error *err);
 ap_status ap_cuda_scale(ap_backend *be, size_t count, float alpha, const float *x, float *y,
                         bool accumulate, ap_error *err);
+ap_status ap_cuda_sigmoid_forward(ap_backend *be, size_t count, const float *x, float *y,
+                                  ap_error *err);
+ap_status ap_cuda_sigmoid_backward(ap_backend *be, size_t count, const float *y, const float *dy,
+                                   float *dx, bool accumulate, ap_error *err);
+ap_status ap_cuda_multiply_images(ap_backend *be, const ap_gate_shape *s, const float *a,
+                                  const float *b, float *y, bool accumulate, ap_error *err);
+ap_status ap_cuda_multiply_sum(ap_backend *be, const ap_gate_shape *s, const float *a,
+                               const float *b, float *y, bool accumulate, ap_error *err);
 ap_status ap_cuda_pool_forward(ap_backend *be, const ap_pool_shape *s, const float *x, float *y,
                                ap_error *err);
 ap_status ap_cuda_pool_backward(ap_backend *be, const ap_pool_shape *s, const float *x,
@@ -96,6 +104,11 @@ ap_status ap_cuda_move_forward(ap_backend *be, const ap_move_shape *s, const flo
                                ap_error *err);
 ap_status ap_cuda_move_backward(ap_backend *be, const ap_move_shape *s, const float *dto,
                                 float *dfrom, ap_error *err);
+ap_status ap_cuda_gather_forward(ap_backend *be, const ap_gather_shape *s, const int32_t *picks,
+                                 const float *x, float *y, ap_error *err);
+ap_status ap_cuda_gather_backward(ap_backend *be, const ap_gather_shape *s, const int32_t *starts,
+                                  const int32_t *users, const float *dy, float *dx, bool accumulate,
+                                  ap_error *err);
 ap_status ap_cuda_image_gather(ap_backend *be, const ap_image_shape *s, const uint8_t *source,
                                const ap_image_pick *picks, const float *mean, const float *std,
                                float *y, ap_error *err);

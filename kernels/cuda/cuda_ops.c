@@ -1,5 +1,5 @@
-/* Every operation that is one launch: batch normalisation, elementwise, pooling, moves, images, loss,
- * optimiser. */
+/* Every operation that is one launch: batch normalisation, elementwise, pooling, moves, channels by
+ * number, images, loss, optimiser. */
 #include "kernels/checks_impl.h"
 #include "kernels/cuda/cuda_impl.h"
 
@@ -66,6 +66,35 @@ ap_status ap_cuda_scale(ap_backend *be, size_t count, float alpha, const float *
   ap_cuda *cu = ap_cuda_of(be);
   return ap_cuda_end(cu, "scale",
                      ap_cuda_launch_scale_f32(cu->stream, count, alpha, x, y, accumulate), err);
+}
+
+ap_status ap_cuda_sigmoid_forward(ap_backend *be, size_t count, const float *x, float *y,
+                                  ap_error *err) {
+  ap_cuda *cu = ap_cuda_of(be);
+  return ap_cuda_end(cu, "sigmoid_forward", ap_cuda_launch_sigmoid_f32(cu->stream, count, x, y),
+                     err);
+}
+
+ap_status ap_cuda_sigmoid_backward(ap_backend *be, size_t count, const float *y, const float *dy,
+                                   float *dx, bool accumulate, ap_error *err) {
+  ap_cuda *cu = ap_cuda_of(be);
+  return ap_cuda_end(cu, "sigmoid_backward",
+                     ap_cuda_launch_sigmoid_backward_f32(cu->stream, count, y, dy, dx, accumulate),
+                     err);
+}
+
+ap_status ap_cuda_multiply_images(ap_backend *be, const ap_gate_shape *s, const float *a,
+                                  const float *b, float *y, bool accumulate, ap_error *err) {
+  ap_cuda *cu = ap_cuda_of(be);
+  return ap_cuda_end(cu, "multiply",
+                     ap_cuda_launch_multiply_f32(cu->stream, s, a, b, y, accumulate), err);
+}
+
+ap_status ap_cuda_multiply_sum(ap_backend *be, const ap_gate_shape *s, const float *a,
+                               const float *b, float *y, bool accumulate, ap_error *err) {
+  ap_cuda *cu = ap_cuda_of(be);
+  return ap_cuda_end(cu, "multiply_sum",
+                     ap_cuda_launch_multiply_sum_f32(cu->stream, s, a, b, y, accumulate), err);
 }
 
 /* ---- windows ------------------------------------------------------------------------------- */
@@ -143,7 +172,7 @@ ap_status ap_cuda_pool_backward(ap_backend *be, const ap_pool_shape *s, const fl
                      err);
 }
 
-/* ---- moves, images, loss, optimiser ------------------------------------------------------------ */
+/* ---- moves, channels by number, images, loss, optimiser ---------------------------------------- */
 
 ap_status ap_cuda_move_forward(ap_backend *be, const ap_move_shape *s, const float *from, float *to,
                                ap_error *err) {
@@ -156,6 +185,22 @@ ap_status ap_cuda_move_backward(ap_backend *be, const ap_move_shape *s, const fl
   ap_cuda *cu = ap_cuda_of(be);
   return ap_cuda_end(cu, "move_backward",
                      ap_cuda_launch_move_backward_f32(cu->stream, s, dto, dfrom), err);
+}
+
+ap_status ap_cuda_gather_forward(ap_backend *be, const ap_gather_shape *s, const int32_t *picks,
+                                 const float *x, float *y, ap_error *err) {
+  ap_cuda *cu = ap_cuda_of(be);
+  return ap_cuda_end(cu, "gather_forward", ap_cuda_launch_gather_f32(cu->stream, s, picks, x, y),
+                     err);
+}
+
+ap_status ap_cuda_gather_backward(ap_backend *be, const ap_gather_shape *s, const int32_t *starts,
+                                  const int32_t *users, const float *dy, float *dx, bool accumulate,
+                                  ap_error *err) {
+  ap_cuda *cu = ap_cuda_of(be);
+  return ap_cuda_end(
+      cu, "gather_backward",
+      ap_cuda_launch_gather_backward_f32(cu->stream, s, starts, users, dy, dx, accumulate), err);
 }
 
 ap_status ap_cuda_image_gather(ap_backend *be, const ap_image_shape *s, const uint8_t *source,

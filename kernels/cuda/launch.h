@@ -73,6 +73,15 @@ cudaError_t ap_cuda_launch_add_f32(cudaStream_t stream, size_t count, const floa
 cudaError_t ap_cuda_launch_scale_f32(cudaStream_t stream, size_t count, float alpha, const float *x,
                                      float *y, bool accumulate);
 
+cudaError_t ap_cuda_launch_sigmoid_f32(cudaStream_t stream, size_t count, const float *x, float *y);
+cudaError_t ap_cuda_launch_sigmoid_backward_f32(cudaStream_t stream, size_t count, const float *y,
+                                                const float *dy, float *dx, bool accumulate);
+cudaError_t ap_cuda_launch_multiply_f32(cudaStream_t stream, const ap_gate_shape *s, const float *a,
+                                        const float *b, float *y, bool accumulate);
+cudaError_t ap_cuda_launch_multiply_sum_f32(cudaStream_t stream, const ap_gate_shape *s,
+                                            const float *a, const float *b, float *y,
+                                            bool accumulate);
+
 /* planes = n * c, below 2^31. */
 cudaError_t ap_cuda_launch_pool_f32(cudaStream_t stream, ap_pool_kind kind, size_t planes,
                                     const ap_cuda_window *window, bool count_padding,
@@ -87,6 +96,11 @@ cudaError_t ap_cuda_launch_move_f32(cudaStream_t stream, const ap_move_shape *s,
 /* Adds into dfrom. */
 cudaError_t ap_cuda_launch_move_backward_f32(cudaStream_t stream, const ap_move_shape *s,
                                              const float *dto, float *dfrom);
+cudaError_t ap_cuda_launch_gather_f32(cudaStream_t stream, const ap_gather_shape *s,
+                                      const int32_t *picks, const float *x, float *y);
+cudaError_t ap_cuda_launch_gather_backward_f32(cudaStream_t stream, const ap_gather_shape *s,
+                                               const int32_t *starts, const int32_t *users,
+                                               const float *dy, float *dx, bool accumulate);
 
 cudaError_t ap_cuda_launch_image_gather_u8(cudaStream_t stream, const ap_image_shape *s,
                                            const uint8_t *source, const ap_image_pick *picks,

@@ -19,6 +19,16 @@ static uint32_t slot_of(const ap_engine *e, const ap_engine_source *s) {
   return s->tensor == AP_ENGINE_NONE ? 0 : e->node_of[e->program.tensors[s->tensor].part];
 }
 
+/* The present candidate's node of an operation, whose row of levels is `level`. */
+static grouped_node node_of(const ap_engine *e, const ap_engine_op *o, const uint32_t *level) {
+  grouped_node node = {.in = slot_of(e, &o->in), .residual = slot_of(e, &o->residual)};
+  if (o->kind == AP_ENGINE_LAYER)
+    node.level = e->layers[o->layer].levels[level[o->layer]];
+  else
+    node.gate = slot_of(e, &o->gate);
+  return node;
+}
+
 /* Candidate i keeps the nodes of the candidate before it up to part resume[i]; from there on it has
  * its own. The number of nodes so far counts in counts[op], the same for all operations of a part. */
 static void write_nodes(ap_engine *e, size_t n, const uint32_t *levels, const size_t *row,
@@ -34,12 +44,8 @@ static void write_nodes(ap_engine *e, size_t n, const uint32_t *levels, const si
       e->node_of[part]++; /* from UINT32_MAX: the first is 0 */
       n_nodes = e->node_of[part] + 1;
       for (size_t op = p->part_start[part]; op < p->part_start[part + 1]; op++) {
-        const ap_engine_op *o = &p->ops[op];
         grouped_node *nodes = (grouped_node *)(void *)(sent + engine_nodes_at(e, op));
-        nodes[e->node_of[part]] = (grouped_node){
-            .in = slot_of(e, &o->in),
-            .residual = slot_of(e, &o->residual),
-            .level = o->kind == AP_ENGINE_LAYER ? e->layers[o->layer].levels[level[o->layer]] : 0};
+        nodes[e->node_of[part]] = node_of(e, &p->ops[op], level);
         counts[op] = n_nodes;
       }
     }

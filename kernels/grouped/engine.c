@@ -116,6 +116,23 @@ static ap_status upload_constants(ap_engine *e, ap_error *err) {
   return st;
 }
 
+/* All picks, one after the other. */
+static ap_status upload_picks(ap_engine *e, ap_error *err) {
+  const ap_engine_program *p = &e->program;
+  size_t total = 0;
+  for (size_t i = 0; i < p->n_ops; i++) total += p->ops[i].picks ? p->ops[i].channels : 0;
+  ap_status st = alloc(e, total, sizeof(uint32_t), &e->picked, err);
+  uint32_t *to = e->picked;
+  for (size_t i = 0; i < p->n_ops && !st; i++) {
+    const ap_engine_op *o = &p->ops[i];
+    if (!o->picks) continue;
+    st = e->device->ops->write(e->device, to, o->picks, o->channels * sizeof *to, err);
+    e->picks[i] = to;
+    to += o->channels;
+  }
+  return st;
+}
+
 static ap_status reserve_batches(ap_engine *e, ap_error *err) {
   const ap_device_ops *ops = e->device->ops;
   ap_status st = alloc(e, engine_sent_bytes(e), 1, &e->sent, err);
@@ -150,6 +167,7 @@ ap_status ap_engine_create(const char *name, const ap_engine_program *program, s
   if (!st) st = choose_tiles(e, options->shared_bytes, err);
   if (!st) st = upload_images(e, pixels, labels, err);
   if (!st) st = upload_constants(e, err);
+  if (!st) st = upload_picks(e, err);
   if (!st) st = reserve_arena(e, options->memory_bytes, err);
   if (!st) st = reserve_batches(e, err);
   if (st) {
@@ -164,8 +182,8 @@ void ap_engine_destroy(ap_engine *e) {
   if (!e) return;
   if (e->device) {
     const ap_device_ops *ops = e->device->ops;
-    void *const memory[] = {e->arena,    e->pixels, e->labels,  e->constants, e->sent,
-                            e->received, e->loss,   e->correct, e->outputs};
+    void *const memory[] = {e->arena, e->pixels,   e->labels, e->constants, e->picked,
+                            e->sent,  e->received, e->loss,   e->correct,   e->outputs};
     for (; e->n_under_way > 0; e->n_under_way--) {
       (void)ops->wait(e->device, e->oldest, NULL);
       e->oldest = (e->oldest + 1) % AP_DEVICE_MARKS;

@@ -38,7 +38,7 @@ typedef struct {
 struct ap_engine {
   ap_device *device;
   ap_engine_program program; /* its arrays are the three below */
-  ap_engine_op *ops;         /* [n_ops]; scale and shift are the caller's, see e->scale, e->shift */
+  ap_engine_op *ops;         /* [n_ops]; scale, shift and picks are the caller's, see e->scale */
   ap_engine_tensor *tensors;
   size_t *part_start;
   bool wide;
@@ -46,15 +46,16 @@ struct ap_engine {
   size_t capacity; /* candidates of a batch */
   size_t cells;    /* most distinct beginnings x blocks in memory */
   engine_layer *layers;
-  size_t *tensor_at;   /* [n_tensors] offset in the arena, bytes per cell */
-  bool *tensor_wide;   /* [n_tensors] */
-  size_t *part_of_op;  /* [n_ops] */
-  uint32_t *node_of;   /* [n_layers + 1]: the present candidate's, by part */
-  const float **scale; /* [n_ops] device, or NULL */
-  const float **shift; /* [n_ops] */
+  size_t *tensor_at;      /* [n_tensors] offset in the arena, bytes per cell */
+  bool *tensor_wide;      /* [n_tensors] */
+  size_t *part_of_op;     /* [n_ops] */
+  uint32_t *node_of;      /* [n_layers + 1]: the present candidate's, by part */
+  const float **scale;    /* [n_ops] device, or NULL */
+  const float **shift;    /* [n_ops] */
+  const uint32_t **picks; /* [n_ops] */
   engine_store store;
   /* device memory */
-  void *arena, *pixels, *labels, *constants, *sent, *received, *loss, *correct, *outputs;
+  void *arena, *pixels, *labels, *constants, *picked, *sent, *received, *loss, *correct, *outputs;
   engine_slot slots[AP_DEVICE_MARKS];
   size_t oldest, n_under_way;
   size_t last_graph;                           /* of the batch queued last */

@@ -37,7 +37,10 @@ typedef struct {
 /* What one operation does for one distinct beginning. */
 typedef struct {
   uint32_t in, residual; /* slots; the output's slot is the record's own number */
-  uint64_t level;        /* LAYER: address of a grouped_level */
+  union {
+    uint64_t level; /* LAYER: address of a grouped_level */
+    uint64_t gate;  /* MAP: slot */
+  };
 } grouped_node;
 
 /* The part of a launch that all kernels share. */
@@ -119,6 +122,10 @@ typedef struct {
   grouped_epilogue epilogue;
   const float *scale, *shift; /* NULL: 1, 0 */
   int32_t channels, first_out;
+  /* Looked at by GROUPED_GATE alone, so that plain maps are no slower. */
+  const uint32_t *picks; /* NULL: in.first counts */
+  grouped_source gate;
+  int32_t sigmoid, gate_sigmoid;
 } grouped_map;
 
 /* Loss and prediction of every image of a chunk for every candidate. */
@@ -147,6 +154,7 @@ typedef enum {
   GROUPED_INPUT,
   GROUPED_POOL,
   GROUPED_MAP,
+  GROUPED_GATE, /* a map with picks, the logistic function or a gate */
   GROUPED_SCORE,
   GROUPED_TOTAL,
   GROUPED_KERNELS

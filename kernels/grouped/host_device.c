@@ -100,6 +100,9 @@ static void run(host_device *d, const grouped_launch *l) {
         case GROUPED_MAP:
           grouped_map_item(&l->with.map, node, item);
           break;
+        case GROUPED_GATE:
+          grouped_gate_item(&l->with.map, node, item);
+          break;
         default:
           grouped_score_item(&l->with.score, node, item);
           break;

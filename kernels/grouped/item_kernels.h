@@ -149,27 +149,61 @@ SIMT_FN void grouped_pool_item(const grouped_pool *g, uint32_t node, uint64_t it
   grouped_store8(out, out->data + node * out->slot, i.block, i.c, i.y, i.x, i.half, v);
 }
 
-SIMT_FN void grouped_map_item(const grouped_map *g, uint32_t node, uint64_t item) {
-  const grouped_tensor *out = &g->out;
-  const grouped_item i = grouped_item_of(item, g->channels, out->h, out->w);
-  const grouped_node of = g->batch.nodes[node];
-  const grouped_source *s = &g->in;
-  const int c = i.c - s->first;
-  float v[8];
+/* Channel c of the source at the item's place; 0 where there is no such channel. */
+SIMT_FN void grouped_source8(const grouped_source *s, uint64_t slot, const grouped_item *i, int c,
+                             float *v) {
   SIMT_UNROLL
   for (int j = 0; j < 8; j++) v[j] = 0;
   if (c >= 0 && c < s->tensor.c)
-    grouped_load8(&s->tensor, s->tensor.data + of.in * s->tensor.slot, i.block, c,
-                  i.y * s->stride_h, i.x * s->stride_w, i.half, v);
-  if (g->scale) {
+    grouped_load8(&s->tensor, s->tensor.data + slot * s->tensor.slot, i->block, c,
+                  i->y * s->stride_h, i->x * s->stride_w, i->half, v);
+}
+
+SIMT_FN void grouped_map_scale(const grouped_map *g, const grouped_item *i, float *v) {
+  if (!g->scale) return;
+  SIMT_UNROLL
+  for (int j = 0; j < 8; j++) v[j] = v[j] * g->scale[i->c] + g->shift[i->c];
+}
+
+SIMT_FN void grouped_map_end(const grouped_map *g, uint32_t node, uint64_t residual,
+                             const grouped_item *i, float *v) {
+  const grouped_tensor *out = &g->out, *more = &g->epilogue.residual.tensor;
+  grouped_finish(&g->epilogue, more->data + residual * more->slot, i->block, i->c, i->y, i->x,
+                 i->half, v);
+  grouped_store8(out, out->data + node * out->slot, i->block, g->first_out + i->c, i->y, i->x,
+                 i->half, v);
+}
+
+SIMT_FN void grouped_map_item(const grouped_map *g, uint32_t node, uint64_t item) {
+  const grouped_item i = grouped_item_of(item, g->channels, g->out.h, g->out.w);
+  const grouped_node of = g->batch.nodes[node];
+  float v[8];
+  grouped_source8(&g->in, of.in, &i, i.c - g->in.first, v);
+  grouped_map_scale(g, &i, v);
+  grouped_map_end(g, node, of.residual, &i, v);
+}
+
+/* NaN stays; of a large -v: 1 / infinity. */
+SIMT_FN void grouped_sigmoid8(float *v) {
+  SIMT_UNROLL
+  for (int j = 0; j < 8; j++) v[j] = 1.0f / (1.0f + expf(-v[j]));
+}
+
+SIMT_FN void grouped_gate_item(const grouped_map *g, uint32_t node, uint64_t item) {
+  const grouped_item i = grouped_item_of(item, g->channels, g->out.h, g->out.w);
+  const grouped_node of = g->batch.nodes[node];
+  float v[8];
+  grouped_source8(&g->in, of.in, &i, g->picks ? (int)g->picks[i.c] : i.c - g->in.first, v);
+  grouped_map_scale(g, &i, v);
+  if (g->sigmoid) grouped_sigmoid8(v);
+  if (g->gate.present) {
+    float factor[8];
+    grouped_source8(&g->gate, of.gate, &i, i.c - g->gate.first, factor);
+    if (g->gate_sigmoid) grouped_sigmoid8(factor);
     SIMT_UNROLL
-    for (int j = 0; j < 8; j++) v[j] = v[j] * g->scale[i.c] + g->shift[i.c];
+    for (int j = 0; j < 8; j++) v[j] *= factor[j];
   }
-  grouped_finish(&g->epilogue,
-                 g->epilogue.residual.tensor.data + of.residual * g->epilogue.residual.tensor.slot,
-                 i.block, i.c, i.y, i.x, i.half, v);
-  grouped_store8(out, out->data + node * out->slot, i.block, g->first_out + i.c, i.y, i.x, i.half,
-                 v);
+  grouped_map_end(g, node, of.residual, &i, v);
 }
 
 /* ---- scores ----------------------------------------------------------------------------------- */

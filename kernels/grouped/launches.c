@@ -99,6 +99,23 @@ static void set_pool(const position *at, const ap_engine_op *o, grouped_pool *g)
   g->high = o->high;
 }
 
+static grouped_map map_of(const position *at, size_t op, const grouped_batch *b) {
+  const ap_engine *e = at->e;
+  const ap_engine_op *o = &e->program.ops[op];
+  return (grouped_map){.batch = *b,
+                       .in = source_of(at, &o->in),
+                       .out = tensor_of(at, o->out),
+                       .epilogue = {source_of(at, &o->residual), o->low, o->high},
+                       .scale = e->scale[op],
+                       .shift = e->shift[op],
+                       .channels = (int32_t)o->channels,
+                       .first_out = (int32_t)o->first_out,
+                       .picks = e->picks[op],
+                       .gate = source_of(at, &o->gate),
+                       .sigmoid = o->sigmoid,
+                       .gate_sigmoid = o->gate_sigmoid};
+}
+
 static ap_status launch_op(const position *at, size_t i, ap_error *err) {
   ap_engine *e = at->e;
   const ap_engine_op *o = &e->program.ops[i];
@@ -121,18 +138,9 @@ static ap_status launch_op(const position *at, size_t i, ap_error *err) {
       set_pool(at, o, &l.with.pool);
       break;
     case AP_ENGINE_MAP:
-      l.kernel = GROUPED_MAP;
+      l.with.map = map_of(at, i, &batch);
+      l.kernel = e->picks[i] || o->sigmoid || l.with.map.gate.present ? GROUPED_GATE : GROUPED_MAP;
       l.items = items_of(at, o->out, o->channels);
-      l.with.map = (grouped_map){
-          .batch = batch,
-          .in = source_of(at, &o->in),
-          .out = tensor_of(at, o->out),
-          .epilogue = {source_of(at, &o->residual), o->low, o->high},
-          .scale = e->scale[i],
-          .shift = e->shift[i],
-          .channels = (int32_t)o->channels,
-          .first_out = (int32_t)o->first_out,
-      };
       break;
     case AP_ENGINE_FLATTEN:
       l.kernel = GROUPED_MAP;

@@ -26,6 +26,27 @@ static ap_status check_source(const ap_engine_program *p, size_t i, const ap_eng
   return AP_OK;
 }
 
+/* Sources of a MAP, its picks and its gate; all others have neither. */
+static ap_status check_map(const ap_engine_program *p, size_t i, ap_error *err) {
+  const ap_engine_op *o = &p->ops[i];
+  const ap_engine_tensor *out = &p->tensors[o->out];
+  ap_engine_source in = o->in, gate = o->gate;
+  if (o->kind != AP_ENGINE_MAP) {
+    if (gate.tensor == AP_ENGINE_NONE && !o->picks && !o->sigmoid && !o->gate_sigmoid) return AP_OK;
+    return ap_fail(err, AP_ERR_ARG, "operation %zu: only a map has picks, a sigmoid or a gate", i);
+  }
+  const bool of_channels = gate.stride_h == 0 && gate.stride_w == 0;
+  if (of_channels) gate.stride_h = gate.stride_w = 1;
+  if (o->picks) in.first = 0;
+  ap_status st = check_source(p, i, &in, out->h, out->w, err);
+  if (!st) st = check_source(p, i, &gate, of_channels ? 1 : out->h, of_channels ? 1 : out->w, err);
+  for (size_t c = 0; !st && o->picks && c < o->channels; c++)
+    if (o->picks[c] >= p->tensors[in.tensor].c)
+      st = ap_fail(err, AP_ERR_ARG, "operation %zu picks channel %u of %zu", i, o->picks[c],
+                   p->tensors[in.tensor].c);
+  return st;
+}
+
 static ap_status check_op(const ap_engine_program *p, size_t i, ap_error *err) {
   const ap_engine_op *o = &p->ops[i];
   if (o->out >= p->n_tensors)
@@ -35,8 +56,8 @@ static ap_status check_op(const ap_engine_program *p, size_t i, ap_error *err) {
   if ((o->kind == AP_ENGINE_INPUT) != (o->in.tensor == AP_ENGINE_NONE))
     return ap_fail(err, AP_ERR_ARG, "operation %zu: only an input reads no tensor", i);
   ap_status st = check_source(p, i, &o->residual, out->h, out->w, err);
-  if (!st && o->kind == AP_ENGINE_MAP) st = check_source(p, i, &o->in, out->h, out->w, err);
-  if (!st) st = check_source(p, i, &o->in, 1, 1, err);
+  if (!st) st = check_map(p, i, err);
+  if (!st && o->kind != AP_ENGINE_MAP) st = check_source(p, i, &o->in, 1, 1, err);
   if (st || o->kind == AP_ENGINE_INPUT) return st;
   const ap_engine_tensor *in = &p->tensors[o->in.tensor];
   const bool window = o->kind == AP_ENGINE_LAYER || o->kind == AP_ENGINE_POOL;
@@ -131,8 +152,9 @@ ap_status engine_program_init(ap_engine *e, const ap_engine_program *from, ap_er
   e->node_of = ap_calloc(p->n_layers + 1, sizeof *e->node_of);
   e->scale = ap_calloc(p->n_ops, sizeof *e->scale);
   e->shift = ap_calloc(p->n_ops, sizeof *e->shift);
+  e->picks = ap_calloc(p->n_ops, sizeof *e->picks);
   if (!p->ops || !p->tensors || !p->part_start || !e->layers || !e->tensor_at || !e->tensor_wide ||
-      !e->part_of_op || !e->node_of || !e->scale || !e->shift)
+      !e->part_of_op || !e->node_of || !e->scale || !e->shift || !e->picks)
     return ap_fail(err, AP_ERR_MEMORY, "a program of %zu operations", p->n_ops);
   for (size_t part = 0; part <= p->n_layers; part++)
     for (size_t i = p->part_start[part]; i < p->part_start[part + 1]; i++) e->part_of_op[i] = part;
@@ -161,6 +183,7 @@ void engine_program_release(ap_engine *e) {
   ap_free(e->node_of);
   ap_free(e->scale);
   ap_free(e->shift);
+  ap_free(e->picks);
 }
 
 /* ---- memory ----------------------------------------------------------------------------------- */

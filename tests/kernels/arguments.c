@@ -157,6 +157,67 @@ static void others(void **state) {
   ap_buffer_destroy(d);
 }
 
+static void gates(void **state) {
+  ap_gate_shape s = {4, 6, false}, plane = {4, 6, true}, bad = {SIZE_MAX, 1, false};
+  ap_buffer *a = floats(24), *b = floats(24), *y = floats(24), *few = floats(4), *v = NULL;
+  (void)state;
+  REFUSED(ap_sigmoid_forward(tested, 25, a, y, &error), AP_ERR_ARG, "25");
+  REFUSED(ap_sigmoid_forward(tested, 24, NULL, y, &error), AP_ERR_ARG, "x is missing");
+  REFUSED(ap_sigmoid_backward(tested, 24, few, b, y, false, &error), AP_ERR_ARG, "y has");
+  REFUSED(ap_sigmoid_backward(tested, 24, a, b, b, true, &error), AP_ERR_ARG, "overlap");
+  REFUSED(ap_sigmoid_backward(tested, 24, a, b, a, false, &error), AP_ERR_ARG, "overlap");
+  OK(ap_sigmoid_backward(tested, 24, a, b, b, false, &ok_error));
+
+  REFUSED(ap_multiply(tested, &s, a, few, y, false, &error), AP_ERR_ARG, "b has");
+  REFUSED(ap_multiply(tested, &s, a, b, few, false, &error), AP_ERR_ARG, "y has");
+  REFUSED(ap_multiply(tested, &bad, a, b, y, false, &error), AP_ERR_ARG, "planes");
+  REFUSED(ap_multiply(tested, &s, a, b, a, true, &error), AP_ERR_ARG, "overlap");
+  REFUSED(ap_multiply(tested, &s, a, b, b, true, &error), AP_ERR_ARG, "overlap");
+  OK(ap_buffer_view(y, 0, 4 * sizeof(float), &v, &ok_error));
+  REFUSED(ap_multiply(tested, &plane, a, v, y, false, &error), AP_ERR_ARG, "overlap");
+  ap_buffer_destroy(v);
+  OK(ap_multiply(tested, &plane, a, few, a, false, &ok_error));
+  REFUSED(ap_multiply_sum(tested, &plane, a, few, y, false, &error), AP_ERR_ARG, "b has");
+  REFUSED(ap_multiply_sum(tested, &s, a, b, a, false, &error), AP_ERR_ARG, "overlap");
+  bad = (ap_gate_shape){25, 0, false};
+  REFUSED(ap_multiply_sum(tested, &bad, a, b, y, false, &error), AP_ERR_ARG, "y has");
+  ap_buffer_destroy(a);
+  ap_buffer_destroy(b);
+  ap_buffer_destroy(y);
+  ap_buffer_destroy(few);
+}
+
+static void gathers(void **state) {
+  ap_gather_shape s = {2, 3, 5, 4}, bad = s;
+  ap_buffer *x = floats(24), *y = floats(40), *picks = floats(5), *starts = floats(4);
+  (void)state;
+  OK(ap_gather_forward(tested, &s, picks, x, y, &ok_error)); /* all pick channel 0 */
+  REFUSED(ap_gather_forward(tested, &s, starts, x, y, &error), AP_ERR_ARG, "picks has");
+  REFUSED(ap_gather_forward(tested, &s, picks, x, x, &error), AP_ERR_ARG, "y has");
+  REFUSED(ap_gather_forward(tested, &s, picks, NULL, y, &error), AP_ERR_ARG, "x is missing");
+  bad.hw = 5;
+  REFUSED(ap_gather_forward(tested, &bad, picks, x, y, &error), AP_ERR_ARG, "x has");
+  bad = s;
+  bad.c_from = SIZE_MAX;
+  REFUSED(ap_gather_forward(tested, &bad, picks, x, y, &error), AP_ERR_ARG, "c_from");
+  bad = (ap_gather_shape){2, 3, 3, 4};
+  REFUSED(ap_gather_forward(tested, &bad, picks, x, x, &error), AP_ERR_ARG, "overlap");
+  OK(ap_gather_backward(tested, &s, starts, picks, y, x, false, &ok_error));
+  REFUSED(ap_gather_backward(tested, &s, starts, starts, y, x, false, &error), AP_ERR_ARG,
+          "users has");
+  bad = s;
+  bad.c_from = 4;
+  REFUSED(ap_gather_backward(tested, &bad, starts, picks, y, x, false, &error), AP_ERR_ARG,
+          "starts has");
+  bad = (ap_gather_shape){2, 3, 3, 4};
+  REFUSED(ap_gather_backward(tested, &bad, starts, picks, x, x, false, &error), AP_ERR_ARG,
+          "overlap");
+  ap_buffer_destroy(x);
+  ap_buffer_destroy(y);
+  ap_buffer_destroy(picks);
+  ap_buffer_destroy(starts);
+}
+
 /* Opening a backend, making buffers and running one convolution, each allocation failing once. */
 static ap_status work(ap_error *err) {
   const ap_conv_shape s = {4, 3, 9, 9, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -223,8 +284,9 @@ static void recovers(void **state) {
 
 int run_arguments(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(opening), cmocka_unit_test(buffers),          cmocka_unit_test(convolution),
-      cmocka_unit_test(others),  cmocka_unit_test(allocations_fail), cmocka_unit_test(recovers),
+      cmocka_unit_test(opening),          cmocka_unit_test(buffers),  cmocka_unit_test(convolution),
+      cmocka_unit_test(others),           cmocka_unit_test(gates),    cmocka_unit_test(gathers),
+      cmocka_unit_test(allocations_fail), cmocka_unit_test(recovers),
   };
   return cmocka_run_group_tests_name("arguments", tests, NULL, NULL);
 }

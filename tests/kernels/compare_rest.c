@@ -6,29 +6,6 @@
 #include "tests/kernels/groups.h"
 #include "tests/kernels/support.h"
 
-#define EPS 1e-6
-#define N_OF(a) (sizeof(a) / sizeof((a)[0]))
-/* Runs an operation on both sides: T(name) is the tensor's buffer there. */
-#define ON_BOTH(call)                          \
-  do {                                         \
-    for (int side = 0; side < 2; side++) {     \
-      ap_backend *be = side ? oracle : tested; \
-      OK(call);                                \
-    }                                          \
-  } while (0)
-#define T(name) (side ? name.o : name.t)
-
-static void free_all(tensor **list, size_t n) {
-  for (size_t i = 0; i < n; i++) tensor_free(list[i]);
-}
-#define FREE(...)                    \
-  do {                               \
-    tensor *list_[] = {__VA_ARGS__}; \
-    free_all(list_, N_OF(list_));    \
-  } while (0)
-
-static const size_t counts[] = {0, 1, 2, 15, 16, 17, 127, 1009, 32767, 32768, 32769, 65537};
-
 /* ---- batch normalisation ------------------------------------------------------------------- */
 
 static void bn_case(size_t n, size_t c, size_t hw, float offset) {

@@ -277,6 +277,86 @@ static void moves(void **state) {
   check(&op);
 }
 
+static void sigmoid_f(const void *shape, ap_buffer **in, ap_buffer *y) {
+  (void)shape;
+  OK(ap_sigmoid_forward(tested, ELEMENTS, in[0], y, &ok_error));
+}
+
+static void sigmoid_b(const void *shape, ap_buffer **in, ap_buffer *y, ap_buffer *dy,
+                      ap_buffer **grads) {
+  (void)shape;
+  (void)in;
+  OK(ap_sigmoid_backward(tested, ELEMENTS, y, dy, grads[0], false, &ok_error));
+}
+
+static void sigmoid(void **state) {
+  const operation op = {"sigmoid", 1, {ELEMENTS}, ELEMENTS, NULL, sigmoid_f, sigmoid_b, 1e-3};
+  (void)state;
+  check(&op);
+}
+
+static void multiply_f(const void *shape, ap_buffer **in, ap_buffer *y) {
+  OK(ap_multiply(tested, shape, in[0], in[1], y, false, &ok_error));
+}
+
+static void multiply_b(const void *shape, ap_buffer **in, ap_buffer *y, ap_buffer *dy,
+                       ap_buffer **grads) {
+  const ap_gate_shape *s = shape;
+  (void)y;
+  OK(ap_multiply(tested, s, dy, in[1], grads[0], false, &ok_error));
+  if (s->per_plane)
+    OK(ap_multiply_sum(tested, s, dy, in[0], grads[1], false, &ok_error));
+  else
+    OK(ap_multiply(tested, s, dy, in[0], grads[1], false, &ok_error));
+}
+
+static void multiply(void **state) {
+  const ap_gate_shape list[] = {{6, 11, false}, {6, 11, true}, {1, 100, true}};
+  (void)state;
+  for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+    const ap_gate_shape *s = &list[i];
+    const size_t count = s->planes * s->pixels;
+    const operation op = {"multiply", 2,   {count, s->per_plane ? s->planes : count},
+                          count,      s,   multiply_f,
+                          multiply_b, 1e-3};
+    check(&op);
+  }
+}
+
+/* Picks and the picks turned round: channel 0 has two users, 1 none, 2 three. */
+static ap_buffer *gather_picks, *gather_starts, *gather_users;
+
+static void gather_f(const void *shape, ap_buffer **in, ap_buffer *y) {
+  OK(ap_gather_forward(tested, shape, gather_picks, in[0], y, &ok_error));
+}
+
+static void gather_b(const void *shape, ap_buffer **in, ap_buffer *y, ap_buffer *dy,
+                     ap_buffer **grads) {
+  (void)in;
+  (void)y;
+  OK(ap_gather_backward(tested, shape, gather_starts, gather_users, dy, grads[0], false,
+                        &ok_error));
+}
+
+static void gather(void **state) {
+  const ap_gather_shape s = {2, 4, 6, 5};
+  const int32_t picks[] = {2, 0, 2, 3, 0, 2}, starts[] = {0, 2, 2, 5, 6};
+  const int32_t users[] = {1, 4, 0, 2, 5, 3};
+  const operation op = {"gather", 1,   {s.n * s.c_from * s.hw}, s.n * s.c_to * s.hw, &s, gather_f,
+                        gather_b, 1e-3};
+  (void)state;
+  gather_picks = buffer_of(6);
+  gather_starts = buffer_of(5);
+  gather_users = buffer_of(6);
+  OK(ap_buffer_write(gather_picks, 0, picks, sizeof picks, &ok_error));
+  OK(ap_buffer_write(gather_starts, 0, starts, sizeof starts, &ok_error));
+  OK(ap_buffer_write(gather_users, 0, users, sizeof users, &ok_error));
+  check(&op);
+  ap_buffer_destroy(gather_picks);
+  ap_buffer_destroy(gather_starts);
+  ap_buffer_destroy(gather_users);
+}
+
 #define ROWS ((size_t)6)
 #define CLASSES ((size_t)5)
 
@@ -324,6 +404,7 @@ int run_gradients(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(convolution),     cmocka_unit_test(batch_norm),  cmocka_unit_test(relu),
       cmocka_unit_test(average_pooling), cmocka_unit_test(max_pooling), cmocka_unit_test(moves),
+      cmocka_unit_test(sigmoid),         cmocka_unit_test(multiply),    cmocka_unit_test(gather),
       cmocka_unit_test(softmax),
   };
   return cmocka_run_group_tests_name("gradients", tests, NULL, NULL);

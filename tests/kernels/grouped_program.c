@@ -12,7 +12,7 @@ static size_t add(subject *s, ap_engine_op op, size_t c, size_t h, size_t w) {
   assert_true(p->n_ops + 1 < MOST_OPS);
   op.out = p->n_tensors;
   if (op.kind != AP_ENGINE_INPUT && op.in.stride_h == 0) op.in.stride_h = op.in.stride_w = 1;
-  op.residual = (ap_engine_source){AP_ENGINE_NONE, 1, 1, 0};
+  op.residual = op.gate = (ap_engine_source){AP_ENGINE_NONE, 1, 1, 0};
   op.low = -INFINITY;
   op.high = INFINITY;
   s->ops[p->n_ops++] = op;
@@ -99,6 +99,12 @@ size_t subject_concat(subject *s, size_t a, size_t b) {
 
 ap_engine_op *subject_last(subject *s) { return &s->ops[s->program.n_ops - 1]; }
 
+uint32_t *subject_picks(subject *s) {
+  uint32_t *picks = s->picks[s->program.n_ops - 1];
+  subject_last(s)->picks = picks;
+  return picks;
+}
+
 static void live(ap_engine_tensor *t, size_t op) {
   if (op > t->last_op) t->last_op = op;
 }
@@ -127,6 +133,7 @@ void subject_finish(subject *s, size_t n_images, ap_rng *rng) {
     live(&s->tensors[o->out], i);
     if (o->in.tensor != AP_ENGINE_NONE) live(&s->tensors[o->in.tensor], i);
     if (o->residual.tensor != AP_ENGINE_NONE) live(&s->tensors[o->residual.tensor], i);
+    if (o->gate.tensor != AP_ENGINE_NONE) live(&s->tensors[o->gate.tensor], i);
   }
   s->part_start[part + 1] = p->n_ops;
   p->ops = s->ops;
@@ -243,6 +250,18 @@ static double pool(const machine *m, const ap_engine_op *o, size_t c, size_t y, 
   return o->maximum ? best : sum / (double)(o->count_padding ? o->kh * o->kw : count);
 }
 
+static double logistic(double x) { return 1 / (1 + exp(-x)); }
+
+static double map(const machine *m, const ap_engine_op *o, size_t c, size_t y, size_t x) {
+  const ap_engine_source picked = {o->in.tensor, o->in.stride_h, o->in.stride_w, 0};
+  double v = o->picks ? read(m, &picked, o->picks[c], y, x) : read(m, &o->in, c, y, x);
+  if (o->scale) v = v * (double)o->scale[c] + (double)o->shift[c];
+  if (o->sigmoid) v = logistic(v);
+  if (o->gate.tensor == AP_ENGINE_NONE) return v;
+  const double gate = read(m, &o->gate, c, y, x);
+  return v * (o->gate_sigmoid ? logistic(gate) : gate);
+}
+
 static double value(const machine *m, const ap_engine_op *o, const uint32_t *levels, size_t image,
                     size_t c, size_t y, size_t x) {
   const subject *s = m->s;
@@ -260,8 +279,7 @@ static double value(const machine *m, const ap_engine_op *o, const uint32_t *lev
       v = pool(m, o, c, y, x);
       break;
     case AP_ENGINE_MAP:
-      v = read(m, &o->in, c, y, x);
-      if (o->scale) v = v * (double)o->scale[c] + (double)o->shift[c];
+      v = map(m, o, c, y, x);
       break;
     case AP_ENGINE_FLATTEN:
       v = m->values[o->in.tensor][c];

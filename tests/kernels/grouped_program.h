@@ -7,7 +7,7 @@
 #include "kernels/engine.h"
 #include "tests/kernels/packed_cmocka.h"
 
-enum { MOST_OPS = 12, MOST_LAYERS = 4, MOST_LEVELS = 8, MOST_SCALED = 256 };
+enum { MOST_OPS = 16, MOST_LAYERS = 4, MOST_LEVELS = 8, MOST_SCALED = 256 };
 
 typedef enum {
   PATTERN_DENSE,
@@ -29,7 +29,8 @@ typedef struct {
   size_t n_levels[MOST_LAYERS];
   float *matrix[MOST_LAYERS][MOST_LEVELS], *bias[MOST_LAYERS][MOST_LEVELS];
   float scale[MOST_SCALED], shift[MOST_SCALED]; /* of INPUT and MAP */
-  size_t n_images, image;                       /* image: values of one */
+  uint32_t picks[MOST_OPS][MOST_SCALED];
+  size_t n_images, image; /* image: values of one */
   uint8_t *pixels;
   int32_t *labels;
 } subject;
@@ -45,6 +46,8 @@ size_t subject_map(subject *s, size_t in, size_t channels, size_t stride, size_t
                    bool scaled);
 size_t subject_concat(subject *s, size_t a, size_t b); /* equal heights and widths */
 ap_engine_op *subject_last(subject *s);                /* the last operation, to be changed */
+/* Gives the last operation, a map, picks: all 0, to be filled. */
+uint32_t *subject_picks(subject *s);
 /* Flattens the last tensor into the outputs, draws images and labels, sets parts and lifetimes. */
 void subject_finish(subject *s, size_t n_images, ap_rng *rng);
 /* One more level of every layer: the share `keep` of units of a pattern. */

@@ -6,43 +6,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "tests/kernels/grouped_program.h"
+#include "tests/kernels/grouped_checks.h"
 
-static const char *name;
-static bool bf16;
-static ap_rng rng;
-static ap_error failure;
 #define SEED 20210614u
-
-static void must(ap_status st) {
-  if (st) fail_msg("%s", failure.text);
-}
-
-static ap_engine_options options_with(size_t memory_bytes, size_t shared_bytes) {
-  return (ap_engine_options){.precision = bf16 ? AP_ENGINE_BF16 : AP_ENGINE_FP32,
-                             .memory_bytes = memory_bytes,
-                             .shared_bytes = shared_bytes};
-}
-
-/* Outputs of `levels` against the oracle: equal, or within `tolerance` of the largest. */
-static void compare(const char *what, const subject *s, ap_engine *e, const uint32_t *levels,
-                    double tolerance) {
-  const size_t n = s->n_images * s->program.classes;
-  float *want = ap_calloc(n, sizeof *want), *got = ap_calloc(n, sizeof *got);
-  double largest = 0;
-  assert_true(want && got);
-  for (size_t i = 0; i < n; i++) got[i] = NAN;
-  subject_oracle(s, levels, bf16, want);
-  must(ap_engine_logits(e, levels, got, &failure));
-  for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)want[i]));
-  for (size_t i = 0; i < n; i++)
-    if (!(fabs((double)(got[i] - want[i])) <= tolerance * largest))
-      fail_msg("%s: image %zu, output %zu of %zu: %.9g, expected %.9g", what,
-               i / s->program.classes, i % s->program.classes, s->program.classes, (double)got[i],
-               (double)want[i]);
-  ap_free(want);
-  ap_free(got);
-}
 
 /* ---- layers ----------------------------------------------------------------------------------- */
 typedef struct {
@@ -75,7 +41,7 @@ static void compare_layer(const char *kind, size_t i, const layer_case *k) {
   subject_finish(&s, k->n, &rng);
   for (pattern p = 0; p < PATTERNS; p++) subject_level(&s, p, keep[p], &rng);
   const ap_engine_options options = options_with(0, k->shared << 10);
-  ap_engine *e = subject_engine(&s, name, &options);
+  ap_engine *e = subject_engine(&s, engine_name, &options);
   for (uint32_t level = 0; level < PATTERNS; level++) {
     (void)snprintf(what, sizeof what, "%s layer %zu pattern %u", kind, i, level);
     compare(what, &s, e, &level, 0);
@@ -124,9 +90,7 @@ static void build_mixed(subject *s, size_t n_images) {
   const size_t g = subject_concat(s, subject_layer(s, f, 5, 1, 1, 1, 0, 1), c);
   (void)subject_layer(s, g, 9, 5, 4, 1, 0, 1);
   subject_finish(s, n_images, &rng);
-  subject_level(s, PATTERN_DENSE, 1, &rng);
-  subject_level(s, PATTERN_COLUMN, 0.4, &rng);
-  subject_level(s, PATTERN_ROW8, 0.4, &rng);
+  add_levels(s);
 }
 
 static void test_every_operation(void **state) {
@@ -136,7 +100,7 @@ static void test_every_operation(void **state) {
     subject s = {.n_images = 0};
     build_mixed(&s, images[i]);
     const ap_engine_options options = options_with(0, i == 1 ? 48 << 10 : 0);
-    ap_engine *e = subject_engine(&s, name, &options);
+    ap_engine *e = subject_engine(&s, engine_name, &options);
     for (uint32_t level = 0; level < 3; level++) {
       const uint32_t levels[MOST_LAYERS] = {level, (level + 1) % 3, (uint32_t)(level + i) % 3,
                                             level};
@@ -156,8 +120,8 @@ static void test_average(void **state) {
     (void)subject_pool(&s, in, kind < 2 ? 3 : 1, kind < 2 ? 2 : 1, 1, false, kind > 0);
     subject_finish(&s, 21, &rng);
     const ap_engine_options options = options_with(0, 0);
-    ap_engine *e = subject_engine(&s, name, &options);
-    compare("average", &s, e, NULL, bf16 ? 1.0 / 128 : 1e-6);
+    ap_engine *e = subject_engine(&s, engine_name, &options);
+    compare("average", &s, e, NULL, engine_bf16 ? 1.0 / 128 : 1e-6);
     ap_engine_destroy(e);
     subject_release(&s);
   }
@@ -192,7 +156,7 @@ static void test_scores(void **state) {
     subject_finish(&s, cases[i][1], &rng);
     subject_level(&s, PATTERN_SINGLE, 0.8, &rng);
     const ap_engine_options options = options_with(0, 0);
-    ap_engine *e = subject_engine(&s, name, &options);
+    ap_engine *e = subject_engine(&s, engine_name, &options);
     float *z = ap_calloc(s.n_images * s.program.classes, sizeof *z);
     ap_engine_result want, got = {NAN, 0};
     assert_non_null(z);
@@ -211,59 +175,12 @@ static void test_scores(void **state) {
 }
 
 /* ---- batches ---------------------------------------------------------------------------------- */
-enum { CANDIDATES = 64 };
-
-/* Sorted candidates of four layers with three levels, and where each begins to differ. */
-static void draw(uint32_t (*levels)[MOST_LAYERS], size_t *row, size_t *resume, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    const size_t number = i * 81 / n; /* ascending, distinct: 81 = 3^4 >= n */
-    for (size_t j = 0, place = 27; j < 4; j++, place /= 3)
-      levels[i][j] = (uint32_t)(number / place % 3);
-    row[i] = i;
-    resume[i] = 0;
-    while (i > 0 && levels[i][resume[i]] == levels[i - 1][resume[i]]) resume[i]++;
-    if (i > 0) resume[i]++;
-  }
-}
-
 static void test_batches(void **state) {
   (void)state;
-  static const size_t sizes[] = {1, 2, 3, 4, 5, 15, 16, 17, 37, 63, 64};
-  uint32_t levels[CANDIDATES][MOST_LAYERS];
-  size_t row[CANDIDATES], resume[CANDIDATES];
-  const size_t first = 0;
   subject s = {.n_images = 0};
   build_mixed(&s, 35);
-  assert_int_equal(s.program.n_layers, 4);
-  for (int few = 0; few < 2; few++) {
-    /* little memory: fewer candidates and images at a time */
-    const ap_engine_options options = options_with(few ? 400 << 10 : 0, 0);
-    ap_engine *e = subject_engine(&s, name, &options);
-    const size_t most = ap_engine_capacity(e);
-    assert_true(few ? most < CANDIDATES : most == CANDIDATES);
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-      const size_t n = sizes[i];
-      ap_engine_result alone, together[AP_ENGINE_MOST], again[AP_ENGINE_MOST];
-      draw(levels, row, resume, n);
-      if (n > most) {
-        assert_int_equal(ap_engine_submit(e, n, levels[0], row, resume, &failure), AP_ERR_ARG);
-        continue;
-      }
-      must(ap_engine_submit(e, n, levels[0], row, resume, &failure));
-      must(ap_engine_submit(e, n, levels[0], row, resume, &failure));
-      assert_int_equal(ap_engine_submit(e, n, levels[0], row, resume, &failure), AP_ERR_ARG);
-      must(ap_engine_collect(e, together, &failure));
-      must(ap_engine_collect(e, again, &failure));
-      for (size_t j = 0; j < n; j++) {
-        must(ap_engine_submit(e, 1, levels[j], &first, &first, &failure));
-        must(ap_engine_collect(e, &alone, &failure));
-        assert_true(alone.loss == together[j].loss && alone.loss == again[j].loss);
-        assert_int_equal(alone.correct, together[j].correct);
-        assert_int_equal(alone.correct, again[j].correct);
-      }
-    }
-    ap_engine_destroy(e);
-  }
+  compare_batches(&s, false);
+  compare_batches(&s, true);
   subject_release(&s);
 }
 
@@ -276,7 +193,7 @@ static void test_times(void **state) {
   subject s = {.n_images = 0};
   build_mixed(&s, 16);
   const ap_engine_options options = options_with(0, 0);
-  ap_engine *e = subject_engine(&s, name, &options);
+  ap_engine *e = subject_engine(&s, engine_name, &options);
   assert_int_equal(ap_engine_measure(e, false, &seconds, &failure), AP_ERR_ARG);
   must(ap_engine_submit(e, 1, levels, &first, &first, &failure));
   assert_int_equal(ap_engine_measure(e, false, &seconds, &failure), AP_ERR_ARG);
@@ -285,7 +202,7 @@ static void test_times(void **state) {
     must(ap_engine_measure(e, cold, &seconds, &failure));
     assert_true(seconds > 0);
     const ap_status st = ap_engine_measure_products(e, cold, &seconds, &failure);
-    assert_int_equal(st, strcmp(name, "cuda") == 0 ? AP_OK : AP_ERR_UNSUPPORTED);
+    assert_int_equal(st, strcmp(engine_name, "cuda") == 0 ? AP_OK : AP_ERR_UNSUPPORTED);
     assert_true(seconds > 0);
   }
   ap_engine_destroy(e);
@@ -299,24 +216,13 @@ static void test_destroyed_under_way(void **state) {
   subject s = {.n_images = 0};
   build_mixed(&s, 16);
   const ap_engine_options options = options_with(0, 0);
-  ap_engine *e = subject_engine(&s, name, &options);
+  ap_engine *e = subject_engine(&s, engine_name, &options);
   must(ap_engine_submit(e, 1, levels, &first, &first, &failure));
   ap_engine_destroy(e);
   subject_release(&s);
 }
 
 /* ---- misuse ----------------------------------------------------------------------------------- */
-static void refuse(subject *s, ap_status want) {
-  ap_engine *e = NULL;
-  const ap_engine_options options = options_with(0, 0);
-  ap_error err = {0};
-  assert_int_equal(
-      ap_engine_create(name, &s->program, s->n_images, s->pixels, s->labels, &options, &e, &err),
-      want);
-  assert_null(e);
-  assert_true(err.text[0]);
-}
-
 static void test_misuse(void **state) {
   (void)state;
   const size_t first = 0, late = 1;
@@ -347,7 +253,7 @@ static void test_misuse(void **state) {
   assert_int_equal(ap_engine_available("abacus", &failure), AP_ERR_ARG);
 
   const ap_engine_options options = options_with(0, 0);
-  ap_engine *e = subject_engine(&s, name, &options);
+  ap_engine *e = subject_engine(&s, engine_name, &options);
   assert_true(ap_engine_level_bytes(e) > 0 && ap_engine_describe(e)[0]);
   assert_int_equal(ap_engine_submit(e, 1, levels, &first, &first, &failure), AP_ERR_ARG);
   assert_int_equal(ap_engine_logits(e, levels, NULL, &failure), AP_ERR_ARG);
@@ -359,9 +265,9 @@ static void test_misuse(void **state) {
   assert_int_equal(ap_engine_add_level(e, 0, s.matrix[0][0], NULL, &failure), AP_ERR_ARG);
   ap_engine_destroy(e);
   const ap_engine_options tiny = options_with(1000, 0);
-  assert_int_equal(
-      ap_engine_create(name, &s.program, s.n_images, s.pixels, s.labels, &tiny, &e, &failure),
-      AP_ERR_MEMORY);
+  assert_int_equal(ap_engine_create(engine_name, &s.program, s.n_images, s.pixels, s.labels, &tiny,
+                                    &e, &failure),
+                   AP_ERR_MEMORY);
   subject_release(&s);
 
   subject wide = {.n_images = 0}; /* a window that no shared memory holds */
@@ -384,12 +290,13 @@ int main(int argc, char **argv) {
     (void)fprintf(stderr, "usage: %s cuda|cuda-emulated fp32|bf16\n", argv[0]);
     return 2;
   }
-  name = argv[1];
-  bf16 = strcmp(argv[2], "bf16") == 0;
-  const ap_status st = ap_engine_available(name, &failure);
+  engine_name = argv[1];
+  engine_bf16 = strcmp(argv[2], "bf16") == 0;
+  const ap_status st = ap_engine_available(engine_name, &failure);
   if (st) (void)printf("%s: %s\n", st == AP_ERR_UNSUPPORTED ? "skipped" : "failed", failure.text);
   if (st) return st == AP_ERR_UNSUPPORTED ? 77 : 1;
   (void)printf("seed %u\n", SEED);
   ap_rng_seed(&rng, SEED, 0);
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  return failed + run_grouped_gates() ? 1 : 0;
 }

@@ -33,6 +33,7 @@ int main(int argc, char **argv) {
   ap_rng_seed(&rng, SEED, 0);
   failed += run_compare_conv();
   failed += run_compare_rest();
+  failed += run_compare_gate();
   failed += run_gradients();
   failed += run_arguments();
   ap_backend_close(tested);

@@ -8,6 +8,7 @@ double product_rounding = 1;
 ap_backend *tested, *oracle;
 const char *tested_name;
 ap_rng rng;
+const size_t counts[N_COUNTS] = {0, 1, 2, 15, 16, 17, 127, 1009, 32767, 32768, 32769, 65537};
 
 static void make(tensor *x, size_t count) {
   ap_error err = {0};
@@ -50,6 +51,10 @@ void tensor_free(tensor *x) {
   ap_buffer_destroy(x->o);
   free(x->host);
   memset(x, 0, sizeof *x);
+}
+
+void tensors_free(tensor **list, size_t n) {
+  for (size_t i = 0; i < n; i++) tensor_free(list[i]);
 }
 
 float *read_floats(ap_buffer *buffer, size_t n) {

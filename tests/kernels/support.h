@@ -30,6 +30,13 @@ extern ap_rng rng;
     if ((call) != AP_OK) fail_msg("%s: %s", #call, ok_error.text); \
   } while (0)
 
+#define EPS 1e-6
+#define N_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Numbers of elements around the backends' blocks. */
+#define N_COUNTS 12
+extern const size_t counts[N_COUNTS];
+
 /* One tensor, on both backends, with the host's copy. */
 typedef struct {
   size_t count;
@@ -41,8 +48,24 @@ void tensor_make(tensor *x, size_t count, fill_kind kind);
 void tensor_constant(tensor *x, size_t count, float value); /* NAN: poison for an output */
 void tensor_bytes(tensor *x, size_t bytes, const void *data);
 void tensor_free(tensor *x);
+void tensors_free(tensor **list, size_t n);
+#define FREE(...)                     \
+  do {                                \
+    tensor *list_[] = {__VA_ARGS__};  \
+    tensors_free(list_, N_OF(list_)); \
+  } while (0)
 /* Puts host[] on both backends. */
 void tensor_push(tensor *x);
+
+/* Runs an operation on both sides: T(name) is the tensor's buffer there. */
+#define ON_BOTH(call)                          \
+  do {                                         \
+    for (int side = 0; side < 2; side++) {     \
+      ap_backend *be = side ? oracle : tested; \
+      OK(call);                                \
+    }                                          \
+  } while (0)
+#define T(name) (side ? name.o : name.t)
 
 /* Both results, element by element: within tolerance * (1 + |oracle|); 0 means equal. */
 void tensor_same(const char *what, const tensor *x, double tolerance);
