@@ -14,6 +14,8 @@ static ap_error failure;
 
 static size_t below(size_t n) { return ap_rng_below(&rng, n); }
 
+static size_t reach(size_t k, size_t dilation) { return (k - 1) * dilation + 1; }
+
 static grouped_geometry random_geometry(bool wide) {
   grouped_geometry g = {.wide = wide};
   g.groups = below(4) ? 1 : 1 + below(3);
@@ -25,8 +27,10 @@ static grouped_geometry random_geometry(bool wide) {
   g.kw = 1 + below(g.w < 5 ? g.w : 5);
   g.stride_h = 1 + below(3);
   g.stride_w = 1 + below(3);
-  g.out_h = (g.h - g.kh) / g.stride_h + 1;
-  g.out_w = (g.w - g.kw) / g.stride_w + 1;
+  g.dilation_h = 1 + below(g.kh > 1 ? (g.h - 1) / (g.kh - 1) : 3);
+  g.dilation_w = 1 + below(g.kw > 1 ? (g.w - 1) / (g.kw - 1) : 3);
+  g.out_h = (g.h - reach(g.kh, g.dilation_h)) / g.stride_h + 1;
+  g.out_w = (g.w - reach(g.kw, g.dilation_w)) / g.stride_w + 1;
   g.n_blocks = 1 + below(40);
   return g;
 }
@@ -65,8 +69,10 @@ static void test_tiles(void **state) {
     assert_true((size_t)t.step_w == (g.kw == 1 ? 1 : g.stride_w));
     assert_true((size_t)(t.step_h * t.skip_h) == g.stride_h);
     assert_true((size_t)(t.step_w * t.skip_w) == g.stride_w);
-    assert_true((size_t)t.plane_h == (((size_t)1 << t.log_h) - 1) * (size_t)t.step_h + g.kh);
-    assert_true((size_t)t.plane_w == (((size_t)1 << t.log_w) - 1) * (size_t)t.step_w + g.kw);
+    assert_true((size_t)t.plane_h ==
+                (((size_t)1 << t.log_h) - 1) * (size_t)t.step_h + reach(g.kh, g.dilation_h));
+    assert_true((size_t)t.plane_w ==
+                (((size_t)1 << t.log_w) - 1) * (size_t)t.step_w + reach(g.kw, g.dilation_w));
     assert_true(t.units == t.plane * (g.wide ? 4 : 2) && t.across >= 1);
     check_quotients(t.plane, t.plane_w, t.by_plane_w);
     check_quotients(t.plane, t.plane_h, t.by_plane_h);
@@ -114,7 +120,9 @@ static void unpack(const grouped_geometry *g, const grouped_tile *t, const unsig
         for (size_t k = 0; k < 16; k++) {
           const size_t at = offset[step * 16 + k], inside = at % (size_t)t->pitch;
           const size_t channel = chunk * (size_t)t->chunk + at / (size_t)t->pitch;
-          const size_t ky = inside / (size_t)t->plane_w, kx = inside % (size_t)t->plane_w;
+          const size_t row = inside / (size_t)t->plane_w, place = inside % (size_t)t->plane_w;
+          const size_t ky = row / g->dilation_h, kx = place / g->dilation_w;
+          assert_true(row % g->dilation_h == 0 && place % g->dilation_w == 0);
           assert_true(channel < g->c_in && ky < g->kh && kx < g->kw);
           for (size_t c = 0; c < width; c++) {
             const float v = number_at(g, blob + level.weight, width, step, k, c);

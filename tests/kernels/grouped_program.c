@@ -31,8 +31,9 @@ size_t subject_input(subject *s, size_t c, size_t h, size_t w) {
   return add(s, (ap_engine_op){.kind = AP_ENGINE_INPUT, .in.tensor = AP_ENGINE_NONE}, c, h, w);
 }
 
-size_t subject_layer(subject *s, size_t in, size_t c_out, size_t kh, size_t kw, size_t stride,
-                     size_t pad, size_t groups) {
+size_t subject_dilated(subject *s, size_t in, size_t c_out, size_t kh, size_t kw, size_t stride,
+                       size_t pad, size_t groups, size_t dilation) {
+  const size_t rows = (kh - 1) * dilation + 1, columns = (kw - 1) * dilation + 1;
   const ap_engine_tensor *t = &s->tensors[in];
   const size_t layer = s->program.n_layers++;
   assert_true(layer < MOST_LAYERS);
@@ -48,8 +49,15 @@ size_t subject_layer(subject *s, size_t in, size_t c_out, size_t kh, size_t kw, 
                             .stride_w = stride,
                             .pad_top = pad,
                             .pad_left = pad,
-                            .groups = groups},
-             c_out, (t->h + 2 * pad - kh) / stride + 1, (t->w + 2 * pad - kw) / stride + 1);
+                            .groups = groups,
+                            .dilation_h = dilation,
+                            .dilation_w = dilation},
+             c_out, (t->h + 2 * pad - rows) / stride + 1, (t->w + 2 * pad - columns) / stride + 1);
+}
+
+size_t subject_layer(subject *s, size_t in, size_t c_out, size_t kh, size_t kw, size_t stride,
+                     size_t pad, size_t groups) {
+  return subject_dilated(s, in, c_out, kh, kw, stride, pad, groups, 1);
 }
 
 size_t subject_pool(subject *s, size_t in, size_t size, size_t stride, size_t pad, bool maximum,
@@ -224,8 +232,8 @@ static double layer(const machine *m, const ap_engine_op *o, size_t level, size_
   for (size_t i = 0; i < depth; i++)
     for (size_t ky = 0; ky < o->kh; ky++)
       for (size_t kx = 0; kx < o->kw; kx++) {
-        const size_t iy = y * o->stride_h + ky - o->pad_top;
-        const size_t ix = x * o->stride_w + kx - o->pad_left;
+        const size_t iy = y * o->stride_h + ky * o->dilation_h - o->pad_top;
+        const size_t ix = x * o->stride_w + kx * o->dilation_w - o->pad_left;
         if (iy >= in->h || ix >= in->w) continue; /* wraps: padding */
         sum += m->values[o->in.tensor][((group * depth + i) * in->h + iy) * in->w + ix] *
                (double)matrix[((i * o->kh + ky) * o->kw + kx) * n + c];

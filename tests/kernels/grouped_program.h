@@ -37,6 +37,8 @@ typedef struct {
 
 /* Adds an operation with its output tensor; returns the tensor. */
 size_t subject_input(subject *s, size_t c, size_t h, size_t w);
+size_t subject_dilated(subject *s, size_t in, size_t c_out, size_t kh, size_t kw, size_t stride,
+                       size_t pad, size_t groups, size_t dilation);
 size_t subject_layer(subject *s, size_t in, size_t c_out, size_t kh, size_t kw, size_t stride,
                      size_t pad, size_t groups);
 size_t subject_pool(subject *s, size_t in, size_t size, size_t stride, size_t pad, bool maximum,

@@ -14,20 +14,22 @@
 typedef struct {
   size_t n, c, h, w, out, kh, kw, stride, pad, groups;
   size_t shared; /* KiB of a block; 0: all */
+  size_t dilation;
 } layer_case;
 
 /* Around blocks of 16 images, tiles of 8 to 128 output channels and 1 to 128 positions. */
 static const layer_case layers[] = {
-    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0},     {15, 3, 5, 4, 7, 3, 3, 1, 1, 1, 0},
-    {16, 5, 8, 8, 8, 3, 3, 1, 1, 1, 0},    {17, 4, 9, 7, 9, 3, 3, 2, 1, 1, 0},
-    {3, 16, 11, 13, 16, 3, 3, 1, 1, 1, 0}, {33, 7, 4, 4, 17, 3, 3, 1, 1, 1, 48},
-    {5, 13, 2, 2, 31, 3, 3, 1, 1, 1, 42},  {2, 33, 3, 3, 64, 3, 3, 1, 1, 1, 48},
-    {18, 11, 1, 1, 127, 1, 1, 1, 0, 1, 0}, {4, 6, 6, 5, 128, 1, 1, 1, 0, 1, 0},
-    {2, 19, 5, 5, 129, 3, 3, 1, 1, 1, 48}, {1, 8, 17, 16, 65, 5, 3, 2, 2, 1, 64},
-    {2, 8, 7, 6, 24, 3, 3, 1, 1, 8, 0},    {3, 6, 6, 6, 10, 2, 3, 1, 0, 2, 0},
-    {19, 50, 4, 4, 37, 4, 4, 1, 0, 1, 0},  {40, 3, 12, 10, 6, 7, 5, 3, 3, 1, 0},
-    {257, 2, 3, 2, 5, 3, 2, 1, 1, 1, 0},   {1, 130, 2, 2, 200, 3, 3, 1, 1, 1, 48},
-    {6, 1, 20, 31, 3, 20, 31, 1, 0, 1, 0},
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1},     {15, 3, 5, 4, 7, 3, 3, 1, 1, 1, 0, 1},
+    {16, 5, 8, 8, 8, 3, 3, 1, 1, 1, 0, 1},    {17, 4, 9, 7, 9, 3, 3, 2, 1, 1, 0, 1},
+    {3, 16, 11, 13, 16, 3, 3, 1, 1, 1, 0, 1}, {33, 7, 4, 4, 17, 3, 3, 1, 1, 1, 48, 1},
+    {5, 13, 2, 2, 31, 3, 3, 1, 1, 1, 42, 1},  {2, 33, 3, 3, 64, 3, 3, 1, 1, 1, 48, 1},
+    {18, 11, 1, 1, 127, 1, 1, 1, 0, 1, 0, 1}, {4, 6, 6, 5, 128, 1, 1, 1, 0, 1, 0, 1},
+    {2, 19, 5, 5, 129, 3, 3, 1, 1, 1, 48, 1}, {1, 8, 17, 16, 65, 5, 3, 2, 2, 1, 64, 1},
+    {2, 8, 7, 6, 24, 3, 3, 1, 1, 8, 0, 1},    {3, 6, 6, 6, 10, 2, 3, 1, 0, 2, 0, 1},
+    {19, 50, 4, 4, 37, 4, 4, 1, 0, 1, 0, 1},  {40, 3, 12, 10, 6, 7, 5, 3, 3, 1, 0, 1},
+    {257, 2, 3, 2, 5, 3, 2, 1, 1, 1, 0, 1},   {1, 130, 2, 2, 200, 3, 3, 1, 1, 1, 48, 1},
+    {6, 1, 20, 31, 3, 20, 31, 1, 0, 1, 0, 1}, {17, 4, 9, 7, 9, 3, 3, 2, 3, 1, 0, 3},
+    {3, 6, 8, 8, 24, 3, 3, 1, 2, 2, 0, 2},    {5, 13, 4, 4, 31, 3, 2, 1, 2, 1, 42, 2},
 };
 
 static void compare_layer(const char *kind, size_t i, const layer_case *k) {
@@ -35,7 +37,7 @@ static void compare_layer(const char *kind, size_t i, const layer_case *k) {
   char what[64];
   subject s = {.n_images = 0};
   const size_t in = subject_input(&s, k->c, k->h, k->w);
-  (void)subject_layer(&s, in, k->out, k->kh, k->kw, k->stride, k->pad, k->groups);
+  (void)subject_dilated(&s, in, k->out, k->kh, k->kw, k->stride, k->pad, k->groups, k->dilation);
   subject_last(&s)->low = i % 2 ? 0 : -INFINITY;
   subject_last(&s)->high = i % 3 ? INFINITY : 40;
   subject_finish(&s, k->n, &rng);
@@ -70,6 +72,7 @@ static void test_random_layers(void **state) {
     k.out = k.groups * (1 + ap_rng_below(&rng, 40));
     k.kh = 1 + ap_rng_below(&rng, k.h < 4 ? k.h : 4);
     k.kw = 1 + ap_rng_below(&rng, k.w < 4 ? k.w : 4);
+    k.dilation = (k.kh - 1) * 2 < k.h && (k.kw - 1) * 2 < k.w ? 1 + ap_rng_below(&rng, 2) : 1;
     compare_layer("random", i, &k);
   }
 }
