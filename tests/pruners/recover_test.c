@@ -210,6 +210,50 @@ static void cutting_unread_outputs_keeps_the_function(void **state) {
   ap_network_destroy(net);
 }
 
+/* Gates and a shuffle: a product is dead where either side is, a sigmoid never; what a shuffle moves is read where it
+ * went. */
+static void cutting_follows_gates_and_shuffles(void **state) {
+  const ap_node multiply = {.kind = AP_NODE_MULTIPLY};
+  size_t picks[] = {5, 0, 3, 1, 2, 4, 0}, removed, n = 20; /* channel 0 twice */
+  float *before = ap_calloc(n * 10, sizeof *before), *after = ap_calloc(n * 10, sizeof *after);
+  ap_network *net = NULL;
+  ap_score score;
+  (void)state;
+  must(ap_network_create("gates", (ap_shape3){1, SIDE, SIDE}, &net, &failure));
+  const size_t first = put_conv(net, 6, 3, 1, 1, true, 0);
+  const size_t pooled =
+      put(net, (ap_node){.kind = AP_NODE_AVGPOOL, .kh = SIDE, .kw = SIDE}, first, 0);
+  const size_t squeeze = put_conv(net, 6, 1, 1, 1, true, pooled);
+  const size_t gate = put_plain(net, AP_NODE_SIGMOID, squeeze);
+  const size_t gated = put(net, multiply, first, gate);
+  const size_t moved =
+      put(net, (ap_node){.kind = AP_NODE_GATHER, .shape.c = 7, .picks = picks}, gated, 0);
+  const size_t second = put_conv(net, 5, 3, 2, 1, true, moved);
+  (void)put_linear(net, 10, true, put_plain(net, AP_NODE_FLATTEN, second));
+  randomise(net, 14);
+  memset(net->nodes[first].weight + 0 * 9, 0, 9 * sizeof(float)); /* filter 0 is dead */
+  net->nodes[first].bias[0] = 0;
+  memset(net->nodes[squeeze].weight + 2 * 6, 0, 6 * sizeof(float)); /* its gate is 1/2, not 0 */
+  net->nodes[squeeze].bias[2] = 0;
+  for (size_t j = 0; j < 5; j++) /* channel 3 of the products, third of the shuffle, is not read */
+    memset(net->nodes[second].weight + (j * 7 + 2) * 9, 0, 9 * sizeof(float));
+  must(ap_infer(be, net, images, AP_SPLIT_TEST, n, &score, before, &failure));
+  must(ap_remove_dead_inputs(net, &removed, &failure));
+  assert_int_equal(removed, 5 + 2 * 5 * 9); /* the squeeze's input 0; both copies of product 0 */
+  must(ap_remove_unread_outputs(net, &removed, &failure));
+  /* gates 0 (its product is not read any more) and 3; the squeeze still reads channel 3 */
+  assert_int_equal(removed, 5 + 5);
+  assert_true(net->nodes[squeeze].bias[3] == 0 && net->nodes[squeeze].bias[0] == 0);
+  assert_true(net->nodes[squeeze].bias[1] != 0 && net->nodes[first].bias[3] != 0);
+  must(ap_infer(be, net, images, AP_SPLIT_TEST, n, &score, after, &failure));
+  for (size_t i = 0; i < n * 10; i++) {
+    assert_true(fabsf(before[i] - after[i]) <= 1e-5f * (1 + fabsf(before[i])));
+  }
+  ap_free(before);
+  ap_free(after);
+  ap_network_destroy(net);
+}
+
 /* Unfolding is the inverse of folding, with and without normalisation behind a layer. */
 static void unfolding_undoes_folding(void **state) {
   ap_network *net = small_network(21), *folded = NULL, *again = NULL, *deployed = NULL;
@@ -374,7 +418,10 @@ static void pairs_of_one_network(void **state) {
   ap_walk *now = NULL, *dense = NULL;
   size_t n, images_used = ap_dataset_describe(images, AP_SPLIT_CALIBRATION).n_images;
   (void)state;
-  how.positions = 10000; /* all: means do not depend on the drawing */
+  how.positions = 10000;            /* all: means do not depend on the drawing */
+  ap_node *spread = &net->nodes[1]; /* the first layer's taps further apart, its outputs as many */
+  spread->dilation_h = spread->dilation_w = 2;
+  spread->pad_top = spread->pad_left = spread->pad_bottom = spread->pad_right = 2;
   must(ap_network_fold(net, &folded, &failure));
   must(ap_moments_create(be, pool, folded, images, &how, &moments, &failure));
   must(ap_walk_create(be, folded, images, AP_SPLIT_CALIBRATION, 0, 0, &now, &failure));
@@ -492,6 +539,7 @@ int main(void) {
                                      cmocka_unit_test(pairs_of_one_network),
                                      cmocka_unit_test(sequences),
                                      cmocka_unit_test(cutting_dead_inputs_keeps_the_function),
-                                     cmocka_unit_test(cutting_unread_outputs_keeps_the_function)};
+                                     cmocka_unit_test(cutting_unread_outputs_keeps_the_function),
+                                     cmocka_unit_test(cutting_follows_gates_and_shuffles)};
   return cmocka_run_group_tests(tests, open_all, close_all);
 }
