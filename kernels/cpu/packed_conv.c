@@ -133,7 +133,7 @@ static void run_kernels(const packed_job *j, size_t n_blocks) {
 size_t ap_packed_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *g) {
   if (!packed_form_possible(g, AP_PACKED_WINOGRAD)) return 0;
   const size_t rows = packed_winograd_rows(g, isa->winograd_h);
-  return g->in.c * packed_winograd_channel(rows) * sizeof(float);
+  return g->in.c * packed_winograd_channel(rows, AP_PACKED_LANES) * sizeof(float);
 }
 
 void ap_packed_conv_run(const ap_packed_weights *weights, size_t n_blocks, const float *in,

@@ -54,7 +54,8 @@ static inline size_t packed_tap_column(const ap_packed_conv *g, size_t tap) {
 typedef struct {
   const ap_packed_weights *weights;
   const float *in;  /* the input pixel under the tile's first output, tap (0, 0) */
-  size_t in_row;    /* LISTn: to the next tile row; KERNEL3: to the next input row */
+  size_t in_row;    /* LISTn: to the next tile row; KERNEL3: to the next input row; WINOGRAD: to the
+                       next `vector` images */
   size_t in_column; /* LISTn: to the next tile column */
   size_t in_block;  /* KERNEL3 over several blocks: to the next block */
   float *out;       /* channel 0 */
@@ -80,6 +81,7 @@ struct ap_packed_isa {
   size_t accumulators;       /* vector registers that a tile may use */
   size_t kernel_h, kernel_w; /* largest tile of KERNEL3 */
   size_t winograd_h;         /* rows of a tile of WINOGRAD, 4 columns wide */
+  size_t vector;             /* floats of a register: images that a pass of WINOGRAD does */
   /* [form LIST1..LIST8][rows - 1][columns - 1][0: any column stride, 1: stride 1, 2: stride 2];
    * only where width * rows * columns <= accumulators, columns = 1 for any stride and at most
    * PACKED_STRIDED_COLUMNS for stride 2. */
@@ -93,9 +95,9 @@ struct ap_packed_isa {
   /* [rows - 1][edge rows] */
   packed_tile_k *winograd[PACKED_KERNEL_TILE][EDGE_KINDS];
   /* some rows of an input channel, six pixels of each of which `columns` are there; next: what to
-   * fetch ahead */
+   * fetch ahead; part: floats from one `vector` images' values to the next */
   void (*winograd_input)(const float *in, const float *next, size_t in_row, size_t rows,
-                         size_t columns, float *out);
+                         size_t columns, size_t part, float *out);
   /* weights of a 3x3 kernel, `step` floats apart, to 3 x PACKED_WINOGRAD words */
   void (*winograd_weights)(const float *from, size_t step, packed_word *to);
   /* n windows side by side, in_step floats apart: the largest value, or the sum times factor */
@@ -149,7 +151,8 @@ int packed_edges(size_t first, size_t count, size_t pad, size_t extent);
 
 /* Output rows of a full band where tiles are `tile` rows high; floats of a channel in scratch. */
 size_t packed_winograd_rows(const ap_packed_conv *g, size_t tile);
-size_t packed_winograd_channel(size_t rows);
+/* Floats of a channel's values of `vector` images. */
+size_t packed_winograd_channel(size_t rows, size_t vector);
 void packed_run_winograd(const packed_job *j, size_t n_blocks);
 
 /* What the floats and the integers share (packed_scan.c). */

@@ -435,6 +435,7 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
         .kernel_h = KERNEL_H,
         .kernel_w = KERNEL_W,
         .winograd_h = ACCUMULATORS / PACKED_WINOGRAD,
+        .vector = VECTOR,
         .list = {LIST_TABLE(1), LIST_TABLE(2), LIST_TABLE(4), LIST_TABLE(8)},
         .kernel = {KERNEL_TABLE(1), KERNEL_TABLE(2)},
         .edge = {[1] = {[3] = EDGE_TABLE(2, 4)},

@@ -113,8 +113,9 @@ static void fill_lists(const packed_scan *s, const float *matrix, ap_packed_weig
                .taps = s->taps,
                .group_in = g->in.c / g->groups,
                .group_out = g->out.c / g->groups,
-               .channel = w->form == AP_PACKED_WINOGRAD ? packed_winograd_channel(w->band_rows)
-                                                        : g->in.channel,
+               .channel = w->form == AP_PACKED_WINOGRAD
+                              ? packed_winograd_channel(w->band_rows, w->isa->vector)
+                              : g->in.channel,
                .width_log = __builtin_ctzll(w->width)};
   packed_scan_each(s, begin_row, write_list, &to);
 }

@@ -8,8 +8,9 @@
  *
  * A band of rows, four columns wide, of all input channels is transformed into scratch memory, which
  * stays in the second-level cache while all output channels read it. What the kernels read is
- * contiguous there, and waiting for the third-level cache is left to the transform, which knows what
- * it will read. */
+ * contiguous there (what a register holds of the 16 images in a part of its own: a pass over these images
+ * reads whole cache lines), and waiting for the third-level cache is left to the transform, which knows
+ * what it will read. */
 #include "kernels/cpu/packed_impl.h"
 
 enum { WARM_BYTES = 320 << 10 }; /* scratch, where a band of one tile is smaller */
@@ -21,8 +22,8 @@ size_t packed_winograd_rows(const ap_packed_conv *g, size_t tile) {
   const size_t fit = WARM_BYTES / line, rows = fit > tile + 2 ? (fit - 2) / tile * tile : tile;
   return min_size(rows, g->out.h);
 }
-size_t packed_winograd_channel(size_t rows) {
-  return (rows + 2) * PACKED_WINOGRAD * AP_PACKED_LANES;
+size_t packed_winograd_channel(size_t rows, size_t vector) {
+  return (rows + 2) * PACKED_WINOGRAD * vector;
 }
 
 typedef struct {
@@ -33,17 +34,18 @@ typedef struct {
 static void transform(const packed_job *j, const band *k) {
   const ap_packed_conv *g = j->g;
   const int skipped = packed_edges(k->y, k->rows, g->pad_top, g->in.h);
-  const size_t channel = packed_winograd_channel(j->weights->band_rows);
+  const ap_packed_isa *isa = j->weights->isa;
+  const size_t channel = packed_winograd_channel(j->weights->band_rows, isa->vector);
   const size_t left = g->in.left - g->pad_left + k->x;
   const size_t columns = min_size(PACKED_WINOGRAD, g->in.left + g->in.w + g->in.right - left);
   const size_t first = skipped & EDGE_FIRST ? 1 : 0;
   const size_t rows = k->rows + 2 - first - (skipped & EDGE_LAST ? 1 : 0);
   const float *in = j->in + k->block * g->in.block + left * AP_PACKED_LANES +
                     (g->in.top - g->pad_top + k->y + first) * g->in.row;
-  float *out = j->scratch + first * PACKED_WINOGRAD * AP_PACKED_LANES;
+  float *out = j->scratch + first * PACKED_WINOGRAD * isa->vector;
   for (size_t c = 0; c < g->in.c; ++c, in += g->in.channel, out += channel) {
     const float *next = c + PACKED_AHEAD < g->in.c ? in + PACKED_AHEAD * g->in.channel : in;
-    j->weights->isa->winograd_input(in, next, g->in.row, rows, columns, out);
+    isa->winograd_input(in, next, g->in.row, rows, columns, g->in.c * channel, out);
   }
 }
 
@@ -55,7 +57,8 @@ static void run_band(const packed_job *j, const band *k) {
   for (size_t i = 0; i < tiles; ++i) {
     const packed_part y = packed_part_of(k->rows, tiles, i);
     packed_tile t = packed_tile_at(j, k->block, k->y + y.first, k->x);
-    t.in = j->scratch + y.first * PACKED_WINOGRAD * AP_PACKED_LANES;
+    t.in = j->scratch + y.first * PACKED_WINOGRAD * isa->vector;
+    t.in_row = g->in.c * packed_winograd_channel(j->weights->band_rows, isa->vector);
     t.columns = min_size(PACKED_KERNEL_TILE, g->out.w - k->x);
     isa->winograd[y.count - 1][packed_edges(k->y + y.first, y.count, g->pad_top, g->in.h)](&t);
   }

@@ -12,18 +12,18 @@ INLINE void winograd_forward(const vec d[PACKED_WINOGRAD], float *out) {
   const vec even_a = d[4] - d[2] * 2.0F, odd_a = d[3] * ROOT_A - d[1] * ROOT_B;
   const vec even_b = d[4] - d[2] * 0.5F, odd_b = d[3] * ROOT_B - d[1] * ROOT_A;
   store(out, d[0] + (d[4] - d[2] * 2.5F));
-  store(out + LANES, even_a + odd_a);
-  store(out + 2 * LANES, even_a - odd_a);
-  store(out + 3 * LANES, even_b + odd_b);
-  store(out + 4 * LANES, even_b - odd_b);
-  store(out + 5 * LANES, d[1] + (d[5] - d[3] * 2.5F));
+  store(out + VECTOR, even_a + odd_a);
+  store(out + 2 * VECTOR, even_a - odd_a);
+  store(out + 3 * VECTOR, even_b + odd_b);
+  store(out + 4 * VECTOR, even_b - odd_b);
+  store(out + 5 * VECTOR, d[1] + (d[5] - d[3] * 2.5F));
 }
 
 /* `rows` rows of an input channel, of which `columns` pixels are there (the others are 0). next: the
  * same rows of a coming channel, fetched ahead. */
 static void winograd_input(const float *in, const float *next, size_t in_row, size_t rows,
-                           size_t columns, float *out) {
-  for (size_t y = 0; y < rows; ++y, in += in_row, next += in_row, out += PACKED_WINOGRAD * LANES) {
+                           size_t columns, size_t part, float *out) {
+  for (size_t y = 0; y < rows; ++y, in += in_row, next += in_row, out += PACKED_WINOGRAD * VECTOR) {
 #pragma GCC unroll 6
     for (size_t i = 0; i < PACKED_WINOGRAD; ++i) __builtin_prefetch(next + i * LANES);
     for (size_t lane = 0; lane < LANES; lane += VECTOR) {
@@ -36,7 +36,7 @@ static void winograd_input(const float *in, const float *next, size_t in_row, si
         for (size_t i = 0; i < PACKED_WINOGRAD; ++i)
           d[i] = i < columns ? load(in + i * LANES + lane) : splat(0.0F);
       }
-      winograd_forward(d, out + lane);
+      winograd_forward(d, out + lane / VECTOR * part);
     }
   }
 }
@@ -76,7 +76,7 @@ INLINE void winograd_body(const packed_tile *tile, const int rows, const int edg
     for (size_t channel = 0; channel < n_out; ++channel) {
       const packed_word *e = weights->words + weights->start[channel] * PACKED_WINOGRAD_WORDS;
       const packed_word *end = weights->words + weights->start[channel + 1] * PACKED_WINOGRAD_WORDS;
-      const float *in = t->in + lane;
+      const float *in = t->in + lane / VECTOR * t->in_row;
       float *out = t->out + channel * t->out_channel + lane;
       const float *residual = residual_channel(t, channel);
       vec acc[PACKED_KERNEL_TILE * PACKED_WINOGRAD];
@@ -95,7 +95,7 @@ INLINE void winograd_body(const packed_tile *tile, const int rows, const int edg
             w[ky] = keep(splat(e[1 + ky * PACKED_WINOGRAD + i].weight));
 #pragma GCC unroll 6
           for (int y = y_begin; y < y_end; ++y) {
-            const vec v = keep(load(x + (size_t)(y * PACKED_WINOGRAD + i) * LANES));
+            const vec v = keep(load(x + (size_t)(y * PACKED_WINOGRAD + i) * VECTOR));
 #pragma GCC unroll 3
             for (int ky = 0; ky < 3; ++ky) {
               const int r = y - ky;
