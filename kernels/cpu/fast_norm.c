@@ -6,13 +6,21 @@
 
 /* Sums run in 16 float lanes over one image's row and are then added to double lanes: a lane adds
  * hw / 16 numbers before it is widened. */
-#define LANES ((size_t)16)
-typedef float lanes_f __attribute__((vector_size(64)));
-typedef double lanes_d __attribute__((vector_size(128)));
+#define LANES 16
+/* Two registers of AVX2: vectors wider than a machine's registers would live in memory. */
+#define PARTS 2
+typedef float part __attribute__((vector_size(LANES / PARTS * sizeof(float))));
+#define INLINE static inline __attribute__((always_inline))
 
-static inline __attribute__((always_inline)) double sum_lanes(const lanes_d *lanes) {
+INLINE void widen(const part sum[PARTS], double wide[LANES]) {
+  float lane[LANES];
+  memcpy(lane, sum, sizeof lane);
+  for (size_t i = 0; i < LANES; i++) wide[i] += (double)lane[i];
+}
+
+INLINE double sum_lanes(const double wide[LANES]) {
   double sum = 0;
-  for (size_t i = 0; i < LANES; i++) sum += (*lanes)[i];
+  for (size_t i = 0; i < LANES; i++) sum += wide[i];
   return sum;
 }
 
@@ -23,27 +31,28 @@ typedef struct {
 } forward_task;
 
 /* Sum of (x - shift)^power over the channel, power 1 or 2. */
-static inline __attribute__((always_inline)) double moment(const ap_bn_shape *s, const float *x,
-                                                           size_t c, float shift, bool squared) {
-  lanes_d wide = {0};
-  double tail = 0;
+INLINE double moment(const ap_bn_shape *s, const float *x, size_t c, float shift, bool squared) {
+  double wide[LANES] = {0}, tail = 0;
   for (size_t i = 0; i < s->n; i++) {
     const float *row = x + (i * s->c + c) * s->hw;
-    lanes_f sum = {0};
+    part sum[PARTS] = {{0}};
     size_t j = 0;
     for (; j + LANES <= s->hw; j += LANES) {
-      lanes_f v;
-      memcpy(&v, row + j, sizeof v);
-      v -= shift;
-      sum += squared ? v * v : v;
+#pragma GCC unroll 2
+      for (size_t p = 0; p < PARTS; p++) {
+        part v;
+        memcpy(&v, row + j + p * (LANES / PARTS), sizeof v);
+        v -= shift;
+        sum[p] += squared ? v * v : v;
+      }
     }
-    wide += __builtin_convertvector(sum, lanes_d);
+    widen(sum, wide);
     for (; j < s->hw; j++) {
       const double d = (double)(row[j] - shift);
       tail += squared ? d * d : d;
     }
   }
-  return sum_lanes(&wide) + tail;
+  return sum_lanes(wide) + tail;
 }
 
 AP_CLONES
@@ -131,28 +140,31 @@ ap_status ap_fast_bn_forward_infer(ap_backend *be, const ap_bn_shape *s, const f
 AP_CLONES
 static void backward_sums(const ap_bn_shape *s, const float *x, const float *dy, size_t c,
                           float mean, double *sums) {
-  lanes_d wide = {0}, wide_product = {0};
+  double wide[LANES] = {0}, wide_product[LANES] = {0};
   double tail = 0, tail_product = 0;
   for (size_t i = 0; i < s->n; i++) {
     const size_t first = (i * s->c + c) * s->hw;
-    lanes_f sum = {0}, product = {0};
+    part sum[PARTS] = {{0}}, product[PARTS] = {{0}};
     size_t j = 0;
     for (; j + LANES <= s->hw; j += LANES) {
-      lanes_f v, d;
-      memcpy(&v, x + first + j, sizeof v);
-      memcpy(&d, dy + first + j, sizeof d);
-      sum += d;
-      product += d * (v - mean);
+#pragma GCC unroll 2
+      for (size_t p = 0; p < PARTS; p++) {
+        part v, d;
+        memcpy(&v, x + first + j + p * (LANES / PARTS), sizeof v);
+        memcpy(&d, dy + first + j + p * (LANES / PARTS), sizeof d);
+        sum[p] += d;
+        product[p] += d * (v - mean);
+      }
     }
-    wide += __builtin_convertvector(sum, lanes_d);
-    wide_product += __builtin_convertvector(product, lanes_d);
+    widen(sum, wide);
+    widen(product, wide_product);
     for (; j < s->hw; j++) {
       tail += (double)dy[first + j];
       tail_product += (double)dy[first + j] * (double)(x[first + j] - mean);
     }
   }
-  sums[0] = sum_lanes(&wide) + tail;
-  sums[1] = sum_lanes(&wide_product) + tail_product;
+  sums[0] = sum_lanes(wide) + tail;
+  sums[1] = sum_lanes(wide_product) + tail_product;
 }
 
 /* dx = scale * (dy - even - slope * (x - mean)) */
