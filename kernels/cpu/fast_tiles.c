@@ -6,6 +6,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+typedef float quarter __attribute__((vector_size(16))); /* of a vector of 16 floats */
+
 #define PART 16
 #define TILE(name) name##_16
 #include "kernels/cpu/fast_tiles_body.h"

@@ -101,12 +101,10 @@ INLINE void TILE(filter_tile)(const ap_direct_filter_tile *t, float *sums, const
 #pragma GCC unroll 6
     for (int j = 0; j < n_taps; j++) {
       /* Halves are added until one lane is left. */
-      float lane[16];
+      quarter lane[4];
       memcpy(lane, sum[r][j], sizeof lane);
-      for (int left = 8; left > 0; left /= 2) {
-        for (int i = 0; i < left; i++) lane[i] += lane[i + left];
-      }
-      sums[(r0 + r) * (int)AP_TILE_TAPS + k0 + j] = lane[0];
+      const quarter last = (lane[0] + lane[2]) + (lane[1] + lane[3]);
+      sums[(r0 + r) * (int)AP_TILE_TAPS + k0 + j] = (last[0] + last[2]) + (last[1] + last[3]);
     }
   }
 }
