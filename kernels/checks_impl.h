@@ -1,10 +1,19 @@
-/* kernels/checks_impl.h - argument checks shared by backend.c and backend_ops.c. */
+/* kernels/checks_impl.h - argument checks shared by backend.c, backend_ops.c and backend_gates.c. */
 #ifndef AP_KERNELS_CHECKS_IMPL_H
 #define AP_KERNELS_CHECKS_IMPL_H
 #include "kernels/backend_impl.h"
 
 /* a * b, or SIZE_MAX where that does not fit: no buffer is as large, so the size check refuses. */
 size_t ap_saturating_mul(size_t a, size_t b);
+
+static inline size_t mul3(size_t a, size_t b, size_t c) {
+  return ap_saturating_mul(ap_saturating_mul(a, b), c);
+}
+
+#define N_OF(list) (sizeof(list) / sizeof((list)[0]))
+
+/* The buffer's elements; NULL for an absent operand. */
+static inline float *f32(const ap_buffer *buffer) { return buffer ? (void *)buffer->data : NULL; }
 
 /* One operand of an operation. */
 typedef struct {

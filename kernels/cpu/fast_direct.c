@@ -16,10 +16,6 @@
 #define PASS_VECTORS ((size_t)3)
 #define FEW_VECTORS ((size_t)12)
 
-static size_t mul3(size_t a, size_t b, size_t c) {
-  return ap_saturating_mul(ap_saturating_mul(a, b), c);
-}
-
 static size_t round_up(size_t n, size_t multiple) { return ap_ceil_div(n, multiple) * multiple; }
 
 /* Everything except the tables. */
