@@ -6,9 +6,9 @@
 ap_status ap_sigmoid_forward(ap_backend *be, size_t count, ap_buffer *x, ap_buffer *y,
                              ap_error *err) {
   const ap_operand list[] = {{"x", x, count, AP_IN | AP_ALIAS}, {"y", y, count, AP_OUT | AP_ALIAS}};
-  ap_status st = ap_check_operands(be, "sigmoid_forward", list, N_OF(list), err);
+  ap_status st = ap_check_operands(be, "sigmoid_forward", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->sigmoid_forward(be, count, f32(x), f32(y), err);
+  return be->ops->sigmoid_forward(be, count, ap_f32(x), ap_f32(y), err);
 }
 
 ap_status ap_sigmoid_backward(ap_backend *be, size_t count, ap_buffer *y, ap_buffer *dy,
@@ -16,15 +16,15 @@ ap_status ap_sigmoid_backward(ap_backend *be, size_t count, ap_buffer *y, ap_buf
   const unsigned alias = accumulate ? 0 : AP_ALIAS;
   const ap_operand list[] = {
       {"y", y, count, AP_IN}, {"dy", dy, count, AP_IN | alias}, {"dx", dx, count, AP_OUT | alias}};
-  ap_status st = ap_check_operands(be, "sigmoid_backward", list, N_OF(list), err);
+  ap_status st = ap_check_operands(be, "sigmoid_backward", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->sigmoid_backward(be, count, f32(y), f32(dy), f32(dx), accumulate, err);
+  return be->ops->sigmoid_backward(be, count, ap_f32(y), ap_f32(dy), ap_f32(dx), accumulate, err);
 }
 
 static ap_status check_gate(const char *op, const ap_gate_shape *s, size_t *count, ap_error *err) {
   const ap_dimension list[] = {{"planes", s->planes, false}, {"pixels", s->pixels, false}};
   *count = ap_saturating_mul(s->planes, s->pixels);
-  return ap_check_dimensions(op, list, N_OF(list), err);
+  return ap_check_dimensions(op, list, AP_N_OF(list), err);
 }
 
 ap_status ap_multiply(ap_backend *be, const ap_gate_shape *shape, ap_buffer *a, ap_buffer *b,
@@ -36,9 +36,9 @@ ap_status ap_multiply(ap_backend *be, const ap_gate_shape *shape, ap_buffer *a, 
   const ap_operand list[] = {{"a", a, count, AP_IN | alias},
                              {"b", b, shape->per_plane ? shape->planes : count, AP_IN | alias_b},
                              {"y", y, count, AP_OUT | alias}};
-  st = ap_check_operands(be, "multiply", list, N_OF(list), err);
+  st = ap_check_operands(be, "multiply", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->multiply(be, shape, f32(a), f32(b), f32(y), accumulate, err);
+  return be->ops->multiply(be, shape, ap_f32(a), ap_f32(b), ap_f32(y), accumulate, err);
 }
 
 ap_status ap_multiply_sum(ap_backend *be, const ap_gate_shape *shape, ap_buffer *a, ap_buffer *b,
@@ -48,10 +48,10 @@ ap_status ap_multiply_sum(ap_backend *be, const ap_gate_shape *shape, ap_buffer 
   if (st) return st;
   const ap_operand list[] = {
       {"a", a, count, AP_IN}, {"b", b, count, AP_IN}, {"y", y, shape->planes, AP_OUT}};
-  st = ap_check_operands(be, "multiply_sum", list, N_OF(list), err);
+  st = ap_check_operands(be, "multiply_sum", list, AP_N_OF(list), err);
   if (st || shape->planes == 0 || (count == 0 && accumulate)) return st;
-  if (count == 0) return be->ops->fill(be, f32(y), 0, shape->planes, err);
-  return be->ops->multiply_sum(be, shape, f32(a), f32(b), f32(y), accumulate, err);
+  if (count == 0) return be->ops->fill(be, ap_f32(y), 0, shape->planes, err);
+  return be->ops->multiply_sum(be, shape, ap_f32(a), ap_f32(b), ap_f32(y), accumulate, err);
 }
 
 /* ---- channels by number -------------------------------------------------------------------- */
@@ -62,9 +62,9 @@ static ap_status check_gather(const char *op, const ap_gather_shape *s, size_t *
                                {"c_from", s->c_from, false},
                                {"c_to", s->c_to, false},
                                {"hw", s->hw, false}};
-  *n_x = mul3(s->n, s->c_from, s->hw);
-  *n_y = mul3(s->n, s->c_to, s->hw);
-  return ap_check_dimensions(op, list, N_OF(list), err);
+  *n_x = ap_saturating_mul3(s->n, s->c_from, s->hw);
+  *n_y = ap_saturating_mul3(s->n, s->c_to, s->hw);
+  return ap_check_dimensions(op, list, AP_N_OF(list), err);
 }
 
 ap_status ap_gather_forward(ap_backend *be, const ap_gather_shape *shape, ap_buffer *picks,
@@ -74,9 +74,9 @@ ap_status ap_gather_forward(ap_backend *be, const ap_gather_shape *shape, ap_buf
   if (st) return st;
   const ap_operand list[] = {
       {"picks", picks, shape->c_to, AP_IN}, {"x", x, n_x, AP_IN}, {"y", y, n_y, AP_OUT}};
-  st = ap_check_operands(be, "gather_forward", list, N_OF(list), err);
+  st = ap_check_operands(be, "gather_forward", list, AP_N_OF(list), err);
   if (st || n_y == 0) return st;
-  return be->ops->gather_forward(be, shape, (const void *)picks->data, f32(x), f32(y), err);
+  return be->ops->gather_forward(be, shape, (const void *)picks->data, ap_f32(x), ap_f32(y), err);
 }
 
 ap_status ap_gather_backward(ap_backend *be, const ap_gather_shape *shape, ap_buffer *starts,
@@ -89,8 +89,8 @@ ap_status ap_gather_backward(ap_backend *be, const ap_gather_shape *shape, ap_bu
                              {"users", users, shape->c_to, AP_IN},
                              {"dy", dy, n_y, AP_IN},
                              {"dx", dx, n_x, AP_OUT}};
-  st = ap_check_operands(be, "gather_backward", list, N_OF(list), err);
+  st = ap_check_operands(be, "gather_backward", list, AP_N_OF(list), err);
   if (st || n_x == 0) return st;
   return be->ops->gather_backward(be, shape, (const void *)starts->data, (const void *)users->data,
-                                  f32(dy), f32(dx), accumulate, err);
+                                  ap_f32(dy), ap_f32(dx), accumulate, err);
 }

@@ -12,6 +12,11 @@
 #include "kernels/backend.h"
 AP_EXTERN_C_BEGIN
 
+/* Are a filter's taps apart? (One tap cannot be.) */
+static inline bool ap_is_dilated(const ap_conv_shape *s) {
+  return (s->kh > 1 && s->dilation_h > 1) || (s->kw > 1 && s->dilation_w > 1);
+}
+
 typedef struct {
   /* Releases everything, `be` itself too. All buffers are gone. */
   void (*close)(ap_backend *be);

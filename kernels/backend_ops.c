@@ -4,7 +4,7 @@
 #include "kernels/checks_impl.h"
 
 static size_t mul4(size_t a, size_t b, size_t c, size_t d) {
-  return ap_saturating_mul(mul3(a, b, c), d);
+  return ap_saturating_mul(ap_saturating_mul3(a, b, c), d);
 }
 
 static size_t out_size(size_t in, size_t before, size_t after, size_t kernel, size_t stride) {
@@ -52,11 +52,11 @@ static ap_status check_conv(const char *op, const ap_conv_shape *s, conv_counts 
       {"groups", s->groups, true},
       {"dilation_h", s->dilation_h, false},
       {"dilation_w", s->dilation_w, false},
-      {"c_in * kh * kw", mul3(s->c_in, s->kh, s->kw), false},
+      {"c_in * kh * kw", ap_saturating_mul3(s->c_in, s->kh, s->kw), false},
       {"output pixels", ap_saturating_mul(ap_conv_out_h(s), ap_conv_out_w(s)), false},
       {"input pixels", ap_saturating_mul(s->h, s->w), false},
   };
-  ap_status st = ap_check_dimensions(op, list, N_OF(list), err);
+  ap_status st = ap_check_dimensions(op, list, AP_N_OF(list), err);
   if (st) return st;
   if (s->c_in % s->groups != 0 || s->c_out % s->groups != 0) {
     return ap_fail(err, AP_ERR_ARG,
@@ -82,9 +82,9 @@ ap_status ap_conv_forward(ap_backend *be, const ap_conv_shape *shape, ap_buffer 
                              {"w", w, n.w, AP_IN},
                              {"bias", bias, shape->c_out, AP_IN | AP_OPTIONAL},
                              {"y", y, n.y, AP_OUT}};
-  st = ap_check_operands(be, "conv_forward", list, N_OF(list), err);
+  st = ap_check_operands(be, "conv_forward", list, AP_N_OF(list), err);
   if (st || n.y == 0) return st;
-  return be->ops->conv_forward(be, &full, f32(x), f32(w), f32(bias), f32(y), err);
+  return be->ops->conv_forward(be, &full, ap_f32(x), ap_f32(w), ap_f32(bias), ap_f32(y), err);
 }
 
 ap_status ap_conv_backward_data(ap_backend *be, const ap_conv_shape *shape, ap_buffer *dy,
@@ -94,10 +94,10 @@ ap_status ap_conv_backward_data(ap_backend *be, const ap_conv_shape *shape, ap_b
   ap_status st = check_conv("conv_backward_data", shape, &n, &full, err);
   if (st) return st;
   const ap_operand list[] = {{"dy", dy, n.y, AP_IN}, {"w", w, n.w, AP_IN}, {"dx", dx, n.x, AP_OUT}};
-  st = ap_check_operands(be, "conv_backward_data", list, N_OF(list), err);
+  st = ap_check_operands(be, "conv_backward_data", list, AP_N_OF(list), err);
   if (st || n.x == 0) return st;
-  if (n.y == 0) return accumulate ? AP_OK : be->ops->fill(be, f32(dx), 0, n.x, err);
-  return be->ops->conv_backward_data(be, &full, f32(dy), f32(w), f32(dx), accumulate, err);
+  if (n.y == 0) return accumulate ? AP_OK : be->ops->fill(be, ap_f32(dx), 0, n.x, err);
+  return be->ops->conv_backward_data(be, &full, ap_f32(dy), ap_f32(w), ap_f32(dx), accumulate, err);
 }
 
 ap_status ap_conv_backward_filter(ap_backend *be, const ap_conv_shape *shape, ap_buffer *x,
@@ -110,21 +110,22 @@ ap_status ap_conv_backward_filter(ap_backend *be, const ap_conv_shape *shape, ap
                              {"dy", dy, n.y, AP_IN},
                              {"dw", dw, n.w, AP_OUT},
                              {"dbias", dbias, shape->c_out, AP_OUT | AP_OPTIONAL}};
-  st = ap_check_operands(be, "conv_backward_filter", list, N_OF(list), err);
+  st = ap_check_operands(be, "conv_backward_filter", list, AP_N_OF(list), err);
   if (st || shape->c_out == 0) return st;
   if (n.y == 0) {
-    if (n.w > 0) st = be->ops->fill(be, f32(dw), 0, n.w, err);
-    if (!st && dbias) st = be->ops->fill(be, f32(dbias), 0, shape->c_out, err);
+    if (n.w > 0) st = be->ops->fill(be, ap_f32(dw), 0, n.w, err);
+    if (!st && dbias) st = be->ops->fill(be, ap_f32(dbias), 0, shape->c_out, err);
     return st;
   }
-  return be->ops->conv_backward_filter(be, &full, f32(x), f32(dy), f32(dw), f32(dbias), err);
+  return be->ops->conv_backward_filter(be, &full, ap_f32(x), ap_f32(dy), ap_f32(dw), ap_f32(dbias),
+                                       err);
 }
 
 /* ---- batch normalisation ------------------------------------------------------------------- */
 
 static ap_status check_bn(const char *op, const ap_bn_shape *s, size_t *count, ap_error *err) {
   const ap_dimension list[] = {{"n", s->n, false}, {"c", s->c, false}, {"hw", s->hw, false}};
-  ap_status st = ap_check_dimensions(op, list, N_OF(list), err);
+  ap_status st = ap_check_dimensions(op, list, AP_N_OF(list), err);
   if (st) return st;
   if (!(s->epsilon >= 0) || !isfinite(s->epsilon)) {
     return ap_fail(err, AP_ERR_ARG, "%s: epsilon %g, must be finite and not negative", op,
@@ -133,7 +134,7 @@ static ap_status check_bn(const char *op, const ap_bn_shape *s, size_t *count, a
   if (!(s->momentum >= 0 && s->momentum <= 1)) {
     return ap_fail(err, AP_ERR_ARG, "%s: momentum %g, must be in 0..1", op, (double)s->momentum);
   }
-  *count = mul3(s->n, s->c, s->hw);
+  *count = ap_saturating_mul3(s->n, s->c, s->hw);
   return AP_OK;
 }
 
@@ -152,10 +153,11 @@ ap_status ap_bn_forward_train(ap_backend *be, const ap_bn_shape *shape, ap_buffe
                              {"save_inv_std", save_inv_std, shape->c, AP_OUT},
                              {"running_mean", running_mean, shape->c, AP_OUT},
                              {"running_var", running_var, shape->c, AP_OUT}};
-  st = ap_check_operands(be, "bn_forward_train", list, N_OF(list), err);
+  st = ap_check_operands(be, "bn_forward_train", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->bn_forward_train(be, shape, f32(x), f32(gamma), f32(beta), f32(y), f32(save_mean),
-                                   f32(save_inv_std), f32(running_mean), f32(running_var), err);
+  return be->ops->bn_forward_train(be, shape, ap_f32(x), ap_f32(gamma), ap_f32(beta), ap_f32(y),
+                                   ap_f32(save_mean), ap_f32(save_inv_std), ap_f32(running_mean),
+                                   ap_f32(running_var), err);
 }
 
 ap_status ap_bn_forward_infer(ap_backend *be, const ap_bn_shape *shape, ap_buffer *x,
@@ -170,10 +172,10 @@ ap_status ap_bn_forward_infer(ap_backend *be, const ap_bn_shape *shape, ap_buffe
                              {"running_mean", running_mean, shape->c, AP_IN},
                              {"running_var", running_var, shape->c, AP_IN},
                              {"y", y, count, AP_OUT | AP_ALIAS}};
-  st = ap_check_operands(be, "bn_forward_infer", list, N_OF(list), err);
+  st = ap_check_operands(be, "bn_forward_infer", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->bn_forward_infer(be, shape, f32(x), f32(gamma), f32(beta), f32(running_mean),
-                                   f32(running_var), f32(y), err);
+  return be->ops->bn_forward_infer(be, shape, ap_f32(x), ap_f32(gamma), ap_f32(beta),
+                                   ap_f32(running_mean), ap_f32(running_var), ap_f32(y), err);
 }
 
 ap_status ap_bn_backward(ap_backend *be, const ap_bn_shape *shape, ap_buffer *x, ap_buffer *dy,
@@ -190,14 +192,14 @@ ap_status ap_bn_backward(ap_backend *be, const ap_bn_shape *shape, ap_buffer *x,
                              {"dx", dx, count, AP_OUT | AP_ALIAS},
                              {"dgamma", dgamma, shape->c, AP_OUT},
                              {"dbeta", dbeta, shape->c, AP_OUT}};
-  st = ap_check_operands(be, "bn_backward", list, N_OF(list), err);
+  st = ap_check_operands(be, "bn_backward", list, AP_N_OF(list), err);
   if (st || shape->c == 0) return st;
   if (count == 0) {
-    st = be->ops->fill(be, f32(dgamma), 0, shape->c, err);
-    return st ? st : be->ops->fill(be, f32(dbeta), 0, shape->c, err);
+    st = be->ops->fill(be, ap_f32(dgamma), 0, shape->c, err);
+    return st ? st : be->ops->fill(be, ap_f32(dbeta), 0, shape->c, err);
   }
-  return be->ops->bn_backward(be, shape, f32(x), f32(dy), f32(gamma), f32(save_mean),
-                              f32(save_inv_std), f32(dx), f32(dgamma), f32(dbeta), err);
+  return be->ops->bn_backward(be, shape, ap_f32(x), ap_f32(dy), ap_f32(gamma), ap_f32(save_mean),
+                              ap_f32(save_inv_std), ap_f32(dx), ap_f32(dgamma), ap_f32(dbeta), err);
 }
 
 /* ---- elementwise --------------------------------------------------------------------------- */
@@ -211,9 +213,9 @@ ap_status ap_relu_forward(ap_backend *be, size_t count, float ceiling, ap_buffer
                           ap_error *err) {
   const ap_operand list[] = {{"x", x, count, AP_IN | AP_ALIAS}, {"y", y, count, AP_OUT | AP_ALIAS}};
   ap_status st = check_ceiling("relu_forward", ceiling, err);
-  if (!st) st = ap_check_operands(be, "relu_forward", list, N_OF(list), err);
+  if (!st) st = ap_check_operands(be, "relu_forward", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->relu_forward(be, count, ceiling, f32(x), f32(y), err);
+  return be->ops->relu_forward(be, count, ceiling, ap_f32(x), ap_f32(y), err);
 }
 
 ap_status ap_relu_backward(ap_backend *be, size_t count, float ceiling, ap_buffer *y, ap_buffer *dy,
@@ -222,9 +224,10 @@ ap_status ap_relu_backward(ap_backend *be, size_t count, float ceiling, ap_buffe
   const ap_operand list[] = {
       {"y", y, count, AP_IN}, {"dy", dy, count, AP_IN | alias}, {"dx", dx, count, AP_OUT | alias}};
   ap_status st = check_ceiling("relu_backward", ceiling, err);
-  if (!st) st = ap_check_operands(be, "relu_backward", list, N_OF(list), err);
+  if (!st) st = ap_check_operands(be, "relu_backward", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->relu_backward(be, count, ceiling, f32(y), f32(dy), f32(dx), accumulate, err);
+  return be->ops->relu_backward(be, count, ceiling, ap_f32(y), ap_f32(dy), ap_f32(dx), accumulate,
+                                err);
 }
 
 ap_status ap_add(ap_backend *be, size_t count, ap_buffer *a, ap_buffer *b, ap_buffer *y,
@@ -232,17 +235,17 @@ ap_status ap_add(ap_backend *be, size_t count, ap_buffer *a, ap_buffer *b, ap_bu
   const ap_operand list[] = {{"a", a, count, AP_IN | AP_ALIAS},
                              {"b", b, count, AP_IN | AP_ALIAS},
                              {"y", y, count, AP_OUT | AP_ALIAS}};
-  ap_status st = ap_check_operands(be, "add", list, N_OF(list), err);
+  ap_status st = ap_check_operands(be, "add", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->add(be, count, f32(a), f32(b), f32(y), err);
+  return be->ops->add(be, count, ap_f32(a), ap_f32(b), ap_f32(y), err);
 }
 
 ap_status ap_scale(ap_backend *be, size_t count, float alpha, ap_buffer *x, ap_buffer *y,
                    bool accumulate, ap_error *err) {
   const ap_operand list[] = {{"x", x, count, AP_IN}, {"y", y, count, AP_OUT}};
-  ap_status st = ap_check_operands(be, "scale", list, N_OF(list), err);
+  ap_status st = ap_check_operands(be, "scale", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->scale(be, count, alpha, f32(x), f32(y), accumulate, err);
+  return be->ops->scale(be, count, alpha, ap_f32(x), ap_f32(y), accumulate, err);
 }
 
 /* ---- pooling ------------------------------------------------------------------------------- */
@@ -270,7 +273,7 @@ static ap_status check_pool(const char *op, const ap_pool_shape *s, size_t *n_x,
       {"input pixels", ap_saturating_mul(s->h, s->w), false},
       {"kh * kw", ap_saturating_mul(s->kh, s->kw), false},
   };
-  ap_status st = ap_check_dimensions(op, list, N_OF(list), err);
+  ap_status st = ap_check_dimensions(op, list, AP_N_OF(list), err);
   if (st) return st;
   if (s->kind != AP_POOL_MAX && s->kind != AP_POOL_AVERAGE) {
     return ap_fail(err, AP_ERR_ARG, "%s: unknown kind %d", op, (int)s->kind);
@@ -295,9 +298,9 @@ ap_status ap_pool_forward(ap_backend *be, const ap_pool_shape *shape, ap_buffer 
   ap_status st = check_pool("pool_forward", shape, &n_x, &n_y, err);
   if (st) return st;
   const ap_operand list[] = {{"x", x, n_x, AP_IN}, {"y", y, n_y, AP_OUT}};
-  st = ap_check_operands(be, "pool_forward", list, N_OF(list), err);
+  st = ap_check_operands(be, "pool_forward", list, AP_N_OF(list), err);
   if (st || n_y == 0) return st;
-  return be->ops->pool_forward(be, shape, f32(x), f32(y), err);
+  return be->ops->pool_forward(be, shape, ap_f32(x), ap_f32(y), err);
 }
 
 ap_status ap_pool_backward(ap_backend *be, const ap_pool_shape *shape, ap_buffer *x, ap_buffer *y,
@@ -311,9 +314,9 @@ ap_status ap_pool_backward(ap_backend *be, const ap_pool_shape *shape, ap_buffer
       {"dy", dy, n_y, AP_IN}, {"dx", dx, n_x, AP_OUT}, {"x", x, n_x, AP_IN}, {"y", y, n_y, AP_IN}};
   st = ap_check_operands(be, "pool_backward", list, max ? 4 : 2, err);
   if (st || n_x == 0) return st;
-  if (n_y == 0) return accumulate ? AP_OK : be->ops->fill(be, f32(dx), 0, n_x, err);
-  return be->ops->pool_backward(be, shape, max ? f32(x) : NULL, max ? f32(y) : NULL, f32(dy),
-                                f32(dx), accumulate, err);
+  if (n_y == 0) return accumulate ? AP_OK : be->ops->fill(be, ap_f32(dx), 0, n_x, err);
+  return be->ops->pool_backward(be, shape, max ? ap_f32(x) : NULL, max ? ap_f32(y) : NULL,
+                                ap_f32(dy), ap_f32(dx), accumulate, err);
 }
 
 /* ---- channel moves ------------------------------------------------------------------------- */
@@ -333,7 +336,7 @@ static ap_status check_move(const char *op, const ap_move_shape *s, size_t *n_fr
       {"source pixels", ap_saturating_mul(s->h_from, s->w_from), false},
       {"destination pixels", ap_saturating_mul(s->h_to, s->w_to), false},
   };
-  ap_status st = ap_check_dimensions(op, list, N_OF(list), err);
+  ap_status st = ap_check_dimensions(op, list, AP_N_OF(list), err);
   if (st) return st;
   if (s->c0_from > s->c_from || s->c > s->c_from - s->c0_from || s->c0_to > s->c_to ||
       s->c > s->c_to - s->c0_to) {
@@ -341,8 +344,8 @@ static ap_status check_move(const char *op, const ap_move_shape *s, size_t *n_fr
                    op, s->c, s->c0_from, s->c_from, s->c0_to, s->c_to);
   }
   if (s->h_to > 0 && s->w_to > 0 &&
-      (mul3(s->h_to - 1, s->step_h, 1) >= s->h_from ||
-       mul3(s->w_to - 1, s->step_w, 1) >= s->w_from)) {
+      (ap_saturating_mul3(s->h_to - 1, s->step_h, 1) >= s->h_from ||
+       ap_saturating_mul3(s->w_to - 1, s->step_w, 1) >= s->w_from)) {
     return ap_fail(err, AP_ERR_ARG,
                    "%s: a %zu x %zu destination in steps of %zu x %zu leaves the %zu x %zu source",
                    op, s->h_to, s->w_to, s->step_h, s->step_w, s->h_from, s->w_from);
@@ -358,9 +361,9 @@ ap_status ap_move_forward(ap_backend *be, const ap_move_shape *shape, ap_buffer 
   ap_status st = check_move("move_forward", shape, &n_from, &n_to, err);
   if (st) return st;
   const ap_operand list[] = {{"from", from, n_from, AP_IN}, {"to", to, n_to, AP_OUT}};
-  st = ap_check_operands(be, "move_forward", list, N_OF(list), err);
+  st = ap_check_operands(be, "move_forward", list, AP_N_OF(list), err);
   if (st || n_to == 0 || shape->c == 0) return st;
-  return be->ops->move_forward(be, shape, f32(from), f32(to), err);
+  return be->ops->move_forward(be, shape, ap_f32(from), ap_f32(to), err);
 }
 
 ap_status ap_move_backward(ap_backend *be, const ap_move_shape *shape, ap_buffer *dto,
@@ -369,14 +372,14 @@ ap_status ap_move_backward(ap_backend *be, const ap_move_shape *shape, ap_buffer
   ap_status st = check_move("move_backward", shape, &n_from, &n_to, err);
   if (st) return st;
   const ap_operand list[] = {{"dto", dto, n_to, AP_IN}, {"dfrom", dfrom, n_from, AP_OUT}};
-  st = ap_check_operands(be, "move_backward", list, N_OF(list), err);
+  st = ap_check_operands(be, "move_backward", list, AP_N_OF(list), err);
   if (st || n_from == 0) return st;
   if (!accumulate) {
-    st = be->ops->fill(be, f32(dfrom), 0, n_from, err);
+    st = be->ops->fill(be, ap_f32(dfrom), 0, n_from, err);
     if (st) return st;
   }
   if (n_to == 0 || shape->c == 0) return AP_OK;
-  return be->ops->move_backward(be, shape, f32(dto), f32(dfrom), err);
+  return be->ops->move_backward(be, shape, ap_f32(dto), ap_f32(dfrom), err);
 }
 
 /* ---- images in, loss out, optimiser ---------------------------------------------------------- */
@@ -389,18 +392,18 @@ ap_status ap_image_gather(ap_backend *be, const ap_image_shape *s, ap_buffer *so
                                      {"c", s->c, false},
                                      {"h", s->h, false},
                                      {"w", s->w, false},
-                                     {"image size", mul3(s->c, s->h, s->w), false}};
+                                     {"image size", ap_saturating_mul3(s->c, s->h, s->w), false}};
   const size_t count = mul4(s->n, s->c, s->h, s->w);
   const ap_operand list[] = {{"source", source_u8, mul4(s->n_source, s->c, s->h, s->w), AP_BYTES},
                              {"picks", picks, s->n, AP_PICKS},
                              {"mean", mean, s->c, AP_IN},
                              {"std", std, s->c, AP_IN},
                              {"y", y, count, AP_OUT}};
-  ap_status st = ap_check_dimensions("image_gather", dimensions, N_OF(dimensions), err);
-  if (!st) st = ap_check_operands(be, "image_gather", list, N_OF(list), err);
+  ap_status st = ap_check_dimensions("image_gather", dimensions, AP_N_OF(dimensions), err);
+  if (!st) st = ap_check_operands(be, "image_gather", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->image_gather(be, s, source_u8->data, (const void *)picks->data, f32(mean),
-                               f32(std), f32(y), err);
+  return be->ops->image_gather(be, s, source_u8->data, (const void *)picks->data, ap_f32(mean),
+                               ap_f32(std), ap_f32(y), err);
 }
 
 ap_status ap_softmax_loss(ap_backend *be, size_t n, size_t classes, ap_buffer *logits,
@@ -413,16 +416,17 @@ ap_status ap_softmax_loss(ap_backend *be, size_t n, size_t classes, ap_buffer *l
                              {"loss", loss, n, AP_OUT},
                              {"correct", correct, n, AP_OUT},
                              {"dlogits", dlogits, count, AP_OUT | AP_OPTIONAL}};
-  ap_status st = ap_check_dimensions("softmax_loss", dimensions, N_OF(dimensions), err);
-  if (!st) st = ap_check_operands(be, "softmax_loss", list, N_OF(list), err);
+  ap_status st = ap_check_dimensions("softmax_loss", dimensions, AP_N_OF(dimensions), err);
+  if (!st) st = ap_check_operands(be, "softmax_loss", list, AP_N_OF(list), err);
   if (st) return st;
   if (!(smoothing >= 0 && smoothing < 1)) {
     return ap_fail(err, AP_ERR_ARG, "softmax_loss: smoothing %g, must be in [0, 1)",
                    (double)smoothing);
   }
   if (n == 0) return AP_OK;
-  return be->ops->softmax_loss(be, n, classes, f32(logits), (const void *)labels->data, smoothing,
-                               scale, f32(loss), f32(correct), f32(dlogits), err);
+  return be->ops->softmax_loss(be, n, classes, ap_f32(logits), (const void *)labels->data,
+                               smoothing, scale, ap_f32(loss), ap_f32(correct), ap_f32(dlogits),
+                               err);
 }
 
 ap_status ap_sgd_step(ap_backend *be, size_t count, const ap_sgd *sgd, ap_buffer *w, ap_buffer *v,
@@ -431,7 +435,7 @@ ap_status ap_sgd_step(ap_backend *be, size_t count, const ap_sgd *sgd, ap_buffer
                              {"v", v, count, AP_OUT},
                              {"g", g, count, AP_IN},
                              {"mask", mask, count, AP_IN | AP_OPTIONAL}};
-  ap_status st = ap_check_operands(be, "sgd_step", list, N_OF(list), err);
+  ap_status st = ap_check_operands(be, "sgd_step", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->sgd_step(be, count, sgd, f32(w), f32(v), f32(g), f32(mask), err);
+  return be->ops->sgd_step(be, count, sgd, ap_f32(w), ap_f32(v), ap_f32(g), ap_f32(mask), err);
 }

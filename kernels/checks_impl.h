@@ -6,14 +6,16 @@
 /* a * b, or SIZE_MAX where that does not fit: no buffer is as large, so the size check refuses. */
 size_t ap_saturating_mul(size_t a, size_t b);
 
-static inline size_t mul3(size_t a, size_t b, size_t c) {
+static inline size_t ap_saturating_mul3(size_t a, size_t b, size_t c) {
   return ap_saturating_mul(ap_saturating_mul(a, b), c);
 }
 
-#define N_OF(list) (sizeof(list) / sizeof((list)[0]))
+#define AP_N_OF(list) (sizeof(list) / sizeof((list)[0]))
 
 /* The buffer's elements; NULL for an absent operand. */
-static inline float *f32(const ap_buffer *buffer) { return buffer ? (void *)buffer->data : NULL; }
+static inline float *ap_f32(const ap_buffer *buffer) {
+  return buffer ? (void *)buffer->data : NULL;
+}
 
 /* One operand of an operation. */
 typedef struct {

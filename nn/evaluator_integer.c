@@ -127,11 +127,15 @@ static ap_packed8_source source(const eval_chunk *k, const op_input *in) {
                              NULL};
 }
 
+/* What a sigmoid is multiplied with: ap_integer_sigmoid. */
+static float per_unit(const eval_plan *p, const op *o) {
+  return (float)(1 / p->tensors[o->out].unit);
+}
+
 void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
   const eval_job *j = k->job;
   const eval_plan *p = j->plan;
   const ap_packed8_target out = {k->worker->at[o->out], format_of(&p->tensors[o->out]), p->most};
-  const float per_unit = (float)(1 / p->tensors[o->out].unit);
   ap_packed8_source in = source(k, &o->in);
   const ap_packed8_epilogue epilogue = {source(k, &o->residual), o->low, o->high};
   switch (o->kind) {
@@ -155,12 +159,12 @@ void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
       break;
     case OP_GATE: {
       const ap_packed8_source gate = source(k, &o->gate);
-      ap_packed8_gate_run(j->integers, &in, &gate, o->gate_sigmoid ? per_unit : 0, &out,
+      ap_packed8_gate_run(j->integers, &in, &gate, o->gate_sigmoid ? per_unit(p, o) : 0, &out,
                           k->n_blocks, &epilogue);
       break;
     }
     case OP_SIGMOID:
-      ap_packed8_sigmoid_run(&in, per_unit, &out, k->n_blocks);
+      ap_packed8_sigmoid_run(&in, per_unit(p, o), &out, k->n_blocks);
       break;
     case OP_FLATTEN:
       ap_packed8_flatten_run(&in.tensor, &out.tensor, k->n_blocks, in.data, out.data);

@@ -19,8 +19,8 @@ typedef struct {
 static bool is_layer(const ap_node *n) {
   return n->kind == AP_NODE_CONV || n->kind == AP_NODE_LINEAR;
 }
-static bool is_between(
-    const ap_node *n) { /* may become part of an addition or a ReLU, like a layer */
+/* May it become part of an addition or a ReLU, as a layer does? */
+static bool is_between(const ap_node *n) {
   return n->kind == AP_NODE_BATCHNORM || n->kind == AP_NODE_MULTIPLY;
 }
 static bool is_pool(const ap_node *n) {

@@ -46,7 +46,7 @@ typedef struct {
   size_t *inputs;  /* node numbers, all below this node's own */
   ap_shape3 shape; /* of the output */
   size_t kh, kw, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, groups;
-  size_t dilation_h, dilation_w;          /* CONV: a kernel's rows (columns) stand so far apart */
+  size_t dilation_h, dilation_w; /* CONV: a kernel's rows (columns) stand so far apart; else 1 */
   size_t channels_before, channels_after; /* SHORTCUT: zero channels put on either side */
   size_t *picks;        /* GATHER: [shape.c] channels of the input, in any order */
   bool count_padding;   /* AVGPOOL; ap_node_pads() */

@@ -82,12 +82,10 @@ static size_t reach(size_t k, size_t dilation) {
 }
 
 static ap_status window_shape(ap_node *node, ap_shape3 in, ap_error *err) {
-  bool conv = node->kind == AP_NODE_CONV;
   if (!node->stride_h) node->stride_h = 1;
   if (!node->stride_w) node->stride_w = 1;
-  size_t rows = reach(node->kh, conv ? node->dilation_h : 1);
-  size_t columns = reach(node->kw, conv ? node->dilation_w : 1);
-  if (!conv && !ap_node_pads(node) &&
+  size_t rows = reach(node->kh, node->dilation_h), columns = reach(node->kw, node->dilation_w);
+  if (node->kind != AP_NODE_CONV && !ap_node_pads(node) &&
       (node->pad_top >= node->kh || node->pad_bottom >= node->kh || node->pad_left >= node->kw ||
        node->pad_right >= node->kw))
     return ap_fail(err, AP_ERR_ARG,
@@ -104,8 +102,8 @@ static ap_status window_shape(ap_node *node, ap_shape3 in, ap_error *err) {
 
 static ap_status conv_shape(ap_node *node, ap_shape3 in, ap_error *err) {
   if (!node->groups) node->groups = 1;
-  if (!node->dilation_h) node->dilation_h = 1;
-  if (!node->dilation_w) node->dilation_w = 1;
+  if (!node->dilation_h || node->kh == 1) node->dilation_h = 1; /* one tap cannot be spread */
+  if (!node->dilation_w || node->kw == 1) node->dilation_w = 1;
   if (in.c % node->groups || node->shape.c % node->groups)
     return ap_fail(err, AP_ERR_ARG,
                    "%s: %zu groups do not divide %zu input and %zu output channels", node->name,
@@ -185,6 +183,7 @@ static ap_status join_shape(const ap_network *net, ap_node *node, ap_error *err)
 
 static ap_status work_out_shape(const ap_network *net, ap_node *node, ap_error *err) {
   ap_shape3 in = net->nodes[node->inputs[0]].shape;
+  if (node->kind != AP_NODE_CONV) node->dilation_h = node->dilation_w = 1;
   switch (node->kind) {
     case AP_NODE_CONV:
       return conv_shape(node, in, err);

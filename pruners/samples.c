@@ -7,7 +7,6 @@ static ap_node as_conv(const ap_node *node) {
   ap_node conv = *node;
   if (node->kind == AP_NODE_LINEAR) {
     conv.kh = conv.kw = conv.stride_h = conv.stride_w = conv.groups = 1;
-    conv.dilation_h = conv.dilation_w = 1;
     conv.pad_top = conv.pad_left = 0;
   }
   return conv;

@@ -49,7 +49,7 @@ static bool possible(const ap_conv_shape *s) {
   if (s->c_in == 0 || s->c_out / s->groups < AP_TILE_ROWS || ap_is_dilated(s)) return false;
   p = geometry(s);
   return ap_saturating_mul(p.block, p.image) <= UINT32_MAX &&
-         mul3(p.block, s->c_out, p.out_row) <= UINT32_MAX;
+         ap_saturating_mul3(p.block, s->c_out, p.out_row) <= UINT32_MAX;
 }
 
 static bool pays(size_t useful, size_t computed) {

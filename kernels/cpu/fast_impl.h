@@ -38,10 +38,6 @@ AP_NODISCARD ap_status ap_fast_reserve(ap_fast_backend *fast, size_t per_worker,
 
 AP_NODISCARD ap_status ap_fast_reserve_table(ap_fast_backend *fast, size_t count, ap_error *err);
 
-/* Are a filter's taps apart? (One tap cannot be.) */
-static inline bool ap_is_dilated(const ap_conv_shape *s) {
-  return (s->kh > 1 && s->dilation_h > 1) || (s->kw > 1 && s->dilation_w > 1);
-}
 static inline size_t ap_ceil_div(size_t a, size_t b) { return a / b + (a % b != 0); }
 static inline size_t ap_min_size(size_t a, size_t b) { return a < b ? a : b; }
 

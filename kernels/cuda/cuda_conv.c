@@ -43,8 +43,7 @@ static bool no_padding(const ap_conv_shape *s) {
 
 /* The filter covers the map: x is a matrix [n, depth] and y a matrix [n, outputs]. */
 static bool covers(const ap_conv_shape *s) {
-  return s->groups == 1 && s->kh == s->h && s->kw == s->w && no_padding(s) &&
-         (s->kh == 1 || s->dilation_h == 1) && (s->kw == 1 || s->dilation_w == 1);
+  return s->groups == 1 && s->kh == s->h && s->kw == s->w && no_padding(s) && !ap_is_dilated(s);
 }
 
 /* The patches of an image are the image. */

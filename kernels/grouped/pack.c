@@ -88,8 +88,7 @@ static size_t choose_form(packer *p) {
 /* ---- where they are --------------------------------------------------------------------------- */
 static uint32_t position_of(const packer *p, uint32_t row) {
   const size_t channel = row / p->taps % (size_t)p->tile->chunk, tap = row % p->taps;
-  const size_t y = tap / p->g->kw * (p->g->dilation_h ? p->g->dilation_h : 1);
-  const size_t x = tap % p->g->kw * (p->g->dilation_w ? p->g->dilation_w : 1);
+  const size_t y = tap / p->g->kw * p->g->dilation_h, x = tap % p->g->kw * p->g->dilation_w;
   return (uint32_t)(channel * (size_t)p->tile->pitch + y * (size_t)p->tile->plane_w + x);
 }
 

@@ -130,8 +130,8 @@ static void set_geometry(ap_engine *e, const ap_engine_op *o) {
                                                     .stride_h = o->stride_h,
                                                     .stride_w = o->stride_w,
                                                     .groups = o->groups,
-                                                    .dilation_h = o->dilation_h,
-                                                    .dilation_w = o->dilation_w,
+                                                    .dilation_h = o->dilation_h ? o->dilation_h : 1,
+                                                    .dilation_w = o->dilation_w ? o->dilation_w : 1,
                                                     .n_blocks = e->n_blocks,
                                                     .block_bytes = block_bytes,
                                                     .wide = e->wide};

@@ -48,7 +48,7 @@ static uint32_t place(const grouped_geometry *g, grouped_tile *t) {
 }
 
 /* What k taps cover. */
-static size_t reach(size_t k, size_t dilation) { return (k - 1) * (dilation ? dilation : 1) + 1; }
+static size_t reach(size_t k, size_t dilation) { return (k - 1) * dilation + 1; }
 
 /* Its planes and its number of blocks; false when a channel's planes are more than `most`. */
 static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t log_w, size_t most,

@@ -47,7 +47,10 @@ extern ap_onnx_rule ap_onnx_lower_slice, ap_onnx_lower_gather,
  * slices and channels by number that several nodes read become one SHORTCUT, one GATHER. */
 AP_NODISCARD ap_status ap_onnx_input_view(ap_onnx_lowering *low, const ap_onnx_node *node,
                                           size_t input, ap_onnx_view *view, ap_error *err);
-/* The same, also behind a Softmax: for what leaves every value as it is. */
+/* The same, and nothing pending. */
+AP_NODISCARD ap_status ap_onnx_input_settled(ap_onnx_lowering *low, const ap_onnx_node *node,
+                                             size_t input, ap_onnx_view *view, ap_error *err);
+/* As ap_onnx_input_view, also behind a Softmax: for what leaves every value as it is. */
 AP_NODISCARD ap_status ap_onnx_input_moved(ap_onnx_lowering *low, const ap_onnx_node *node,
                                            size_t input, ap_onnx_view *view, ap_error *err);
 /* As ap_onnx_input_view, but channels by number may stay pending: for what picks some of them. */

@@ -189,8 +189,7 @@ ap_status ap_onnx_combine(ap_onnx_lowering *low, const ap_onnx_node *node, ap_no
 static ap_status add_image(ap_onnx_lowering *low, const ap_onnx_node *node, size_t k,
                            ap_onnx_view *a, ap_error *err) {
   ap_onnx_view b;
-  ap_status st = ap_onnx_input_view(low, node, k, &b, err);
-  if (!st) st = ap_onnx_settle(low, node, &b, err);
+  ap_status st = ap_onnx_input_settled(low, node, k, &b, err);
   if (st) return st;
   if (!ap_onnx_view_equal(a, &b))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,

@@ -8,15 +8,9 @@
 
 static const ap_node sigmoid = {.kind = AP_NODE_SIGMOID};
 
-static ap_status settled_input(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
-                               ap_onnx_view *view, ap_error *err) {
-  ap_status st = ap_onnx_input_view(low, node, input, view, err);
-  return st ? st : ap_onnx_settle(low, node, view, err);
-}
-
 ap_status ap_onnx_lower_sigmoid(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
-  ap_status st = settled_input(low, node, 0, &view, err);
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
   if (!st) st = ap_onnx_append(low, node, sigmoid, &view, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
@@ -34,7 +28,7 @@ ap_status ap_onnx_lower_hard_sigmoid(ap_onnx_lowering *low, const ap_onnx_node *
                                      ap_error *err) {
   ap_onnx_view view;
   float alpha, beta;
-  ap_status st = settled_input(low, node, 0, &view, err);
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
   if (!st) st = ap_onnx_attr_float(node, "alpha", 0.2f, &alpha, err);
   if (!st) st = ap_onnx_attr_float(node, "beta", 0.5f, &beta, err);
   if (!st && !(isfinite(alpha) && isfinite(beta)))
@@ -50,7 +44,7 @@ ap_status ap_onnx_lower_swish(ap_onnx_lowering *low, const ap_onnx_node *node, a
   bool hard = strcmp(node->op, "HardSwish") == 0;
   ap_onnx_view view, gate;
   float alpha = 1;
-  ap_status st = settled_input(low, node, 0, &view, err);
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
   if (!st && !hard) st = ap_onnx_attr_float(node, "alpha", 1, &alpha, err);
   if (!st && !isfinite(alpha))
     st = ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "alpha is %g", (double)alpha);
@@ -71,7 +65,7 @@ ap_status ap_onnx_lower_swish(ap_onnx_lowering *low, const ap_onnx_node *node, a
 /* tanh(x) = 2 * sigmoid(2x) - 1 */
 ap_status ap_onnx_lower_tanh(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
-  ap_status st = settled_input(low, node, 0, &view, err);
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
   if (!st) st = ap_onnx_affine_number(low, node, &view, 2, 0, err);
   if (!st) st = ap_onnx_append(low, node, sigmoid, &view, err);
   if (!st) st = ap_onnx_affine_number(low, node, &view, 2, -1, err);
@@ -85,7 +79,7 @@ ap_status ap_onnx_lower_tanh(ap_onnx_lowering *low, const ap_onnx_node *node, ap
 static ap_status factor(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
                         ap_onnx_view *view, ap_onnx_dims *spread, ap_error *err) {
   *spread = low->views[node->inputs[input]].spread;
-  if (!spread->n) return settled_input(low, node, input, view, err);
+  if (!spread->n) return ap_onnx_input_settled(low, node, input, view, err);
   *view = low->views[node->inputs[input]]; /* Expand has settled it */
   view->spread.n = 0;
   return AP_OK;
@@ -154,7 +148,7 @@ ap_status ap_onnx_lower_expand(ap_onnx_lowering *low, const ap_onnx_node *node, 
   ap_onnx_dims from, want = {0}, to;
   const int64_t *shape;
   size_t n;
-  ap_status st = settled_input(low, node, 0, &view, err);
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
   if (!st) st = ap_onnx_node_ints(low->graph, node, "shape", 1, &shape, &n, err);
   if (st) return st;
   if (!shape || n > AP_ONNX_MAX_DIMS)

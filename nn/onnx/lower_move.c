@@ -193,8 +193,7 @@ static ap_status concat_zeros(ap_onnx_lowering *low, const ap_onnx_node *node, s
 /* The settled view of one input, which must look as the first, apart from its channels. */
 static ap_status concat_input(ap_onnx_lowering *low, const ap_onnx_node *node, size_t k,
                               size_t axis, ap_onnx_view *view, ap_error *err) {
-  ap_status st = ap_onnx_input_view(low, node, k, view, err);
-  if (!st) st = ap_onnx_settle(low, node, view, err);
+  ap_status st = ap_onnx_input_settled(low, node, k, view, err);
   if (!st && view->n_dims == 2 && ap_onnx_view_is_ordered(view))
     st = ap_onnx_flatten(low, node, view, err);
   if (!st && (axis >= view->n_dims || !ap_onnx_view_is_axis(view, axis, AP_AXIS_C)))

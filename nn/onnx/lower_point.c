@@ -10,8 +10,7 @@ static ap_status rectify(ap_onnx_lowering *low, const ap_onnx_node *node, size_t
   ap_onnx_view view;
   size_t index;
   const ap_node like = {.kind = AP_NODE_RELU, .ceiling = ceiling};
-  ap_status st = ap_onnx_input_view(low, node, input, &view, err);
-  if (!st) st = ap_onnx_settle(low, node, &view, err);
+  ap_status st = ap_onnx_input_settled(low, node, input, &view, err);
   if (!st) st = ap_onnx_emit(low, node, node->name, like, &view.node, 1, &index, err);
   if (!st) ap_onnx_set_view(low, node, view, index);
   return st;
@@ -51,8 +50,7 @@ ap_status ap_onnx_lower_leaky_relu(ap_onnx_lowering *low, const ap_onnx_node *no
   const ap_onnx_tensor *constant;
   ap_onnx_view view;
   float alpha, *slope = NULL;
-  ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
-  if (!st) st = ap_onnx_settle(low, node, &view, err);
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
   if (st) return st;
   if (strcmp(node->op, "PRelu") == 0) {
     st = ap_onnx_input_constant(low, node, 1, "slope", true, &constant, err);

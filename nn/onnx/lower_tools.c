@@ -54,6 +54,12 @@ ap_status ap_onnx_input_view(ap_onnx_lowering *low, const ap_onnx_node *node, si
   return st ? st : settle_shared(low, node, input, view, err);
 }
 
+ap_status ap_onnx_input_settled(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+                                ap_onnx_view *view, ap_error *err) {
+  ap_status st = ap_onnx_input_view(low, node, input, view, err);
+  return st ? st : ap_onnx_settle(low, node, view, err);
+}
+
 ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const ap_onnx_node *node,
                                  size_t input, const char *what, bool needed,
                                  const ap_onnx_tensor **constant, ap_error *err) {

@@ -195,6 +195,8 @@ static void test_form_follows_the_vectors(void **state) {
                               .stride_h = 1,
                               .stride_w = 1,
                               .groups = 1,
+                              .dilation_h = 1,
+                              .dilation_w = 1,
                               .n_blocks = 63};
   const size_t k = 576, n = 128;
   float *matrix = ap_calloc(k * n, sizeof *matrix);
@@ -237,6 +239,8 @@ static void test_banks(void **state) {
                               .stride_h = 1,
                               .stride_w = 1,
                               .groups = 1,
+                              .dilation_h = 1,
+                              .dilation_w = 1,
                               .n_blocks = 4};
   const size_t k = 288, n = 64;
   float *matrix = ap_calloc(k * n, sizeof *matrix);
@@ -282,6 +286,8 @@ static void test_refused(void **state) {
                         .stride_h = 1,
                         .stride_w = 1,
                         .groups = 1,
+                        .dilation_h = 1,
+                        .dilation_w = 1,
                         .n_blocks = 1};
   float matrix[6] = {0, 1, 2, INFINITY, 4, 5}, bias[3] = {0, NAN, 0};
   grouped_tile t;

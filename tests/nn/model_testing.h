@@ -37,9 +37,11 @@ static inline ap_network *every_kind(void) {
                   .stride_w = 1,
                   .pad_top = 1,
                   .pad_left = 2,
-                  .pad_bottom = 3,
-                  .pad_right = 4,
+                  .pad_bottom = 5,
+                  .pad_right = 6,
                   .groups = 2,
+                  .dilation_h = 2,
+                  .dilation_w = 3,
                   .weight_bits = 5,
                   .bias = bias};
   add_node(net, conv, "conv", 0, 0); /* 2 x 4 x 10 */
