@@ -7,7 +7,8 @@
  * beginning once, part by part, for all candidates and a chunk of images in one launch.
  *
  * Engines: "cuda" (an NVIDIA GPU; UNSUPPORTED in a build or on a machine without) and
- * "cuda-emulated" (the same kernels, lane by lane on the processor: slow, for tests). An engine is
+ * "cuda-emulated" (the same kernels, lane by lane on the processor: slow, for tests), of which
+ * "cuda-emulated-threads" has a thread for every warp, so that a missing wait shows. An engine is
  * confined to one thread. A candidate's result does not depend on the batch that it is part of.
  * docs/CUDA.md says how it works. */
 #ifndef AP_KERNELS_ENGINE_H

@@ -2,21 +2,18 @@
  * clipping, one rounding. */
 #ifndef AP_KERNELS_GROUPED_CONV_STORE_H
 #define AP_KERNELS_GROUPED_CONV_STORE_H
-#include <assert.h>
-
 #include "kernels/grouped/grouped_impl.h"
 #include "kernels/grouped/item_kernels.h"
 #include "kernels/grouped/simt.h"
 
 /* A part of a layer that a block works on. In shared memory: registers are scarce. */
-enum { CONV_PLACES = 4 };
 typedef struct {
   const grouped_level *level;
-  uint32_t node;   /* distinct beginning */
-  int column;      /* first output channel */
-  int block, y, x; /* first image block, output row and column */
+  grouped_level head; /* *level */
+  uint32_t node;      /* distinct beginning */
+  int column;         /* first output channel */
+  int block, y, x;    /* first image block, output row and column */
 } conv_place;
-static_assert(CONV_PLACES * sizeof(conv_place) <= GROUPED_SHARED_PLACES, "the places of parts");
 
 /* n / d for n below 2^16, by = 2^32 / d rounded up, or 0 for d = 1 (n * d < 2^32: exact). */
 SIMT_FN int grouped_quotient(int n, uint32_t by) {
@@ -62,20 +59,15 @@ SIMT_FN conv_ends conv_ends_of(const grouped_conv *g, const conv_place *place) {
 }
 
 /* ---- four tiles at a time ---------------------------------------------------------------------- */
-/* The warp's 16 tiles go out four at a time, of four positions and the same 8 channels, or of two
- * positions and 16 channels where the warp has only two. What lies side by side in a tensor is so
+/* The warp's 16 tiles go out four at a time, of four positions and the same 8 channels. What lies side by side in a tensor is so
  * read and written by neighbouring lanes: 16 bytes (8 images) each, 128 in a row where four
  * positions are neighbours. In between, tiles and pieces of 16 bytes change over in shared memory:
  * [matrix 2 k + half][slot][16 bytes], channel c of matrix m in slot c ^ m, so that neither side finds
  * two of its eight addresses in one bank. */
 
-/* Position and channels of tile k of four `group`. */
-SIMT_FN int conv_group_row(const int tiles, int group, int k) {
-  return tiles < 8 ? group / tiles * 4 + k : k & 1;
-}
-SIMT_FN int conv_group_tile(const int tiles, int group, int k) {
-  return tiles < 8 ? group % tiles : group * 2 + (k >> 1);
-}
+/* Position of tile k of four `group`, and which 8 channels they have. */
+SIMT_FN int conv_group_row(const int tiles, int group, int k) { return group / tiles * 4 + k; }
+SIMT_FN int conv_group_tile(const int tiles, int group) { return group % tiles; }
 
 /* A lane's pieces: half l % 2 of tile l / 2 % 4 of channels l / 8 and l / 8 + 4. */
 SIMT_FN int conv_piece_tile(int lane) { return lane >> 1 & 3; }
@@ -134,7 +126,7 @@ SIMT_FN void conv_read_shortcut(const conv_way *w, const int tiles, int group, s
   const grouped_source *source = &w->g->epilogue.residual;
   const grouped_tensor *t = &source->tensor;
   SIMT_EACH_LANE(l) {
-    const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group, k) * GROUPED_COLUMNS;
+    const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group) * GROUPED_COLUMNS;
     const conv_pixel p =
         conv_pixel_of(w->g, w->place, w->first_row + conv_group_row(tiles, group, k));
     const uint32_t at = (uint32_t)(p.block - w->place->block) * (uint32_t)t->block +
@@ -159,7 +151,7 @@ SIMT_FN void conv_announce_shortcut(const grouped_conv *g, const int tiles, cons
   const grouped_source *source = &g->epilogue.residual;
   const grouped_tensor *t = &source->tensor;
   const conv_ends ends = conv_ends_of(g, place);
-  const int runs = rows < 4 ? 1 : rows / 4; /* of neighbouring positions */
+  const int runs = rows / 4; /* of neighbouring positions */
   SIMT_EACH_LANE(l) {
     SIMT_UNROLL
     for (int n = l; n < tiles * GROUPED_COLUMNS * runs; n += SIMT_WARP) {
@@ -190,7 +182,7 @@ SIMT_FN void conv_add_shortcut(const int tiles, int group, simt_quads *pieces,
     simt_load_left(SIMT_LANES(left), shared, SIMT_LANES(at), 0);
     SIMT_UNROLL
     for (int k = 2 * pair; k < 2 * pair + 2; k++) {
-      const int tile = conv_group_row(tiles, group, k) * tiles + conv_group_tile(tiles, group, k);
+      const int tile = conv_group_row(tiles, group, k) * tiles + conv_group_tile(tiles, group);
       SIMT_EACH_LANE(l) {
         SIMT_UNROLL
         for (int i = 0; i < 4; i++)
@@ -217,7 +209,7 @@ SIMT_FN void conv_write_group(const conv_way *w, const int tiles, int group, uns
       SIMT_UNROLL
       for (int m = 0; m < 4; m++) {
         const int k = 2 * pair + (m >> 1);
-        const int tile = conv_group_row(tiles, group, k) * tiles + conv_group_tile(tiles, group, k);
+        const int tile = conv_group_row(tiles, group, k) * tiles + conv_group_tile(tiles, group);
         const simt_sum v = SIMT_AT(sum[tile], l);
         SIMT_AT(left, l).v[m] = simt_to_bf16(simt_clip(v.v[(m & 1) * 2], low, high),
                                              simt_clip(v.v[(m & 1) * 2 + 1], low, high));
@@ -227,7 +219,7 @@ SIMT_FN void conv_write_group(const conv_way *w, const int tiles, int group, uns
   }
   SIMT_WARP_BARRIER();
   SIMT_EACH_LANE(l) {
-    const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group, k) * GROUPED_COLUMNS;
+    const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group) * GROUPED_COLUMNS;
     const conv_pixel p = conv_pixel_of(g, w->place, w->first_row + conv_group_row(tiles, group, k));
     const uint32_t at = (uint32_t)(p.block - w->place->block) * (uint32_t)t->block +
                         (uint32_t)(p.y * t->w + p.x) * 32 + (uint32_t)j * w->out.plane;

@@ -65,8 +65,9 @@ AP_NODISCARD ap_status grouped_list_add(grouped_list *list, const grouped_launch
                                         ap_error *err);
 void grouped_list_release(grouped_list *list);
 
-/* host_device.c: runs every launch at once on the calling thread. */
-AP_NODISCARD ap_status ap_host_device_open(ap_device **out, ap_error *err);
+/* host_device.c: runs every launch at once on the calling thread; threads: layers by a thread for every
+ * warp (simt_host.h). */
+AP_NODISCARD ap_status ap_host_device_open(bool threads, ap_device **out, ap_error *err);
 /* cuda/cuda_device.c, or cuda/cuda_absent.c (always UNSUPPORTED). */
 AP_NODISCARD ap_status ap_cuda_device_open(ap_device **out, ap_error *err);
 

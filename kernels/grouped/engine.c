@@ -14,8 +14,11 @@
 static ap_status open_device(const char *name, ap_device **out, ap_error *err) {
   *out = NULL;
   if (strcmp(name, "cuda") == 0) return ap_cuda_device_open(out, err);
-  if (strcmp(name, "cuda-emulated") == 0) return ap_host_device_open(out, err);
-  return ap_fail(err, AP_ERR_ARG, "unknown engine \"%s\"; known are: cuda, cuda-emulated", name);
+  if (strcmp(name, "cuda-emulated") == 0) return ap_host_device_open(false, out, err);
+  if (strcmp(name, "cuda-emulated-threads") == 0) return ap_host_device_open(true, out, err);
+  return ap_fail(err, AP_ERR_ARG,
+                 "unknown engine \"%s\"; known are: cuda, cuda-emulated, cuda-emulated-threads",
+                 name);
 }
 
 ap_status ap_engine_available(const char *name, ap_error *err) {
@@ -37,9 +40,8 @@ static ap_status choose_tiles(ap_engine *e, size_t shared_bytes, ap_error *err) 
     shared_bytes = e->device->shared_bytes;
   for (size_t i = 0; i < e->program.n_layers; i++) {
     engine_layer *layer = &e->layers[i];
-    ap_status st = grouped_tile_choose(&layer->geometry, shared_bytes, &layer->tile,
-                                       &layer->buffer_bytes, err);
-    if (!st && grouped_shared_bytes(layer->buffer_bytes) > e->device->shared_bytes)
+    ap_status st = grouped_tile_choose(&layer->geometry, shared_bytes, &layer->tile, err);
+    if (!st && grouped_shared_bytes(&layer->tile) > e->device->shared_bytes)
       st = ap_fail(err, AP_ERR_UNSUPPORTED, "the device has %zu bytes of shared memory a block",
                    e->device->shared_bytes);
     if (st) return ap_fail_context(err, st, "layer %zu", i);

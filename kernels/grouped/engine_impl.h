@@ -15,7 +15,6 @@ enum {
 typedef struct {
   grouped_geometry geometry;
   grouped_tile tile;
-  uint32_t buffer_bytes;
   size_t n_levels, capacity;
   uint64_t *levels; /* device addresses */
 } engine_layer;

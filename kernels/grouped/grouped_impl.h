@@ -10,15 +10,16 @@
 #include <stdint.h>
 
 enum {
-  GROUPED_IMAGES = 16,     /* in a block; the rows of a tile of the matrix units */
-  GROUPED_COLUMNS = 8,     /* output channels of such a tile */
-  GROUPED_DEPTH = 16,      /* gathered input rows of one step */
-  GROUPED_WARP_TILES = 16, /* tiles (16 x 8 sums) that a warp keeps in registers */
-  GROUPED_MOST_ROWS = 16,  /* positions that a warp works on at once */
-  GROUPED_SHARED_PLACES =
-      128,                   /* bytes of shared memory beside the two buffers: 4 places of parts, */
-  GROUPED_SHARED_WAY = 1024, /* and for every warp 4 tiles on their way out, in bfloat16 */
-  GROUPED_FORMS = 4          /* levels list 8, 16, 32 or 64 output channels together */
+  GROUPED_IMAGES = 16,        /* in a block; the rows of a tile of the matrix units */
+  GROUPED_COLUMNS = 8,        /* output channels of such a tile */
+  GROUPED_DEPTH = 16,         /* gathered input rows of one step */
+  GROUPED_WARP_TILES = 16,    /* tiles (16 x 8 sums) that a warp keeps in registers */
+  GROUPED_MOST_ROWS = 16,     /* positions that a warp works on at once */
+  GROUPED_MOST_SLOTS = 4,     /* chunks of input channels in shared memory; beside them: */
+  GROUPED_SHARED_STATE = 640, /* bytes for places of parts and counters of arrivals, */
+  GROUPED_SHARED_WAY = 1024,  /* and for every warp 4 tiles on their way out, in bfloat16 */
+  GROUPED_MOST_TILES = 4,     /* of a list: */
+  GROUPED_FORMS = 3           /* levels list 8, 16 or 32 output channels together */
 };
 
 typedef struct {
@@ -68,6 +69,10 @@ typedef struct {
   int32_t skip_h, skip_w; /* input rows and columns from one of the plane to the next */
   int32_t pitch;          /* positions from one channel's plane to the next; odd, see pack.c */
   int32_t chunk, n_chunks;
+  /* Chunks take the slots of a ring in turns, slot_positions from one to the next (bfloat16: of 16
+   * bytes, a multiple of 8). carry 1: a step may read the chunk before its own, too. */
+  int32_t log_slots, carry, slot_positions;
+  uint32_t slot_bytes, ring_bytes; /* of one, of all */
   /* What fills the planes: 16-byte units of a channel, channels side by side, and how to divide by
    * plane_w, plane_h and units (grouped_quotient). */
   int32_t units, across;
@@ -82,14 +87,15 @@ typedef struct {
   grouped_epilogue epilogue;
   grouped_tile tile;
   int32_t kh, kw, stride_h, stride_w, pad_top, pad_left;
-  uint32_t buffer_bytes; /* of one chunk in shared memory; there are two */
 } grouped_conv;
 
 /* A level in device memory: this record, then the arrays at the given offsets from it. List l holds
  * the input rows that any of the output channels l * width .. uses, cut into chunks of input
- * channels, padded to steps of GROUPED_DEPTH rows with weights of 0:
+ * channels. A step takes GROUPED_DEPTH rows of its chunk and, with carry, of the one before it; what is
+ * missing to a full step has weights of 0:
  *   start   uint32 [n_lists][n_chunks + 1]  steps of list and chunk
- *   offset  uint16 [n_steps][16]   position of a row in the planes of its chunk
+ *   offset  uint16 [n_steps][16]   position of a row in the ring, from the slot of its chunk or, with
+ *           carry, of the chunk before
  *   weight  per step: bfloat16 [width / 8][32 lanes][4] as the matrix units take them, or
  *           float32 [16][width]
  *   bias    float [n_lists * width] */

@@ -23,7 +23,8 @@ typedef struct {
   ap_device base;
   ap_device_graph *recording; /* NULL: launches run */
   unsigned char *shared;
-  conv_warp *warps; /* [SIMT_WARPS] */
+  conv_warp *warps;       /* [SIMT_WARPS] */
+  struct simt_crew *crew; /* NULL: the calling thread plays all warps */
   double begun;
 } host_device;
 
@@ -39,6 +40,7 @@ static void forget(ap_device *device, ap_device_graph *graph) {
 static void close_host(ap_device *device) {
   host_device *d = host_of(device);
   forget(device, d->recording);
+  simt_crew_destroy(d->crew);
   ap_free(d->shared);
   ap_free(d->warps);
   ap_free(d);
@@ -68,10 +70,26 @@ static ap_status nothing(ap_device *device, size_t i, ap_error *err) {
 }
 
 /* ---- launches --------------------------------------------------------------------------------- */
+typedef struct {
+  const grouped_conv *g;
+  bool wide;
+  uint32_t number;
+  unsigned char *shared;
+  conv_warp *warps;
+} conv_block_call;
+static void call_block(void *data) {
+  const conv_block_call *c = data;
+  conv_block(c->g, c->wide, c->number, BLOCKS, c->shared, c->warps);
+}
+
 static void run_conv(host_device *d, const grouped_conv *g, bool wide) {
   for (uint32_t i = 0; i < BLOCKS; i++) {
+    conv_block_call c = {g, wide, i, d->shared, d->warps};
     memset(d->shared, 0xff, SHARED_BYTES); /* NaN: nothing that no one wrote may count */
-    conv_block(g, wide, i, BLOCKS, d->shared, d->warps);
+    if (d->crew)
+      simt_crew_run(d->crew, call_block, &c);
+    else
+      call_block(&c);
   }
 }
 
@@ -160,7 +178,7 @@ static ap_status product(ap_device *device, bool wide, size_t m, size_t n, size_
                  n);
 }
 
-ap_status ap_host_device_open(ap_device **out, ap_error *err) {
+ap_status ap_host_device_open(bool threads, ap_device **out, ap_error *err) {
   static const ap_device_ops ops = {.close = close_host,
                                     .alloc = alloc,
                                     .release = release,
@@ -188,10 +206,12 @@ ap_status ap_host_device_open(ap_device **out, ap_error *err) {
   d->base.shared_bytes = SHARED_BYTES;
   d->base.free_bytes = MEMORY_BYTES;
   (void)snprintf(d->base.description, sizeof d->base.description,
-                 "cuda-emulated: the kernels of the CUDA evaluator on the processor");
+                 "cuda-emulated: the kernels of the CUDA evaluator on the processor%s",
+                 threads ? ", a thread for every warp" : "");
   d->shared = ap_calloc(1, SHARED_BYTES);
   d->warps = ap_calloc(SIMT_WARPS, sizeof *d->warps);
-  if (!d->shared || !d->warps) {
+  if (threads) d->crew = simt_crew_create();
+  if (!d->shared || !d->warps || (threads && !d->crew)) {
     close_host(&d->base);
     return ap_fail(err, AP_ERR_MEMORY, "a block's state");
   }

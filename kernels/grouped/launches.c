@@ -81,7 +81,6 @@ static void set_layer(const position *at, const ap_engine_op *o, grouped_launch 
   g->stride_w = (int32_t)o->stride_w;
   g->pad_top = (int32_t)o->pad_top;
   g->pad_left = (int32_t)o->pad_left;
-  g->buffer_bytes = layer->buffer_bytes;
 }
 
 static void set_pool(const position *at, const ap_engine_op *o, grouped_pool *g) {

@@ -9,9 +9,10 @@
 enum { BANKS = 8, BLOB_STEP = 256 };
 
 /* Cycles of a multiprocessor for a step of 16 rows on 16 positions, by form. bfloat16: the slower of
- * shared memory (4 a load of 16 x 16 inputs, 2 per 128 bytes of weights) and the matrix units (1.6 a
- * tile); float32: 128 multiply-adds a cycle. Reasoned from data sheets (docs/NUMBERS.md). */
-static const double step_cycles[2][GROUPED_FORMS] = {{66, 68, 104, 208}, {384, 640, 1152, 2176}};
+ * the unit that loads (4 a load of 16 x 16 inputs; 1 per 128 bytes of weights and 1 for the rows'
+ * positions, for every warp that reads the list: 1, 2 or 4) and the matrix units (1.6 a tile);
+ * float32: 128 multiply-adds a cycle. Reasoned from data sheets (docs/NUMBERS.md). */
+static const double step_cycles[2][GROUPED_FORMS] = {{67, 74, 104}, {384, 640, 1152}};
 
 typedef struct {
   const grouped_geometry *g;
@@ -20,8 +21,8 @@ typedef struct {
   size_t taps, group_in, group_out, rows; /* rows: of all input channels */
   size_t n_narrow;                        /* lists of form 0 */
   uint8_t *used;                          /* [rows][n_narrow]: any weight that is not 0 */
-  uint32_t *gathered;                     /* [rows] */
-  uint32_t *sorted;                       /* [rows + GROUPED_DEPTH] */
+  uint32_t *pool;                         /* [rows]: rows that wait for their step */
+  uint32_t *sorted;                       /* [rows] */
 } packer;
 
 static size_t width_of(size_t form) { return (size_t)GROUPED_COLUMNS << form; }
@@ -42,8 +43,8 @@ static ap_status find_used(packer *p, ap_error *err) {
   return AP_OK;
 }
 
-/* Rows of a chunk that a list uses, in order, to p->gathered. */
-static size_t gather(packer *p, size_t form, size_t list, size_t chunk) {
+/* Rows of a chunk that a list uses, in order, to `out` (NULL: only counted). */
+static size_t gather(const packer *p, size_t form, size_t list, size_t chunk, uint32_t *out) {
   const size_t per_chunk = (size_t)p->tile->chunk * p->taps;
   const size_t first = chunk * per_chunk;
   const size_t last = first + per_chunk < p->rows ? first + per_chunk : p->rows;
@@ -52,18 +53,40 @@ static size_t gather(packer *p, size_t form, size_t list, size_t chunk) {
   for (size_t r = first; r < last; r++) {
     bool any = false;
     for (size_t i = from; i < to && i < p->n_narrow; i++) any = any || p->used[r * p->n_narrow + i];
-    if (any) p->gathered[n++] = (uint32_t)r;
+    if (!any) continue;
+    if (out) out[n] = (uint32_t)r;
+    n++;
   }
   return n;
 }
 
+/* ---- steps of a chunk -------------------------------------------------------------------------- */
 static size_t steps_for(size_t rows) { return (rows + GROUPED_DEPTH - 1) / GROUPED_DEPTH; }
 
-static size_t count_steps(packer *p, size_t form) {
+/* How many steps a list takes at a chunk, when `all` rows wait, `old` of them of the chunk before.
+ * Rows wait for one chunk at most, as their planes do: until then only full steps are taken, and half
+ * a step's rows stay behind, so that there is a choice of banks. */
+static size_t steps_at(const packer *p, size_t chunk, size_t old, size_t all) {
+  const bool last = chunk + 1 == (size_t)p->tile->n_chunks;
+  const size_t full = all < GROUPED_DEPTH / 2 ? 0 : (all - GROUPED_DEPTH / 2) / GROUPED_DEPTH;
+  if (last || !p->tile->carry) return steps_for(all);
+  return steps_for(old) > full ? steps_for(old) : full;
+}
+static size_t rows_of(size_t steps, size_t all) {
+  return steps * GROUPED_DEPTH < all ? steps * GROUPED_DEPTH : all;
+}
+
+static size_t count_steps(const packer *p, size_t form) {
   size_t steps = 0;
-  for (size_t list = 0; list < lists_of(p, form); list++)
-    for (size_t chunk = 0; chunk < (size_t)p->tile->n_chunks; chunk++)
-      steps += steps_for(gather(p, form, list, chunk));
+  for (size_t list = 0; list < lists_of(p, form); list++) {
+    size_t old = 0;
+    for (size_t chunk = 0; chunk < (size_t)p->tile->n_chunks; chunk++) {
+      const size_t all = old + gather(p, form, list, chunk, NULL);
+      const size_t now = steps_at(p, chunk, old, all);
+      steps += now;
+      old = all - rows_of(now, all);
+    }
+  }
   return steps;
 }
 
@@ -86,18 +109,53 @@ static size_t choose_form(packer *p) {
 }
 
 /* ---- where they are --------------------------------------------------------------------------- */
-static uint32_t position_of(const packer *p, uint32_t row) {
-  const size_t channel = row / p->taps % (size_t)p->tile->chunk, tap = row % p->taps;
+/* A row's position in the ring at a step of `chunk`, from where the chunk before it lies, or, where no
+ * row waits, from this chunk's. */
+static uint32_t position_of(const packer *p, uint32_t row, size_t chunk) {
+  const size_t channel = row / p->taps, tap = row % p->taps, per_chunk = (size_t)p->tile->chunk;
   const size_t y = tap / p->g->kw * p->g->dilation_h, x = tap % p->g->kw * p->g->dilation_w;
-  return (uint32_t)(channel * (size_t)p->tile->pitch + y * (size_t)p->tile->plane_w + x);
+  const bool own = channel / per_chunk == chunk;
+  return (uint32_t)((p->tile->carry && own ? (size_t)p->tile->slot_positions : 0) +
+                    channel % per_chunk * (size_t)p->tile->pitch + y * (size_t)p->tile->plane_w +
+                    x);
+}
+/* Slots begin at multiples of BANKS positions: the same at every chunk. */
+static size_t bank_of(const packer *p, uint32_t row) {
+  return position_of(p, row, row / p->taps / (size_t)p->tile->chunk) % BANKS;
 }
 
-/* gathered to sorted: every 8 rows in different banks (positions modulo 8) as far as there are such;
- * the fullest banks first. Within a bank the order stays. The pitch of planes is odd: the same tap of
- * 8 neighbouring channels lies in all 8 banks. */
+/* The rows that are taken now, `n` of `all`, come to the front of the pool: those of the chunk before,
+ * which cannot wait, and of the others those in the banks with the fewest. Both parts stay in order. */
+static void take(packer *p, size_t old, size_t n, size_t all) {
+  size_t count[BANKS] = {0}, more[BANKS] = {0}, left[BANKS] = {0}, front = old, back = 0;
+  for (size_t i = 0; i < old; i++) count[bank_of(p, p->pool[i])]++;
+  for (size_t i = old; i < all; i++) left[bank_of(p, p->pool[i])]++;
+  for (size_t i = old; i < n; i++) {
+    size_t least = BANKS;
+    for (size_t b = 0; b < BANKS; b++)
+      if (left[b] > 0 && (least == BANKS || count[b] < count[least])) least = b;
+    count[least]++;
+    left[least]--;
+    more[least]++;
+  }
+  for (size_t i = old; i < all; i++) {
+    const size_t bank = bank_of(p, p->pool[i]);
+    if (more[bank] > 0) {
+      more[bank]--;
+      p->pool[front++] = p->pool[i];
+    } else {
+      p->sorted[back++] = p->pool[i];
+    }
+  }
+  if (back > 0) memcpy(p->pool + front, p->sorted, back * sizeof *p->pool);
+}
+
+/* The pool's first n rows to sorted: every 8 in different banks as far as there are such; the fullest
+ * banks first. Within a bank the order stays. The pitch of planes is odd: the same tap of 8
+ * neighbouring channels lies in all 8 banks. */
 static void sort_by_bank(packer *p, size_t n) {
   size_t left[BANKS] = {0}, next[BANKS] = {0}, done = 0;
-  for (size_t i = 0; i < n; i++) left[position_of(p, p->gathered[i]) % BANKS]++;
+  for (size_t i = 0; i < n; i++) left[bank_of(p, p->pool[i])]++;
   while (done < n) {
     bool taken[BANKS] = {false};
     for (size_t i = 0; i < BANKS && done < n; i++) {
@@ -109,8 +167,8 @@ static void sort_by_bank(packer *p, size_t n) {
         i--;
         continue;
       }
-      while (position_of(p, p->gathered[next[bank]]) % BANKS != bank) next[bank]++;
-      p->sorted[done++] = p->gathered[next[bank]++];
+      while (bank_of(p, p->pool[next[bank]]) != bank) next[bank]++;
+      p->sorted[done++] = p->pool[next[bank]++];
       left[bank]--;
       taken[bank] = true;
     }
@@ -124,12 +182,13 @@ static float weight_of(const packer *p, uint32_t row, size_t column) {
   return p->matrix[row % k * p->g->c_out + column];
 }
 
-static void write_step(const packer *p, const uint32_t *rows, size_t n, size_t form, size_t column,
-                       uint16_t *offset, unsigned char *weight) {
+static void write_step(const packer *p, const uint32_t *rows, size_t n, size_t chunk, size_t form,
+                       size_t column, uint16_t *offset, unsigned char *weight) {
   const size_t width = width_of(form);
   for (size_t k = 0; k < GROUPED_DEPTH; k++) {
     const size_t lane_pair = k % 8 / 2, high = k % 2, second = k / 8;
-    offset[k] = (uint16_t)position_of(p, rows[k < n ? k : n - 1]); /* padding reads what is there */
+    /* padding reads what is there */
+    offset[k] = (uint16_t)position_of(p, rows[k < n ? k : n - 1], chunk);
     for (size_t c = 0; c < width && k < n; c++) {
       const float value = weight_of(p, rows[k], column + c);
       if (p->g->wide) {
@@ -151,14 +210,19 @@ static void write_lists(packer *p, const grouped_level *level, unsigned char *bl
   uint16_t *offset = (uint16_t *)(void *)(blob + level->offset);
   size_t step = 0;
   for (size_t list = 0; list < level->n_lists; list++) {
+    size_t old = 0;
     for (size_t chunk = 0; chunk < chunks; chunk++) {
-      const size_t n = gather(p, form, list, chunk);
+      const size_t all = old + gather(p, form, list, chunk, p->pool + old);
+      const size_t n = rows_of(steps_at(p, chunk, old, all), all);
       *start++ = (uint32_t)step;
+      take(p, old, n, all);
       sort_by_bank(p, n);
       for (size_t i = 0; i < n; i += GROUPED_DEPTH, step++)
-        write_step(p, p->sorted + i, n - i < GROUPED_DEPTH ? n - i : GROUPED_DEPTH, form,
+        write_step(p, p->sorted + i, n - i < GROUPED_DEPTH ? n - i : GROUPED_DEPTH, chunk, form,
                    list * width_of(form), offset + step * GROUPED_DEPTH,
                    blob + level->weight + step * step_bytes);
+      old = all - n;
+      memmove(p->pool, p->pool + n, old * sizeof *p->pool);
     }
     *start++ = (uint32_t)step;
   }
@@ -211,16 +275,16 @@ ap_status grouped_level_pack(const grouped_geometry *g, const grouped_tile *tile
     return ap_fail(err, AP_ERR_ARG, "form %zu, blocks have %d channels", form, (int)tile->columns);
   p.n_narrow = (g->c_out + GROUPED_COLUMNS - 1) / GROUPED_COLUMNS;
   p.used = ap_calloc(p.rows, p.n_narrow);
-  p.gathered = ap_calloc(p.rows, sizeof *p.gathered);
+  p.pool = ap_calloc(p.rows, sizeof *p.pool);
   p.sorted = ap_calloc(p.rows, sizeof *p.sorted);
-  if (!p.used || !p.gathered || !p.sorted)
+  if (!p.used || !p.pool || !p.sorted)
     st = ap_fail(err, AP_ERR_MEMORY, "%zu rows of a level", p.rows);
   else
     st = find_used(&p, err);
   if (!st)
     st = write_blob(&p, form == GROUPED_FORMS ? choose_form(&p) : form, bias, out, bytes, err);
   ap_free(p.used);
-  ap_free(p.gathered);
+  ap_free(p.pool);
   ap_free(p.sorted);
   return st;
 }

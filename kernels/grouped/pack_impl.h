@@ -18,13 +18,12 @@ typedef struct {
   bool wide;          /* float32 */
 } grouped_geometry;
 
-/* The cut with the least estimated time whose planes fit twice into `shared_bytes`. *buffer_bytes: of
- * one chunk. Errors: UNSUPPORTED when one channel's planes do not fit. */
+/* The cut with the least estimated time of which one channel's planes fit in a slot of shared memory:
+ * four slots, or two where one of four is too small. Errors: UNSUPPORTED when they do not fit. */
 AP_NODISCARD ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes,
-                                           grouped_tile *out, uint32_t *buffer_bytes,
-                                           ap_error *err);
-/* Shared memory of a block: two buffers and the places of parts. */
-size_t grouped_shared_bytes(uint32_t buffer_bytes);
+                                           grouped_tile *out, ap_error *err);
+/* Shared memory of a block: the slots, and what stands beside them. */
+size_t grouped_shared_bytes(const grouped_tile *tile);
 
 /* A level as it lies in device memory: *out from ap_calloc, *bytes long. The matrix is that of
  * ap_engine_add_level. form GROUPED_FORMS: the one with the least estimated time. Errors: ARG for a

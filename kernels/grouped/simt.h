@@ -5,8 +5,9 @@
  * from SIMT_VARIABLE and is named through SIMT_AT. On a GPU every thread is one lane and the steps
  * are plain code; on the processor they are loops and a variable is an array over the lanes. What
  * lanes do together (matrix loads and products) stands between the steps. So the processor runs the
- * same index arithmetic and the same layout of fragments as the GPU; what it cannot show is a missing
- * barrier. The layouts are those of the PTX manual for ldmatrix and mma.m16n8k16. */
+ * same index arithmetic and the same layout of fragments as the GPU. One thread plays all warps in
+ * turns, or each warp has its own (simt_host.h), with copies that arrive late: then a missing wait
+ * between warps shows, too. The layouts are those of the PTX manual for ldmatrix and mma.m16n8k16. */
 #ifndef AP_KERNELS_GROUPED_SIMT_H
 #define AP_KERNELS_GROUPED_SIMT_H
 #include <stdint.h>
@@ -36,15 +37,18 @@
 #define SIMT_KEEP32(word) asm volatile("" : "+r"(word))
 #else
 #include <string.h>
+
+#include "kernels/grouped/simt_host.h"
 #define SIMT_FN static inline
 #define SIMT_VARIABLE(type, name) typedef type name[SIMT_WARP]
 #define SIMT_AT(variable, lane) ((variable)[lane])
 #define SIMT_LANES(variable) (variable)
-#define SIMT_EACH_THREAD(t) for (int t = 0; t < SIMT_THREADS; t++)
-#define SIMT_EACH_WARP(w) for (int w = 0; w < SIMT_WARPS; w++)
+#define SIMT_EACH_THREAD(t) \
+  for (int t = simt_self.first * SIMT_WARP; t < simt_self.end * SIMT_WARP; t++)
+#define SIMT_EACH_WARP(w) for (int w = simt_self.first; w < simt_self.end; w++)
 #define SIMT_EACH_LANE(l) for (int l = 0; l < SIMT_WARP; l++)
 #define SIMT_OF_WARP(states, w) (&(states)[w])
-#define SIMT_BARRIER() ((void)0)
+#define SIMT_BARRIER() simt_host_barrier()
 #define SIMT_WARP_BARRIER() ((void)0)
 #define SIMT_UNROLL
 #define SIMT_NO_UNROLL
@@ -221,37 +225,6 @@ SIMT_FN uint32_t simt_to_bf16(float low, float high) {
 #endif
 }
 
-/* 16 bytes from device memory to shared memory, or 16 zero bytes; queued, see below. */
-SIMT_FN void simt_copy16(unsigned char *shared, const unsigned char *from, int present) {
-#if defined(__CUDACC__)
-  const uint32_t to = (uint32_t)__cvta_generic_to_shared(shared);
-  const int bytes = present ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes)
-               : "memory");
-#else
-  if (present)
-    memcpy(shared, from, 16);
-  else
-    memset(shared, 0, 16);
-#endif
-}
-/* Ends a group of copies; waits until at most the newest group is under way, or none. */
-SIMT_FN void simt_copy_end(void) {
-#if defined(__CUDACC__)
-  asm volatile("cp.async.commit_group;" ::: "memory");
-#endif
-}
-SIMT_FN void simt_copy_wait(int newest_may_run) {
-#if defined(__CUDACC__)
-  if (newest_may_run)
-    asm volatile("cp.async.wait_group 1;" ::: "memory");
-  else
-    asm volatile("cp.async.wait_group 0;" ::: "memory");
-#else
-  (void)newest_may_run;
-#endif
-}
-
 /* The address of byte `offset` of shared memory, for simt_load_left. */
 SIMT_FN uint32_t simt_shared_at(const unsigned char *shared, uint32_t offset) {
 #if defined(__CUDACC__)
@@ -259,6 +232,78 @@ SIMT_FN uint32_t simt_shared_at(const unsigned char *shared, uint32_t offset) {
 #else
   (void)shared;
   return offset;
+#endif
+}
+
+/* 16 bytes from device memory to shared memory, or 16 zero bytes; under way until a counter tells. */
+SIMT_FN void simt_copy16(unsigned char *shared, const unsigned char *from, int present) {
+#if defined(__CUDACC__)
+  const uint32_t to = (uint32_t)__cvta_generic_to_shared(shared);
+  const int bytes = present ? 16 : 0;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes)
+               : "memory");
+#else
+  simt_host_copy16(shared, present ? from : NULL);
+#endif
+}
+
+/* ---- counters of arrivals --------------------------------------------------------------------- */
+/* 8 bytes of shared memory at `at` (simt_shared_at), an mbarrier of the PTX manual. A phase ends with
+ * its last arrival, and the next begins; phases are numbered from 0. What a thread read and wrote before it
+ * arrived has happened for those who waited for the phase. */
+enum { SIMT_COUNTER = 8 }; /* bytes */
+
+/* By one thread, before a barrier of the block. */
+SIMT_FN void simt_counter_set(unsigned char *shared, uint32_t at, uint32_t arrivals) {
+#if defined(__CUDACC__)
+  (void)shared;
+  asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(at), "r"(arrivals) : "memory");
+#else
+  simt_host_counter_set(shared + at, arrivals);
+#endif
+}
+SIMT_FN void simt_counter_arrive(unsigned char *shared, uint32_t at) {
+#if defined(__CUDACC__)
+  (void)shared;
+  asm volatile("{\n.reg .b64 state;\nmbarrier.arrive.shared.b64 state, [%0];\n}" ::"r"(at)
+               : "memory");
+#else
+  simt_host_arrive(shared + at);
+#endif
+}
+/* Arrives when all copies that this thread has begun are there; does not wait. */
+SIMT_FN void simt_counter_copied(unsigned char *shared, uint32_t at) {
+#if defined(__CUDACC__)
+  (void)shared;
+  asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(at) : "memory");
+#else
+  simt_host_copied(shared + at);
+#endif
+}
+/* Until the phase of this parity has ended; at the earliest the one before phase 0 (parity 1), which has. */
+SIMT_FN void simt_counter_wait(unsigned char *shared, uint32_t at, uint32_t parity) {
+#if defined(__CUDACC__)
+  uint32_t ended;
+  (void)shared;
+  do {
+#if __CUDA_ARCH__ >= 900
+    asm volatile(
+        "{\n.reg .pred p;\nmbarrier.try_wait.parity.shared.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n}"
+        : "=r"(ended)
+        : "r"(at), "r"(parity)
+        : "memory");
+#else
+    asm volatile(
+        "{\n.reg .pred p;\nmbarrier.test_wait.parity.shared.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n}"
+        : "=r"(ended)
+        : "r"(at), "r"(parity)
+        : "memory");
+#endif
+  } while (!ended);
+#else
+  simt_host_wait(shared + at, parity);
 #endif
 }
 

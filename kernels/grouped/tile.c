@@ -6,8 +6,8 @@ enum {
   SUMS = SIMT_WARPS * GROUPED_WARP_TILES * GROUPED_COLUMNS, /* positions x channels of a block */
   MOST_COLUMNS = SIMT_WARPS * GROUPED_COLUMNS, /* every warp a list of the narrowest form */
   LEAST_COLUMNS = 16,
-  SHARED_STEP = 128, /* buffers are multiples of this */
-  SHARED_REST = GROUPED_SHARED_PLACES + SIMT_WARPS * GROUPED_SHARED_WAY,
+  SHARED_STEP = 128, /* slots are multiples of this */
+  SHARED_REST = GROUPED_SHARED_STATE + SIMT_WARPS * GROUPED_SHARED_WAY,
   /* What the products of a block cost, in positions loaded per channel: 57 cycles at 90 % sparsity
    * against 1.3 a position (docs/NUMBERS.md, reasoned, not measured). */
   PRODUCT_COST = 3 * SIMT_WARPS
@@ -29,7 +29,7 @@ static uint32_t reciprocal(size_t n) {
 
 /* Where the positions of a chunk lie. The second half begins in the middle of the banks: what fills
  * it writes both halves of four positions at a time. */
-static uint32_t place(const grouped_geometry *g, grouped_tile *t) {
+static void place(const grouped_geometry *g, grouped_tile *t) {
   const size_t positions = (size_t)t->chunk * (size_t)t->pitch;
   const size_t half = up(positions * 16) + SHARED_STEP / 2;
   t->half_bytes = g->wide ? 0 : (uint32_t)half;
@@ -44,7 +44,8 @@ static uint32_t place(const grouped_geometry *g, grouped_tile *t) {
     t->row_bytes[r] =
         ((b * t->plane_h + y * t->step_h) * t->plane_w + x * t->step_w) * (g->wide ? 64 : 16);
   }
-  return (uint32_t)up(g->wide ? positions * 64 : half + positions * 16);
+  t->slot_bytes = (uint32_t)up(g->wide ? positions * 64 : half + positions * 16);
+  t->slot_positions = (int32_t)(t->slot_bytes / (g->wide ? 64 : 16));
 }
 
 /* What k taps cover. */
@@ -82,13 +83,18 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
   return true;
 }
 
-ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, grouped_tile *out,
-                              uint32_t *buffer_bytes, ap_error *err) {
+/* Most positions of a slot. An offset has 16 bits and reaches over two slots; in bfloat16 it counts
+ * both halves of a slot. */
+static size_t most_positions(const grouped_geometry *g, size_t shared_bytes, size_t slots) {
   const size_t rest = shared_bytes > SHARED_REST ? shared_bytes - SHARED_REST : 0;
-  const size_t half = rest / 2 / SHARED_STEP * SHARED_STEP;
+  const size_t slot = rest / slots / SHARED_STEP * SHARED_STEP;
   const size_t margin = 2 * SHARED_STEP; /* of place() */
-  const size_t fit = half > margin ? (half - margin) / position_bytes(g) : 0;
-  const size_t most = fit < UINT16_MAX ? fit : UINT16_MAX; /* a row's position has 16 bits */
+  const size_t fit = slot > margin ? (slot - margin) / position_bytes(g) : 0;
+  return fit < UINT16_MAX / 4 ? fit : UINT16_MAX / 4 - margin;
+}
+
+/* The cut with the least cost whose planes of a channel fit in a slot of `most` positions. */
+static bool best_cut(const grouped_geometry *g, size_t most, grouped_tile *out) {
   size_t columns = LEAST_COLUMNS;
   double best = 0;
   bool found = false;
@@ -104,6 +110,18 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
         best = cost;
         found = true;
       }
+  return found;
+}
+
+ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, grouped_tile *out,
+                              ap_error *err) {
+  size_t slots = GROUPED_MOST_SLOTS, most = most_positions(g, shared_bytes, slots);
+  bool found = best_cut(g, most, out);
+  if (!found) { /* large windows: two slots, and every step reads one of them */
+    slots = 2;
+    most = most_positions(g, shared_bytes, slots);
+    found = best_cut(g, most, out);
+  }
   if (!found)
     return ap_fail(err, AP_ERR_UNSUPPORTED,
                    "a window of %zux%zu inputs, stride %zux%zu, needs more than the %zu positions "
@@ -113,10 +131,11 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
   const size_t chunk = (g->c_in - 1) / chunks + 1;
   out->chunk = (int32_t)chunk;
   out->n_chunks = (int32_t)((g->c_in - 1) / chunk + 1);
-  *buffer_bytes = place(g, out);
+  out->log_slots = (int32_t)log_above(slots);
+  out->carry = slots > 2;
+  place(g, out);
+  out->ring_bytes = out->slot_bytes << out->log_slots;
   return AP_OK;
 }
 
-size_t grouped_shared_bytes(uint32_t buffer_bytes) {
-  return 2 * (size_t)buffer_bytes + SHARED_REST;
-}
+size_t grouped_shared_bytes(const grouped_tile *tile) { return tile->ring_bytes + SHARED_REST; }

@@ -1,6 +1,7 @@
 /* The engine of many candidates against plain loops, exactly: odd shapes, every pattern of weights,
  * every operation, classes and images around the tiles' sizes; and a candidate's result is the same
- * bits in every batch. Usage: grouped_test ENGINE fp32|bf16; exit 77 when the engine is not here. */
+ * bits in every batch. Usage: grouped_test ENGINE fp32|bf16; exit 77 when the engine is not here.
+ * cuda-emulated-threads runs what its threads can change: layers, and batches of several. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -289,8 +290,14 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_times),           cmocka_unit_test(test_destroyed_under_way),
       cmocka_unit_test(test_misuse),
   };
+  const struct CMUnitTest crew_tests[] = {
+      cmocka_unit_test(test_layers),
+      cmocka_unit_test(test_every_operation),
+      cmocka_unit_test(test_batches),
+  };
   if (argc != 3) {
-    (void)fprintf(stderr, "usage: %s cuda|cuda-emulated fp32|bf16\n", argv[0]);
+    (void)fprintf(stderr, "usage: %s cuda|cuda-emulated|cuda-emulated-threads fp32|bf16\n",
+                  argv[0]);
     return 2;
   }
   engine_name = argv[1];
@@ -300,6 +307,8 @@ int main(int argc, char **argv) {
   if (st) return st == AP_ERR_UNSUPPORTED ? 77 : 1;
   (void)printf("seed %u\n", SEED);
   ap_rng_seed(&rng, SEED, 0);
+  if (strcmp(engine_name, "cuda-emulated-threads") == 0)
+    return cmocka_run_group_tests(crew_tests, NULL, NULL);
   const int failed = cmocka_run_group_tests(tests, NULL, NULL);
   return failed + run_grouped_gates() ? 1 : 0;
 }
