@@ -28,18 +28,21 @@ typedef struct {
 /* bfloat16: 16 bytes a position, the first 8 images of all positions and then, half_bytes further,
  * the others: 8 positions that differ modulo 8 lie in different banks. */
 
-/* One thread's share of the planes of channels chunk * tile.chunk ..: the same 16 bytes of every
- * channel, or of every so many. */
+enum { CONV_QUAD = 4 }; /* channels that a thread copies one after the other */
+
+/* One thread's share of the planes of a chunk's channels: the same 16 bytes of each of four channels,
+ * or of every so many fours. */
 SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *place, int chunk,
                        unsigned char *shared, int thread) {
   const grouped_tile *t = &g->tile;
   SIMT_KEEP32(thread); /* what follows from it is not to live through the products */
   const int side = t->across > 1 ? grouped_quotient(thread, t->by_units) : 0;
+  const int across = CONV_QUAD * t->across;
   const int first = chunk * t->chunk;
   const int channels = g->in.c - first < t->chunk ? g->in.c - first : t->chunk;
-  const uint64_t channel_bytes = (uint64_t)g->in.h * (uint64_t)g->in.w * (wide ? 64 : 32);
-  const unsigned char *in = g->in.data + (uint64_t)g->batch.nodes[place->node].in * g->in.slot +
-                            (uint64_t)(first + side) * channel_bytes;
+  const uint32_t channel_bytes = (uint32_t)(g->in.h * g->in.w) * (wide ? 64 : 32);
+  const unsigned char *in = g->in.data + (uint64_t)g->batch.nodes[place->node].in * g->in.slot;
+  const uint32_t *order = place->order + chunk * t->order_pitch;
   if (side >= t->across) return;
   for (int u = thread - side * t->units; u < t->units; u += SIMT_THREADS) {
     const int piece = u & (wide ? 3 : 1), position = u >> (wide ? 2 : 1);
@@ -49,10 +52,10 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
     const int in_x = place->x * g->stride_w - g->pad_left + x * t->skip_w, block = place->block + b;
     const int present =
         in_y >= 0 && in_y < g->in.h && in_x >= 0 && in_x < g->in.w && block < g->batch.n_blocks;
-    const int at = side * t->pitch + position;
-    const int pitch = t->across * t->pitch * (wide ? 64 : 16);
-    const uint64_t step = present ? channel_bytes * (uint64_t)t->across : 0;
-    int c = side;
+    const int at = CONV_QUAD * side * t->pitch + position;
+    const int pitch = t->pitch * (wide ? 64 : 16);
+    const uint32_t step = present ? channel_bytes : 0; /* of absent ones any place is named */
+    int c = CONV_QUAD * side;
     unsigned char *to =
         shared + (wide ? at * 64 + piece * 16 : at * 16 + piece * (int)t->half_bytes);
     const unsigned char *from = in;
@@ -60,20 +63,16 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
       from += (uint64_t)block * g->in.block +
               (uint64_t)((in_y * g->in.w + in_x) * (wide ? 64 : 32) + piece * 16);
     SIMT_NO_UNROLL
-    for (; c + 3 * t->across < channels; c += 4 * t->across) { /* no branch in between */
+    for (; c + CONV_QUAD <= channels; c += across) { /* no branch in between */
+      const simt_quad channel = simt_read_order(order + c);
       SIMT_UNROLL
-      for (int i = 0; i < 4; i++) {
-        simt_copy16(to, from, present);
-        from += step;
-        to += pitch;
-      }
+      for (int i = 0; i < CONV_QUAD; i++)
+        simt_copy16(to + i * pitch, from + (uint64_t)channel.v[i] * step, present);
+      to += t->across * CONV_QUAD * pitch;
     }
     SIMT_NO_UNROLL
-    for (; c < channels; c += t->across) {
-      simt_copy16(to, from, present);
-      from += step;
-      to += pitch;
-    }
+    for (; c < channels; c++, to += pitch) /* the last few, by one side */
+      simt_copy16(to, from + (uint64_t)simt_read_u32(order + c) * step, present);
   }
 }
 
@@ -292,6 +291,8 @@ SIMT_FN void conv_find(const grouped_conv *g, uint32_t number, conv_place *place
   const uint32_t rest = number / columns, node = rest / tiles, tile = rest - node * tiles;
   place->level = (const grouped_level *)(uintptr_t)g->batch.nodes[node].level;
   place->head = *place->level;
+  place->order = (const uint32_t *)(const void *)(conv_blob(place) + place->head.order) +
+                 (number - rest * columns) * (uint32_t)(t->n_chunks * t->order_pitch);
   place->node = node;
   place->column = (int)(number - rest * columns) * t->columns;
   place->block = (int)(tile / across / down) << t->log_b;

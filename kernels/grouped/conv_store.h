@@ -9,10 +9,11 @@
 /* A part of a layer that a block works on. In shared memory: registers are scarce. */
 typedef struct {
   const grouped_level *level;
-  grouped_level head; /* *level */
-  uint32_t node;      /* distinct beginning */
-  int column;         /* first output channel */
-  int block, y, x;    /* first image block, output row and column */
+  grouped_level head;    /* *level */
+  const uint32_t *order; /* of input channels, for these output channels */
+  uint32_t node;         /* distinct beginning */
+  int column;            /* first output channel */
+  int block, y, x;       /* first image block, output row and column */
 } conv_place;
 
 /* n / d for n below 2^16, by = 2^32 / d rounded up, or 0 for d = 1 (n * d < 2^32: exact). */

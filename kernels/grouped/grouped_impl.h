@@ -16,7 +16,7 @@ enum {
   GROUPED_WARP_TILES = 16,    /* tiles (16 x 8 sums) that a warp keeps in registers */
   GROUPED_MOST_ROWS = 16,     /* positions that a warp works on at once */
   GROUPED_MOST_SLOTS = 4,     /* chunks of input channels in shared memory; beside them: */
-  GROUPED_SHARED_STATE = 640, /* bytes for places of parts and counters of arrivals, */
+  GROUPED_SHARED_STATE = 768, /* bytes for places of parts and counters of arrivals, */
   GROUPED_SHARED_WAY = 1024,  /* and for every warp 4 tiles on their way out, in bfloat16 */
   GROUPED_MOST_TILES = 4,     /* of a list: */
   GROUPED_FORMS = 3           /* levels list 8, 16 or 32 output channels together */
@@ -69,6 +69,7 @@ typedef struct {
   int32_t skip_h, skip_w; /* input rows and columns from one of the plane to the next */
   int32_t pitch;          /* positions from one channel's plane to the next; odd, see pack.c */
   int32_t chunk, n_chunks;
+  int32_t order_pitch; /* of the chunk's channels in a level's order: chunk, or up to 3 more */
   /* Chunks take the slots of a ring in turns, slot_positions from one to the next (bfloat16: of 16
    * bytes, a multiple of 8). carry 1: a step may read the chunk before its own, too. */
   int32_t log_slots, carry, slot_positions;
@@ -89,10 +90,12 @@ typedef struct {
   int32_t kh, kw, stride_h, stride_w, pad_top, pad_left;
 } grouped_conv;
 
-/* A level in device memory: this record, then the arrays at the given offsets from it. List l holds
- * the input rows that any of the output channels l * width .. uses, cut into chunks of input
+/* A level in device memory: this record, then the arrays at the given offsets from it. The channels of a
+ * chunk lie in an order of their own for every `columns` output channels (order.c). List l holds the
+ * input rows that any of the output channels l * width .. uses, cut into chunks of input
  * channels. A step takes GROUPED_DEPTH rows of its chunk and, with carry, of the one before it; what is
  * missing to a full step has weights of 0:
+ *   order   uint32 [blocks of output channels][n_chunks][order_pitch]  channels by place
  *   start   uint32 [n_lists][n_chunks + 1]  steps of list and chunk
  *   offset  uint16 [n_steps][16]   position of a row in the ring, from the slot of its chunk or, with
  *           carry, of the chunk before
@@ -103,7 +106,7 @@ typedef struct {
   uint32_t form; /* width = 8 << form */
   uint32_t n_lists;
   uint32_t n_steps;
-  uint32_t start, offset, bias; /* bytes */
+  uint32_t order, start, offset, bias; /* bytes */
   uint64_t weight;
 } grouped_level;
 

@@ -21,6 +21,8 @@ typedef struct {
   size_t taps, group_in, group_out, rows; /* rows: of all input channels */
   size_t n_narrow;                        /* lists of form 0 */
   uint8_t *used;                          /* [rows][n_narrow]: any weight that is not 0 */
+  uint32_t *order;                        /* [n_blocks][grouped_order_length] */
+  uint32_t *place;                        /* [c_in]: where a channel lies in its chunk */
   uint32_t *pool;                         /* [rows]: rows that wait for their step */
   uint32_t *sorted;                       /* [rows] */
 } packer;
@@ -28,6 +30,9 @@ typedef struct {
 static size_t width_of(size_t form) { return (size_t)GROUPED_COLUMNS << form; }
 static size_t lists_of(const packer *p, size_t form) {
   return (p->g->c_out + width_of(form) - 1) / width_of(form);
+}
+static size_t blocks_of(const packer *p) {
+  return (p->g->c_out + (size_t)p->tile->columns - 1) / (size_t)p->tile->columns;
 }
 
 /* ---- which rows ------------------------------------------------------------------------------- */
@@ -109,6 +114,21 @@ static size_t choose_form(packer *p) {
 }
 
 /* ---- where they are --------------------------------------------------------------------------- */
+/* The order of a block of output channels. */
+static void use_order(packer *p, size_t block) {
+  const uint32_t *order = p->order + block * grouped_order_length(p->tile);
+  const size_t per_chunk = (size_t)p->tile->chunk, pitch = (size_t)p->tile->order_pitch;
+  for (size_t c = 0; c < p->g->c_in; c++)
+    p->place[order[c / per_chunk * pitch + c % per_chunk]] = (uint32_t)(c % per_chunk);
+}
+static ap_status choose_orders(packer *p, size_t form, ap_error *err) {
+  ap_status st = AP_OK;
+  for (size_t i = 0; i < blocks_of(p) && !st; i++)
+    st = grouped_order_choose(p->g, p->tile, p->used, p->n_narrow, form, i,
+                              p->order + i * grouped_order_length(p->tile), err);
+  return st;
+}
+
 /* A row's position in the ring at a step of `chunk`, from where the chunk before it lies, or, where no
  * row waits, from this chunk's. */
 static uint32_t position_of(const packer *p, uint32_t row, size_t chunk) {
@@ -116,8 +136,7 @@ static uint32_t position_of(const packer *p, uint32_t row, size_t chunk) {
   const size_t y = tap / p->g->kw * p->g->dilation_h, x = tap % p->g->kw * p->g->dilation_w;
   const bool own = channel / per_chunk == chunk;
   return (uint32_t)((p->tile->carry && own ? (size_t)p->tile->slot_positions : 0) +
-                    channel % per_chunk * (size_t)p->tile->pitch + y * (size_t)p->tile->plane_w +
-                    x);
+                    p->place[channel] * (size_t)p->tile->pitch + y * (size_t)p->tile->plane_w + x);
 }
 /* Slots begin at multiples of BANKS positions: the same at every chunk. */
 static size_t bank_of(const packer *p, uint32_t row) {
@@ -211,6 +230,7 @@ static void write_lists(packer *p, const grouped_level *level, unsigned char *bl
   size_t step = 0;
   for (size_t list = 0; list < level->n_lists; list++) {
     size_t old = 0;
+    use_order(p, list * width_of(form) / (size_t)p->tile->columns);
     for (size_t chunk = 0; chunk < chunks; chunk++) {
       const size_t all = old + gather(p, form, list, chunk, p->pool + old);
       const size_t n = rows_of(steps_at(p, chunk, old, all), all);
@@ -233,7 +253,8 @@ static size_t up(size_t bytes) { return (bytes + BLOB_STEP - 1) / BLOB_STEP * BL
 static ap_status write_blob(packer *p, size_t form, const float *bias, void **out, size_t *bytes,
                             ap_error *err) {
   const size_t lists = lists_of(p, form), steps = count_steps(p, form);
-  const size_t start = up(sizeof(grouped_level));
+  const size_t order_bytes = blocks_of(p) * grouped_order_length(p->tile) * sizeof *p->order;
+  const size_t order = up(sizeof(grouped_level)), start = up(order + order_bytes);
   const size_t offset = up(start + lists * ((size_t)p->tile->n_chunks + 1) * sizeof(uint32_t));
   const size_t bias_at = up(offset + steps * GROUPED_DEPTH * sizeof(uint16_t));
   const size_t weight = up(bias_at + lists * width_of(form) * sizeof(float));
@@ -241,10 +262,16 @@ static ap_status write_blob(packer *p, size_t form, const float *bias, void **ou
   if (bias_at > UINT32_MAX) return ap_fail(err, AP_ERR_UNSUPPORTED, "%zu steps of a level", steps);
   unsigned char *blob = ap_calloc(1, total);
   if (!blob) return ap_fail(err, AP_ERR_MEMORY, "a level of %zu bytes", total);
-  const grouped_level level = {(uint32_t)form,  (uint32_t)lists,  (uint32_t)steps,
-                               (uint32_t)start, (uint32_t)offset, (uint32_t)bias_at,
-                               weight};
+  const grouped_level level = {.form = (uint32_t)form,
+                               .n_lists = (uint32_t)lists,
+                               .n_steps = (uint32_t)steps,
+                               .order = (uint32_t)order,
+                               .start = (uint32_t)start,
+                               .offset = (uint32_t)offset,
+                               .bias = (uint32_t)bias_at,
+                               .weight = weight};
   memcpy(blob, &level, sizeof level);
+  memcpy(blob + order, p->order, order_bytes);
   for (size_t i = 0; bias && i < p->g->c_out; i++) {
     if (!isfinite(bias[i])) {
       ap_free(blob);
@@ -277,14 +304,19 @@ ap_status grouped_level_pack(const grouped_geometry *g, const grouped_tile *tile
   p.used = ap_calloc(p.rows, p.n_narrow);
   p.pool = ap_calloc(p.rows, sizeof *p.pool);
   p.sorted = ap_calloc(p.rows, sizeof *p.sorted);
-  if (!p.used || !p.pool || !p.sorted)
+  p.order = ap_calloc(blocks_of(&p) * grouped_order_length(tile), sizeof *p.order);
+  p.place = ap_calloc(g->c_in, sizeof *p.place);
+  if (!p.used || !p.pool || !p.sorted || !p.order || !p.place)
     st = ap_fail(err, AP_ERR_MEMORY, "%zu rows of a level", p.rows);
   else
     st = find_used(&p, err);
-  if (!st)
-    st = write_blob(&p, form == GROUPED_FORMS ? choose_form(&p) : form, bias, out, bytes, err);
+  if (!st && form == GROUPED_FORMS) form = choose_form(&p);
+  if (!st) st = choose_orders(&p, form, err);
+  if (!st) st = write_blob(&p, form, bias, out, bytes, err);
   ap_free(p.used);
   ap_free(p.pool);
   ap_free(p.sorted);
+  ap_free(p.order);
+  ap_free(p.place);
   return st;
 }

@@ -25,6 +25,14 @@ AP_NODISCARD ap_status grouped_tile_choose(const grouped_geometry *g, size_t sha
 /* Shared memory of a block: the slots, and what stands beside them. */
 size_t grouped_shared_bytes(const grouped_tile *tile);
 
+/* order.c. The order for output channels block * tile.columns ..: order[grouped_order_length], channels
+ * by place, chunk by chunk (tile.order_pitch from one to the next). used: [c_in * kh * kw][n_narrow],
+ * which input rows lists of 8 output channels use. In float32 channels lie as they come. Errors: MEMORY. */
+size_t grouped_order_length(const grouped_tile *tile);
+AP_NODISCARD ap_status grouped_order_choose(const grouped_geometry *g, const grouped_tile *tile,
+                                            const uint8_t *used, size_t n_narrow, size_t form,
+                                            size_t block, uint32_t *order, ap_error *err);
+
 /* A level as it lies in device memory: *out from ap_calloc, *bytes long. The matrix is that of
  * ap_engine_add_level. form GROUPED_FORMS: the one with the least estimated time. Errors: ARG for a
  * value that is not finite, or for a form wider than the tile; MEMORY. */

@@ -90,6 +90,27 @@ SIMT_FN int simt_read_u16(const uint16_t *from) {
   return *from;
 #endif
 }
+/* Four at a multiple of 16 bytes. */
+SIMT_FN simt_quad simt_read_order(const uint32_t *from) {
+  simt_quad quad;
+#if defined(__CUDACC__)
+  asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(quad.v[0]), "=r"(quad.v[1]), "=r"(quad.v[2]), "=r"(quad.v[3])
+               : "l"(from));
+#else
+  memcpy(&quad, from, sizeof quad);
+#endif
+  return quad;
+}
+SIMT_FN uint32_t simt_read_u32(const uint32_t *from) {
+#if defined(__CUDACC__)
+  uint32_t value;
+  asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(value) : "l"(from));
+  return value;
+#else
+  return *from;
+#endif
+}
 /* 16 bytes that are read once: the first-level cache is left to others. */
 SIMT_FN simt_quad simt_read_quad(const unsigned char *from) {
   simt_quad quad;

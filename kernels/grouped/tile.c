@@ -131,6 +131,7 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
   const size_t chunk = (g->c_in - 1) / chunks + 1;
   out->chunk = (int32_t)chunk;
   out->n_chunks = (int32_t)((g->c_in - 1) / chunk + 1);
+  out->order_pitch = (int32_t)((chunk + 3) / 4 * 4); /* read four at a time */
   out->log_slots = (int32_t)log_above(slots);
   out->carry = slots > 2;
   place(g, out);
