@@ -28,6 +28,7 @@ function(ap_test name)
   add_executable(${target} ${T_SOURCES})
   target_link_libraries(${target} PRIVATE ${T_ROOMS} PkgConfig::CMOCKA)
   add_test(NAME ${name} COMMAND ${target} ${T_ARGS})
+  # Long ones first: where nothing is known of their times, ctest goes by COST.
   set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" SKIP_RETURN_CODE 77
-                       TIMEOUT ${T_TIMEOUT})
+                       TIMEOUT ${T_TIMEOUT} COST ${T_TIMEOUT})
 endfunction()

@@ -18,6 +18,7 @@
 
 #if defined(__CUDACC__)
 #define SIMT_FN static __device__ __forceinline__
+#define SIMT_UNCHECKED
 #define SIMT_VARIABLE(type, name) typedef type name
 #define SIMT_AT(variable, lane) (variable)
 #define SIMT_LANES(variable) (&(variable))
@@ -40,6 +41,7 @@
 
 #include "kernels/grouped/simt_host.h"
 #define SIMT_FN static inline
+#define SIMT_UNCHECKED __attribute__((no_sanitize("address", "undefined")))
 #define SIMT_VARIABLE(type, name) typedef type name[SIMT_WARP]
 #define SIMT_AT(variable, lane) ((variable)[lane])
 #define SIMT_LANES(variable) (variable)
@@ -339,12 +341,12 @@ SIMT_FN void simt_load_left(simt_left *left, const unsigned char *shared, const 
                : "r"(*at + more)
                : "memory");
 #else
-  for (int lane = 0; lane < SIMT_WARP; lane++) {
-    for (int i = 0; i < 4; i++) { /* four 8 x 8 matrices, row r addressed by lane 8 i + r */
-      uint16_t pair[2];
-      for (int e = 0; e < 2; e++)
-        memcpy(&pair[e], shared + at[8 * i + 2 * (lane & 3) + e] + more + 2 * (lane >> 2), 2);
-      left[lane].v[i] = pair[0] | (uint32_t)pair[1] << 16;
+  for (int i = 0; i < 4; i++) { /* four 8 x 8 matrices, row r addressed by lane 8 i + r */
+    uint16_t row[8][8];
+    for (int r = 0; r < 8; r++) memcpy(row[r], shared + at[8 * i + r] + more, sizeof row[r]);
+    for (int lane = 0; lane < SIMT_WARP; lane++) {
+      const int pair = 2 * (lane & 3), column = lane >> 2;
+      left[lane].v[i] = row[pair][column] | (uint32_t)row[pair + 1][column] << 16;
     }
   }
 #endif
@@ -378,8 +380,16 @@ SIMT_FN void simt_store_left(const simt_left *left, unsigned char *shared, const
 #endif
 }
 
-/* sum += left * right. */
-SIMT_FN void simt_multiply(simt_sum *sum, const simt_left *left, const simt_right *right) {
+#if !defined(__CUDACC__)
+/* The lane's value of a row and column, the other way round than simt_sum_row. */
+SIMT_FN float *simt_sum_at(simt_sum *sum, int row, int column) {
+  return &sum[row % 8 * 4 + column / 2].v[row / 8 * 2 + column % 2];
+}
+#endif
+
+/* sum += left * right. On the processor nothing but the lanes' own values is touched: not for sanitizers. */
+SIMT_UNCHECKED SIMT_FN void simt_multiply(simt_sum *sum, const simt_left *left,
+                                          const simt_right *right) {
 #if defined(__CUDACC__)
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
@@ -399,13 +409,13 @@ SIMT_FN void simt_multiply(simt_sum *sum, const simt_left *left, const simt_righ
         b[pair + e + 8 * i][group] = simt_from_bf16(right[lane].v[i] >> 16 * e & 0xffffU);
     }
   }
-  for (int lane = 0; lane < SIMT_WARP; lane++)
-    for (int i = 0; i < 4; i++) {
-      float total = sum[lane].v[i];
-      for (int k = 0; k < 16; k++)
-        total += a[k][simt_sum_row(lane, i)] * b[k][simt_sum_column(lane, i)];
-      sum[lane].v[i] = total;
-    }
+  for (int column = 0; column < 8; column++) { /* 16 images at a time */
+    float total[16];
+    for (int row = 0; row < 16; row++) total[row] = *simt_sum_at(sum, row, column);
+    for (int k = 0; k < 16; k++)
+      for (int row = 0; row < 16; row++) total[row] += a[k][row] * b[k][column];
+    for (int row = 0; row < 16; row++) *simt_sum_at(sum, row, column) = total[row];
+  }
 #endif
 }
 

@@ -9,6 +9,7 @@ enum { CANDIDATES = 64 };
 /* Set by main. */
 extern const char *engine_name;
 extern bool engine_bf16;
+extern bool engine_is_device; /* not emulated, which is slow */
 extern ap_rng rng;
 extern ap_error failure;
 

@@ -301,6 +301,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   engine_name = argv[1];
+  engine_is_device = strcmp(engine_name, "cuda") == 0;
   engine_bf16 = strcmp(argv[2], "bf16") == 0;
   const ap_status st = ap_engine_available(engine_name, &failure);
   if (st) (void)printf("%s: %s\n", st == AP_ERR_UNSUPPORTED ? "skipped" : "failed", failure.text);
