@@ -1,18 +1,20 @@
 /* kernels/cpu/packed8_avx2.c - the integer kernels for AVX2: two registers a line. vpmaddubsw would
- * saturate, so bytes become 16-bit numbers first, even and odd ones apart: products of 8 by 8 bits
- * and their sums by two are exact in 32. */
+ * saturate, so bytes become 16-bit numbers, even and odd ones apart, which weights are from the beginning:
+ * products of 8 by 8 bits and their sums by two are exact in 32. */
 #include <immintrin.h>
 #include <stdint.h>
 
 #define VECTOR 32
 #define LIST_TILE 4
 #define KERNEL_W 2
+#define QUAD_WORDS 2
 #define ISA_NAME "avx2"
 #define ISA_TABLE ap_packed8_avx2
 typedef uint8_t v8 __attribute__((vector_size(VECTOR), may_alias));
 typedef int16_t v16 __attribute__((vector_size(VECTOR), may_alias));
 typedef int32_t v32 __attribute__((vector_size(VECTOR), may_alias));
 typedef float vf __attribute__((vector_size(VECTOR), may_alias));
+#include "kernels/cpu/packed8_quads.h"
 #define I(x) ((__m256i)(x))
 #define UNPACK_LO8(a, b) ((v8)_mm256_unpacklo_epi8(I(a), I(b)))
 #define UNPACK_HI8(a, b) ((v8)_mm256_unpackhi_epi8(I(a), I(b)))
@@ -32,14 +34,12 @@ typedef float vf __attribute__((vector_size(VECTOR), may_alias));
 #define MINF(a, b) ((vf)_mm256_min_ps(a, b))
 #define STORE_HALF(p, v, half) store_half(p, v, half)
 
-static inline __attribute__((always_inline)) v32 dot(v32 acc, v8 x, v32 w) {
+INLINE v32 dot(v32 acc, v8 x, v_quad w) {
   const __m256i even = _mm256_and_si256(I(x), _mm256_set1_epi16(0xff));
   const __m256i odd = _mm256_srli_epi16(I(x), 8);
-  const __m256i w_even = _mm256_srai_epi16(_mm256_slli_epi16(I(w), 8), 8);
-  const __m256i w_odd = _mm256_srai_epi16(I(w), 8);
-  return acc + (v32)_mm256_madd_epi16(even, w_even) + (v32)_mm256_madd_epi16(odd, w_odd);
+  return acc + ((v32)_mm256_madd_epi16(even, I(w.even)) + (v32)_mm256_madd_epi16(odd, I(w.odd)));
 }
-static inline __attribute__((always_inline)) void store_half(uint8_t *p, v8 v, size_t half) {
+INLINE void store_half(uint8_t *p, v8 v, size_t half) {
   const uint64_t *from = (const uint64_t *)(const void *)&v;
   __builtin_memcpy(p + 8 * half, from, 8);
   __builtin_memcpy(p + 16 + 8 * half, from + 2, 8);

@@ -5,12 +5,14 @@
 #define VECTOR 64
 #define LIST_TILE 8
 #define KERNEL_W 4
+#define QUAD_WORDS 1
 #define ISA_NAME "avx512"
 #define ISA_TABLE ap_packed8_avx512
 typedef uint8_t v8 __attribute__((vector_size(VECTOR), may_alias));
 typedef int16_t v16 __attribute__((vector_size(VECTOR), may_alias));
 typedef int32_t v32 __attribute__((vector_size(VECTOR), may_alias));
 typedef float vf __attribute__((vector_size(VECTOR), may_alias));
+#include "kernels/cpu/packed8_quads.h"
 #define I(x) ((__m512i)(x))
 #define UNPACK_LO8(a, b) ((v8)_mm512_unpacklo_epi8(I(a), I(b)))
 #define UNPACK_HI8(a, b) ((v8)_mm512_unpackhi_epi8(I(a), I(b)))

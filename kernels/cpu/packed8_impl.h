@@ -20,8 +20,8 @@ enum {
   P8_KERNEL_W = 4,               /* columns of a tile of 3x3 kernels */
   P8_LIST_HEAD = P8_QUAD,        /* words before the weights of a list's entry: offsets */
   P8_AHEAD = 16,                 /* entries that a list's lines are fetched ahead */
-  P8_KERNEL_WORDS = 7,           /* channel, 3 quads for the upper, 3 for the lower output row */
-  P8_SMALL_WORDS = 5             /* channel, a quad for each of 2x2 outputs */
+  P8_KERNEL_QUADS = 6, /* behind the channel: 3 for the upper, 3 for the lower output row */
+  P8_SMALL_QUADS = 4   /* behind the channel: for each of 2x2 outputs */
 };
 
 struct ap_packed8_weights {
@@ -32,10 +32,9 @@ struct ap_packed8_weights {
   size_t width;       /* output channels per list */
   size_t entry_words; /* int32 words of an entry */
   size_t n_lists, n_entries;
-  size_t *start; /* [n_lists + 1], in entries */
-  int32_t *
-      words; /* and P8_AHEAD entries of zeros; weights as bytes of a word, the first input in the lowest */
-  int32_t *base; /* [n_lists * width]: minus the zero point's share of a sum */
+  size_t *start;  /* [n_lists + 1], in entries */
+  int32_t *words; /* and P8_AHEAD entries of zeros; weights as isa->quad_words says */
+  int32_t *base;  /* [n_lists * width]: minus the zero point's share of a sum */
   float *factor, *shift;
   uint8_t zero;
   double reach; /* largest magnitude of a value */
@@ -76,6 +75,9 @@ struct ap_packed8_isa {
   size_t vector;    /* bytes */
   size_t list_tile; /* channels x pixels of a tile that stays in registers */
   size_t kernel_w;  /* columns of a KERNEL3 tile of 2 rows */
+  /* Of four weights: 1, bytes of a word, the first in the lowest; or 2, 16-bit numbers, the first and
+   * third of one word and the second and fourth of the next, where bytes would be made such anyway. */
+  size_t quad_words;
   /* [LIST1..LIST8][log2 of pixels]; NULL where not built */
   packed8_tile_k *list[4][4];
   /* Of LISTn, a whole row at once, [LIST1..LIST8][with a residual]: packed8_lines.h; NULL where not built.

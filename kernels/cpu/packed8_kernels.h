@@ -4,7 +4,8 @@
  * ISA_NAME, ISA_TABLE, the types v8, v16, v32, vf (vectors of uint8_t, int16_t, int32_t, float) and
  *   UNPACK_LO8/HI8(a, b), UNPACK_LO16/HI16(a, b)  interleave within 128-bit lanes (v8)
  *   PACK32(a, b)       v32 to v16, saturating, within lanes;  PACK16(a, b)  v16 to unsigned v8
- *   DOT(acc, x, w)     acc + products of 4 unsigned bytes of x and 4 signed of w, exact
+ *   QUAD_WORDS, v_quad, WEIGHTS(e)  struct ap_packed8_isa, quad_words; a quad for all lanes, from there
+ *   DOT(acc, x, w)     acc + products of 4 unsigned bytes of x and 4 signed of w (v_quad), exact
  *   QUAD_BYTES(v, q)   v32 of the bytes 4 * q .. 4 * q + 3 of every 128-bit lane
  *   FMA(a, b, c)       a * b + c, rounded once
  *   ROUND(v)           vf to v32, halves to even;  MAX8/MIN8(a, b)  unsigned bytes
@@ -23,11 +24,13 @@
   (int)(0x80808003U + 4U * (q)), (int)(0x80808002U + 4U * (q)), (int)(0x80808001U + 4U * (q)), \
       (int)(0x80808000U + 4U * (q))
 
-#define INLINE static inline __attribute__((always_inline))
-enum { VECTORS = P8_LINE / VECTOR };
+enum {
+  VECTORS = P8_LINE / VECTOR,
+  KERNEL_WORDS = 1 + P8_KERNEL_QUADS * QUAD_WORDS,
+  SMALL_WORDS = 1 + P8_SMALL_QUADS * QUAD_WORDS
+};
 
 INLINE v8 load(const uint8_t *p) { return *(const v8 *)(const void *)p; }
-INLINE v32 splat32(int32_t x) { return x - (v32){0}; }
 INLINE vf splatf(float x) { return x - (vf){0}; }
 INLINE vf to_float(v32 v) { return __builtin_convertvector(v, vf); }
 
@@ -210,7 +213,7 @@ INLINE void list_pass(const state *s, size_t list, size_t vector, const int half
                       const int pixels) {
   const packed8_tile *t = &s->t;
   const ap_packed8_weights *w = &s->w;
-  const size_t words = (size_t)width + P8_LIST_HEAD, first = list * (size_t)width;
+  const size_t words = P8_LIST_HEAD + (size_t)width * QUAD_WORDS, first = list * (size_t)width;
   const int32_t *e = w->words + w->start[list] * words;
   const int32_t *const end = w->words + w->start[list + 1] * words;
   const uint8_t *in = t->in + vector * VECTOR;
@@ -235,7 +238,7 @@ INLINE void list_pass(const state *s, size_t list, size_t vector, const int half
       interleave(load(r0 + at), load(r1 + at), load(r2 + at), load(r3 + at), half, &q0, &q1);
 #pragma GCC unroll 8
       for (int k = 0; k < width; ++k) {
-        const v32 weights = splat32(e[P8_LIST_HEAD + k]);
+        const v_quad weights = WEIGHTS(e + P8_LIST_HEAD + k * QUAD_WORDS);
         v32 *a = acc + 2 * (k * pixels + p);
         a[0] = DOT(a[0], q0, weights);
         a[1] = DOT(a[1], q1, weights);
@@ -297,13 +300,13 @@ INLINE void kernel_body(const packed8_tile *tile, const int rows, const int colu
   const ap_packed8_weights *w = &s.w;
   const int n_in = (columns - 1) * stride + 3;
   for (size_t channel = 0; channel < w->geometry.out.c; ++channel) {
-    const int32_t *e = w->words + w->start[channel] * P8_KERNEL_WORDS;
-    const int32_t *const end = w->words + w->start[channel + 1] * P8_KERNEL_WORDS;
+    const int32_t *e = w->words + w->start[channel] * KERNEL_WORDS;
+    const int32_t *const end = w->words + w->start[channel + 1] * KERNEL_WORDS;
     const v32 base = splat32(w->base[channel]);
     v32 acc[2 * 2 * P8_KERNEL_W];
 #pragma GCC unroll 16
     for (int i = 0; i < 2 * rows * columns; ++i) acc[i] = base;
-    for (; e != end; e += P8_KERNEL_WORDS) {
+    for (; e != end; e += KERNEL_WORDS) {
       const uint8_t *in = t->in + (size_t)(uint32_t)e[0] * t->in_channel;
 #pragma GCC unroll 16
       for (int x = skip_first; x < n_in - skip_last; ++x) {
@@ -314,7 +317,7 @@ INLINE void kernel_body(const packed8_tile *tile, const int rows, const int colu
           if (c < 0 || c % stride != 0 || c / stride >= columns) continue;
 #pragma GCC unroll 2
           for (int r = 0; r < rows; ++r) {
-            const v32 weights = splat32(e[1 + 3 * r + kx]);
+            const v_quad weights = WEIGHTS(e + 1 + (3 * r + kx) * QUAD_WORDS);
             v32 *a = acc + 2 * (r * columns + c / stride);
             a[0] = DOT(a[0], q0, weights);
             a[1] = DOT(a[1], q1, weights);
@@ -335,18 +338,18 @@ static void small_kernel(const packed8_tile *tile) {
   const packed8_tile *t = &s.t;
   const ap_packed8_weights *w = &s.w;
   for (size_t channel = 0; channel < w->geometry.out.c; ++channel) {
-    const int32_t *e = w->words + w->start[channel] * P8_SMALL_WORDS;
-    const int32_t *const end = w->words + w->start[channel + 1] * P8_SMALL_WORDS;
+    const int32_t *e = w->words + w->start[channel] * SMALL_WORDS;
+    const int32_t *const end = w->words + w->start[channel + 1] * SMALL_WORDS;
     const v32 base = splat32(w->base[channel]);
     v32 acc[8];
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) acc[i] = base;
-    for (; e != end; e += P8_SMALL_WORDS) {
+    for (; e != end; e += SMALL_WORDS) {
       const uint8_t *in = t->in + (size_t)(uint32_t)e[0] * t->in_channel;
       const v8 q0 = load(in), q1 = load(in + VECTOR);
 #pragma GCC unroll 4
       for (int p = 0; p < 4; ++p) {
-        const v32 weights = splat32(e[1 + p]);
+        const v_quad weights = WEIGHTS(e + 1 + p * QUAD_WORDS);
         acc[2 * p] = DOT(acc[2 * p], q0, weights);
         acc[2 * p + 1] = DOT(acc[2 * p + 1], q1, weights);
       }
@@ -434,7 +437,8 @@ KERNEL_EDGES(1, 2)
 KERNEL_EDGES(1, 3)
 KERNEL_EDGES(1, 4)
 KERNEL_EDGES(2, 1)
-KERNEL_EDGES(2, 2) KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
+KERNEL_EDGES(2, 2)
+KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
 #define STRIDED(c) \
   static void strided_##c(const packed8_tile *t) { kernel_body(t, 1, c, 2, 0, 0); }
     STRIDED(1) STRIDED(2) STRIDED(3) STRIDED(4)
@@ -453,6 +457,7 @@ KERNEL_EDGES(2, 2) KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
             .vector = VECTOR,
             .list_tile = LIST_TILE,
             .kernel_w = KERNEL_W,
+            .quad_words = QUAD_WORDS,
             .list = {{list_1_1, list_1_2, list_1_4, list_1_8},
                      {list_2_1, list_2_2, list_2_4, NULL},
                      {list_4_1, list_4_2, NULL, NULL},

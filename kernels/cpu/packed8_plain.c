@@ -1,6 +1,7 @@
 /* kernels/cpu/packed8_plain.c - the integer kernels for any processor: the compiler's vectors of 16
  * bytes. Products as in packed8_avx2.c, by the baseline's instruction on x86-64. */
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -9,13 +10,15 @@
 #define VECTOR 16
 #define LIST_TILE 4
 #define KERNEL_W 2
+#define QUAD_WORDS 2
 #define ISA_NAME "plain"
 #define ISA_TABLE ap_packed8_plain
 typedef uint8_t v8 __attribute__((vector_size(VECTOR), may_alias));
 typedef int16_t v16 __attribute__((vector_size(VECTOR), may_alias));
 typedef int32_t v32 __attribute__((vector_size(VECTOR), may_alias));
 typedef float vf __attribute__((vector_size(VECTOR), may_alias));
-#define FN static inline __attribute__((always_inline))
+#include "kernels/cpu/packed8_quads.h"
+#define FN INLINE
 
 #if defined(__clang__)
 #define SHUFFLE8(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -74,11 +77,9 @@ FN void store_half(uint8_t *p, v8 v, size_t half) {
 #define ROUND(v) ((v32)_mm_cvtps_epi32(v))
 #define NONZERO8(v) \
   (0xFFFF & ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(I(v), _mm_setzero_si128())))
-FN v32 dot(v32 acc, v8 x, v32 w) {
+FN v32 dot(v32 acc, v8 x, v_quad w) {
   const __m128i even = _mm_and_si128(I(x), _mm_set1_epi16(0xff)), odd = _mm_srli_epi16(I(x), 8);
-  const __m128i w_even = _mm_srai_epi16(_mm_slli_epi16(I(w), 8), 8);
-  const __m128i w_odd = _mm_srai_epi16(I(w), 8);
-  return acc + (v32)_mm_madd_epi16(even, w_even) + (v32)_mm_madd_epi16(odd, w_odd);
+  return acc + ((v32)_mm_madd_epi16(even, I(w.even)) + (v32)_mm_madd_epi16(odd, I(w.odd)));
 }
 #else
 #define PACK32(a, b) pack32(a, b)
@@ -114,11 +115,12 @@ FN v32 round_all(vf v) {
   for (int i = 0; i < 4; ++i) out[i] = v[i] < (float)INT32_MIN ? INT32_MIN : (int32_t)rintf(v[i]);
   return out;
 }
-FN v32 dot(v32 acc, v8 x, v32 w) {
-  for (int i = 0; i < 4; ++i) {
-    const uint32_t bytes = (uint32_t)w[i];
-    for (int j = 0; j < 4; ++j) acc[i] += (int32_t)x[4 * i + j] * (int8_t)(bytes >> 8 * j & 255);
-  }
+FN v32 dot(v32 acc, v8 x, v_quad w) {
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < 4; ++j) {
+      const uint32_t pair = (uint32_t)(j % 2 ? w.odd[i] : w.even[i]);
+      acc[i] += (int32_t)x[4 * i + j] * (int16_t)(pair >> 16 * (j / 2) & 0xffffU);
+    }
   return acc;
 }
 #endif

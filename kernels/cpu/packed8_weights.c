@@ -68,8 +68,20 @@ typedef struct {
   size_t in_plane; /* and its tap's place, bytes */
 } writer;
 
-static int32_t word_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
-  return (int32_t)(a | b << 8 | c << 16 | d << 24);
+/* Weight `slot` of a quad as part of word quad_word(w, slot) of it; of words that began as 0. */
+static uint32_t part_of(const ap_packed8_weights *w, uint8_t weight, size_t slot) {
+  if (w->isa->quad_words == 1) return (uint32_t)weight << 8 * slot;
+  return ((uint32_t)(int8_t)weight & 0xffffU) << 16 * (slot / 2);
+}
+static size_t quad_word(const ap_packed8_weights *w, size_t slot) {
+  return w->isa->quad_words == 1 ? 0 : slot % 2;
+}
+/* The quad at *e, which moves behind it. */
+static void put_quad(const ap_packed8_weights *w, int32_t **e, uint8_t q0, uint8_t q1, uint8_t q2,
+                     uint8_t q3) {
+  const uint8_t quad[P8_QUAD] = {q0, q1, q2, q3};
+  for (size_t i = 0; i < P8_QUAD; ++i) (*e)[quad_word(w, i)] |= (int32_t)part_of(w, quad[i], i);
+  *e += w->isa->quad_words;
 }
 
 static void begin_row(void *context, size_t r) {
@@ -86,20 +98,19 @@ static void begin_row(void *context, size_t r) {
 /* Kernel of input channel r and output channel `column` into e. */
 static void write_kernel(const writer *to, size_t r, size_t column, int32_t channel, int32_t *e) {
   const uint8_t *from = to->matrix + r * PACKED_TAPS * to->n + column;
-  uint32_t tap[PACKED_TAPS];
+  const ap_packed8_weights *w = to->w;
+  uint8_t tap[PACKED_TAPS];
   for (size_t i = 0; i < PACKED_TAPS; ++i) tap[i] = from[i * to->n];
   *e++ = channel;
-  if (to->w->small) { /* byte of pixel (y, x) for output (oy, ox): tap (y - oy + 1, x - ox + 1) */
-    e[0] = word_of(tap[4], tap[5], tap[7], tap[8]);
-    e[1] = word_of(tap[3], tap[4], tap[6], tap[7]);
-    e[2] = word_of(tap[1], tap[2], tap[4], tap[5]);
-    e[3] = word_of(tap[0], tap[1], tap[3], tap[4]);
+  if (w->small) { /* byte of pixel (y, x) for output (oy, ox): tap (y - oy + 1, x - ox + 1) */
+    put_quad(w, &e, tap[4], tap[5], tap[7], tap[8]);
+    put_quad(w, &e, tap[3], tap[4], tap[6], tap[7]);
+    put_quad(w, &e, tap[1], tap[2], tap[4], tap[5]);
+    put_quad(w, &e, tap[0], tap[1], tap[3], tap[4]);
     return;
   }
-  for (size_t x = 0; x < 3; ++x) {
-    e[x] = word_of(tap[x], tap[3 + x], tap[6 + x], 0);
-    e[3 + x] = word_of(0, tap[x], tap[3 + x], tap[6 + x]);
-  }
+  for (size_t x = 0; x < 3; ++x) put_quad(w, &e, tap[x], tap[3 + x], tap[6 + x], 0);
+  for (size_t x = 0; x < 3; ++x) put_quad(w, &e, 0, tap[x], tap[3 + x], tap[6 + x]);
 }
 
 /* Row r as one of the four inputs of a list's entry. */
@@ -111,6 +122,11 @@ static void write_row(const writer *to, size_t r, size_t column, int32_t offset,
   const unsigned shift = 8 * (unsigned)slot;
   e[slot] = offset;
   e += P8_LIST_HEAD;
+  if (to->w->isa->quad_words == 2) {
+    e += quad_word(to->w, slot);
+    for (size_t i = 0; i < count; ++i) e[2 * i] |= (int32_t)part_of(to->w, from[i], slot);
+    return;
+  }
   if (count == 8) { /* of fixed size, for the compiler's vectors */
     for (size_t i = 0; i < 8; ++i) e[i] |= (int32_t)((uint32_t)from[i] << shift);
     return;
@@ -161,9 +177,9 @@ static ap_status build_lists(const packed_scan *s, const int8_t *matrix, ap_pack
   const bool kernels = w->form == AP_PACKED_KERNEL3;
   w->width = packed_form_width(w->form);
   w->small = kernels && is_small(&w->geometry, w->zero);
-  w->entry_words = !kernels   ? P8_LIST_HEAD + w->width
-                   : w->small ? (size_t)P8_SMALL_WORDS
-                              : (size_t)P8_KERNEL_WORDS;
+  const size_t quads = w->small ? P8_SMALL_QUADS : P8_KERNEL_QUADS;
+  w->entry_words =
+      kernels ? 1 + quads * w->isa->quad_words : P8_LIST_HEAD + w->width * w->isa->quad_words;
   w->n_lists = s->lists;
   size_t *rows = ap_calloc(w->n_lists, sizeof *rows);
   w->start = ap_calloc(w->n_lists + 1, sizeof *w->start);
