@@ -228,6 +228,8 @@ INLINE void list_pass(const state *s, size_t list, size_t vector, const int half
     const uint8_t *r0 = in + e[0], *r1 = in + e[1], *r2 = in + e[2], *r3 = in + e[3];
     if (vector == 0 && half == 0) { /* lines lie scattered, in the second or third cache */
       const int32_t *ahead = e + P8_AHEAD * words;
+      /* quads of two words are long lists: they come from further away than a processor foresees */
+      if (QUAD_WORDS == 2) __builtin_prefetch(e + 8 * P8_AHEAD * words);
 #pragma GCC unroll 4
       for (int i = 0; i < P8_QUAD; ++i) __builtin_prefetch(in + ahead[i]);
     }
