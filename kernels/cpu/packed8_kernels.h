@@ -430,6 +430,7 @@ LIST(2, 4)
 LIST(4, 1)
 LIST(4, 2)
 LIST(8, 1)
+/* clang-format off: it takes uses of these macros for the beginning of a declaration */
 #define KERNEL(r, c, f, l) \
   static void kernel_##r##_##c##_##f##_##l(const packed8_tile *t) { kernel_body(t, r, c, 1, f, l); }
 #define KERNEL_EDGES(r, c) \
@@ -440,10 +441,15 @@ KERNEL_EDGES(1, 3)
 KERNEL_EDGES(1, 4)
 KERNEL_EDGES(2, 1)
 KERNEL_EDGES(2, 2)
-KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
+KERNEL_EDGES(2, 3)
+KERNEL_EDGES(2, 4)
 #define STRIDED(c) \
   static void strided_##c(const packed8_tile *t) { kernel_body(t, 1, c, 2, 0, 0); }
-    STRIDED(1) STRIDED(2) STRIDED(3) STRIDED(4)
+STRIDED(1)
+STRIDED(2)
+STRIDED(3)
+STRIDED(4)
+/* clang-format on */
 
 #define KERNEL_ENTRY(r, c)                              \
   {                                                     \
@@ -454,26 +460,26 @@ KERNEL_EDGES(2, 3) KERNEL_EDGES(2, 4)
 #define KERNEL_ROW(r) \
   { KERNEL_ENTRY(r, 1), KERNEL_ENTRY(r, 2), KERNEL_ENTRY(r, 3), KERNEL_ENTRY(r, 4) }
 
-        const ap_packed8_isa ISA_TABLE = {
-            .name = ISA_NAME,
-            .vector = VECTOR,
-            .list_tile = LIST_TILE,
-            .kernel_w = KERNEL_W,
-            .quad_words = QUAD_WORDS,
-            .list = {{list_1_1, list_1_2, list_1_4, list_1_8},
-                     {list_2_1, list_2_2, list_2_4, NULL},
-                     {list_4_1, list_4_2, NULL, NULL},
-                     {list_8_1, NULL, NULL, NULL}},
+const ap_packed8_isa ISA_TABLE = {
+    .name = ISA_NAME,
+    .vector = VECTOR,
+    .list_tile = LIST_TILE,
+    .kernel_w = KERNEL_W,
+    .quad_words = QUAD_WORDS,
+    .list = {{list_1_1, list_1_2, list_1_4, list_1_8},
+             {list_2_1, list_2_2, list_2_4, NULL},
+             {list_4_1, list_4_2, NULL, NULL},
+             {list_8_1, NULL, NULL, NULL}},
 #if VECTOR == AP_PACKED8_LANES
-            .row = ROW_TABLE,
+    .row = ROW_TABLE,
 #endif
-            .kernel = {KERNEL_ROW(1), KERNEL_ROW(2)},
-            .strided = {strided_1, strided_2, strided_3, strided_4},
-            .small = small_kernel,
-            .quads = quads,
-            .fused = fused,
-            .nonzero = nonzero,
-            .count_units = packed_count_units,
-            .count_kernels = packed_count_kernels,
-            .largest = largest,
+    .kernel = {KERNEL_ROW(1), KERNEL_ROW(2)},
+    .strided = {strided_1, strided_2, strided_3, strided_4},
+    .small = small_kernel,
+    .quads = quads,
+    .fused = fused,
+    .nonzero = nonzero,
+    .count_units = packed_count_units,
+    .count_kernels = packed_count_kernels,
+    .largest = largest,
 };

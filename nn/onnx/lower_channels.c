@@ -73,7 +73,7 @@ ap_status ap_onnx_put_gather(ap_onnx_lowering *low, const ap_onnx_node *node, ap
 
 ap_status ap_onnx_order_parts(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
                               ap_error *err) {
-  size_t *numbers, inner = view->inner, outer = view->shape.c / inner;
+  size_t *numbers = NULL, inner = view->inner, outer = view->shape.c / inner;
   ap_status st = new_picks(low, node, view->shape.c, &numbers, err);
   if (st) return st;
   for (size_t i = 0; i < inner; i++) {
@@ -108,7 +108,7 @@ static ap_status pick(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_v
   const size_t size = ap_onnx_view_axis(view, part), inner = view->inner;
   const size_t n_outer = of_outer ? s->range.count : view->shape.c / inner;
   const size_t n_inner = of_outer ? inner : s->range.count;
-  size_t *numbers, n;
+  size_t *numbers = NULL, n;
   if (__builtin_mul_overflow(n_outer, n_inner, &n)) n = SIZE_MAX; /* refused as too many */
   st = new_picks(low, node, n, &numbers, err);
   if (st) return st;
