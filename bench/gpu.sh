@@ -247,7 +247,7 @@ run() {
   fi
   if wanted build; then
     step configure configure
-    step build within cmake --build "$build" --parallel "$jobs"
+    step build within cmake --build "$build" --parallel "$jobs" --target gpu_programs
   fi
   if wanted test; then step gpu-tests gpu_tests; fi
   if wanted memcheck; then step memcheck sanitize memcheck; fi

@@ -31,4 +31,7 @@ function(ap_test name)
   # Long ones first: where nothing is known of their times, ctest goes by COST.
   set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" SKIP_RETURN_CODE 77
                        TIMEOUT ${T_TIMEOUT} COST ${T_TIMEOUT})
+  if("gpu" IN_LIST T_LABELS)
+    add_dependencies(gpu_programs ${target})
+  endif()
 endfunction()

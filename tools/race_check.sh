@@ -20,7 +20,7 @@ esac
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAP_CUDA=OFF -DAP_ROOMS="base;kernels" \
-  -DCMAKE_C_FLAGS="-fsanitize=thread" -DCMAKE_EXE_LINKER_FLAGS="-fsanitize=thread" > "$build/log" 2>&1 &&
+  -DAP_SANITIZE=thread > "$build/log" 2>&1 &&
   cmake --build "$build" --target "test_kernels_grouped_threads_$precision" >> "$build/log" 2>&1 || {
   tail -n 20 "$build/log" >&2
   exit 2
