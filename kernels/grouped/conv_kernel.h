@@ -64,7 +64,7 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
               (uint64_t)((in_y * g->in.w + in_x) * (wide ? 64 : 32) + piece * 16);
     SIMT_NO_UNROLL
     for (; c + CONV_QUAD <= channels; c += across) { /* no branch in between */
-      const simt_quad channel = simt_read_order(order + c);
+      const simt_quad channel = simt_read_quad(order + c, 0);
       SIMT_UNROLL
       for (int i = 0; i < CONV_QUAD; i++)
         simt_copy16(to + i * pitch, from + (uint64_t)channel.v[i] * step, present);
@@ -205,7 +205,7 @@ SIMT_FN conv_share conv_share_of(const grouped_tile *t, const int width, const i
   return s;
 }
 
-/* The parts of a level. */
+/* Where a level is, and its arrays. */
 SIMT_FN const unsigned char *conv_blob(const conv_place *place) {
   return (const unsigned char *)place->level;
 }

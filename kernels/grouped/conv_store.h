@@ -140,8 +140,9 @@ SIMT_FN void conv_read_shortcut(const conv_way *w, const int tiles, int group, s
       simt_quad *piece = &SIMT_AT(pieces[i], l);
       piece->v[0] = piece->v[1] = piece->v[2] = piece->v[3] = 0;
       if (p.inside && channel >= 0 && channel < t->c)
-        *piece = simt_read_quad(SIMT_AT(w->more.lane, l) +
-                                (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * w->more.plane));
+        *piece = simt_read_quad(
+            SIMT_AT(w->more.lane, l) + (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * w->more.plane),
+            1);
     }
   }
 }

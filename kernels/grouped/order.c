@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "kernels/grouped/pack_impl.h"
 
-enum { BANKS = 8, SWEEPS = 4, NEIGHBOURS = 48 };
+enum { BANKS = GROUPED_BANKS, SWEEPS = 4, NEIGHBOURS = 48 };
 
 typedef struct {
   const grouped_geometry *g;
@@ -30,21 +30,18 @@ static void count_rows(const chunk *c, const uint8_t *used, size_t n_narrow, siz
   memset(c->rows, 0, c->n * BANKS * c->bins * sizeof *c->rows);
   for (size_t i = 0; i < c->n; i++)
     for (size_t tap = 0; tap < c->taps; tap++) {
-      const uint8_t *row = used + ((c->first + i) * c->taps + tap) * n_narrow;
-      const size_t y = tap / c->g->kw * c->g->dilation_h, x = tap % c->g->kw * c->g->dilation_w;
-      const size_t at = y * (size_t)c->tile->plane_w + x;
+      const size_t row = (c->first + i) * c->taps + tap;
+      const size_t at = grouped_tap_position(c->g, c->tile, tap);
       for (size_t l = 0; l < c->bins / BANKS; l++) {
-        bool any = false;
-        const size_t from = (first_list + l) << form, to = (first_list + l + 1) << form;
-        for (size_t k = from; k < to && k < n_narrow; k++) any = any || row[k];
-        for (size_t turn = 0; turn < BANKS && any; turn++)
+        if (!grouped_list_uses(used, n_narrow, row, form, first_list + l)) continue;
+        for (size_t turn = 0; turn < BANKS; turn++)
           c->rows[(i * BANKS + turn) * c->bins + l * BANKS + (at + turn) % BANKS]++;
       }
     }
 }
 
 /* By how much the sum of squares grows when the channels at places a and b change over. */
-static int64_t change(const chunk *c, const uint32_t *at, size_t a, size_t b) {
+static int32_t change(const chunk *c, const uint32_t *at, size_t a, size_t b) {
   const int16_t *a0 = rows_at(c, at[a], a), *a1 = rows_at(c, at[a], b);
   const int16_t *b0 = rows_at(c, at[b], b), *b1 = rows_at(c, at[b], a);
   int32_t total = 0;

@@ -6,7 +6,7 @@
 #include "kernels/grouped/pack_impl.h"
 #include "kernels/grouped/simt.h"
 
-enum { BANKS = 8, BLOB_STEP = 256 };
+enum { BANKS = GROUPED_BANKS, BLOB_STEP = 256 };
 
 /* Cycles of a multiprocessor for a step of 16 rows on 16 positions, by form. bfloat16: the slower of
  * the unit that loads (4 a load of 16 x 16 inputs; 1 per 128 bytes of weights and 1 for the rows'
@@ -53,12 +53,9 @@ static size_t gather(const packer *p, size_t form, size_t list, size_t chunk, ui
   const size_t per_chunk = (size_t)p->tile->chunk * p->taps;
   const size_t first = chunk * per_chunk;
   const size_t last = first + per_chunk < p->rows ? first + per_chunk : p->rows;
-  const size_t from = list << form, to = (list + 1) << form;
   size_t n = 0;
   for (size_t r = first; r < last; r++) {
-    bool any = false;
-    for (size_t i = from; i < to && i < p->n_narrow; i++) any = any || p->used[r * p->n_narrow + i];
-    if (!any) continue;
+    if (!grouped_list_uses(p->used, p->n_narrow, r, form, list)) continue;
     if (out) out[n] = (uint32_t)r;
     n++;
   }
@@ -133,10 +130,10 @@ static ap_status choose_orders(packer *p, size_t form, ap_error *err) {
  * row waits, from this chunk's. */
 static uint32_t position_of(const packer *p, uint32_t row, size_t chunk) {
   const size_t channel = row / p->taps, tap = row % p->taps, per_chunk = (size_t)p->tile->chunk;
-  const size_t y = tap / p->g->kw * p->g->dilation_h, x = tap % p->g->kw * p->g->dilation_w;
   const bool own = channel / per_chunk == chunk;
   return (uint32_t)((p->tile->carry && own ? (size_t)p->tile->slot_positions : 0) +
-                    p->place[channel] * (size_t)p->tile->pitch + y * (size_t)p->tile->plane_w + x);
+                    p->place[channel] * (size_t)p->tile->pitch +
+                    grouped_tap_position(p->g, p->tile, tap));
 }
 /* Slots begin at multiples of BANKS positions: the same at every chunk. */
 static size_t bank_of(const packer *p, uint32_t row) {
@@ -230,7 +227,8 @@ static void write_lists(packer *p, const grouped_level *level, unsigned char *bl
   size_t step = 0;
   for (size_t list = 0; list < level->n_lists; list++) {
     size_t old = 0;
-    use_order(p, list * width_of(form) / (size_t)p->tile->columns);
+    if (list * width_of(form) % (size_t)p->tile->columns == 0)
+      use_order(p, list * width_of(form) / (size_t)p->tile->columns);
     for (size_t chunk = 0; chunk < chunks; chunk++) {
       const size_t all = old + gather(p, form, list, chunk, p->pool + old);
       const size_t n = rows_of(steps_at(p, chunk, old, all), all);

@@ -25,6 +25,22 @@ AP_NODISCARD ap_status grouped_tile_choose(const grouped_geometry *g, size_t sha
 /* Shared memory of a block: the slots, and what stands beside them. */
 size_t grouped_shared_bytes(const grouped_tile *tile);
 
+enum { GROUPED_BANKS = 8 }; /* of 16 bytes, in shared memory */
+
+/* Where a tap's input lies in a channel's plane, from the window's first position. */
+static inline size_t grouped_tap_position(const grouped_geometry *g, const grouped_tile *tile,
+                                          size_t tap) {
+  return tap / g->kw * g->dilation_h * (size_t)tile->plane_w + tap % g->kw * g->dilation_w;
+}
+/* Does a list of this form use the input row? used: see grouped_order_choose. */
+static inline bool grouped_list_uses(const uint8_t *used, size_t n_narrow, size_t row, size_t form,
+                                     size_t list) {
+  bool any = false;
+  for (size_t i = list << form; i < (list + 1) << form && i < n_narrow; i++)
+    any = any || used[row * n_narrow + i];
+  return any;
+}
+
 /* order.c. The order for output channels block * tile.columns ..: order[grouped_order_length], channels
  * by place, chunk by chunk (tile.order_pitch from one to the next). used: [c_in * kh * kw][n_narrow],
  * which input rows lists of 8 output channels use. In float32 channels lie as they come. Errors: MEMORY. */

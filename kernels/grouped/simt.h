@@ -30,8 +30,6 @@
 #define SIMT_WARP_BARRIER() __syncwarp()
 #define SIMT_UNROLL _Pragma("unroll")
 #define SIMT_NO_UNROLL _Pragma("unroll 1")
-#define SIMT_UNROLL_BY(n) SIMT_PRAGMA(unroll n)
-#define SIMT_PRAGMA(text) _Pragma(#text)
 #define SIMT_ALIGN(bytes) __align__(bytes) /* loads and stores of this width */
 /* A pointer, or 32 bits, that the compiler keeps, where it would rather compute it anew every time. */
 #define SIMT_KEEP(pointer) asm("" : "+l"(pointer))
@@ -54,7 +52,6 @@
 #define SIMT_WARP_BARRIER() ((void)0)
 #define SIMT_UNROLL
 #define SIMT_NO_UNROLL
-#define SIMT_UNROLL_BY(n)
 #define SIMT_ALIGN(bytes)
 #define SIMT_KEEP(pointer) ((void)0)
 #define SIMT_KEEP32(word) ((void)(word))
@@ -92,14 +89,21 @@ SIMT_FN int simt_read_u16(const uint16_t *from) {
   return *from;
 #endif
 }
-/* Four at a multiple of 16 bytes. */
-SIMT_FN simt_quad simt_read_order(const uint32_t *from) {
+/* 16 bytes; once: the first-level cache is left to others. */
+SIMT_FN simt_quad simt_read_quad(const void *from, const int once) {
   simt_quad quad;
 #if defined(__CUDACC__)
-  asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(quad.v[0]), "=r"(quad.v[1]), "=r"(quad.v[2]), "=r"(quad.v[3])
-               : "l"(from));
+#define SIMT_READ_QUAD(how)                                                         \
+  asm volatile("ld.global.nc" how ".v4.u32 {%0, %1, %2, %3}, [%4];"                 \
+               : "=r"(quad.v[0]), "=r"(quad.v[1]), "=r"(quad.v[2]), "=r"(quad.v[3]) \
+               : "l"(from))
+  if (once)
+    SIMT_READ_QUAD(".L1::no_allocate");
+  else
+    SIMT_READ_QUAD("");
+#undef SIMT_READ_QUAD
 #else
+  (void)once;
   memcpy(&quad, from, sizeof quad);
 #endif
   return quad;
@@ -112,18 +116,6 @@ SIMT_FN uint32_t simt_read_u32(const uint32_t *from) {
 #else
   return *from;
 #endif
-}
-/* 16 bytes that are read once: the first-level cache is left to others. */
-SIMT_FN simt_quad simt_read_quad(const unsigned char *from) {
-  simt_quad quad;
-#if defined(__CUDACC__)
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(quad.v[0]), "=r"(quad.v[1]), "=r"(quad.v[2]), "=r"(quad.v[3])
-               : "l"(from));
-#else
-  memcpy(&quad, from, sizeof quad);
-#endif
-  return quad;
 }
 SIMT_FN simt_right simt_read_right(const simt_right *from) {
 #if defined(__CUDACC__)

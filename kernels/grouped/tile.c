@@ -90,7 +90,7 @@ static size_t most_positions(const grouped_geometry *g, size_t shared_bytes, siz
   const size_t slot = rest / slots / SHARED_STEP * SHARED_STEP;
   const size_t margin = 2 * SHARED_STEP; /* of place() */
   const size_t fit = slot > margin ? (slot - margin) / position_bytes(g) : 0;
-  return fit < UINT16_MAX / 4 ? fit : UINT16_MAX / 4 - margin;
+  return fit < UINT16_MAX / 4 ? fit : UINT16_MAX / 4;
 }
 
 /* The cut with the least cost whose planes of a channel fit in a slot of `most` positions. */

@@ -35,6 +35,24 @@ static grouped_geometry random_geometry(bool wide) {
   return g;
 }
 
+/* A 3x3 layer of side x side pixels whose outputs are as many. */
+static grouped_geometry same_size(size_t c_in, size_t side, size_t c_out, size_t n_blocks) {
+  return (grouped_geometry){.c_in = c_in,
+                            .h = side,
+                            .w = side,
+                            .c_out = c_out,
+                            .out_h = side,
+                            .out_w = side,
+                            .kh = 3,
+                            .kw = 3,
+                            .stride_h = 1,
+                            .stride_w = 1,
+                            .groups = 1,
+                            .dilation_h = 1,
+                            .dilation_w = 1,
+                            .n_blocks = n_blocks};
+}
+
 static void check_quotients(int most, int by, uint32_t reciprocal) {
   for (int n = 0; n < most; n++) assert_int_equal(grouped_quotient(n, reciprocal), n / by);
 }
@@ -199,20 +217,7 @@ static void test_lists_give_the_matrix_back(void **state) {
 /* Vectors of 8, 16 and 32 output channels are listed by about their own width where most are gone. */
 static void test_form_follows_the_vectors(void **state) {
   (void)state;
-  const grouped_geometry g = {.c_in = 64,
-                              .h = 8,
-                              .w = 8,
-                              .c_out = 128,
-                              .out_h = 8,
-                              .out_w = 8,
-                              .kh = 3,
-                              .kw = 3,
-                              .stride_h = 1,
-                              .stride_w = 1,
-                              .groups = 1,
-                              .dilation_h = 1,
-                              .dilation_w = 1,
-                              .n_blocks = 63};
+  const grouped_geometry g = same_size(64, 8, 128, 63);
   const size_t k = 576, n = 128;
   float *matrix = ap_calloc(k * n, sizeof *matrix);
   grouped_tile t;
@@ -241,20 +246,7 @@ static void test_form_follows_the_vectors(void **state) {
 /* Dense: of 8 rows that are loaded together no two meet in a bank, wherever the tile begins. */
 static void test_banks(void **state) {
   (void)state;
-  const grouped_geometry g = {.c_in = 32,
-                              .h = 16,
-                              .w = 16,
-                              .c_out = 64,
-                              .out_h = 16,
-                              .out_w = 16,
-                              .kh = 3,
-                              .kw = 3,
-                              .stride_h = 1,
-                              .stride_w = 1,
-                              .groups = 1,
-                              .dilation_h = 1,
-                              .dilation_w = 1,
-                              .n_blocks = 4};
+  const grouped_geometry g = same_size(32, 16, 64, 4);
   const size_t k = 288, n = 64;
   float *matrix = ap_calloc(k * n, sizeof *matrix);
   grouped_tile t;
@@ -300,24 +292,11 @@ static size_t load_length(const uint16_t *offset) {
   return longest;
 }
 
-/* Row-vectors of 8 at random, 90 % gone: places of channels are chosen so that loads take a quarter more
- * time than without any clash; with channels as they come it is a half. */
+/* Row-vectors of 8 at random, 90 % gone: places of channels are chosen so that loads take at most 1.3 times
+ * what they would without any clash. */
 static void test_order_spreads_rows(void **state) {
   (void)state;
-  const grouped_geometry g = {.c_in = 128,
-                              .h = 8,
-                              .w = 8,
-                              .c_out = 256,
-                              .out_h = 8,
-                              .out_w = 8,
-                              .kh = 3,
-                              .kw = 3,
-                              .stride_h = 1,
-                              .stride_w = 1,
-                              .groups = 1,
-                              .dilation_h = 1,
-                              .dilation_w = 1,
-                              .n_blocks = 8};
+  const grouped_geometry g = same_size(128, 8, 256, 8);
   const size_t k = 1152, n = 256;
   float *matrix = ap_calloc(k * n, sizeof *matrix);
   grouped_tile t;
@@ -335,6 +314,8 @@ static void test_order_spreads_rows(void **state) {
       (const uint16_t *)(const void *)((const unsigned char *)blob + level.offset);
   for (size_t i = 0; i < (size_t)level.n_steps * 2; i++) length += load_length(offset + i * 8);
   assert_true(t.n_chunks > 1 && level.n_steps > 200);
+  print_message("loads take %.2f times what they would without a clash\n",
+                (double)length / ((double)level.n_steps * 2));
   if (length * 100 > (size_t)level.n_steps * 2 * 130)
     fail_msg("%zu loads take the time of %zu", (size_t)level.n_steps * 2, length);
   ap_free(blob);
