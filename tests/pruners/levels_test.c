@@ -78,11 +78,11 @@ static void levels_are_nested_and_rise(void **state) {
                                         "block",         "unstructured",  "column-vector:5",
                                         "channel",       "row-vector+l1", "bit-column"};
   static const char *const sizes[][4] = {{"128", "128", "9", "8"}, {"31", "17", "4", "5"}};
-  ap_network *net = folded("lenet5", 3);
   ap_pool *pool = NULL;
   (void)state;
   must(ap_pool_create(2, &pool, &failure));
   for (size_t h = 0; h < 2; h++) {
+    ap_network *net = folded(h ? "resnet8" : "lenet5", 3);
     ap_tech *tech = hardware(sizes[h][0], sizes[h][1], sizes[h][2], sizes[h][3]);
     for (size_t p = 0; p < sizeof pruners / sizeof pruners[0]; p++) {
       for (int snap = AP_SNAP_CROSSBAR; snap <= AP_SNAP_NONE; snap++) {
@@ -98,9 +98,9 @@ static void levels_are_nested_and_rise(void **state) {
       }
     }
     ap_tech_close(tech);
+    ap_network_destroy(net);
   }
   ap_pool_destroy(pool);
-  ap_network_destroy(net);
 }
 
 /* Of every crossbar level, one vector more would cost another crossbar. */
