@@ -121,6 +121,7 @@ exec > /dev/ttyS0 2>&1
 export OPENBLAS_NUM_THREADS=1 TMPDIR=/tmp
 cd /tmp
 /bin/busybox sh /t/commands
+/bin/busybox sleep 2 # the serial line is slower than the processor
 /bin/busybox poweroff -f
 END
 chmod +x "$root/init"
