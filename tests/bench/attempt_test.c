@@ -133,8 +133,8 @@ static void kept(void **state) {
     ap_network_destroy(net);
     ap_network_destroy(again);
     ap_attempt_release(&third);
-    must_make(&b, -1,
-              &third); /* a looser limit has no use for the fine-tuning, and is not charged one */
+    /* a looser limit has no use for the fine-tuning, and is not charged one */
+    must_make(&b, -1, &third);
     assert_null(third.net);
     assert_true(isnan(third.accuracy.tuned) && third.accuracy.repaired == first.accuracy.repaired);
     must(ap_attempt_network(&b.cell, b.w.db, b.levels, "test", &third, &net, &failure));

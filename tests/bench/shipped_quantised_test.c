@@ -1,6 +1,7 @@
 /* Quantised to 8 bits, every shipped network loses less than half a point of accuracy on the selection
- * split, or its first images where all are more than WORK allows. Networks are found by listing the folder given on the command line; one whose data set is not on
- * this machine is passed over with a line, and where that is all of them the test counts as skipped. */
+ * split; of it, as many images as WORK allows, from the first. Networks are found by listing the folder given
+ * on the command line; one whose data set is not on this machine is passed over with a line, and where that
+ * is all of them the test counts as skipped. */
 #include <glob.h>
 #include <jansson.h>
 #include <math.h>
@@ -12,7 +13,7 @@
 #include "tests/base/testing.h"
 
 #define MOST_LOST 0.005
-#define WORK 0.6e12 /* multiply-adds a network: 1,000 images of a full resnet18 */
+#define WORK 0.6e12 /* multiply-adds a network, or FEWEST_IMAGES */
 #define FEWEST_IMAGES 1000
 
 static ap_error failure;
