@@ -4,7 +4,12 @@
 list(APPEND KERNELS_SOURCES cpu/packed_isa.c cpu/packed_scan.c cpu/packed_weights.c cpu/packed_conv.c
      cpu/packed_winograd.c cpu/packed_ops.c cpu/packed_plain.c cpu/packed8_isa.c cpu/packed8_weights.c
      cpu/packed8_conv.c cpu/packed8_ops.c cpu/packed8_plain.c)
-set(packed_flags -O3 -ffp-contract=fast -fno-signed-zeros -fno-trapping-math)
+if(AP_COMPILE_ONLY)
+  set(packed_level -O0) # a build that nobody runs
+else()
+  set(packed_level -O3)
+endif()
+set(packed_flags ${packed_level} -ffp-contract=fast -fno-signed-zeros -fno-trapping-math)
 # Instrumenting thousands of unrolled loads takes minutes to compile. Address and thread checks stay,
 # as calls; the checks for undefined behaviour and debug information are left out of these files.
 if(AP_SANITIZE)
