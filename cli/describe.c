@@ -11,8 +11,8 @@ static void print_nodes(const ap_network *net) {
     const ap_node *node = &net->nodes[i];
     char shape[64];
     (void)snprintf(shape, sizeof shape, "%zux%zux%zu", node->shape.c, node->shape.h, node->shape.w);
-    (void)printf("%-30s %-10s %-16s %10zu %10zu\n", node->name, ap_node_kind_name(node->kind),
-                 shape, ap_node_weight_count(net, i), ap_node_bias_count(net, i));
+    (void)printf("%-30s %-10s %-16s %10zu %10zu\n", node->name, ap_node_type(node), shape,
+                 ap_node_weight_count(net, i), ap_node_bias_count(net, i));
   }
 }
 
@@ -60,7 +60,7 @@ static json_t *nodes_json(const ap_network *net) {
   for (size_t i = 0; nodes && i < net->n_nodes; i++) {
     const ap_node *n = &net->nodes[i];
     json_t *node = json_pack(
-        "{s:s,s:s,s:[I,I,I],s:I,s:I}", "name", n->name, "kind", ap_node_kind_name(n->kind), "shape",
+        "{s:s,s:s,s:[I,I,I],s:I,s:I}", "name", n->name, "kind", ap_node_type(n), "shape",
         (json_int_t)n->shape.c, (json_int_t)n->shape.h, (json_int_t)n->shape.w, "weights",
         (json_int_t)ap_node_weight_count(net, i), "biases", (json_int_t)ap_node_bias_count(net, i));
     if (json_array_append_new(nodes, node) == 0) continue;

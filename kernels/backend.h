@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/curve.h"
 AP_EXTERN_C_BEGIN
 
 typedef struct ap_backend ap_backend;
@@ -123,13 +124,13 @@ AP_NODISCARD ap_status ap_add(ap_backend *be, size_t count, ap_buffer *a, ap_buf
 AP_NODISCARD ap_status ap_scale(ap_backend *be, size_t count, float alpha, ap_buffer *x,
                                 ap_buffer *y, bool accumulate, ap_error *err);
 
-/* y = 1 / (1 + exp(-x)). In place allowed. */
-AP_NODISCARD ap_status ap_sigmoid_forward(ap_backend *be, size_t count, ap_buffer *x, ap_buffer *y,
-                                          ap_error *err);
-/* dx (+)= dy * y * (1 - y). dx == dy allowed without accumulate. */
-AP_NODISCARD ap_status ap_sigmoid_backward(ap_backend *be, size_t count, ap_buffer *y,
-                                           ap_buffer *dy, ap_buffer *dx, bool accumulate,
-                                           ap_error *err);
+/* y = a curve of x (kernels/curve.h), which is not NONE. In place allowed. */
+AP_NODISCARD ap_status ap_curve_forward(ap_backend *be, ap_curve curve, size_t count, ap_buffer *x,
+                                        ap_buffer *y, ap_error *err);
+/* dx (+)= dy * the curve's slope; kept: y or x, as ap_curve_keeps_value says. dx == dy allowed without accumulate. */
+AP_NODISCARD ap_status ap_curve_backward(ap_backend *be, ap_curve curve, size_t count,
+                                         ap_buffer *kept, ap_buffer *dy, ap_buffer *dx,
+                                         bool accumulate, ap_error *err);
 typedef struct {
   size_t planes, pixels; /* a, y: planes x pixels */
   bool per_plane;        /* b holds one factor a plane, else as many as a */

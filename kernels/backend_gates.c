@@ -1,24 +1,33 @@
 /* Gates and channels by number: as backend_ops.c, checks, the empty cases, then the backend's table. */
 #include "kernels/checks_impl.h"
 
-/* ---- the logistic function, products of images ----------------------------------------------- */
+/* ---- curves, products of images --------------------------------------------------------------- */
 
-ap_status ap_sigmoid_forward(ap_backend *be, size_t count, ap_buffer *x, ap_buffer *y,
-                             ap_error *err) {
-  const ap_operand list[] = {{"x", x, count, AP_IN | AP_ALIAS}, {"y", y, count, AP_OUT | AP_ALIAS}};
-  ap_status st = ap_check_operands(be, "sigmoid_forward", list, AP_N_OF(list), err);
-  if (st || count == 0) return st;
-  return be->ops->sigmoid_forward(be, count, ap_f32(x), ap_f32(y), err);
+static ap_status check_curve(const char *op, ap_curve curve, ap_error *err) {
+  if (curve > AP_CURVE_NONE && curve < AP_CURVES) return AP_OK;
+  return ap_fail(err, AP_ERR_ARG, "%s: curve %d", op, (int)curve);
 }
 
-ap_status ap_sigmoid_backward(ap_backend *be, size_t count, ap_buffer *y, ap_buffer *dy,
-                              ap_buffer *dx, bool accumulate, ap_error *err) {
-  const unsigned alias = accumulate ? 0 : AP_ALIAS;
-  const ap_operand list[] = {
-      {"y", y, count, AP_IN}, {"dy", dy, count, AP_IN | alias}, {"dx", dx, count, AP_OUT | alias}};
-  ap_status st = ap_check_operands(be, "sigmoid_backward", list, AP_N_OF(list), err);
+ap_status ap_curve_forward(ap_backend *be, ap_curve curve, size_t count, ap_buffer *x, ap_buffer *y,
+                           ap_error *err) {
+  const ap_operand list[] = {{"x", x, count, AP_IN | AP_ALIAS}, {"y", y, count, AP_OUT | AP_ALIAS}};
+  ap_status st = check_curve("curve_forward", curve, err);
+  if (!st) st = ap_check_operands(be, "curve_forward", list, AP_N_OF(list), err);
   if (st || count == 0) return st;
-  return be->ops->sigmoid_backward(be, count, ap_f32(y), ap_f32(dy), ap_f32(dx), accumulate, err);
+  return be->ops->curve_forward(be, curve, count, ap_f32(x), ap_f32(y), err);
+}
+
+ap_status ap_curve_backward(ap_backend *be, ap_curve curve, size_t count, ap_buffer *kept,
+                            ap_buffer *dy, ap_buffer *dx, bool accumulate, ap_error *err) {
+  const unsigned alias = accumulate ? 0 : AP_ALIAS;
+  const ap_operand list[] = {{"kept", kept, count, AP_IN},
+                             {"dy", dy, count, AP_IN | alias},
+                             {"dx", dx, count, AP_OUT | alias}};
+  ap_status st = check_curve("curve_backward", curve, err);
+  if (!st) st = ap_check_operands(be, "curve_backward", list, AP_N_OF(list), err);
+  if (st || count == 0) return st;
+  return be->ops->curve_backward(be, curve, count, ap_f32(kept), ap_f32(dy), ap_f32(dx), accumulate,
+                                 err);
 }
 
 static ap_status check_gate(const char *op, const ap_gate_shape *s, size_t *count, ap_error *err) {

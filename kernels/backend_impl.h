@@ -67,10 +67,10 @@ typedef struct {
                      bool accumulate, ap_error *err);
 
   /* A NaN input gives a NaN output. */
-  ap_status (*sigmoid_forward)(ap_backend *be, size_t count, const float *x, float *y,
-                               ap_error *err);
-  ap_status (*sigmoid_backward)(ap_backend *be, size_t count, const float *y, const float *dy,
-                                float *dx, bool accumulate, ap_error *err);
+  ap_status (*curve_forward)(ap_backend *be, ap_curve curve, size_t count, const float *x, float *y,
+                             ap_error *err);
+  ap_status (*curve_backward)(ap_backend *be, ap_curve curve, size_t count, const float *kept,
+                              const float *dy, float *dx, bool accumulate, ap_error *err);
   /* planes, pixels > 0. */
   ap_status (*multiply)(ap_backend *be, const ap_gate_shape *s, const float *a, const float *b,
                         float *y, bool accumulate, ap_error *err);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/curve.h"
 AP_EXTERN_C_BEGIN
 
 #define AP_ENGINE_NONE SIZE_MAX
@@ -57,11 +58,11 @@ typedef struct {
   /* [channels] which channel of `in` each takes, below the tensor's; in.first is not looked at then.
    * NULL: c - in.first. */
   const uint32_t *picks;
-  bool sigmoid; /* in * scale + shift goes through 1 / (1 + exp(-x)) */
+  ap_curve curve; /* of in * scale + shift; AP_CURVE_NONE: as it is */
   /* Multiplies the value before the residual is added. Strides of 0 read row 0 and column 0 for all
    * pixels: one factor a channel. May be the tensor that `in` is. */
   ap_engine_source gate;
-  bool gate_sigmoid; /* the gate goes through the logistic function first */
+  ap_curve gate_curve; /* of the gate; NONE: as it is */
 } ap_engine_op;
 
 typedef struct {

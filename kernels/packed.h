@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/curve.h"
 AP_EXTERN_C_BEGIN
 
 #define AP_PACKED_LANES 16 /* images in a block */
@@ -145,15 +146,16 @@ void ap_packed_map_run(const ap_packed_isa *isa, const ap_packed_source *in, siz
                        size_t first_out, size_t n_blocks, float *out,
                        const ap_packed_epilogue *epilogue);
 
-/* out[c] = clip(in[c] * gate[c] + residual[c]) for out's channels. sigmoid: the gate's values go through
- * ap_sigmoid (kernels/sigmoid.h) first; its stride_w is 1 then. */
+/* out[c] = clip(in[c] * gate[c] + residual[c]) for out's channels. curve: the gate's values go through
+ * it (kernels/curve.h) first, unless it is NONE; its stride_w is 1 then. */
 void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,
-                        const ap_packed_source *gate, bool sigmoid,
+                        const ap_packed_source *gate, ap_curve curve,
                         const ap_packed_shape *out_shape, size_t n_blocks, float *out,
                         const ap_packed_epilogue *epilogue);
-/* out = ap_sigmoid(in), of one size. */
-void ap_packed_sigmoid_run(const ap_packed_shape *in_shape, const ap_packed_shape *out_shape,
-                           size_t n_blocks, const float *in, float *out);
+/* out = curve(in), of one size. */
+void ap_packed_curve_run(ap_curve curve, const ap_packed_shape *in_shape,
+                         const ap_packed_shape *out_shape, size_t n_blocks, const float *in,
+                         float *out);
 
 /* [c, h, w] to [c * h * w, 1, 1]. */
 void ap_packed_flatten_run(const ap_packed_shape *in_shape, const ap_packed_shape *out_shape,

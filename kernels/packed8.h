@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/curve.h"
 #include "kernels/packed.h"
 AP_EXTERN_C_BEGIN
 
@@ -104,15 +105,15 @@ void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, 
                         size_t first_out, size_t n_blocks, const ap_packed8_epilogue *epilogue);
 
 /* out[c] = clip((in[c] * gate[c]) * in's factor + residual[c]) for out's channels, products rounded one by
- * one, the residual's fused with the sum. per_unit > 0: the gate's value is ap_sigmoid(gate[c] * gate's
- * factor) * per_unit; 0: it is gate[c] as it is. */
+ * one, the residual's fused with the sum. With a curve (kernels/curve.h) the gate's value is curve(gate[c] * gate's
+ * factor) * per_unit; with NONE it is gate[c] as it is. */
 void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
-                         const ap_packed8_source *gate, float per_unit,
+                         const ap_packed8_source *gate, ap_curve curve, float per_unit,
                          const ap_packed8_target *out, size_t n_blocks,
                          const ap_packed8_epilogue *epilogue);
-/* out = ap_sigmoid(in * its factor) * per_unit, of one size. */
-void ap_packed8_sigmoid_run(const ap_packed8_source *in, float per_unit,
-                            const ap_packed8_target *out, size_t n_blocks);
+/* out = curve(in * its factor) * per_unit, of one size. */
+void ap_packed8_curve_run(ap_curve curve, const ap_packed8_source *in, float per_unit,
+                          const ap_packed8_target *out, size_t n_blocks);
 
 /* [c, h, w] to [c * h * w, 1, 1], both codes or both floats. */
 void ap_packed8_flatten_run(const ap_packed8_tensor *in_tensor, const ap_packed8_tensor *out_tensor,

@@ -5,7 +5,7 @@
 
 static const ap_engine_kind kinds[] = {
     [OP_INPUT] = AP_ENGINE_INPUT,    [OP_LAYER] = AP_ENGINE_LAYER, [OP_POOL] = AP_ENGINE_POOL,
-    [OP_MAP] = AP_ENGINE_MAP,        [OP_GATE] = AP_ENGINE_MAP,    [OP_SIGMOID] = AP_ENGINE_MAP,
+    [OP_MAP] = AP_ENGINE_MAP,        [OP_GATE] = AP_ENGINE_MAP,    [OP_CURVE] = AP_ENGINE_MAP,
     [OP_FLATTEN] = AP_ENGINE_FLATTEN};
 
 static ap_engine_source source(const op_input *in) {
@@ -26,9 +26,9 @@ static ap_engine_op convert(const op *o) {
                      .scale = o->scale,
                      .shift = o->shift,
                      .picks = o->picks,
-                     .sigmoid = o->kind == OP_SIGMOID,
+                     .curve = o->kind == OP_CURVE ? o->curve : AP_CURVE_NONE,
                      .gate = source(&o->gate),
-                     .gate_sigmoid = o->gate_sigmoid};
+                     .gate_curve = o->kind == OP_GATE ? o->curve : AP_CURVE_NONE};
   if (o->kind == OP_LAYER) {
     to.kh = o->conv.kh;
     to.kw = o->conv.kw;

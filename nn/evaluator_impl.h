@@ -21,7 +21,7 @@
 #define EVAL_MOST_AT_ONCE ((size_t)1024)
 
 /* ---- plan ------------------------------------------------------------------------------------ */
-typedef enum { OP_INPUT, OP_LAYER, OP_POOL, OP_MAP, OP_GATE, OP_SIGMOID, OP_FLATTEN } op_kind;
+typedef enum { OP_INPUT, OP_LAYER, OP_POOL, OP_MAP, OP_GATE, OP_CURVE, OP_FLATTEN } op_kind;
 
 /* How a tensor is read; see ap_packed_source. */
 typedef struct {
@@ -43,7 +43,7 @@ typedef struct {
   size_t channels, first_out; /* MAP */
   float *scale, *shift;       /* MAP: [channels] or NULL; INPUT: [channels] */
   uint32_t *picks;            /* MAP: [channels] or NULL; see ap_packed_source */
-  bool gate_sigmoid;          /* GATE */
+  ap_curve curve;             /* CURVE; GATE: of the gate, or NONE */
 } op;
 
 typedef struct {

@@ -45,13 +45,13 @@ static void set_units(eval_plan *p, const ap_network *net) {
     for (size_t j = 0; j < 2; ++j)
       if (inputs[j]->tensor != EVAL_NONE)
         inputs[j]->ratio = p->tensors[inputs[j]->tensor].unit / unit;
-    if (o->kind == OP_GATE) { /* a sigmoid that is part of it is in the product's unit */
+    if (o->kind == OP_GATE) { /* a curve that is part of it is in the product's unit */
       const double gate = p->tensors[o->gate.tensor].unit;
       o->in.ratio = (double)ap_integer_product_factor(p->tensors[o->in.tensor].unit,
-                                                      o->gate_sigmoid ? unit : gate, unit);
+                                                      o->curve ? unit : gate, unit);
       o->gate.ratio = gate;
     }
-    if (o->kind == OP_SIGMOID) o->in.ratio = p->tensors[o->in.tensor].unit;
+    if (o->kind == OP_CURVE) o->in.ratio = p->tensors[o->in.tensor].unit;
     o->high = (float)((double)o->high / unit);
     if (o->kind != OP_MAP || !o->scale) continue;
     for (size_t c = 0; c < o->channels; ++c)
@@ -127,7 +127,7 @@ static ap_packed8_source source(const eval_chunk *k, const op_input *in) {
                              NULL};
 }
 
-/* What a sigmoid is multiplied with: ap_integer_sigmoid. */
+/* What a curve is multiplied with: ap_integer_curve. */
 static float per_unit(const eval_plan *p, const op *o) {
   return (float)(1 / p->tensors[o->out].unit);
 }
@@ -159,12 +159,12 @@ void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
       break;
     case OP_GATE: {
       const ap_packed8_source gate = source(k, &o->gate);
-      ap_packed8_gate_run(j->integers, &in, &gate, o->gate_sigmoid ? per_unit(p, o) : 0, &out,
-                          k->n_blocks, &epilogue);
+      ap_packed8_gate_run(j->integers, &in, &gate, o->curve, per_unit(p, o), &out, k->n_blocks,
+                          &epilogue);
       break;
     }
-    case OP_SIGMOID:
-      ap_packed8_sigmoid_run(&in, per_unit(p, o), &out, k->n_blocks);
+    case OP_CURVE:
+      ap_packed8_curve_run(o->curve, &in, per_unit(p, o), &out, k->n_blocks);
       break;
     case OP_FLATTEN:
       ap_packed8_flatten_run(&in.tensor, &out.tensor, k->n_blocks, in.data, out.data);

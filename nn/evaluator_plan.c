@@ -49,14 +49,14 @@ static size_t main_input(const compiler *c, const ap_node *add) {
   return best;
 }
 
-/* The input of a MULTIPLY that is a SIGMOID of its own, computed with it: 0, 1, or n_inputs where there is none. A
+/* The input of a MULTIPLY that is a CURVE of its own, computed with it: 0, 1, or n_inputs where there is none. A
  * factor for all pixels of a channel is computed once instead. */
-static size_t own_sigmoid(const compiler *c, const ap_node *n) {
+static size_t own_curve(const compiler *c, const ap_node *n) {
   size_t k = n->n_inputs;
   if (ap_node_scales_channels(c->net, n)) return k;
   while (k-- > 0) {
     const size_t i = n->inputs[k];
-    if (c->net->nodes[i].kind == AP_NODE_SIGMOID && c->users[i] == 1) return k;
+    if (c->net->nodes[i].kind == AP_NODE_CURVE && c->users[i] == 1) return k;
   }
   return n->n_inputs;
 }
@@ -72,7 +72,7 @@ static void find_fusions(compiler *c) {
         c->absorbed[p] = true;
     }
     if (n->kind == AP_NODE_MULTIPLY) {
-      const size_t k = own_sigmoid(c, n);
+      const size_t k = own_curve(c, n);
       if (k < n->n_inputs) c->absorbed[n->inputs[k]] = true;
     }
     for (size_t j = 0; n->kind == AP_NODE_CONCAT && j < n->n_inputs; ++j) {
@@ -197,12 +197,12 @@ static ap_status emit_concat(compiler *c, const ap_node *n, size_t out, ap_error
 }
 
 static void emit_gate(const compiler *c, const ap_node *n, op *o) {
-  const size_t k = own_sigmoid(c, n), gate = k < n->n_inputs ? k : 1;
+  const size_t k = own_curve(c, n), gate = k < n->n_inputs ? k : 1;
   const size_t from = n->inputs[gate];
   o->kind = OP_GATE;
   o->in = read_node(c, n->inputs[1 - gate]);
-  o->gate_sigmoid = k < n->n_inputs;
-  o->gate = read_node(c, o->gate_sigmoid ? c->net->nodes[from].inputs[0] : from);
+  if (k < n->n_inputs) o->curve = c->net->nodes[from].curve;
+  o->gate = read_node(c, o->curve ? c->net->nodes[from].inputs[0] : from);
   if (ap_node_scales_channels(c->net, n)) o->gate.stride_h = o->gate.stride_w = 0;
 }
 
@@ -242,8 +242,9 @@ static ap_status emit_chain(compiler *c, size_t node, op *o, ap_error *err) {
     case AP_NODE_MULTIPLY:
       emit_gate(c, n, o);
       return AP_OK;
-    case AP_NODE_SIGMOID:
-      o->kind = OP_SIGMOID;
+    case AP_NODE_CURVE:
+      o->kind = OP_CURVE;
+      o->curve = n->curve;
       o->in.tensor = c->value[n->inputs[0]];
       return AP_OK;
     case AP_NODE_MAXPOOL:

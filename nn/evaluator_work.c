@@ -105,12 +105,12 @@ static void run_op(const eval_chunk *k, const op *o, size_t candidate) {
     }
     case OP_GATE: {
       const ap_packed_source from = source(k, &o->in), gate = source(k, &o->gate);
-      ap_packed_gate_run(j->isa, &from, &gate, o->gate_sigmoid, out_shape, k->n_blocks, out,
-                         &epilogue);
+      ap_packed_gate_run(j->isa, &from, &gate, o->curve, out_shape, k->n_blocks, out, &epilogue);
       break;
     }
-    case OP_SIGMOID:
-      ap_packed_sigmoid_run(&p->tensors[o->in.tensor].shape, out_shape, k->n_blocks, in, out);
+    case OP_CURVE:
+      ap_packed_curve_run(o->curve, &p->tensors[o->in.tensor].shape, out_shape, k->n_blocks, in,
+                          out);
       break;
     case OP_FLATTEN:
       ap_packed_flatten_run(&p->tensors[o->in.tensor].shape, out_shape, k->n_blocks, in, out);

@@ -89,9 +89,9 @@ static ap_status backward_plain(ap_executor *ex, size_t i, size_t n, ap_error *e
     return ap_relu_backward(ex->be, n * ap_shape_floats(node->shape), node->ceiling, y, dy, dx,
                             accumulate, err);
   }
-  if (node->kind == AP_NODE_SIGMOID) {
-    return ap_sigmoid_backward(ex->be, n * ap_shape_floats(node->shape), y, dy, dx, accumulate,
-                               err);
+  if (node->kind == AP_NODE_CURVE) {
+    return ap_curve_backward(ex->be, node->curve, n * ap_shape_floats(node->shape),
+                             ap_curve_keeps_value(node->curve) ? y : x, dy, dx, accumulate, err);
   }
   if (node->kind == AP_NODE_GATHER) {
     ap_gather_shape gather = ap_executor_gather_shape(ex->net, i, n);
@@ -124,7 +124,7 @@ static ap_status backward_node(ap_executor *ex, size_t i, size_t n, ap_error *er
     case AP_NODE_CONCAT:
       return backward_concat(ex, i, n, err);
     case AP_NODE_RELU:
-    case AP_NODE_SIGMOID:
+    case AP_NODE_CURVE:
     case AP_NODE_GATHER:
     case AP_NODE_MAXPOOL:
     case AP_NODE_AVGPOOL:

@@ -162,8 +162,8 @@ static ap_status forward_node(ap_executor *ex, size_t i, size_t n, ap_forward_mo
     case AP_NODE_MULTIPLY:
       gate = ap_executor_gate_shape(ex->net, i, n);
       return ap_multiply(ex->be, &gate, x, ap_executor_value(ex, node->inputs[1]), y, false, err);
-    case AP_NODE_SIGMOID:
-      return ap_sigmoid_forward(ex->be, count, x, y, err);
+    case AP_NODE_CURVE:
+      return ap_curve_forward(ex->be, node->curve, count, x, y, err);
     case AP_NODE_FLATTEN: /* the same memory */
       return AP_OK;
     case AP_NODE_INPUT:

@@ -34,19 +34,22 @@ static bool is_pool(const ap_node *node) {
 }
 
 static bool backward_reads_inputs(const ap_node *node) {
-  return has_parameters(node) || is_pool(node) || node->kind == AP_NODE_MULTIPLY;
+  return has_parameters(node) || is_pool(node) || node->kind == AP_NODE_MULTIPLY ||
+         (node->kind == AP_NODE_CURVE && !ap_curve_keeps_value(node->curve));
 }
 
 static bool backward_reads_output(const ap_node *node) {
-  return node->kind == AP_NODE_RELU || node->kind == AP_NODE_SIGMOID || is_pool(node);
+  return node->kind == AP_NODE_RELU || is_pool(node) ||
+         (node->kind == AP_NODE_CURVE && ap_curve_keeps_value(node->curve));
 }
 
 /* The input that node i may overwrite with its output, or n_inputs. */
 static size_t in_place_input(const planner *p, size_t i) {
   const ap_node *node = &p->net->nodes[i];
-  bool offered =
-      node->kind == AP_NODE_RELU || node->kind == AP_NODE_SIGMOID || node->kind == AP_NODE_ADD ||
-      ((node->kind == AP_NODE_BATCHNORM || node->kind == AP_NODE_MULTIPLY) && !p->training);
+  bool offered = node->kind == AP_NODE_RELU || node->kind == AP_NODE_ADD ||
+                 node->kind == AP_NODE_CURVE || node->kind == AP_NODE_BATCHNORM ||
+                 node->kind == AP_NODE_MULTIPLY;
+  if (p->training && backward_reads_inputs(node)) offered = false;
   size_t whole =
       ap_node_scales_channels(p->net, node) ? 1 : node->n_inputs; /* inputs of its size */
   for (size_t k = 0; offered && k < whole; k++) {
@@ -135,7 +138,7 @@ static void plan_forward(planner *p) {
 
 /* Node kinds whose input gradient can be formed where the output's gradient is. */
 static bool can_take(const ap_node *node) {
-  return node->kind == AP_NODE_RELU || node->kind == AP_NODE_SIGMOID ||
+  return node->kind == AP_NODE_RELU || node->kind == AP_NODE_CURVE ||
          node->kind == AP_NODE_BATCHNORM || node->kind == AP_NODE_FLATTEN ||
          (node->kind == AP_NODE_ADD && node->inputs[0] != node->inputs[1]);
 }

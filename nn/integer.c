@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "kernels/sigmoid.h"
+#include "kernels/curve.h"
 
 /* The node whose memory this one's is. */
 static size_t root_of(const ap_network *net, size_t i) {
@@ -117,8 +117,8 @@ float ap_integer_product_factor(double x_unit, double y_unit, double to_unit) {
   return (float)(x_unit * y_unit / to_unit);
 }
 
-float ap_integer_sigmoid(float x, double x_unit, double to_unit) {
-  return ap_sigmoid(x * (float)x_unit) * (float)(1 / to_unit);
+float ap_integer_curve(ap_curve curve, float x, double x_unit, double to_unit) {
+  return ap_curve_value(curve, x * (float)x_unit) * (float)(1 / to_unit);
 }
 
 float ap_integer_round(const ap_integer_value *value, float v) {

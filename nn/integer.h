@@ -69,8 +69,8 @@ void ap_integer_affine(const ap_node *node, size_t channel, double from_unit, do
 float ap_integer_pixel(const ap_network *net, size_t channel, unsigned pixel, double unit);
 /* MULTIPLY: v = (x * y) * factor, rounded twice; the factor from the units of x, y and the product. */
 float ap_integer_product_factor(double x_unit, double y_unit, double to_unit);
-/* SIGMOID: v = ap_sigmoid(x * (float)x_unit) * (float)(1 / to_unit) (kernels/sigmoid.h). */
-float ap_integer_sigmoid(float x, double x_unit, double to_unit);
+/* CURVE: v = ap_curve_value(curve, x * (float)x_unit) * (float)(1 / to_unit) (kernels/curve.h). */
+float ap_integer_curve(ap_curve curve, float x, double x_unit, double to_unit);
 float ap_integer_round(const ap_integer_value *value, float v); /* as is where not rounded */
 
 AP_EXTERN_C_END

@@ -129,7 +129,7 @@ static json_t *describe_node(const ap_node *node) {
   bool window = conv || average || node->kind == AP_NODE_MAXPOOL;
   json_t *object = json_object();
   int bad = !object;
-  bad = bad || put(object, "kind", json_string(ap_node_kind_name(node->kind)));
+  bad = bad || put(object, "kind", json_string(ap_node_type(node)));
   bad = bad || put(object, "name", json_string(node->name));
   bad = bad || put(object, "inputs", sizes(node->inputs, node->n_inputs));
   if (conv || node->kind == AP_NODE_LINEAR)

@@ -82,15 +82,17 @@ static ap_status read_float(const json_t *object, const char *member, double mos
   return AP_OK;
 }
 
-static ap_status read_kind(const json_t *object, const char *where, ap_node_kind *kind,
-                           ap_error *err) {
+/* The kind, and of a CURVE which: as ap_node_type names them. */
+static ap_status read_kind(const json_t *object, const char *where, ap_node *node, ap_error *err) {
   const char *text;
   ap_status st = ap_json_string(object, "kind", where, &text, err);
   if (st) return st;
   for (int k = AP_NODE_CONV; k < AP_NODE_KINDS; k++) {
-    if (strcmp(ap_node_kind_name((ap_node_kind)k), text) == 0) {
-      *kind = (ap_node_kind)k;
-      return AP_OK;
+    const int curves = k == AP_NODE_CURVE ? AP_CURVES : AP_CURVE_LOGISTIC + 1;
+    for (int c = AP_CURVE_LOGISTIC; c < curves; c++) {
+      node->kind = (ap_node_kind)k;
+      node->curve = k == AP_NODE_CURVE ? (ap_curve)c : AP_CURVE_NONE;
+      if (strcmp(ap_node_type(node), text) == 0) return AP_OK;
     }
   }
   return ap_fail(err, AP_ERR_FORMAT, "%s: unknown node kind \"%.40s\"", where, text);
@@ -281,7 +283,7 @@ static ap_status read_node(reader *r, const json_t *object, ap_error *err) {
   const json_t *inputs;
   const char *name;
   char *own_name = NULL;
-  ap_status st = read_kind(object, where.text, &node.kind, err);
+  ap_status st = read_kind(object, where.text, &node, err);
   if (!st) st = ap_json_string(object, "name", where.text, &name, err);
   if (!st) st = ap_json_array(object, "inputs", where.text, &inputs, err);
   if (!st) st = read_geometry(object, where.text, &node, err);

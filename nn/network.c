@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "nn/network_impl.h"
 
-const char *ap_node_kind_name(ap_node_kind kind) {
+const char *ap_node_type(const ap_node *node) {
   static const char *const names[AP_NODE_KINDS] = {
       [AP_NODE_INPUT] = "input",       [AP_NODE_CONV] = "conv",
       [AP_NODE_LINEAR] = "linear",     [AP_NODE_BATCHNORM] = "batchnorm",
@@ -15,8 +15,9 @@ const char *ap_node_kind_name(ap_node_kind kind) {
       [AP_NODE_MAXPOOL] = "maxpool",   [AP_NODE_AVGPOOL] = "avgpool",
       [AP_NODE_SHORTCUT] = "shortcut", [AP_NODE_CONCAT] = "concat",
       [AP_NODE_FLATTEN] = "flatten",   [AP_NODE_GATHER] = "gather",
-      [AP_NODE_MULTIPLY] = "multiply", [AP_NODE_SIGMOID] = "sigmoid"};
-  return (int)kind >= 0 && kind < AP_NODE_KINDS ? names[kind] : "?";
+      [AP_NODE_MULTIPLY] = "multiply"};
+  if (node->kind == AP_NODE_CURVE) return ap_curve_name(node->curve);
+  return (unsigned)node->kind < AP_NODE_KINDS ? names[node->kind] : "?";
 }
 
 static void node_release(ap_node *node) {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/curve.h"
 AP_EXTERN_C_BEGIN
 
 typedef enum {
@@ -26,7 +27,7 @@ typedef enum {
   AP_NODE_FLATTEN,  /* [c, h, w] -> [c*h*w, 1, 1] in that order */
   AP_NODE_GATHER,   /* channel i is channel picks[i] of the input: slices, shuffles */
   AP_NODE_MULTIPLY, /* two inputs of one shape, or a second of [c, 1, 1]: a factor for each channel */
-  AP_NODE_SIGMOID, /* 1 / (1 + exp(-x)) */
+  AP_NODE_CURVE,    /* `curve` of every value: the logistic function and others (kernels/curve.h) */
   AP_NODE_KINDS
 } ap_node_kind;
 
@@ -36,8 +37,6 @@ typedef struct {
 
 #define AP_WEIGHT_BITS_LEAST 2
 #define AP_WEIGHT_BITS_MOST 16
-
-const char *ap_node_kind_name(ap_node_kind kind); /* "conv", "linear", ...; "?" out of range */
 
 typedef struct {
   ap_node_kind kind;
@@ -52,11 +51,15 @@ typedef struct {
   bool count_padding;   /* AVGPOOL; ap_node_pads() */
   float ceiling;        /* RELU */
   float epsilon;        /* BATCHNORM */
+  ap_curve curve;       /* CURVE */
   unsigned weight_bits; /* CONV, LINEAR: of the quantised weights, AP_WEIGHT_BITS_LEAST..MOST; 0: as
                            many as the hardware gives */
   float *weight, *bias; /* CONV, LINEAR; BATCHNORM: gamma, beta */
   float *mean, *var;    /* BATCHNORM */
 } ap_node;
+
+/* "conv", "linear", ...; of a CURVE its own: "sigmoid", ...; "?" out of range. */
+const char *ap_node_type(const ap_node *node);
 
 typedef struct {
   char *name; /* "resnet8" */
@@ -76,7 +79,8 @@ AP_NODISCARD ap_status ap_network_copy(const ap_network *net, ap_network **out, 
 /* Appends a deep copy of the node `like` after checking it and working out its shape; nothing of
  * `like` is kept, so it may live on the caller's stack, zero-initialised apart from what matters.
  *   shape     only shape.c is read, and only for CONV, LINEAR and GATHER: the output channels
- *   defaults  0 stands for: stride 1, groups 1, dilation 1, ceiling INFINITY (RELU), epsilon 1e-5 (BATCHNORM);
+ *   defaults  0 stands for: stride 1, groups 1, dilation 1, ceiling INFINITY (RELU), epsilon 1e-5 (BATCHNORM),
+ *             AP_CURVE_LOGISTIC (CURVE);
  *             a LINEAR node's kernel is taken as 1 x 1
  *   values    weight NULL: zeros (BATCHNORM: ones); CONV and LINEAR bias NULL: no bias; beta and
  * mean NULL: zeros; var NULL: ones. Values must be finite, var >= 0 *index (may be NULL): the new

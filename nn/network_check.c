@@ -50,7 +50,7 @@ static ap_status check_inputs(const ap_network *net, const ap_node *node, ap_err
   bool right = node->kind == AP_NODE_CONCAT ? node->n_inputs >= 1 : node->n_inputs == want;
   if (!right || !node->inputs)
     return ap_fail(err, AP_ERR_ARG, "%s: %s with %zu inputs, want %s%zu", node->name,
-                   ap_node_kind_name(node->kind), node->inputs ? node->n_inputs : (size_t)0,
+                   ap_node_type(node), node->inputs ? node->n_inputs : (size_t)0,
                    node->kind == AP_NODE_CONCAT ? "at least " : "", want);
   for (size_t i = 0; i < node->n_inputs; i++) {
     if (node->inputs[i] >= net->n_nodes)
@@ -184,6 +184,7 @@ static ap_status join_shape(const ap_network *net, ap_node *node, ap_error *err)
 static ap_status work_out_shape(const ap_network *net, ap_node *node, ap_error *err) {
   ap_shape3 in = net->nodes[node->inputs[0]].shape;
   if (node->kind != AP_NODE_CONV) node->dilation_h = node->dilation_w = 1;
+  if (node->kind != AP_NODE_CURVE) node->curve = AP_CURVE_NONE;
   switch (node->kind) {
     case AP_NODE_CONV:
       return conv_shape(node, in, err);
@@ -211,7 +212,10 @@ static ap_status work_out_shape(const ap_network *net, ap_node *node, ap_error *
                        (double)node->ceiling);
       node->shape = in;
       return AP_OK;
-    case AP_NODE_SIGMOID:
+    case AP_NODE_CURVE:
+      if (node->curve == AP_CURVE_NONE) node->curve = AP_CURVE_LOGISTIC;
+      if ((unsigned)node->curve >= AP_CURVES)
+        return ap_fail(err, AP_ERR_ARG, "%s: curve %d", node->name, (int)node->curve);
       node->shape = in;
       return AP_OK;
     case AP_NODE_BATCHNORM:

@@ -114,7 +114,7 @@ static void hash_node(ap_hash *hash, const ap_network *net, size_t index) {
                           node->groups,
                           node->channels_before,
                           node->channels_after};
-  hash_text(hash, ap_node_kind_name(node->kind));
+  hash_text(hash, ap_node_type(node));
   hash_text(hash, node->name);
   hash_number(hash, node->n_inputs);
   for (size_t i = 0; i < node->n_inputs; i++) hash_number(hash, node->inputs[i]);

@@ -46,7 +46,7 @@ static void node_outputs(const ap_network *net, size_t index, uint8_t **dead) {
     case AP_NODE_MULTIPLY:
       for (size_t c = 0; c < node->shape.c; c++) out[c] = in[c] || dead[node->inputs[1]][c];
       break;
-    case AP_NODE_SIGMOID: /* never 0 */
+    case AP_NODE_CURVE: /* never 0 */
       memset(out, 0, node->shape.c);
       break;
     case AP_NODE_GATHER:

@@ -52,9 +52,9 @@ static void multiply(const job *j, const float *x, const float *other, double un
   }
 }
 
-static void sigmoid(const job *j, const float *x, float *y) {
+static void curve(const job *j, const float *x, float *y) {
   for (size_t i = 0; i < j->n * floats_of(j->node->shape); i++) {
-    y[i] = ap_integer_round(j->value, ap_integer_sigmoid(x[i], j->from, j->to));
+    y[i] = ap_integer_round(j->value, ap_integer_curve(j->node->curve, x[i], j->from, j->to));
   }
 }
 
@@ -156,8 +156,8 @@ void ap_integer_node(const ap_integer_network *in, size_t index, size_t n, float
       multiply(&j, x, data[node->inputs[1]], in->values[node->inputs[1]].unit,
                ap_node_scales_channels(in->net, node), y);
       break;
-    case AP_NODE_SIGMOID:
-      sigmoid(&j, x, y);
+    case AP_NODE_CURVE:
+      curve(&j, x, y);
       break;
     case AP_NODE_GATHER:
       gather(&j, x, y);

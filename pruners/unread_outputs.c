@@ -50,7 +50,7 @@ static void node_inputs(const ap_network *net, size_t index, uint8_t **read) {
       break;
     case AP_NODE_BATCHNORM:
     case AP_NODE_RELU:
-    case AP_NODE_SIGMOID:
+    case AP_NODE_CURVE:
     case AP_NODE_MAXPOOL:
     case AP_NODE_AVGPOOL:
       merge(read[node->inputs[0]], out, node->shape.c);

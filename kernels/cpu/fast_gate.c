@@ -1,52 +1,60 @@
-/* The logistic function, products of images and channels by number of "cpu". */
+/* Curves, products of images and channels by number of "cpu". */
 #include <math.h>
 #include <string.h>
 
 #include "kernels/cpu/fast_impl.h"
-#include "kernels/sigmoid.h"
+#include "kernels/curve.h"
 
 /* ---- elementwise: blocks of AP_FAST_BLOCK elements ------------------------------------------ */
 typedef struct {
+  ap_curve curve;
   size_t count;
-  const float *y, *dy;
+  const float *from, *dy; /* forward: x; backward: what is kept */
   float *to;
   bool accumulate;
-} sigmoid_task;
+} curve_task;
 
-static void sigmoid_body(void *context, size_t block, size_t worker) {
-  const sigmoid_task *t = context;
+static void curve_body(void *context, size_t block, size_t worker) {
+  const curve_task *t = context;
   const size_t first = block * AP_FAST_BLOCK, end = ap_min_size(first + AP_FAST_BLOCK, t->count);
   (void)worker;
-  ap_sigmoid_row(t->y + first, end - first, t->to + first);
+  ap_curve_row(t->curve, t->from + first, end - first, t->to + first);
 }
 
-ap_status ap_fast_sigmoid_forward(ap_backend *be, size_t count, const float *x, float *y,
-                                  ap_error *err) {
-  sigmoid_task t = {.count = count, .y = x, .to = y};
+ap_status ap_fast_curve_forward(ap_backend *be, ap_curve curve, size_t count, const float *x,
+                                float *y, ap_error *err) {
+  curve_task t = {.curve = curve, .count = count, .from = x, .to = y};
   (void)err;
-  ap_pool_run(ap_fast(be)->pool, ap_ceil_div(count, AP_FAST_BLOCK), sigmoid_body, &t);
+  ap_pool_run(ap_fast(be)->pool, ap_ceil_div(count, AP_FAST_BLOCK), curve_body, &t);
   return AP_OK;
 }
 
-AP_CLONES
-static void sigmoid_backward_body(void *context, size_t block, size_t worker) {
-  const sigmoid_task *t = context;
-  const size_t first = block * AP_FAST_BLOCK, end = ap_min_size(first + AP_FAST_BLOCK, t->count);
-  const float *y = t->y, *dy = t->dy;
-  float *dx = t->to;
+enum { SLOPES = 512 }; /* on the stack */
+
+static void curve_backward_body(void *context, size_t block, size_t worker) {
+  const curve_task *t = context;
+  const size_t end = ap_min_size((block + 1) * AP_FAST_BLOCK, t->count);
+  float slopes[SLOPES];
   (void)worker;
-  if (t->accumulate) {
-    for (size_t i = first; i < end; i++) dx[i] += dy[i] * (y[i] * (1 - y[i]));
-  } else {
-    for (size_t i = first; i < end; i++) dx[i] = dy[i] * (y[i] * (1 - y[i]));
+  for (size_t first = block * AP_FAST_BLOCK; first < end; first += SLOPES) {
+    const size_t n = ap_min_size(SLOPES, end - first);
+    const float *dy = t->dy + first;
+    float *dx = t->to + first;
+    ap_curve_slope_row(t->curve, t->from + first, n, slopes);
+    if (t->accumulate) {
+      for (size_t i = 0; i < n; i++) dx[i] += dy[i] * slopes[i];
+    } else {
+      for (size_t i = 0; i < n; i++) dx[i] = dy[i] * slopes[i];
+    }
   }
 }
 
-ap_status ap_fast_sigmoid_backward(ap_backend *be, size_t count, const float *y, const float *dy,
-                                   float *dx, bool accumulate, ap_error *err) {
-  sigmoid_task t = {.count = count, .y = y, .dy = dy, .to = dx, .accumulate = accumulate};
+ap_status ap_fast_curve_backward(ap_backend *be, ap_curve curve, size_t count, const float *kept,
+                                 const float *dy, float *dx, bool accumulate, ap_error *err) {
+  curve_task t = {
+      .curve = curve, .count = count, .from = kept, .dy = dy, .to = dx, .accumulate = accumulate};
   (void)err;
-  ap_pool_run(ap_fast(be)->pool, ap_ceil_div(count, AP_FAST_BLOCK), sigmoid_backward_body, &t);
+  ap_pool_run(ap_fast(be)->pool, ap_ceil_div(count, AP_FAST_BLOCK), curve_backward_body, &t);
   return AP_OK;
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kernels/cpu/packed8_impl.h"
-#include "kernels/sigmoid.h"
+#include "kernels/curve.h"
 
 enum { LANES = AP_PACKED8_LANES, PARTS = AP_PACKED8_LANES / AP_PACKED_LANES };
 
@@ -202,15 +202,15 @@ void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, 
         }
 }
 
-/* In place: ap_sigmoid(line * factor) * per_unit. */
-static void sigmoid_line(float factor, float per_unit, float *line) {
+/* In place: curve(line * factor) * per_unit. */
+static void curve_line(ap_curve curve, float factor, float per_unit, float *line) {
   for (size_t i = 0; i < LANES; ++i) line[i] *= factor;
-  ap_sigmoid_row(line, LANES, line);
+  ap_curve_row(curve, line, LANES, line);
   for (size_t i = 0; i < LANES; ++i) line[i] *= per_unit;
 }
 
 void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
-                         const ap_packed8_source *gate, float per_unit,
+                         const ap_packed8_source *gate, ap_curve curve, float per_unit,
                          const ap_packed8_target *out, size_t n_blocks,
                          const ap_packed8_epilogue *epilogue) {
   const limits k = limits_of(out, epilogue->low, epilogue->high);
@@ -224,15 +224,15 @@ void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
         for (size_t x = 0; x < s->w; ++x) {
           (void)source_line(in, b, c, y, x, line);
           (void)source_line(gate, b, c, y, x, other);
-          if (per_unit > 0) sigmoid_line(gate->factor, per_unit, other);
+          if (curve) curve_line(curve, gate->factor, per_unit, other);
           for (size_t i = 0; i < LANES; ++i) line[i] = line[i] * other[i] * in->factor;
           if (source_line(res, b, c, y, x, other)) isa->fused(other, res->factor, line);
           put_line(&k, place(&out->tensor, b, c, y, x), line);
         }
 }
 
-void ap_packed8_sigmoid_run(const ap_packed8_source *in, float per_unit,
-                            const ap_packed8_target *out, size_t n_blocks) {
+void ap_packed8_curve_run(ap_curve curve, const ap_packed8_source *in, float per_unit,
+                          const ap_packed8_target *out, size_t n_blocks) {
   const limits k = limits_of(out, -INFINITY, INFINITY);
   const ap_packed_shape *s = out->tensor.shape;
   float line[LANES];
@@ -241,7 +241,7 @@ void ap_packed8_sigmoid_run(const ap_packed8_source *in, float per_unit,
       for (size_t y = 0; y < s->h; ++y)
         for (size_t x = 0; x < s->w; ++x) {
           (void)source_line(in, b, c, y, x, line);
-          sigmoid_line(in->factor, per_unit, line);
+          curve_line(curve, in->factor, per_unit, line);
           put_line(&k, place(&out->tensor, b, c, y, x), line);
         }
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "kernels/cpu/packed_impl.h"
-#include "kernels/sigmoid.h"
+#include "kernels/curve.h"
 
 /* ---- layout ---------------------------------------------------------------------------------- */
 static float *pixel(const ap_packed_shape *s, float *data, size_t block, size_t c, size_t y,
@@ -129,12 +129,12 @@ void ap_packed_map_run(const ap_packed_isa *isa, const ap_packed_source *in, siz
 enum { GATED = 16 }; /* pixels whose gate is on the stack */
 
 void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,
-                        const ap_packed_source *gate, bool sigmoid,
+                        const ap_packed_source *gate, ap_curve curve,
                         const ap_packed_shape *out_shape, size_t n_blocks, float *out,
                         const ap_packed_epilogue *epilogue) {
   const ap_packed_source *res = &epilogue->residual;
   const size_t in_column = in->stride_w * AP_PACKED_LANES;
-  const size_t res_column = res->stride_w * AP_PACKED_LANES, step = sigmoid ? GATED : out_shape->w;
+  const size_t res_column = res->stride_w * AP_PACKED_LANES, step = curve ? GATED : out_shape->w;
   float gates[GATED * AP_PACKED_LANES] __attribute__((aligned(64)));
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < out_shape->c; ++c)
@@ -143,8 +143,8 @@ void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,
           const size_t n = out_shape->w - x < step ? out_shape->w - x : step;
           const float *residual = source_pixel(res, b, c, y);
           const float *factors = source_pixel(gate, b, c, y);
-          if (sigmoid) {
-            ap_sigmoid_row(factors + x * AP_PACKED_LANES, n * AP_PACKED_LANES, gates);
+          if (curve) {
+            ap_curve_row(curve, factors + x * AP_PACKED_LANES, n * AP_PACKED_LANES, gates);
             factors = gates;
           }
           isa->gate_row(source_pixel(in, b, c, y) + x * in_column, in_column, factors,
@@ -154,11 +154,12 @@ void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,
         }
 }
 
-void ap_packed_sigmoid_run(const ap_packed_shape *in_shape, const ap_packed_shape *out_shape,
-                           size_t n_blocks, const float *in, float *out) {
+void ap_packed_curve_run(ap_curve curve, const ap_packed_shape *in_shape,
+                         const ap_packed_shape *out_shape, size_t n_blocks, const float *in,
+                         float *out) {
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < out_shape->c; ++c)
       for (size_t y = 0; y < out_shape->h; ++y)
-        ap_sigmoid_row(pixel_const(in_shape, in, b, c, y, 0), out_shape->w * AP_PACKED_LANES,
-                       pixel(out_shape, out, b, c, y, 0));
+        ap_curve_row(curve, pixel_const(in_shape, in, b, c, y, 0), out_shape->w * AP_PACKED_LANES,
+                     pixel(out_shape, out, b, c, y, 0));
 }

@@ -1,22 +1,22 @@
-/* The logistic function, products of images and channels by number of "cpu-ref". */
+/* Curves, products of images and channels by number of "cpu-ref". */
 #include <math.h>
 
 #include "kernels/cpu/ref_impl.h"
 
-ap_status ap_ref_sigmoid_forward(ap_backend *be, size_t count, const float *x, float *y,
-                                 ap_error *err) {
+ap_status ap_ref_curve_forward(ap_backend *be, ap_curve curve, size_t count, const float *x,
+                               float *y, ap_error *err) {
   (void)be;
   (void)err;
-  for (size_t i = 0; i < count; i++) y[i] = (float)(1 / (1 + exp(-(double)x[i])));
+  for (size_t i = 0; i < count; i++) y[i] = (float)ap_curve_exact(curve, (double)x[i]);
   return AP_OK;
 }
 
-ap_status ap_ref_sigmoid_backward(ap_backend *be, size_t count, const float *y, const float *dy,
-                                  float *dx, bool accumulate, ap_error *err) {
+ap_status ap_ref_curve_backward(ap_backend *be, ap_curve curve, size_t count, const float *kept,
+                                const float *dy, float *dx, bool accumulate, ap_error *err) {
   (void)be;
   (void)err;
   for (size_t i = 0; i < count; i++) {
-    const double d = (double)dy[i] * (double)y[i] * (1 - (double)y[i]);
+    const double d = (double)dy[i] * ap_curve_exact_slope(curve, (double)kept[i]);
     dx[i] = (float)(d + (accumulate ? (double)dx[i] : 0));
   }
   return AP_OK;

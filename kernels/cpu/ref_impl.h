@@ -37,10 +37,10 @@ ap_status ap_ref_move_forward(ap_backend *be, const ap_move_shape *s, const floa
                               ap_error *err);
 ap_status ap_ref_move_backward(ap_backend *be, const ap_move_shape *s, const float *dto,
                                float *dfrom, ap_error *err);
-ap_status ap_ref_sigmoid_forward(ap_backend *be, size_t count, const float *x, float *y,
-                                 ap_error *err);
-ap_status ap_ref_sigmoid_backward(ap_backend *be, size_t count, const float *y, const float *dy,
-                                  float *dx, bool accumulate, ap_error *err);
+ap_status ap_ref_curve_forward(ap_backend *be, ap_curve curve, size_t count, const float *x,
+                               float *y, ap_error *err);
+ap_status ap_ref_curve_backward(ap_backend *be, ap_curve curve, size_t count, const float *kept,
+                                const float *dy, float *dx, bool accumulate, ap_error *err);
 ap_status ap_ref_multiply(ap_backend *be, const ap_gate_shape *s, const float *a, const float *b,
                           float *y, bool accumulate, ap_error *err);
 ap_status ap_ref_multiply_sum(ap_backend *be, const ap_gate_shape *s, const float *a,

@@ -68,19 +68,19 @@ ap_status ap_cuda_scale(ap_backend *be, size_t count, float alpha, const float *
                      ap_cuda_launch_scale_f32(cu->stream, count, alpha, x, y, accumulate), err);
 }
 
-ap_status ap_cuda_sigmoid_forward(ap_backend *be, size_t count, const float *x, float *y,
-                                  ap_error *err) {
+ap_status ap_cuda_curve_forward(ap_backend *be, ap_curve curve, size_t count, const float *x,
+                                float *y, ap_error *err) {
   ap_cuda *cu = ap_cuda_of(be);
-  return ap_cuda_end(cu, "sigmoid_forward", ap_cuda_launch_sigmoid_f32(cu->stream, count, x, y),
+  return ap_cuda_end(cu, "curve_forward", ap_cuda_launch_curve_f32(cu->stream, curve, count, x, y),
                      err);
 }
 
-ap_status ap_cuda_sigmoid_backward(ap_backend *be, size_t count, const float *y, const float *dy,
-                                   float *dx, bool accumulate, ap_error *err) {
+ap_status ap_cuda_curve_backward(ap_backend *be, ap_curve curve, size_t count, const float *kept,
+                                 const float *dy, float *dx, bool accumulate, ap_error *err) {
   ap_cuda *cu = ap_cuda_of(be);
-  return ap_cuda_end(cu, "sigmoid_backward",
-                     ap_cuda_launch_sigmoid_backward_f32(cu->stream, count, y, dy, dx, accumulate),
-                     err);
+  return ap_cuda_end(
+      cu, "curve_backward",
+      ap_cuda_launch_curve_backward_f32(cu->stream, curve, count, kept, dy, dx, accumulate), err);
 }
 
 ap_status ap_cuda_multiply_images(ap_backend *be, const ap_gate_shape *s, const float *a,

@@ -73,9 +73,11 @@ cudaError_t ap_cuda_launch_add_f32(cudaStream_t stream, size_t count, const floa
 cudaError_t ap_cuda_launch_scale_f32(cudaStream_t stream, size_t count, float alpha, const float *x,
                                      float *y, bool accumulate);
 
-cudaError_t ap_cuda_launch_sigmoid_f32(cudaStream_t stream, size_t count, const float *x, float *y);
-cudaError_t ap_cuda_launch_sigmoid_backward_f32(cudaStream_t stream, size_t count, const float *y,
-                                                const float *dy, float *dx, bool accumulate);
+cudaError_t ap_cuda_launch_curve_f32(cudaStream_t stream, ap_curve curve, size_t count,
+                                     const float *x, float *y);
+cudaError_t ap_cuda_launch_curve_backward_f32(cudaStream_t stream, ap_curve curve, size_t count,
+                                              const float *kept, const float *dy, float *dx,
+                                              bool accumulate);
 cudaError_t ap_cuda_launch_multiply_f32(cudaStream_t stream, const ap_gate_shape *s, const float *a,
                                         const float *b, float *y, bool accumulate);
 cudaError_t ap_cuda_launch_multiply_sum_f32(cudaStream_t stream, const ap_gate_shape *s,

@@ -134,7 +134,7 @@ typedef struct {
   /* Looked at by GROUPED_GATE alone, so that plain maps are no slower. */
   const uint32_t *picks; /* NULL: in.first counts */
   grouped_source gate;
-  int32_t sigmoid, gate_sigmoid;
+  int32_t curve, gate_curve; /* ap_curve; NONE: as it is */
 } grouped_map;
 
 /* Loss and prediction of every image of a chunk for every candidate. */

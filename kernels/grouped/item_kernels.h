@@ -4,6 +4,7 @@
 #define AP_KERNELS_GROUPED_ITEM_KERNELS_H
 #include <math.h>
 
+#include "kernels/grouped/curve_value.h"
 #include "kernels/grouped/grouped_impl.h"
 #include "kernels/grouped/simt.h"
 
@@ -183,10 +184,9 @@ SIMT_FN void grouped_map_item(const grouped_map *g, uint32_t node, uint64_t item
   grouped_map_end(g, node, of.residual, &i, v);
 }
 
-/* NaN stays; of a large -v: 1 / infinity. */
-SIMT_FN void grouped_sigmoid8(float *v) {
+SIMT_FN void grouped_curve8(int curve, float *v) {
   SIMT_UNROLL
-  for (int j = 0; j < 8; j++) v[j] = 1.0f / (1.0f + expf(-v[j]));
+  for (int j = 0; j < 8; j++) v[j] = grouped_curve(curve, v[j]);
 }
 
 SIMT_FN void grouped_gate_item(const grouped_map *g, uint32_t node, uint64_t item) {
@@ -195,11 +195,11 @@ SIMT_FN void grouped_gate_item(const grouped_map *g, uint32_t node, uint64_t ite
   float v[8];
   grouped_source8(&g->in, of.in, &i, g->picks ? (int)g->picks[i.c] : i.c - g->in.first, v);
   grouped_map_scale(g, &i, v);
-  if (g->sigmoid) grouped_sigmoid8(v);
+  if (g->curve) grouped_curve8(g->curve, v);
   if (g->gate.present) {
     float factor[8];
     grouped_source8(&g->gate, of.gate, &i, i.c - g->gate.first, factor);
-    if (g->gate_sigmoid) grouped_sigmoid8(factor);
+    if (g->gate_curve) grouped_curve8(g->gate_curve, factor);
     SIMT_UNROLL
     for (int j = 0; j < 8; j++) v[j] *= factor[j];
   }

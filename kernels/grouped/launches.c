@@ -111,8 +111,8 @@ static grouped_map map_of(const position *at, size_t op, const grouped_batch *b)
                        .first_out = (int32_t)o->first_out,
                        .picks = e->picks[op],
                        .gate = source_of(at, &o->gate),
-                       .sigmoid = o->sigmoid,
-                       .gate_sigmoid = o->gate_sigmoid};
+                       .curve = (int32_t)o->curve,
+                       .gate_curve = (int32_t)o->gate_curve};
 }
 
 static ap_status launch_op(const position *at, size_t i, ap_error *err) {
@@ -138,7 +138,7 @@ static ap_status launch_op(const position *at, size_t i, ap_error *err) {
       break;
     case AP_ENGINE_MAP:
       l.with.map = map_of(at, i, &batch);
-      l.kernel = e->picks[i] || o->sigmoid || l.with.map.gate.present ? GROUPED_GATE : GROUPED_MAP;
+      l.kernel = e->picks[i] || o->curve || l.with.map.gate.present ? GROUPED_GATE : GROUPED_MAP;
       l.items = items_of(at, o->out, o->channels);
       break;
     case AP_ENGINE_FLATTEN:

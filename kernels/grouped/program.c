@@ -32,9 +32,12 @@ static ap_status check_map(const ap_engine_program *p, size_t i, ap_error *err) 
   const ap_engine_tensor *out = &p->tensors[o->out];
   ap_engine_source in = o->in, gate = o->gate;
   if (o->kind != AP_ENGINE_MAP) {
-    if (gate.tensor == AP_ENGINE_NONE && !o->picks && !o->sigmoid && !o->gate_sigmoid) return AP_OK;
-    return ap_fail(err, AP_ERR_ARG, "operation %zu: only a map has picks, a sigmoid or a gate", i);
+    if (gate.tensor == AP_ENGINE_NONE && !o->picks && !o->curve && !o->gate_curve) return AP_OK;
+    return ap_fail(err, AP_ERR_ARG, "operation %zu: only a map has picks, a curve or a gate", i);
   }
+  if (o->curve >= AP_CURVES || o->gate_curve >= AP_CURVES)
+    return ap_fail(err, AP_ERR_ARG, "operation %zu: curves %d and %d", i, (int)o->curve,
+                   (int)o->gate_curve);
   const bool of_channels = gate.stride_h == 0 && gate.stride_w == 0;
   if (of_channels) gate.stride_h = gate.stride_w = 1;
   if (o->picks) in.first = 0;

@@ -200,6 +200,49 @@ static void put_join(writer *w, size_t i) {
   ap_free(inputs);
 }
 
+/* y = x * number, x + number */
+static char *put_number(writer *w, const char *op, const ap_node *node, const char *name, char *x,
+                        float number) {
+  char text[64], *inputs[2] = {x, NULL}, *y = part(w, node->name, name);
+  (void)snprintf(text, sizeof text, "%s_by", name);
+  inputs[1] = part(w, node->name, text);
+  ap_proto_number(&w->b, inputs[1], number);
+  if (y) (void)ap_proto_node(&w->b, op, y, inputs, 2);
+  return y;
+}
+
+/* Where ONNX has no operator of opset 13 for the curve, one node of several has its name: the one that becomes the
+ * curve again. */
+static void put_curve(writer *w, size_t i) {
+  const ap_node *node = &w->net->nodes[i];
+  char *x = w->value[node->inputs[0]], *before = NULL;
+  switch (node->curve) {
+    case AP_CURVE_NORMAL: /* (1 + erf(x / sqrt(2))) / 2 */
+      before = put_number(w, "Mul", node, "scaled", x, 0.70710678f);
+      if (before) (void)ap_proto_node(&w->b, "Erf", node->name, &before, 1);
+      x = put_number(w, "Add", node, "raised", node->name, 1);
+      if (x) x = put_number(w, "Mul", node, "halved", x, 0.5f);
+      w->value[i] = x ? x : node->name; /* NULL: out of memory, which is noted */
+      break;
+    case AP_CURVE_DECAY: { /* exp(min(x, 0)) */
+      char *bounds[2] = {x, part(w, node->name, "most")};
+      ap_proto_number(&w->b, bounds[1], 0);
+      before = part(w, node->name, "lowered");
+      if (before) (void)ap_proto_node(&w->b, "Min", before, bounds, 2);
+      if (before) (void)ap_proto_node(&w->b, "Exp", node->name, &before, 1);
+      break;
+    }
+    case AP_CURVE_MISH: /* tanh(log(1 + exp(x))) */
+      before = part(w, node->name, "softplus");
+      if (before) (void)ap_proto_node(&w->b, "Softplus", before, &x, 1);
+      if (before) (void)ap_proto_node(&w->b, "Tanh", node->name, &before, 1);
+      break;
+    default:
+      (void)ap_proto_node(&w->b, "Sigmoid", node->name, &x, 1);
+      break;
+  }
+}
+
 static void put_gather(writer *w, size_t i) {
   const ap_node *node = &w->net->nodes[i];
   char *inputs[2] = {w->value[node->inputs[0]], part(w, node->name, "channels")};
@@ -221,7 +264,7 @@ static void put_node(writer *w, size_t i) {
   const ap_node *node = &w->net->nodes[i];
   bool flat = node->kind == AP_NODE_LINEAR || node->kind == AP_NODE_FLATTEN;
   bool same = node->kind == AP_NODE_RELU || node->kind == AP_NODE_BATCHNORM ||
-              node->kind == AP_NODE_SIGMOID || node->kind == AP_NODE_GATHER;
+              node->kind == AP_NODE_CURVE || node->kind == AP_NODE_GATHER;
   w->value[i] = node->name;
   w->rank[i] = flat ? 2 : same ? w->rank[node->inputs[0]] : 4;
   switch (node->kind) {
@@ -244,8 +287,8 @@ static void put_node(writer *w, size_t i) {
     case AP_NODE_SHORTCUT:
       put_shortcut(w, i);
       break;
-    case AP_NODE_SIGMOID:
-      (void)ap_proto_node(&w->b, "Sigmoid", node->name, &w->value[node->inputs[0]], 1);
+    case AP_NODE_CURVE:
+      put_curve(w, i);
       break;
     case AP_NODE_GATHER:
       put_gather(w, i);

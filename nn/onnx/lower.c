@@ -17,14 +17,19 @@ static const struct {
      " auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides "},
     {"BatchNormalization", ap_onnx_lower_batch_norm, 5, " epsilon momentum spatial training_mode "},
     {"Cast", ap_onnx_lower_same, 1, " saturate to "},
+    {"Celu", ap_onnx_lower_elu, 1, " alpha "},
     {"Clip", ap_onnx_lower_clip, 3, " max min "},
     {"Concat", ap_onnx_lower_concat, AP_ONNX_MAX_NODES, " axis "},
     {"Conv", ap_onnx_lower_conv, 3, " auto_pad dilations group kernel_shape pads strides "},
     {"Div", ap_onnx_lower_arithmetic, 2, " "},
     {"Dropout", ap_onnx_lower_same, 3, " ratio seed "},
+    {"Elu", ap_onnx_lower_elu, 1, " alpha "},
+    {"Erf", ap_onnx_lower_erf, 1, " "},
+    {"Exp", ap_onnx_lower_exp, 1, " "},
     {"Expand", ap_onnx_lower_expand, 2, " "},
     {"Flatten", ap_onnx_lower_reshape, 1, " axis "},
     {"Gather", ap_onnx_lower_gather, 2, " axis "},
+    {"Gelu", ap_onnx_lower_gelu, 1, " approximate "},
     {"Gemm", ap_onnx_lower_gemm, 3, " alpha beta transA transB "},
     {"GlobalAveragePool", ap_onnx_lower_global_pool, 1, " "},
     {"GlobalMaxPool", ap_onnx_lower_global_pool, 1, " "},
@@ -38,16 +43,21 @@ static const struct {
     {"MaxPool", ap_onnx_lower_max_pool, 1,
      " auto_pad ceil_mode dilations kernel_shape pads storage_order strides "},
     {"Min", ap_onnx_lower_bound, 2, " "},
+    {"Mish", ap_onnx_lower_mish, 1, " "},
     {"Mul", ap_onnx_lower_arithmetic, 2, " "},
+    {"Neg", ap_onnx_lower_neg, 1, " "},
     {"PRelu", ap_onnx_lower_leaky_relu, 2, " "},
     {"Pad", ap_onnx_lower_pad, 4, " mode pads value "},
+    {"Pow", ap_onnx_lower_pow, 2, " "},
     {"ReduceMax", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
     {"ReduceMean", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
     {"Relu", ap_onnx_lower_relu, 1, " "},
     {"Reshape", ap_onnx_lower_reshape, 2, " allowzero shape "},
+    {"Selu", ap_onnx_lower_elu, 1, " alpha gamma "},
     {"Sigmoid", ap_onnx_lower_sigmoid, 1, " "},
     {"Slice", ap_onnx_lower_slice, 5, " axes ends starts "},
     {"Softmax", ap_onnx_lower_softmax, 1, " axis "},
+    {"Softplus", ap_onnx_lower_softplus, 1, " "},
     {"Split", ap_onnx_lower_split, 2, " axis num_outputs split "},
     {"Squeeze", ap_onnx_lower_reshape, 2, " axes "},
     {"Sub", ap_onnx_lower_arithmetic, 2, " "},
@@ -60,7 +70,7 @@ static const struct {
 #define N_RULES (sizeof rules / sizeof *rules)
 
 static ap_status unknown_operator(const ap_onnx_node *node, ap_error *err) {
-  char list[600] = "";
+  char list[800] = "";
   size_t used = 0;
   for (size_t i = 0; i < N_RULES; i++)
     used += (size_t)snprintf(list + used, sizeof list - used, " %s", rules[i].op);
@@ -145,8 +155,11 @@ static void find_needed(ap_onnx_lowering *low, bool *needed) {
     const ap_onnx_node *node = &graph->nodes[i];
     for (size_t k = 0; k < node->n_outputs && !needed[i]; k++)
       needed[i] = node->outputs[k] != AP_ONNX_NONE && low->users[node->outputs[k]] > 0;
+    const bool curve = strcmp(node->op, "Erf") == 0 || strcmp(node->op, "Exp") == 0;
     for (size_t k = 0; k < node->n_inputs && needed[i]; k++) {
-      if (node->inputs[k] != AP_ONNX_NONE) low->users[node->inputs[k]]++;
+      if (node->inputs[k] == AP_ONNX_NONE) continue;
+      low->users[node->inputs[k]]++;
+      if (curve) low->before_curve[node->inputs[k]] = true;
     }
   }
 }
@@ -222,9 +235,10 @@ static ap_status finish(ap_onnx_lowering *low, ap_error *err) {
   ap_onnx_view view = low->views[graph->output];
   const ap_onnx_node *node =
       value->producer == AP_ONNX_NONE ? NULL : &graph->nodes[value->producer];
-  if (!view.live || !node || view.spread.n)
+  if (!view.live || !node || view.spread.n || view.softplus)
     return ap_fail(err, AP_ERR_UNSUPPORTED,
-                   "output %.100s is not computed from the image, or repeats it", value->name);
+                   "output %.100s is not computed from the image, repeats it, or is a Softplus",
+                   value->name);
   ap_status st = ap_onnx_settle(low, node, &view, err);
   if (!st && !ap_onnx_view_is_ordered(&view))
     st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
@@ -246,7 +260,8 @@ ap_status ap_onnx_lower(ap_onnx_graph *graph, ap_network **out, ap_error *err) {
   if (!err) err = &own_error; /* contexts look at the text */
   low.views = ap_calloc(graph->n_values, sizeof *low.views);
   low.users = ap_calloc(graph->n_values, sizeof *low.users);
-  if (!needed || !low.views || !low.users) {
+  low.before_curve = ap_calloc(graph->n_values, sizeof *low.before_curve);
+  if (!needed || !low.views || !low.users || !low.before_curve) {
     st = ap_fail(err, AP_ERR_MEMORY, "tables of %zu values", graph->n_values);
     goto done;
   }
@@ -264,6 +279,7 @@ done:
   ap_onnx_picks_release(&low);
   ap_free(low.views);
   ap_free(low.users);
+  ap_free(low.before_curve);
   ap_free(needed);
   return st;
 }

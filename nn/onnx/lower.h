@@ -21,7 +21,9 @@ typedef struct {
   ap_network *net;
   ap_onnx_view *views; /* per value */
   size_t *users;       /* per value: inputs of needed nodes, and the graph's output */
-  size_t n_picks;      /* numbers of channels in `picks` and in the network: bounded */
+  bool *
+      before_curve; /* per value: an Erf or Exp reads it, and may leave out the node that it comes from */
+  size_t n_picks; /* numbers of channels in `picks` and in the network: bounded */
   ap_onnx_picks *picks;
   size_t batch; /* the graph's, or 1 */
   bool own;     /* written by this program: every Flatten is a node */
@@ -32,12 +34,15 @@ typedef ap_status ap_onnx_rule(ap_onnx_lowering *low, const ap_onnx_node *node, 
 extern ap_onnx_rule ap_onnx_lower_conv, ap_onnx_lower_max_pool, ap_onnx_lower_average_pool,
     ap_onnx_lower_global_pool, ap_onnx_lower_reduce;          /* lower_window.c */
 extern ap_onnx_rule ap_onnx_lower_gemm, ap_onnx_lower_matmul; /* lower_linear.c */
-extern ap_onnx_rule ap_onnx_lower_batch_norm, ap_onnx_lower_arithmetic,
+extern ap_onnx_rule ap_onnx_lower_batch_norm, ap_onnx_lower_arithmetic, ap_onnx_lower_neg,
     ap_onnx_lower_sum; /* lower_affine.c */
 extern ap_onnx_rule ap_onnx_lower_relu, ap_onnx_lower_leaky_relu, ap_onnx_lower_clip,
     ap_onnx_lower_bound, ap_onnx_lower_same, ap_onnx_lower_softmax; /* lower_point.c */
 extern ap_onnx_rule ap_onnx_lower_sigmoid, ap_onnx_lower_hard_sigmoid, ap_onnx_lower_swish,
-    ap_onnx_lower_tanh, ap_onnx_lower_product, ap_onnx_lower_expand; /* lower_gate.c */
+    ap_onnx_lower_tanh, ap_onnx_lower_gelu, ap_onnx_lower_erf, ap_onnx_lower_elu, ap_onnx_lower_exp,
+    ap_onnx_lower_mish, ap_onnx_lower_softplus; /* lower_curve.c */
+extern ap_onnx_rule ap_onnx_lower_product, ap_onnx_lower_pow,
+    ap_onnx_lower_expand; /* lower_gate.c */
 extern ap_onnx_rule ap_onnx_lower_reshape, ap_onnx_lower_transpose, ap_onnx_lower_pad,
     ap_onnx_lower_concat; /* lower_move.c */
 extern ap_onnx_rule ap_onnx_lower_slice, ap_onnx_lower_gather,
@@ -100,6 +105,8 @@ AP_NODISCARD ap_status ap_onnx_affine(ap_onnx_lowering *low, const ap_onnx_node 
 AP_NODISCARD ap_status ap_onnx_affine_number(ap_onnx_lowering *low, const ap_onnx_node *node,
                                              ap_onnx_view *view, float scale, float shift,
                                              ap_error *err);
+/* Is the node a BATCHNORM that is exactly *scale * x + *shift, the same for all channels? */
+bool ap_onnx_is_affine(const ap_network *net, size_t node, float *scale, float *shift);
 /* ADD or MULTIPLY of two settled views: the first becomes what it is of. */
 AP_NODISCARD ap_status ap_onnx_combine(ap_onnx_lowering *low, const ap_onnx_node *node,
                                        ap_node_kind kind, ap_onnx_view *view, size_t other,

@@ -134,6 +134,29 @@ static void join_norm(ap_node *norm, const float *scale, const float *shift) {
   }
 }
 
+bool ap_onnx_is_affine(const ap_network *net, size_t node, float *scale, float *shift) {
+  const ap_node *n = &net->nodes[node];
+  if (n->kind != AP_NODE_BATCHNORM || n->shape.c == 0) return false;
+  *scale = n->weight[0];
+  *shift = n->bias[0];
+  for (size_t c = 0; c < n->shape.c; c++) {
+    const bool same = !(fabsf(n->weight[c] - *scale) > 0) && !(fabsf(n->bias[c] - *shift) > 0);
+    if (!same || fabsf(n->mean[c]) > 0 || fabsf(n->var[c] + n->epsilon - 1) > 0) return false;
+  }
+  return true;
+}
+
+/* What does nothing is left out. */
+static void skip_identity(const ap_network *net, ap_onnx_view *view) {
+  float scale, shift;
+  if (!ap_onnx_is_affine(net, view->node, &scale, &shift) || fabsf(scale - 1) > 0 ||
+      fabsf(shift) > 0)
+    return;
+  view->node = net->nodes[view->node].inputs[0];
+  view->sole = false;
+  view->shared = true;
+}
+
 ap_status ap_onnx_affine(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
                          float *scale, float *shift, ap_error *err) {
   ap_node *before = &low->net->nodes[view->node];
@@ -149,6 +172,7 @@ ap_status ap_onnx_affine(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onn
       !((!before->bias || all_finite(before->bias, c)) &&
         (before->kind != AP_NODE_BATCHNORM || all_finite(before->weight, c))))
     st = ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "its constants overflow");
+  if (!st && done) skip_identity(low->net, view);
   if (st || done) return st;
   float *var = ap_calloc(c, sizeof *var);
   if (!var) return ap_onnx_node_fail(node, err, AP_ERR_MEMORY, "%zu values", c);
@@ -182,11 +206,12 @@ ap_status ap_onnx_combine(ap_onnx_lowering *low, const ap_onnx_node *node, ap_no
                           ap_onnx_view *view, size_t other, ap_error *err) {
   size_t inputs[2] = {view->node, other};
   const ap_node like = {.kind = kind};
+  view->shared = false;
   return ap_onnx_emit(low, node, node->name, like, inputs, 2, &view->node, err);
 }
 
-/* An ADD of the image that `a` is of and the one at input `k`, which becomes what `a` is of. */
-static ap_status add_image(ap_onnx_lowering *low, const ap_onnx_node *node, size_t k,
+/* An ADD of the image that `a` is of and `sign` times the one at input `k`, which becomes what `a` is of. */
+static ap_status add_image(ap_onnx_lowering *low, const ap_onnx_node *node, size_t k, float sign,
                            ap_onnx_view *a, ap_error *err) {
   ap_onnx_view b;
   ap_status st = ap_onnx_input_settled(low, node, k, &b, err);
@@ -197,7 +222,24 @@ static ap_status add_image(ap_onnx_lowering *low, const ap_onnx_node *node, size
                              "%zu in %zu and %zu dimensions)",
                              a->shape.c, a->shape.h, a->shape.w, b.shape.c, b.shape.h, b.shape.w,
                              a->n_dims, b.n_dims);
-  return ap_onnx_combine(low, node, AP_NODE_ADD, a, b.node, err);
+  if (sign < 0) st = ap_onnx_affine_number(low, node, &b, sign, 0, err);
+  return st ? st : ap_onnx_combine(low, node, AP_NODE_ADD, a, b.node, err);
+}
+
+static ap_status subtract(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  ap_onnx_view view;
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
+  if (!st) st = add_image(low, node, 1, -1, &view, err);
+  if (!st) ap_onnx_set_view(low, node, view, view.node);
+  return st;
+}
+
+ap_status ap_onnx_lower_neg(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  ap_onnx_view view;
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
+  if (!st) st = ap_onnx_affine_number(low, node, &view, -1, 0, err);
+  if (!st) ap_onnx_set_view(low, node, view, view.node);
+  return st;
 }
 
 /* Sum, of any number of images, and Add of two: one ADD less than images. */
@@ -209,7 +251,7 @@ ap_status ap_onnx_lower_sum(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
     return AP_OK;
   }
   if (!st) st = ap_onnx_settle(low, node, &view, err);
-  for (size_t k = 1; !st && k < node->n_inputs; k++) st = add_image(low, node, k, &view, err);
+  for (size_t k = 1; !st && k < node->n_inputs; k++) st = add_image(low, node, k, 1, &view, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
 }
@@ -226,7 +268,8 @@ ap_status ap_onnx_lower_arithmetic(ap_onnx_lowering *low, const ap_onnx_node *no
   second = low->views[node->inputs[1]].live;
   if (second && low->views[node->inputs[0]].live) {
     if (add) return ap_onnx_lower_sum(low, node, err);
-    if (!sub && !divide) return ap_onnx_lower_product(low, node, err);
+    if (sub) return subtract(low, node, err);
+    if (!divide) return ap_onnx_lower_product(low, node, err);
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "of two inputs that depend on the image; one constant is supported");
   }
@@ -236,6 +279,8 @@ ap_status ap_onnx_lower_arithmetic(ap_onnx_lowering *low, const ap_onnx_node *no
     st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                            "a constant divided by the image; the other way round is supported");
   if (!st) st = ap_onnx_settle(low, node, &view, err);
+  if (low->before_curve[node->outputs[0]])
+    view.sole = false; /* a node of its own: Erf leaves it out */
   if (!st) st = ap_onnx_per_channel(low, node, &view, constant, &values, err);
   if (st) return st;
   for (size_t c = 0; c < view.shape.c; c++) {

@@ -1,79 +1,8 @@
-/* nn/onnx/lower_gate.c - the logistic function and its relatives, and products of two images: gates of pixels
- * and of channels (squeeze-and-excitation), swish. */
+/* nn/onnx/lower_gate.c - products of two images: gates of pixels and of channels (squeeze-and-excitation), powers. */
 #include <math.h>
-#include <string.h>
 
 #include "nn/onnx/fold.h"
 #include "nn/onnx/lower.h"
-
-static const ap_node sigmoid = {.kind = AP_NODE_SIGMOID};
-
-ap_status ap_onnx_lower_sigmoid(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
-  ap_onnx_view view;
-  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
-  if (!st) st = ap_onnx_append(low, node, sigmoid, &view, err);
-  if (!st) ap_onnx_set_view(low, node, view, view.node);
-  return st;
-}
-
-/* alpha * x + beta, between 0 and 1. */
-static ap_status hard_sigmoid(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *view,
-                              float alpha, float beta, ap_error *err) {
-  const ap_node relu1 = {.kind = AP_NODE_RELU, .ceiling = 1};
-  ap_status st = ap_onnx_affine_number(low, node, view, alpha, beta, err);
-  return st ? st : ap_onnx_append(low, node, relu1, view, err);
-}
-
-ap_status ap_onnx_lower_hard_sigmoid(ap_onnx_lowering *low, const ap_onnx_node *node,
-                                     ap_error *err) {
-  ap_onnx_view view;
-  float alpha, beta;
-  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
-  if (!st) st = ap_onnx_attr_float(node, "alpha", 0.2f, &alpha, err);
-  if (!st) st = ap_onnx_attr_float(node, "beta", 0.5f, &beta, err);
-  if (!st && !(isfinite(alpha) && isfinite(beta)))
-    st = ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "alpha %g, beta %g: not finite", (double)alpha,
-                           (double)beta);
-  if (!st) st = hard_sigmoid(low, node, &view, alpha, beta, err);
-  if (!st) ap_onnx_set_view(low, node, view, view.node);
-  return st;
-}
-
-/* Swish: x * sigmoid(alpha * x). HardSwish: x * hard_sigmoid(x / 6 + 1/2). */
-ap_status ap_onnx_lower_swish(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
-  bool hard = strcmp(node->op, "HardSwish") == 0;
-  ap_onnx_view view, gate;
-  float alpha = 1;
-  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
-  if (!st && !hard) st = ap_onnx_attr_float(node, "alpha", 1, &alpha, err);
-  if (!st && !isfinite(alpha))
-    st = ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "alpha is %g", (double)alpha);
-  if (st) return st;
-  gate = view;
-  gate.sole = false; /* the product reads it, too */
-  if (hard) {
-    st = hard_sigmoid(low, node, &gate, 1.0f / 6, 0.5f, err);
-  } else {
-    if (fabsf(alpha - 1) > 0) st = ap_onnx_affine_number(low, node, &gate, alpha, 0, err);
-    if (!st) st = ap_onnx_append(low, node, sigmoid, &gate, err);
-  }
-  if (!st) st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &view, gate.node, err);
-  if (!st) ap_onnx_set_view(low, node, view, view.node);
-  return st;
-}
-
-/* tanh(x) = 2 * sigmoid(2x) - 1 */
-ap_status ap_onnx_lower_tanh(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
-  ap_onnx_view view;
-  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
-  if (!st) st = ap_onnx_affine_number(low, node, &view, 2, 0, err);
-  if (!st) st = ap_onnx_append(low, node, sigmoid, &view, err);
-  if (!st) st = ap_onnx_affine_number(low, node, &view, 2, -1, err);
-  if (!st) ap_onnx_set_view(low, node, view, view.node);
-  return st;
-}
-
-/* ---- products ---- */
 
 /* A factor: settled, what it is repeated to apart. */
 static ap_status factor(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
@@ -116,6 +45,34 @@ static ap_status flatten_both(ap_onnx_lowering *low, const ap_onnx_node *node, a
   return st ? st : ap_onnx_flatten(low, node, b, err);
 }
 
+/* The number that a factor is multiplied with before, by a node of its own; else 1. */
+static float scale_of(const ap_network *net, const ap_onnx_view *view) {
+  float scale, shift;
+  const bool found = view->sole && ap_onnx_is_affine(net, view->node, &scale, &shift);
+  return found && !(fabsf(shift) > 0) ? scale : 1;
+}
+
+/* Leaves it out and returns it: where it multiplies a curve, or always. */
+static float take_scale(const ap_network *net, ap_onnx_view *view, bool always) {
+  const float scale = scale_of(net, view);
+  if (!(fabsf(scale - 1) > 0)) return 1;
+  const size_t behind = net->nodes[view->node].inputs[0];
+  if (net->nodes[behind].kind != AP_NODE_CURVE && !always) return 1;
+  view->node = behind;
+  return scale;
+}
+
+/* The product of two images of one shape, the first's view becomes its own. */
+static ap_status multiply(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view *a,
+                          ap_onnx_view *b, ap_error *err) {
+  const bool cancel = !(fabsf(scale_of(low->net, a) * scale_of(low->net, b) - 1) > 0);
+  const float scale = take_scale(low->net, a, cancel) * take_scale(low->net, b, cancel);
+  ap_status st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, a, b->node, err);
+  a->sole = true; /* the new node */
+  if (!st && fabsf(scale - 1) > 0) st = ap_onnx_affine_number(low, node, a, scale, 0, err);
+  return st;
+}
+
 ap_status ap_onnx_lower_product(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view a, b;
   ap_onnx_dims spread_a, spread_b;
@@ -125,7 +82,7 @@ ap_status ap_onnx_lower_product(ap_onnx_lowering *low, const ap_onnx_node *node,
   if (!st && !repeats && !ap_onnx_view_equal(&a, &b)) st = flatten_both(low, node, &a, &b, err);
   if (st) return st;
   if (!repeats && ap_onnx_view_equal(&a, &b)) {
-    st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &a, b.node, err);
+    st = multiply(low, node, &a, &b, err);
   } else if (!spread_a.n && scales_channels(&a, &b) && (!spread_b.n || fits(&spread_b, &a))) {
     st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &a, b.node, err);
   } else if (!spread_b.n && scales_channels(&b, &a) && (!spread_a.n || fits(&spread_a, &b))) {
@@ -139,6 +96,27 @@ ap_status ap_onnx_lower_product(ap_onnx_lowering *low, const ap_onnx_node *node,
                            a.n_dims, b.n_dims);
   }
   if (!st) ap_onnx_set_view(low, node, a, a.node);
+  return st;
+}
+
+/* x^2, x^3 */
+ap_status ap_onnx_lower_pow(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  const ap_onnx_tensor *power;
+  ap_onnx_view view;
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
+  if (st) return st;
+  power = node->n_inputs > 1 && node->inputs[1] != AP_ONNX_NONE
+              ? ap_onnx_node_constant(low->graph, node, 1)
+              : NULL;
+  const double p = power && power->count == 1 ? ap_onnx_tensor_get(power, 0) : 0;
+  if (!(p >= 1 && p <= 3) || fabs(p - rint(p)) > 0)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "exponents that are one number, 1, 2 or 3, are supported");
+  const size_t x = view.node;
+  for (int i = 1; !st && i < (int)p; i++)
+    st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &view, x, err);
+  if (!st && p > 1) ap_onnx_set_view(low, node, view, view.node);
+  if (!st && !(p > 1)) ap_onnx_set_alias(low, node, view);
   return st;
 }
 

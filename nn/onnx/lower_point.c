@@ -91,6 +91,20 @@ static ap_status clip_shifted(ap_onnx_lowering *low, const ap_onnx_node *node, a
   return st;
 }
 
+/* Values up to `hi`: hi - max(hi - x, 0). */
+static ap_status clip_above(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view view,
+                            float hi, ap_error *err) {
+  const ap_node relu = {.kind = AP_NODE_RELU};
+  ap_status st = ap_onnx_settle(low, node, &view, err);
+  if (low->before_curve[node->outputs[0]])
+    view.sole = false; /* a node of its own: Exp leaves it out */
+  if (!st) st = ap_onnx_affine_number(low, node, &view, -1, hi, err);
+  if (!st) st = ap_onnx_append(low, node, relu, &view, err);
+  if (!st) st = ap_onnx_affine_number(low, node, &view, -1, hi, err);
+  if (!st) ap_onnx_set_view(low, node, view, view.node);
+  return st;
+}
+
 /* Values from `lo` to `hi` of the image at `input`. What is not negative has the lower bound 0. */
 static ap_status clip(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input, float lo,
                       float hi, ap_error *err) {
@@ -104,10 +118,11 @@ static ap_status clip(ap_onnx_lowering *low, const ap_onnx_node *node, size_t in
   }
   if (lo < 0 && ap_onnx_is_nonnegative(low->net, view.node)) lo = 0;
   if (hi > far) hi = INFINITY;
+  if (lo < -far && fabsf(hi) <= MAX_SHIFT) return clip_above(low, node, view, hi, err);
   if (!(fabsf(lo) <= MAX_SHIFT) || !(hi > lo))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "bounds %g and %g; supported are a lower one of size up to %g, none "
-                             "behind Relu, and a higher one",
+                             "bounds %g and %g; supported are a lower one of size up to %g and a "
+                             "higher one, and either alone",
                              (double)lo, (double)hi, (double)MAX_SHIFT);
   if (fabsf(lo) > 0) return clip_shifted(low, node, view, lo, hi, err);
   return rectify(low, node, input, hi, err);

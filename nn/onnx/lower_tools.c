@@ -20,6 +20,10 @@ static ap_status live_input(const ap_onnx_lowering *low, const ap_onnx_node *nod
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "it follows %.80s, which repeats values; Mul may follow",
                              view->pending_name);
+  if (view->softplus)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "it follows %.80s, a Softplus; Tanh may follow (Mish)",
+                             view->pending_name);
   return AP_OK;
 }
 
@@ -79,7 +83,7 @@ ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const ap_onnx_node
 /* Looks at `budget` nodes at most: sums of sums could be followed on more ways than there are nodes. */
 static bool nonnegative_within(const ap_network *net, size_t node, size_t *budget) {
   const ap_node *n = &net->nodes[node];
-  if (n->kind == AP_NODE_RELU || n->kind == AP_NODE_SIGMOID) return true;
+  if (n->kind == AP_NODE_RELU || n->kind == AP_NODE_CURVE) return true;
   if (*budget == 0) return false;
   --*budget;
   switch (n->kind) {
@@ -145,6 +149,7 @@ ap_status ap_onnx_append(ap_onnx_lowering *low, const ap_onnx_node *node, ap_nod
   if (st) return st;
   view->shape = low->net->nodes[view->node].shape;
   view->sole = true;
+  view->shared = false;
   return AP_OK;
 }
 
@@ -211,9 +216,10 @@ ap_status ap_onnx_settle(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onn
 
 void ap_onnx_set_view(ap_onnx_lowering *low, const ap_onnx_node *node, ap_onnx_view view,
                       size_t index) {
+  if (view.node != index) view.shared = false;
   view.node = index;
   view.shape = low->net->nodes[index].shape;
-  view.sole = low->users[node->outputs[0]] == 1;
+  view.sole = low->users[node->outputs[0]] == 1 && !view.shared;
   low->views[node->outputs[0]] = view;
 }
 

@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
   bool live;          /* false: the value was not met, or is a constant */
   bool sole;          /* it has one user, and so had every other view of the same node */
+  bool shared;        /* its node was found behind what does nothing, and may have other readers */
   bool probabilities; /* behind a Softmax: only the end of the graph may follow */
   size_t node;        /* of the network */
   size_t batch;
@@ -31,6 +32,7 @@ typedef struct {
   size_t inner;    /* channels of the inner part; 1: they are whole */
   size_t n_dims;
   ap_onnx_dim dims[AP_ONNX_MAX_DIMS];
+  bool softplus; /* log(1 + exp()) of the node: only a Tanh may follow */
   /* repeated along dimensions of size 1 until it has these sizes: only a product may follow; n 0: not */
   ap_onnx_dims spread;
   /* pending, in this order: channel i is channel picks[i] of the node (NULL: i; the lowering's); every stride-th

@@ -161,12 +161,18 @@ static void gates(void **state) {
   ap_gate_shape s = {4, 6, false}, plane = {4, 6, true}, bad = {SIZE_MAX, 1, false};
   ap_buffer *a = floats(24), *b = floats(24), *y = floats(24), *few = floats(4), *v = NULL;
   (void)state;
-  REFUSED(ap_sigmoid_forward(tested, 25, a, y, &error), AP_ERR_ARG, "25");
-  REFUSED(ap_sigmoid_forward(tested, 24, NULL, y, &error), AP_ERR_ARG, "x is missing");
-  REFUSED(ap_sigmoid_backward(tested, 24, few, b, y, false, &error), AP_ERR_ARG, "y has");
-  REFUSED(ap_sigmoid_backward(tested, 24, a, b, b, true, &error), AP_ERR_ARG, "overlap");
-  REFUSED(ap_sigmoid_backward(tested, 24, a, b, a, false, &error), AP_ERR_ARG, "overlap");
-  OK(ap_sigmoid_backward(tested, 24, a, b, b, false, &ok_error));
+  REFUSED(ap_curve_forward(tested, AP_CURVE_NONE, 24, a, y, &error), AP_ERR_ARG, "curve 0");
+  REFUSED(ap_curve_backward(tested, AP_CURVES, 24, a, b, b, false, &error), AP_ERR_ARG, "curve 5");
+  REFUSED(ap_curve_forward(tested, AP_CURVE_LOGISTIC, 25, a, y, &error), AP_ERR_ARG, "25");
+  REFUSED(ap_curve_forward(tested, AP_CURVE_LOGISTIC, 24, NULL, y, &error), AP_ERR_ARG,
+          "x is missing");
+  REFUSED(ap_curve_backward(tested, AP_CURVE_LOGISTIC, 24, few, b, y, false, &error), AP_ERR_ARG,
+          "kept has");
+  REFUSED(ap_curve_backward(tested, AP_CURVE_LOGISTIC, 24, a, b, b, true, &error), AP_ERR_ARG,
+          "overlap");
+  REFUSED(ap_curve_backward(tested, AP_CURVE_LOGISTIC, 24, a, b, a, false, &error), AP_ERR_ARG,
+          "overlap");
+  OK(ap_curve_backward(tested, AP_CURVE_LOGISTIC, 24, a, b, b, false, &ok_error));
 
   REFUSED(ap_multiply(tested, &s, a, few, y, false, &error), AP_ERR_ARG, "b has");
   REFUSED(ap_multiply(tested, &s, a, b, few, false, &error), AP_ERR_ARG, "y has");

@@ -1,4 +1,4 @@
-/* The logistic function, products of images and channels by number against the oracle, on outputs
+/* Curves, products of images and channels by number against the oracle, on outputs
  * poisoned with NaN. */
 #include <math.h>
 #include <stdlib.h>
@@ -7,49 +7,59 @@
 #include "tests/kernels/groups.h"
 #include "tests/kernels/support.h"
 
-/* ---- the logistic function ------------------------------------------------------------------ */
+/* ---- curves ----------------------------------------------------------------------------------- */
 
-static void sigmoid(void **state) {
-  (void)state;
-  for (size_t i = 0; i < N_OF(counts); i++) {
-    tensor x, y, dy, dx, sum;
-    tensor_make(&x, counts[i], FILL_NORMAL);
-    for (size_t j = 0; j < counts[i]; j++) x.host[j] *= j % 7 ? 2 : 20;
-    tensor_push(&x);
-    tensor_constant(&y, counts[i], NAN);
-    tensor_make(&dy, counts[i], FILL_NORMAL);
-    tensor_constant(&dx, counts[i], NAN);
-    tensor_make(&sum, counts[i], FILL_NORMAL);
-    ON_BOTH(ap_sigmoid_forward(be, counts[i], T(x), T(y), &ok_error));
-    tensor_same("sigmoid y", &y, EPS);
-    ON_BOTH(ap_sigmoid_backward(be, counts[i], T(y), T(dy), T(dx), false, &ok_error));
-    tensor_same("sigmoid dx", &dx, EPS);
-    ON_BOTH(ap_sigmoid_backward(be, counts[i], T(y), T(dy), T(sum), true, &ok_error));
-    tensor_same("sigmoid dx accumulated", &sum, EPS);
-    ON_BOTH(ap_sigmoid_backward(be, counts[i], T(y), T(dy), T(dy), false, &ok_error));
-    tensor_same("sigmoid dx in place", &dy, EPS);
-    ON_BOTH(ap_sigmoid_forward(be, counts[i], T(x), T(x), &ok_error));
-    tensor_same("sigmoid in place", &x, EPS);
-    FREE(&x, &y, &dy, &dx, &sum);
-  }
+static void curve_case(ap_curve curve, size_t count) {
+  tensor x, y, dy, dx, sum;
+  const bool of_value = ap_curve_keeps_value(curve);
+  tensor_make(&x, count, FILL_NORMAL);
+  for (size_t j = 0; j < count; j++) x.host[j] *= j % 7 ? 2 : 12;
+  tensor_push(&x);
+  tensor_constant(&y, count, NAN);
+  tensor_make(&dy, count, FILL_NORMAL);
+  tensor_constant(&dx, count, NAN);
+  tensor_make(&sum, count, FILL_NORMAL);
+  ON_BOTH(ap_curve_forward(be, curve, count, T(x), T(y), &ok_error));
+  tensor_same("curve y", &y, EPS);
+  ON_BOTH(
+      ap_curve_backward(be, curve, count, of_value ? T(y) : T(x), T(dy), T(dx), false, &ok_error));
+  tensor_same("curve dx", &dx, EPS);
+  ON_BOTH(
+      ap_curve_backward(be, curve, count, of_value ? T(y) : T(x), T(dy), T(sum), true, &ok_error));
+  tensor_same("curve dx accumulated", &sum, EPS);
+  ON_BOTH(
+      ap_curve_backward(be, curve, count, of_value ? T(y) : T(x), T(dy), T(dy), false, &ok_error));
+  tensor_same("curve dx in place", &dy, EPS);
+  ON_BOTH(ap_curve_forward(be, curve, count, T(x), T(x), &ok_error));
+  tensor_same("curve in place", &x, EPS);
+  FREE(&x, &y, &dy, &dx, &sum);
 }
 
-/* 1 / (1 + e^0) = 1/2; far out it is 0 and 1; NaN stays. */
-static void sigmoid_at_the_ends(void **state) {
-  const float ends[] = {NAN, 0, INFINITY, -INFINITY, 1e30f, -1e30f, 90, -90};
-  tensor x, y;
+static void curves(void **state) {
   (void)state;
-  tensor_bytes(&x, sizeof ends, ends);
-  tensor_constant(&y, N_OF(ends), 5);
-  ON_BOTH(ap_sigmoid_forward(be, N_OF(ends), T(x), T(y), &ok_error));
-  float *out = read_floats(y.t, N_OF(ends));
-  assert_true(isnan(out[0]) && out[1] == 0.5f);
-  for (size_t i = 2; i < N_OF(ends); i += 2) {
-    assert_true(out[i] == 1);
-    assert_true(out[i + 1] >= 0 && out[i + 1] < 1e-37f);
+  for (int c = AP_CURVE_LOGISTIC; c < AP_CURVES; c++)
+    for (size_t i = 0; i < N_OF(counts); i++) curve_case((ap_curve)c, counts[i]);
+}
+
+/* Far out they are 0 and 1; NaN stays. */
+static void curves_at_the_ends(void **state) {
+  static const float at_zero[AP_CURVES] = {0, 0.5f, 0.5f, 1, 0.6f}; /* tanh(log(2)) is 3/5 */
+  const float ends[] = {NAN, 0, INFINITY, -INFINITY, 1e30f, -1e30f, 90, -90};
+  (void)state;
+  for (int c = AP_CURVE_LOGISTIC; c < AP_CURVES; c++) {
+    tensor x, y;
+    tensor_bytes(&x, sizeof ends, ends);
+    tensor_constant(&y, N_OF(ends), 5);
+    ON_BOTH(ap_curve_forward(be, (ap_curve)c, N_OF(ends), T(x), T(y), &ok_error));
+    float *out = read_floats(y.t, N_OF(ends));
+    assert_true(isnan(out[0]) && fabsf(out[1] - at_zero[c]) < 2e-7f);
+    for (size_t i = 2; i < N_OF(ends); i += 2) {
+      assert_true(out[i] == 1);
+      assert_true(out[i + 1] >= 0 && out[i + 1] < 1e-35f);
+    }
+    free(out);
+    FREE(&x, &y);
   }
-  free(out);
-  FREE(&x, &y);
 }
 
 /* ---- products ------------------------------------------------------------------------------- */
@@ -283,7 +293,7 @@ static void results(size_t threads, float *all) {
   tensor_make(&factor, gate.planes, FILL_NORMAL);
   tensor_bytes(&chosen, sizeof picks, picks);
   for (size_t i = 0; i < 4; i++) tensor_constant(&out[i], n, NAN);
-  OK(ap_sigmoid_forward(tested, n, x.t, out[0].t, &ok_error));
+  OK(ap_curve_forward(tested, AP_CURVE_LOGISTIC, n, x.t, out[0].t, &ok_error));
   OK(ap_multiply(tested, &gate, x.t, factor.t, out[1].t, false, &ok_error));
   OK(ap_multiply_sum(tested, &sums, x.t, out[0].t, out[2].t, false, &ok_error));
   OK(ap_gather_forward(tested, &gather, chosen.t, x.t, out[3].t, &ok_error));
@@ -313,8 +323,8 @@ static void threads_change_nothing(void **state) {
 
 int run_compare_gate(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(sigmoid),
-      cmocka_unit_test(sigmoid_at_the_ends),
+      cmocka_unit_test(curves),
+      cmocka_unit_test(curves_at_the_ends),
       cmocka_unit_test(products),
       cmocka_unit_test(products_by_hand),
       cmocka_unit_test(sums_are_accurate),

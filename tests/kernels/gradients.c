@@ -277,22 +277,26 @@ static void moves(void **state) {
   check(&op);
 }
 
-static void sigmoid_f(const void *shape, ap_buffer **in, ap_buffer *y) {
-  (void)shape;
-  OK(ap_sigmoid_forward(tested, ELEMENTS, in[0], y, &ok_error));
+static void curve_f(const void *shape, ap_buffer **in, ap_buffer *y) {
+  const ap_curve *curve = shape;
+  OK(ap_curve_forward(tested, *curve, ELEMENTS, in[0], y, &ok_error));
 }
 
-static void sigmoid_b(const void *shape, ap_buffer **in, ap_buffer *y, ap_buffer *dy,
-                      ap_buffer **grads) {
-  (void)shape;
-  (void)in;
-  OK(ap_sigmoid_backward(tested, ELEMENTS, y, dy, grads[0], false, &ok_error));
+static void curve_b(const void *shape, ap_buffer **in, ap_buffer *y, ap_buffer *dy,
+                    ap_buffer **grads) {
+  const ap_curve *curve = shape;
+  OK(ap_curve_backward(tested, *curve, ELEMENTS, ap_curve_keeps_value(*curve) ? y : in[0], dy,
+                       grads[0], false, &ok_error));
 }
 
-static void sigmoid(void **state) {
-  const operation op = {"sigmoid", 1, {ELEMENTS}, ELEMENTS, NULL, sigmoid_f, sigmoid_b, 1e-3};
+static void curves(void **state) {
   (void)state;
-  check(&op);
+  for (int c = AP_CURVE_LOGISTIC; c < AP_CURVES; c++) {
+    const ap_curve curve = (ap_curve)c;
+    const operation op = {
+        ap_curve_name(curve), 1, {ELEMENTS}, ELEMENTS, &curve, curve_f, curve_b, 1e-3};
+    check(&op);
+  }
 }
 
 static void multiply_f(const void *shape, ap_buffer **in, ap_buffer *y) {
@@ -404,7 +408,7 @@ int run_gradients(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(convolution),     cmocka_unit_test(batch_norm),  cmocka_unit_test(relu),
       cmocka_unit_test(average_pooling), cmocka_unit_test(max_pooling), cmocka_unit_test(moves),
-      cmocka_unit_test(sigmoid),         cmocka_unit_test(multiply),    cmocka_unit_test(gather),
+      cmocka_unit_test(curves),          cmocka_unit_test(multiply),    cmocka_unit_test(gather),
       cmocka_unit_test(softmax),
   };
   return cmocka_run_group_tests_name("gradients", tests, NULL, NULL);

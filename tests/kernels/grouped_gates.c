@@ -1,4 +1,4 @@
-/* Products, squares, factors a channel, the logistic function and channels by number: gates from earlier
+/* Products, squares, factors a channel, curves and channels by number: gates from earlier
  * and from later parts than what they multiply, against plain loops. */
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 static ap_engine_source whole(size_t tensor) { return (ap_engine_source){tensor, 1, 1, 0}; }
 static ap_engine_source per_channel(size_t tensor) { return (ap_engine_source){tensor, 0, 0, 0}; }
 
-/* A layer of 3 x 3 whose sums are clipped: products of two stay exact, and logistic functions of them vary. */
+/* A layer of 3 x 3 whose sums are clipped: products of two stay exact, and curves of them vary. */
 static size_t layer(subject *s, size_t in, size_t c_out, size_t groups) {
   const size_t out = subject_layer(s, in, c_out, 3, 3, 1, 1, groups);
   subject_last(s)->low = -4;
@@ -19,7 +19,12 @@ static size_t layer(subject *s, size_t in, size_t c_out, size_t groups) {
   return out;
 }
 
-static void build_gated(subject *s, size_t n_images, bool logistic) {
+/* The n-th of them, or none. */
+static ap_curve curve_of(bool curved, size_t n) {
+  return curved ? (ap_curve)(AP_CURVE_LOGISTIC + n % (AP_CURVES - 1)) : AP_CURVE_NONE;
+}
+
+static void build_gated(subject *s, size_t n_images, bool curved) {
   static const uint32_t some[] = {13, 0, 0, 7, 5, 13};
   uint32_t *picks;
   const size_t in = subject_input(s, 3, 8, 8);
@@ -28,15 +33,15 @@ static void build_gated(subject *s, size_t n_images, bool logistic) {
   const size_t shuffled = subject_map(s, a, 10, 1, 0, true);
   picks = subject_picks(s);
   for (uint32_t c = 0; c < 10; c++) picks[c] = c * 7 % 10;
-  subject_last(s)->sigmoid = logistic;
+  subject_last(s)->curve = curve_of(curved, 0);
   const size_t b = layer(s, shuffled, 10, 2);
   const size_t product = subject_map(s, a, 10, 1, 0, false); /* the gate is the later one */
   subject_last(s)->gate = whole(b);
-  subject_last(s)->gate_sigmoid = logistic;
+  subject_last(s)->gate_curve = curve_of(curved, 1);
   subject_last(s)->residual = whole(a);
   const size_t scaled = subject_map(s, b, 10, 1, 0, false); /* and here the earlier one */
   subject_last(s)->gate = per_channel(factors);
-  subject_last(s)->gate_sigmoid = logistic;
+  subject_last(s)->gate_curve = curve_of(curved, 2);
   const size_t c = layer(s, scaled, 14, 2);
   const size_t picked = subject_map(s, c, 6, 2, 0, true);
   picks = subject_picks(s);
@@ -46,7 +51,7 @@ static void build_gated(subject *s, size_t n_images, bool logistic) {
   picks = subject_picks(s);
   for (uint32_t i = 0; i < 7; i++) picks[i] = 3 + i; /* a slice */
   subject_last(s)->gate = (ap_engine_source){product, 2, 2, 0};
-  subject_last(s)->gate_sigmoid = logistic;
+  subject_last(s)->gate_curve = curve_of(curved, 3);
   subject_last(s)->low = -3;
   const size_t joined = subject_concat(s, picked, square);
   subject_last(s)->gate = per_channel(factors); /* of the second half */
@@ -60,7 +65,7 @@ static size_t some_tensor(size_t n) {
   return ap_rng_below(&rng, 2) ? AP_ENGINE_NONE : ap_rng_below(&rng, n);
 }
 
-static size_t random_map(subject *s, size_t n_tensors, bool logistic) {
+static size_t random_map(subject *s, size_t n_tensors, bool curved) {
   const size_t in = ap_rng_below(&rng, n_tensors), channels = 1 + ap_rng_below(&rng, 12);
   const size_t out = subject_map(s, in, channels, 1, ap_rng_below(&rng, 3), ap_rng_below(&rng, 2));
   ap_engine_op *o = subject_last(s);
@@ -72,39 +77,37 @@ static size_t random_map(subject *s, size_t n_tensors, bool logistic) {
   o->gate.tensor = some_tensor(n_tensors);
   o->gate.first = ap_rng_below(&rng, 3);
   if (ap_rng_below(&rng, 2)) o->gate.stride_h = o->gate.stride_w = 0;
-  o->sigmoid = logistic && ap_rng_below(&rng, 2);
-  o->gate_sigmoid = logistic && ap_rng_below(&rng, 2);
+  o->curve = curve_of(curved && ap_rng_below(&rng, 2), ap_rng_below(&rng, 4));
+  o->gate_curve = curve_of(curved && ap_rng_below(&rng, 2), ap_rng_below(&rng, 4));
   o->low = ap_rng_below(&rng, 2) ? -9 : -INFINITY;
   return out;
 }
 
-static void build_random(subject *s, bool logistic) {
+static void build_random(subject *s, bool curved) {
   const size_t in = subject_input(s, 1 + ap_rng_below(&rng, 9), 1 + ap_rng_below(&rng, 9),
                                   1 + ap_rng_below(&rng, 9));
   const size_t a = layer(s, in, 1 + ap_rng_below(&rng, 12), 1);
   (void)layer(s, a, 1 + ap_rng_below(&rng, 12), 1);
-  (void)layer(s, random_map(s, 3, logistic), 1 + ap_rng_below(&rng, 12), 1);
-  (void)random_map(s, 5, logistic);
+  (void)layer(s, random_map(s, 3, curved), 1 + ap_rng_below(&rng, 12), 1);
+  (void)random_map(s, 5, curved);
   subject_finish(s, 1 + ap_rng_below(&rng, 40), &rng);
 }
 
 /* ---- tests -------------------------------------------------------------------------------------- */
-/* With the logistic function numbers are no integers: see test_average of grouped_test.c. */
-static double gate_tolerance(bool logistic) {
-  return !logistic ? 0 : engine_bf16 ? 1.0 / 64 : 1e-5;
-}
+/* Behind a curve numbers are no integers: see test_average of grouped_test.c. */
+static double gate_tolerance(bool curved) { return !curved ? 0 : engine_bf16 ? 1.0 / 64 : 1e-5; }
 
 static void test_gates(void **state) {
   (void)state;
-  for (int logistic = 0; logistic < 2; logistic++) {
+  for (int curved = 0; curved < 2; curved++) {
     subject s = {.n_images = 0};
-    build_gated(&s, 37, logistic);
+    build_gated(&s, 37, curved);
     add_levels(&s);
     const ap_engine_options options = options_with(0, 0);
     ap_engine *e = subject_engine(&s, engine_name, &options);
     for (uint32_t level = 0; level < 9; level++) {
       const uint32_t levels[MOST_LAYERS] = {level % 3, level / 3, (level + 1) % 3, level % 2};
-      compare("gates", &s, e, levels, gate_tolerance(logistic));
+      compare("gates", &s, e, levels, gate_tolerance(curved));
     }
     ap_engine_destroy(e);
     subject_release(&s);
@@ -141,15 +144,15 @@ static void test_random_gates(void **state) {
   char what[64];
   draw(&c, 9, 3);
   for (size_t i = 0; i < (engine_is_device ? 60 : 24); i++) {
-    const bool logistic = i % 2;
+    const bool curved = i % 2;
     subject s = {.n_images = 0};
-    build_random(&s, logistic);
+    build_random(&s, curved);
     add_levels(&s);
     const ap_engine_options options = options_with(0, i % 3 ? 0 : 48 << 10);
     ap_engine *e = subject_engine(&s, engine_name, &options);
     (void)snprintf(what, sizeof what, "random gates %zu", i);
     for (size_t j = 0; j < c.n; j += 2)
-      compare(what, &s, e, c.levels + 3 * j, gate_tolerance(logistic));
+      compare(what, &s, e, c.levels + 3 * j, gate_tolerance(curved));
     compare_batch(e, &c);
     ap_engine_destroy(e);
     subject_release(&s);
@@ -185,8 +188,10 @@ static void test_gate_misuse(void **state) {
   REFUSE_WITH(&s, PRODUCT, o->residual.stride_h = o->residual.stride_w = 0);
   REFUSE_WITH(&s, LAYER, o->gate = s.ops[PRODUCT].gate);
   REFUSE_WITH(&s, LAYER, o->picks = s.picks[SHUFFLE]);
-  REFUSE_WITH(&s, POOL, o->sigmoid = true);
-  REFUSE_WITH(&s, POOL, o->gate_sigmoid = true);
+  REFUSE_WITH(&s, POOL, o->curve = AP_CURVE_MISH);
+  REFUSE_WITH(&s, PRODUCT, o->gate_curve = AP_CURVES);
+  REFUSE_WITH(&s, PRODUCT, o->curve = AP_CURVES);
+  REFUSE_WITH(&s, POOL, o->gate_curve = AP_CURVE_DECAY);
   s.ops[SHUFFLE].in.first = SIZE_MAX; /* not looked at */
   const ap_engine_options options = options_with(0, 0);
   ap_engine_destroy(subject_engine(&s, engine_name, &options));

@@ -258,16 +258,14 @@ static double pool(const machine *m, const ap_engine_op *o, size_t c, size_t y, 
   return o->maximum ? best : sum / (double)(o->count_padding ? o->kh * o->kw : count);
 }
 
-static double logistic(double x) { return 1 / (1 + exp(-x)); }
-
 static double map(const machine *m, const ap_engine_op *o, size_t c, size_t y, size_t x) {
   const ap_engine_source picked = {o->in.tensor, o->in.stride_h, o->in.stride_w, 0};
   double v = o->picks ? read(m, &picked, o->picks[c], y, x) : read(m, &o->in, c, y, x);
   if (o->scale) v = v * (double)o->scale[c] + (double)o->shift[c];
-  if (o->sigmoid) v = logistic(v);
+  if (o->curve) v = ap_curve_exact(o->curve, v);
   if (o->gate.tensor == AP_ENGINE_NONE) return v;
   const double gate = read(m, &o->gate, c, y, x);
-  return v * (o->gate_sigmoid ? logistic(gate) : gate);
+  return v * (o->gate_curve ? ap_curve_exact(o->gate_curve, gate) : gate);
 }
 
 static double value(const machine *m, const ap_engine_op *o, const uint32_t *levels, size_t image,

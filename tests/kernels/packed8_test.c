@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "kernels/sigmoid.h"
+#include "kernels/curve.h"
 #include "tests/kernels/packed_cases.h"
 
 static const char *const isa_names[] = {"plain", "avx2", "avx512"};
@@ -379,8 +379,8 @@ static void maps(void **state) {
   }
 }
 
-/* clip(in * gate + residual) with channels picked, a factor a pixel or a channel, through the logistic function or
- * not; and that function alone. */
+/* clip(in * gate + residual) with channels picked, a factor a pixel or a channel, of a curve or
+ * not; and that curve alone. */
 static void gates(void **state) {
   (void)state;
   const uint32_t picks[] = {3, 0, 0};
@@ -406,24 +406,25 @@ static void gates(void **state) {
     const ap_packed8_source from = {x.data, x.tensor, 0.3F, 1, 1, 0, picks};
     const ap_packed8_source gate = {g.data, g.tensor, 0.02F, wide, wide, 0, NULL};
     const ap_packed8_target to = {y.data, y.tensor, 220};
-    const float per_unit = bits & 32 ? 12.5F : 0;
+    const ap_curve some = (ap_curve)(AP_CURVE_LOGISTIC + bits % (AP_CURVES - 1));
+    const ap_curve curve = bits & 32 ? some : AP_CURVE_NONE;
     ap_packed8_epilogue e = {.low = -9, .high = 120};
     if (bits & 8) e.residual = (ap_packed8_source){r.data, r.tensor, 1.5F, 1, 1, 0, NULL};
-    ap_packed8_gate_run(isa, &from, &gate, per_unit, &to, y.blocks, &e);
+    ap_packed8_gate_run(isa, &from, &gate, curve, 12.5F, &to, y.blocks, &e);
     for (size_t i = 0; i < count_of(&y); ++i) {
       const size_t image = i / 45, c = i / 15 % 3, at = i % 15;
       float factor = value(&g, wide ? i : i / 15);
-      if (bits & 32) factor = ap_sigmoid(factor * 0.02F) * per_unit;
+      if (curve) factor = ap_curve_value(curve, factor * 0.02F) * 12.5F;
       float v = value(&x, (image * 4 + picks[c]) * 15 + at) * factor * 0.3F;
       if (bits & 8) v = fmaf(value(&r, i), 1.5F, v);
       assert_true(value(&y, i) == expected(v, &to, -9, 120));
     }
     check_border(&y);
     const ap_packed8_source all = {r.data, r.tensor, 0.05F, 1, 1, 0, NULL};
-    ap_packed8_sigmoid_run(&all, 40, &to, y.blocks);
+    ap_packed8_curve_run(some, &all, 40, &to, y.blocks);
     for (size_t i = 0; i < count_of(&y); ++i)
-      assert_true(value(&y, i) ==
-                  expected(ap_sigmoid(value(&r, i) * 0.05F) * 40, &to, -INFINITY, INFINITY));
+      assert_true(value(&y, i) == expected(ap_curve_value(some, value(&r, i) * 0.05F) * 40, &to,
+                                           -INFINITY, INFINITY));
     check_border(&y);
     ap_free(x.data);
     ap_free(g.data);

@@ -158,7 +158,7 @@ static void test_map(void **state) {
   for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
 }
 
-/* out = clip(in * gate + residual): picked channels, a factor a pixel or a channel, plain or logistic. */
+/* out = clip(in * gate + residual): picked channels, a factor a pixel or a channel, plain or of a curve. */
 static void test_gate(void **state) {
   (void)state;
   enum { N = 18, C = 4, FROM = 3, H = 2, WIDEST = 35 };
@@ -168,7 +168,9 @@ static void test_gate(void **state) {
   ap_rng_seed(&rng, 4, 0);
   for (size_t bits = 0; bits < sizeof widths / sizeof *widths * 3 * 4; ++bits) {
     const size_t w = widths[bits / 12], isa = bits / 4 % 3, pixels = H * w;
-    const bool logistic = bits & 1, whole = logistic || bits & 2;
+    const ap_curve some = (ap_curve)(AP_CURVE_LOGISTIC + bits / 2 % (AP_CURVES - 1));
+    const ap_curve curve = bits & 1 ? some : AP_CURVE_NONE;
+    const bool whole = curve || bits & 2;
     if (!isas[isa]) continue;
     const ap_packed_shape in = shape(FROM, H, w, 1), out = shape(C, H, w, 2),
                           gs = shape(C, whole ? H : 1, whole ? w : 1, 0);
@@ -178,20 +180,20 @@ static void test_gate(void **state) {
     const ap_packed_source source = {px, &in, 1, 1, 0, picks};
     const ap_packed_source gate = {pg, &gs, whole, whole, 0, NULL};
     const ap_packed_epilogue e = {{bits & 2 ? pr : NULL, &out, 1, 1, 0, NULL}, -1, 1};
-    ap_packed_gate_run(isas[isa], &source, &gate, logistic, &out, blocks_of(N), po, &e);
+    ap_packed_gate_run(isas[isa], &source, &gate, curve, &out, blocks_of(N), po, &e);
     ap_packed_to_nchw(&out, N, po, y);
     for (size_t i = 0; i < N * C * pixels; ++i) {
       const size_t n = i / pixels / C, c = i / pixels % C;
       double factor = (double)g[whole ? i : i / pixels];
-      if (logistic) factor = 1 / (1 + exp(-factor));
+      if (curve) factor = ap_curve_exact(curve, factor);
       double want = (double)x[(n * FROM + picks[c]) * pixels + i % pixels] * factor;
       if (bits & 2) want += (double)r[i];
       assert_true(fabs((double)y[i] - fmin(fmax(want, -1), 1)) < 1e-5);
     }
-    ap_packed_sigmoid_run(&out, &out, blocks_of(N), pr, po);
+    ap_packed_curve_run(some, &out, &out, blocks_of(N), pr, po);
     ap_packed_to_nchw(&out, N, po, y);
     for (size_t i = 0; i < N * C * pixels; ++i)
-      assert_true(fabs((double)y[i] - 1 / (1 + exp(-(double)r[i]))) < 1e-6);
+      assert_true(fabs((double)y[i] - ap_curve_exact(some, (double)r[i])) < 1e-6);
     float *const all[] = {x, r, g, px, pr, pg, po, y};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
   }

@@ -7,7 +7,7 @@
 #define CLASSES 10
 #define TRIALS 3
 #define SEEDS 4
-#define NODES 32 /* of every_kind */
+#define NODES 35 /* of every_kind */
 
 /* Every kind of node, fan-out before every kind that can work in place, both paddings. */
 static ap_network *every_kind(uint64_t seed) {
@@ -22,10 +22,12 @@ static ap_network *every_kind(uint64_t seed) {
   at = put(net, (ap_node){.kind = AP_NODE_ADD}, at, first);
   at = put(net, (ap_node){.kind = AP_NODE_RELU, .ceiling = 1.5F}, at, 0);
   other = put(net, (ap_node){.kind = AP_NODE_AVGPOOL, .kh = 6, .kw = 6}, at, 0);
-  other = put_plain(net, AP_NODE_SIGMOID, put_conv(net, 4, 1, 1, 1, true, other));
+  other = put_plain(net, AP_NODE_CURVE, put_conv(net, 4, 1, 1, 1, true, other));
   at = put(net, (ap_node){.kind = AP_NODE_MULTIPLY}, at, other); /* a factor a channel */
-  other = put_plain(net, AP_NODE_SIGMOID, at);
+  other = put_curve(net, AP_CURVE_NORMAL, at);
   at = put(net, (ap_node){.kind = AP_NODE_MULTIPLY}, at, other);
+  other = put_curve(net, AP_CURVE_MISH, at);
+  at = put(net, (ap_node){.kind = AP_NODE_ADD}, at, put_curve(net, AP_CURVE_DECAY, other));
   at = put(net, (ap_node){.kind = AP_NODE_MULTIPLY}, at, at); /* one input twice */
   at = put(net, (ap_node){.kind = AP_NODE_GATHER, .shape.c = 5, .picks = (size_t[]){2, 0, 3, 0, 2}},
            at, 0);

@@ -80,7 +80,7 @@ static inline ap_network *every_kind(void) {
   add_node(net, (ap_node){.kind = AP_NODE_CONCAT}, "concat", 8, 8);
   add_node(net, (ap_node){.kind = AP_NODE_RELU}, "relu", 9, 0);
   add_node(net, (ap_node){.kind = AP_NODE_GATHER, .shape.c = 6, .picks = picks}, "gather", 10, 0);
-  add_node(net, (ap_node){.kind = AP_NODE_SIGMOID}, "sigmoid", 11, 0);
+  add_node(net, (ap_node){.kind = AP_NODE_CURVE}, "sigmoid", 11, 0);
   add_node(net, (ap_node){.kind = AP_NODE_MULTIPLY}, "swish", 11, 12);
   const ap_shape3 all = net->nodes[13].shape;
   add_node(net, (ap_node){.kind = AP_NODE_AVGPOOL, .kh = all.h, .kw = all.w}, "squeeze", 13, 0);

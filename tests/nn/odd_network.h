@@ -75,18 +75,18 @@ static inline ap_network *odd_network(void) {
                                       .pad_bottom = 1,
                                       .groups = 1},
                             put(net, dilated, joined, 0), 0);
-  /* gates: a factor a channel by a layer, in an addition and behind a ReLU; swish, the sigmoid on either side and
+  /* gates: a factor a channel by a layer, in an addition and behind a ReLU; GELU, a curve on either side and
    * with a user of its own; a product of two layers; a square */
   const size_t squeezed = put(net,
                               (ap_node){.kind = AP_NODE_AVGPOOL,
                                         .kh = net->nodes[uneven].shape.h,
                                         .kw = net->nodes[uneven].shape.w},
                               uneven, 0);
-  const size_t gate = put_plain(net, AP_NODE_SIGMOID, put_conv(net, 9, 1, 1, 1, true, squeezed));
+  const size_t gate = put_plain(net, AP_NODE_CURVE, put_conv(net, 9, 1, 1, 1, true, squeezed));
   const size_t gated =
       put_plain(net, AP_NODE_RELU, put(net, add, put(net, multiply, uneven, gate), uneven));
-  const size_t swish = put(net, multiply, put_plain(net, AP_NODE_SIGMOID, gated), gated);
-  const size_t own = put_plain(net, AP_NODE_SIGMOID, swish);
+  const size_t swish = put(net, multiply, put_curve(net, AP_CURVE_NORMAL, gated), gated);
+  const size_t own = put_curve(net, AP_CURVE_MISH, swish);
   const size_t kept = put(net, add, put(net, multiply, swish, own), own);
   const size_t scaled = put_plain(net, AP_NODE_RELU, put(net, multiply, kept, gate));
   const size_t product = put(net, multiply, put_conv(net, 9, 3, 1, 9, true, scaled),
@@ -101,8 +101,9 @@ static inline ap_network *odd_network(void) {
   const size_t again =
       put(net, concat, put(net, pick(4, low), mixed_up, 0), put(net, pick(5, high), mixed_up, 0));
   const size_t merged = put(net, add, put(net, add, again, put(net, concat, half, rest)), mixed_up);
-  const size_t shape_norm = put(net, add, put_plain(net, AP_NODE_BATCHNORM, merged),
-                                put_plain(net, AP_NODE_RELU, uneven));
+  const size_t elu =
+      put(net, add, put_plain(net, AP_NODE_RELU, uneven), put_curve(net, AP_CURVE_DECAY, uneven));
+  const size_t shape_norm = put(net, add, put_plain(net, AP_NODE_BATCHNORM, merged), elu);
   const size_t flat = put_plain(net, AP_NODE_FLATTEN, shape_norm);
   const size_t left = put_linear(net, 7, true, put_plain(net, AP_NODE_RELU, flat));
   const size_t right = put_linear(net, 6, false, put_plain(net, AP_NODE_FLATTEN, joined));

@@ -567,6 +567,38 @@ def slopes(g):
     g.gemm(12)
 
 
+def curves(g):
+    """GELU by Erf and by Tanh, as one node; ELU and its relatives; Mish; differences, powers, an upper bound alone."""
+    half, one = g.const(np.float32(0.5)), g.const(np.float32(1))
+    g.conv(3, 8, 3, strides=[2, 2])
+    g.norm(8)
+    erf = g.op("Erf", g.op("Div", g.x, g.const(np.float32(np.sqrt(2)))))
+    g.x = g.op("Mul", g.op("Mul", g.x, g.op("Add", erf, one)), half)
+    g.conv(8, 8, 3, groups=8, pads=[1, 1, 1, 1])
+    inner = g.op("Mul", g.op("Pow", g.x, g.const(np.float32(3))), g.const(np.float32(0.044715)))
+    inner = g.op("Mul", g.op("Add", g.x, inner), g.const(np.float32(np.sqrt(2 / np.pi))))
+    g.x = g.op("Mul", g.op("Mul", half, g.x), g.op("Add", one, g.op("Tanh", inner)))
+    if g.opset >= 20:
+        g.x = g.op("Gelu", g.op("Gelu", g.x), approximate="tanh")
+    g.norm(8)
+    g.x = g.op("Elu", g.x, alpha=0.7)
+    g.conv(8, 8, 1)
+    g.x = g.op("Selu", g.x)
+    g.norm(8)
+    g.x = g.op("Celu", g.x, alpha=1.5)
+    g.conv(8, 8, 3, strides=[2, 2])
+    g.x = g.op("Mul", g.x, g.op("Tanh", g.op("Softplus", g.x)))
+    if g.opset >= 18:
+        g.x = g.op("Mish", g.x)
+    left = g.x
+    g.conv(8, 8, 3, pads=[1, 1, 1, 1])
+    g.x = g.op("Sub", left, g.x)
+    g.x = g.op("Min", g.x, g.const(np.float32(0.75)))
+    g.x = g.op("Add", g.op("Neg", g.x), g.op("Exp", g.op("Min", g.x, g.const(np.float32(0)))))
+    g.x = g.op("Erf", g.op("Flatten", g.op("GlobalAveragePool", g.x)))
+    g.gemm(8)
+
+
 def shuffles(g):
     """Channels in groups, swapped: in five dimensions, in four, by sizes worked out; then halves of it."""
     g.conv(3, 12, 3, strides=[2, 2])
@@ -666,6 +698,7 @@ CASES = {
     "squeeze_excite": (squeeze_excite, (9, 13, 18), None),
     "swish": (swish, (9, 13, 14), None),
     "slopes": (slopes, (9, 13, 16), None),
+    "curves": (curves, (12, 13, 18, 20), None),
     "shuffles": (shuffles, (9, 13, 18), None),
     "channels_of": (channels_of, (9, 11, 13, 18), None),
     "channels_last_gates": (channels_last_gates, (9, 13), NHWC),

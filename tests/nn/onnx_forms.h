@@ -26,6 +26,7 @@ static inline ap_network *one_node(const char *op, const char *inputs, wire *att
   m.opset = 18;
   model_floats(&m, "zero", INTS(1), (const float[]){0});
   model_floats(&m, "six", INTS(1), (const float[]){6});
+  model_floats(&m, "three", INTS(1), (const float[]){3});
   model_floats(&m, "below", INTS(1), (const float[]){-2});
   model_floats(&m, "lowest", INTS(1), (const float[]){-INFINITY});
   model_ints(&m, "rows", INTS(2));

@@ -326,7 +326,9 @@ static void test_graphs(void **state) {
                                     "ReduceMax", "ReduceMin",   "ReduceL2",
                                     "Sigmoid",   "HardSigmoid", "HardSwish",
                                     "Swish",     "Tanh",        "LeakyRelu",
-                                    "PRelu",     "Split"};
+                                    "PRelu",     "Split",       "Erf",
+                                    "Exp",       "Elu",         "Gelu",
+                                    "Mish",      "Softplus"};
   static const char *const fitting[][2] = {
       {"Conv", " c0"},   {"Conv", " c3 c4"},
       {"Add", " c5"},    {"Mul", " c7"},
@@ -340,6 +342,9 @@ static void test_graphs(void **state) {
       {"Min", " c7"},    {"Identity", ""},
       {"Conv", " c1"},   {"Mul", " v0"},
       {"Sigmoid", ""},   {"Tanh", ""},
+      {"Erf", ""},       {"Elu", ""},
+      {"Softplus", ""},  {"Exp", ""},
+      {"Neg", ""},       {"Min", " c5"},
       {"LeakyRelu", ""}, {"PRelu", " c5"},
       {"Gather", " c9"}, {"Slice", " c9 c10 c11"},
       {"Split", ""},     {"Reshape", " cut"}};

@@ -177,6 +177,19 @@ def run_random(c, fuzz):
         sys.exit("too few of them can be compared")
 
 
+def conv_mixer(nn):
+    """Patches, then depthwise and pointwise convolutions with GELU and normalisation; 10 classes."""
+    class Residual(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x) + x
+    block = lambda: (Residual(nn.Conv2d(24, 24, 5, groups=24, padding="same"), nn.GELU(),
+                              nn.BatchNorm2d(24)),
+                     nn.Conv2d(24, 24, 1), nn.GELU(), nn.BatchNorm2d(24))
+    return nn.Sequential(nn.Conv2d(3, 24, 2, stride=2), nn.GELU(), nn.BatchNorm2d(24),
+                         *block(), *block(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(24, 10))
+
+
 def run_torchvision(c):
     try:
         import torch
@@ -185,8 +198,9 @@ def run_torchvision(c):
         print(f"torchvision's networks are left out: {missing}")
         return
     torch.manual_seed(3)
-    for name in TORCHVISION:
-        model = getattr(torchvision.models, name)(num_classes=10).eval()
+    for name in TORCHVISION + ("convmixer",):
+        model = (conv_mixer(torch.nn) if name == "convmixer" else
+                 getattr(torchvision.models, name)(num_classes=10)).eval()
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.running_mean.normal_(0, 0.1)

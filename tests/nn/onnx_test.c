@@ -68,7 +68,7 @@ static void test_ranks(void **state) {
   add_node(net, (ap_node){.kind = AP_NODE_LINEAR, .shape.c = 4}, "fc2", 6, 0);
   add_node(net, (ap_node){.kind = AP_NODE_CONV, .shape.c = 5, .kh = 1, .kw = 1}, "conv", 7, 0);
   add_node(net, (ap_node){.kind = AP_NODE_LINEAR, .shape.c = 5}, "fc3", 8, 0);
-  add_node(net, (ap_node){.kind = AP_NODE_SIGMOID}, "sigmoid", 9, 0);
+  add_node(net, (ap_node){.kind = AP_NODE_CURVE}, "sigmoid", 9, 0);
   add_node(net, (ap_node){.kind = AP_NODE_MULTIPLY}, "product", 10, 8);
   add_node(net, (ap_node){.kind = AP_NODE_MULTIPLY}, "square", 10, 10);
   size_t same[] = {0, 1, 2, 3, 4}, some[] = {4, 2, 2};

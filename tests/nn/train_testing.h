@@ -74,6 +74,10 @@ static inline size_t put_plain(ap_network *net, ap_node_kind kind, size_t from) 
   return put(net, (ap_node){.kind = kind, .ceiling = INFINITY, .epsilon = 1e-5F}, from, 0);
 }
 
+static inline size_t put_curve(ap_network *net, ap_curve curve, size_t from) {
+  return put(net, (ap_node){.kind = AP_NODE_CURVE, .curve = curve}, from, 0);
+}
+
 /* Weights of a size that keeps activations near 1, and statistics as of a trained network. */
 static inline void randomise(ap_network *net, uint64_t seed) {
   ap_rng rng;

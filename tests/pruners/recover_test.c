@@ -224,7 +224,7 @@ static void cutting_follows_gates_and_shuffles(void **state) {
   const size_t pooled =
       put(net, (ap_node){.kind = AP_NODE_AVGPOOL, .kh = SIDE, .kw = SIDE}, first, 0);
   const size_t squeeze = put_conv(net, 6, 1, 1, 1, true, pooled);
-  const size_t gate = put_plain(net, AP_NODE_SIGMOID, squeeze);
+  const size_t gate = put_plain(net, AP_NODE_CURVE, squeeze);
   const size_t gated = put(net, multiply, first, gate);
   const size_t moved =
       put(net, (ap_node){.kind = AP_NODE_GATHER, .shape.c = 7, .picks = picks}, gated, 0);
