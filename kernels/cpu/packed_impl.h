@@ -82,6 +82,8 @@ struct ap_packed_isa {
   size_t kernel_h, kernel_w; /* largest tile of KERNEL3 */
   size_t winograd_h;         /* rows of a tile of WINOGRAD, 4 columns wide */
   size_t vector;             /* floats of a register: images that a pass of WINOGRAD does */
+  double list_work
+      [4]; /* of an entry of LIST1 to LIST8 per pixel, in multiply-adds (packed_weights.c) */
   /* [form LIST1..LIST8][rows - 1][columns - 1][0: any column stride, 1: stride 1, 2: stride 2];
    * only where width * rows * columns <= accumulators, columns = 1 for any stride and at most
    * PACKED_STRIDED_COLUMNS for stride 2. */

@@ -3,7 +3,8 @@
  * Before inclusion: VECTOR (floats in a vector register, a divisor of 16), ACCUMULATORS (how many
  * of them a tile may use), KERNEL_H, KERNEL_W (tile of KERNEL3), ISA_NAME, ISA_TABLE; optionally
  * VECTOR_MAX(a, b), VECTOR_MIN(a, b), VECTOR_NONZERO(v) (a bit mask of the lanes that are not 0),
- * VECTOR_REGISTER (the compiler's letter for a vector register).
+ * VECTOR_REGISTER (the compiler's letter for a vector register), LIST_WORK (work per entry and pixel of LIST1, 2, 4, 8, in
+ * multiply-adds).
  *
  * Loops over constants are unrolled completely, so that accumulators live in registers; each body
  * is instantiated with its constants by the macros at the end. */
@@ -13,6 +14,9 @@
 #include "kernels/cpu/packed_count.h"
 #include "kernels/cpu/packed_impl.h"
 
+#if !defined(LIST_WORK)
+#define LIST_WORK 1.3, 2.3, 4.3, 8.3
+#endif
 typedef float vec __attribute__((vector_size(4 * VECTOR), may_alias));
 typedef int32_t vec_mask __attribute__((vector_size(4 * VECTOR), may_alias));
 #define INLINE static inline __attribute__((always_inline))
@@ -84,10 +88,29 @@ INLINE void ahead_of_stores(const packed_tile *t, const float *out, const float 
   }
 }
 
+/* Where a block of images takes several registers each pass over a list's inputs uses a part of every cache line. So
+ * many entries at a time go through all parts, while their inputs are in the first-level cache: */
+#define LIST_ENTRIES 32
+#define PARTS (LANES / VECTOR)
+
 /* One entry of a list: rows x columns inputs times `width` weights. */
 INLINE void list_entry(const float *in, const packed_word *e, vec *acc, const int width,
                        const int rows, const int columns, size_t in_row, const size_t in_column) {
   const float *x = pin(in + e->offset);
+  if (PARTS > 1 && width == 4 &&
+      rows * columns == 3) { /* 16 registers: all inputs, a weight at a time */
+    vec v[3];
+#pragma GCC unroll 3
+    for (int p = 0; p < 3; ++p)
+      v[p] = keep(load(x + (size_t)(p / columns) * in_row + (size_t)(p % columns) * in_column));
+#pragma GCC unroll 4
+    for (int k = 0; k < width; ++k) {
+      const vec weight = keep(splat(e[1 + k].weight));
+#pragma GCC unroll 3
+      for (int p = 0; p < 3; ++p) acc[k * 3 + p] += v[p] * weight;
+    }
+    return;
+  }
 #pragma GCC unroll 4
   for (int r = 0; r < rows; ++r) {
     const float *row = r == 0 ? x : pin(x + (size_t)r * in_row);
@@ -132,68 +155,116 @@ INLINE void list_store(const tile_state *s, size_t lane, size_t list, const vec 
   }
 }
 
+/* LISTn: entries e to end of one list, added to acc. */
+INLINE void list_run(const float *in, const packed_word *e, const packed_word *end, vec *acc,
+                     const int width, const int rows, const int columns, size_t in_row,
+                     const size_t in_column, const bool fetch) {
+  const size_t words = (size_t)width + 1;
+  for (; e != end; e += words) {
+    if (width >= 4 && fetch) { /* few inputs an entry, far apart */
+      const float *next = in + e[PACKED_LIST_AHEAD * words].offset;
+#pragma GCC unroll 4
+      for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+        for (int c = 0; c < columns; ++c)
+          __builtin_prefetch(next + (size_t)r * in_row + (size_t)c * in_column);
+      }
+    }
+    list_entry(in, e, acc, width, rows, columns, in_row, in_column);
+  }
+}
+
+/* One list: the parts from `from` to `to` of the images. */
+INLINE void list_single(const tile_state *s, size_t list, size_t from, size_t to, const int width,
+                        const int rows, const int columns, const size_t in_column) {
+  const packed_tile *t = &s->tile;
+  const ap_packed_weights *w = &s->weights;
+  const int size = width * rows * columns;
+  const size_t words = (size_t)width + 1, chunk = LIST_ENTRIES * words;
+  const packed_word *e = w->words + w->start[list] * words;
+  const packed_word *const end = w->words + w->start[list + 1] * words;
+  vec sums[PARTS][ACCUMULATORS];
+  bool first = true, last;
+  do {
+    last = PARTS == 1 || (size_t)(end - e) <= chunk;
+    const packed_word *const stop = last ? end : e + chunk;
+#pragma GCC unroll 1
+    for (size_t part = from; part < to; ++part) {
+      vec acc[ACCUMULATORS];
+      if (first) {
+        list_start(w, list, acc, width, rows * columns);
+      } else {
+#pragma GCC unroll 32
+        for (int k = 0; k < size; ++k) acc[k] = sums[part][k];
+      }
+      list_run(t->in + part * VECTOR, e, stop, acc, width, rows, columns, t->in_row, in_column,
+               part == 0);
+      if (last) {
+        list_store(s, part * VECTOR, list, acc, width, rows, columns);
+      } else {
+#pragma GCC unroll 32
+        for (int k = 0; k < size; ++k) sums[part][k] = acc[k];
+      }
+    }
+    e = stop;
+    first = false;
+  } while (!last);
+}
+
+/* A small tile alone would wait for its own sums: four lists take turns. */
+INLINE void list_four(const tile_state *s, size_t lane, size_t list, const int width,
+                      const int rows, const int columns, const size_t in_column) {
+  const packed_tile *t = &s->tile;
+  const ap_packed_weights *w = &s->weights;
+  const float *in = t->in + lane;
+  const size_t words = (size_t)width + 1, in_row = t->in_row;
+  const int size = width * rows * columns;
+  vec acc[ACCUMULATORS];
+  const size_t *start = w->start + list;
+  const packed_word *a = w->words + start[0] * words, *b = w->words + start[1] * words;
+  const packed_word *c = w->words + start[2] * words, *d = w->words + start[3] * words;
+  const packed_word *const a_end = b, *const b_end = c, *const c_end = d;
+  const packed_word *const d_end = w->words + start[4] * words;
+  list_start(w, list, acc, width, rows * columns);
+  list_start(w, list + 1, acc + size, width, rows * columns);
+  list_start(w, list + 2, acc + 2 * size, width, rows * columns);
+  list_start(w, list + 3, acc + 3 * size, width, rows * columns);
+  for (; a != a_end && b != b_end && c != c_end && d != d_end;
+       a += words, b += words, c += words, d += words) {
+    list_entry(in, a, acc, width, rows, columns, in_row, in_column);
+    list_entry(in, b, acc + size, width, rows, columns, in_row, in_column);
+    list_entry(in, c, acc + 2 * size, width, rows, columns, in_row, in_column);
+    list_entry(in, d, acc + 3 * size, width, rows, columns, in_row, in_column);
+  }
+  for (; a != a_end; a += words) list_entry(in, a, acc, width, rows, columns, in_row, in_column);
+  for (; b != b_end; b += words)
+    list_entry(in, b, acc + size, width, rows, columns, in_row, in_column);
+  for (; c != c_end; c += words)
+    list_entry(in, c, acc + 2 * size, width, rows, columns, in_row, in_column);
+  for (; d != d_end; d += words)
+    list_entry(in, d, acc + 3 * size, width, rows, columns, in_row, in_column);
+  list_store(s, lane, list, acc, width, rows, columns);
+  list_store(s, lane, list + 1, acc + size, width, rows, columns);
+  list_store(s, lane, list + 2, acc + 2 * size, width, rows, columns);
+  list_store(s, lane, list + 3, acc + 3 * size, width, rows, columns);
+}
+
 /* LISTn: `width` output channels x rows x columns of pixels. */
 INLINE void list_body(const packed_tile *tile, const int width, const int rows, const int columns,
                       const size_t in_column) {
   const tile_state s = state_of(tile);
-  const packed_tile *t = &s.tile;
-  const ap_packed_weights *w = &s.weights;
-  const size_t n_lists = w->n_lists, in_row = t->in_row, words = (size_t)width + 1;
-  const int size = width * rows * columns; /* accumulators of a list */
-  for (size_t lane = 0; lane < LANES; lane += VECTOR) {
-    const float *in = t->in + lane;
+  const size_t n_lists = s.weights.n_lists;
+  /* where all inputs fit the first-level cache, one part after the other */
+  const size_t step = s.weights.n_entries < n_lists * LIST_ENTRIES ? 1 : PARTS;
+#pragma GCC unroll 1
+  for (size_t part = 0; part < PARTS; part += step) {
     size_t list = 0;
-    /* A small tile alone would wait for its own sums: four lists take turns. */
-    for (; 4 * size <= ACCUMULATORS && list + 4 <= n_lists; list += 4) {
-      vec acc[ACCUMULATORS];
-      const size_t *start = w->start + list;
-      const packed_word *a = w->words + start[0] * words, *b = w->words + start[1] * words;
-      const packed_word *c = w->words + start[2] * words, *d = w->words + start[3] * words;
-      const packed_word *const a_end = b, *const b_end = c, *const c_end = d;
-      const packed_word *const d_end = w->words + start[4] * words;
-      list_start(w, list, acc, width, rows * columns);
-      list_start(w, list + 1, acc + size, width, rows * columns);
-      list_start(w, list + 2, acc + 2 * size, width, rows * columns);
-      list_start(w, list + 3, acc + 3 * size, width, rows * columns);
-      for (; a != a_end && b != b_end && c != c_end && d != d_end;
-           a += words, b += words, c += words, d += words) {
-        list_entry(in, a, acc, width, rows, columns, in_row, in_column);
-        list_entry(in, b, acc + size, width, rows, columns, in_row, in_column);
-        list_entry(in, c, acc + 2 * size, width, rows, columns, in_row, in_column);
-        list_entry(in, d, acc + 3 * size, width, rows, columns, in_row, in_column);
-      }
-      for (; a != a_end; a += words)
-        list_entry(in, a, acc, width, rows, columns, in_row, in_column);
-      for (; b != b_end; b += words)
-        list_entry(in, b, acc + size, width, rows, columns, in_row, in_column);
-      for (; c != c_end; c += words)
-        list_entry(in, c, acc + 2 * size, width, rows, columns, in_row, in_column);
-      for (; d != d_end; d += words)
-        list_entry(in, d, acc + 3 * size, width, rows, columns, in_row, in_column);
-      list_store(&s, lane, list, acc, width, rows, columns);
-      list_store(&s, lane, list + 1, acc + size, width, rows, columns);
-      list_store(&s, lane, list + 2, acc + 2 * size, width, rows, columns);
-      list_store(&s, lane, list + 3, acc + 3 * size, width, rows, columns);
-    }
-    for (; list < n_lists; ++list) {
-      vec acc[ACCUMULATORS];
-      const packed_word *e = w->words + w->start[list] * words;
-      const packed_word *end = w->words + w->start[list + 1] * words;
-      list_start(w, list, acc, width, rows * columns);
-      for (; e != end; e += words) {
-        if (width >= 4 && lane == 0) { /* few inputs an entry, far apart */
-          const float *next = in + e[PACKED_LIST_AHEAD * words].offset;
-#pragma GCC unroll 4
-          for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-            for (int c = 0; c < columns; ++c)
-              __builtin_prefetch(next + (size_t)r * in_row + (size_t)c * in_column);
-          }
-        }
-        list_entry(in, e, acc, width, rows, columns, in_row, in_column);
-      }
-      list_store(&s, lane, list, acc, width, rows, columns);
-    }
+    for (; 4 * width * rows * columns <= ACCUMULATORS && list + 4 <= n_lists; list += 4)
+#pragma GCC unroll 1
+      for (size_t i = part; i < part + step; ++i)
+        list_four(&s, i * VECTOR, list, width, rows, columns, in_column);
+    for (; list < n_lists; ++list)
+      list_single(&s, list, part, part + step, width, rows, columns, in_column);
   }
 }
 
@@ -436,6 +507,7 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
         .kernel_w = KERNEL_W,
         .winograd_h = ACCUMULATORS / PACKED_WINOGRAD,
         .vector = VECTOR,
+        .list_work = {LIST_WORK},
         .list = {LIST_TABLE(1), LIST_TABLE(2), LIST_TABLE(4), LIST_TABLE(8)},
         .kernel = {KERNEL_TABLE(1), KERNEL_TABLE(2)},
         .edge = {[1] = {[3] = EDGE_TABLE(2, 4)},

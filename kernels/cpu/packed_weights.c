@@ -5,10 +5,10 @@
 #include "base/alloc.h"
 #include "kernels/cpu/packed_scan.h"
 
-/* Work of an entry in multiply-adds per pixel, besides its own: reading the input. From timings of
- * single layers (docs/EVALUATOR.md): lists of 8, 4, 2, 1 ran at 98, 97, 85, 77 % of the peak;
- * whole kernels at 98 % of what is left after padding, with stride 2 somewhat above lists of 1. */
-static const double list_read_cost = 0.3, kernel_cost = 1.02, strided_kernel_cost = 1.2;
+/* Work of an entry in multiply-adds per pixel: its own and reading the input. From timings of
+ * single layers (docs/EVALUATOR.md): lists of 8, 4, 2, 1 ran at 98, 97, 85, 77 % of the peak on AVX-512 (list_work of each
+ * instruction set); whole kernels at 98 % of what is left after padding, with stride 2 somewhat above lists of 1. */
+static const double kernel_cost = 1.02, strided_kernel_cost = 1.2;
 /* WINOGRAD, per pixel: of a kernel's row; of an input and of an output channel. */
 static const double winograd_cost = 1.65, winograd_input_cost = 6, winograd_output_cost = 3;
 
@@ -31,20 +31,22 @@ static double winograd_work(const ap_packed_conv *g, double kernels) {
                  (double)g->out.c * winograd_output_cost);
 }
 
-static double work_of(const packed_scan *s, const ap_packed_conv *g, ap_packed_form form) {
+static double work_of(const packed_scan *s, const ap_packed_isa *isa, const ap_packed_conv *g,
+                      ap_packed_form form) {
   const double entries = (double)s->entries[form];
   if (form == AP_PACKED_WINOGRAD) return winograd_work(g, entries);
   if (form == AP_PACKED_KERNEL3) return entries * kernel_work(g);
-  return entries * ((double)packed_form_width(form) + list_read_cost);
+  return entries * isa->list_work[form - AP_PACKED_LIST1];
 }
 
-static ap_packed_form cheapest_form(const packed_scan *s, const ap_packed_conv *g) {
+static ap_packed_form cheapest_form(const packed_scan *s, const ap_packed_isa *isa,
+                                    const ap_packed_conv *g) {
   ap_packed_form best = AP_PACKED_LIST1;
   double least = INFINITY;
   for (int f = AP_PACKED_LIST1; f < AP_PACKED_FORMS; ++f) {
     const ap_packed_form form = (ap_packed_form)f;
     if (!packed_form_possible(g, form)) continue;
-    const double work = work_of(s, g, form);
+    const double work = work_of(s, isa, g, form);
     if (work < least) {
       least = work;
       best = form;
@@ -176,7 +178,7 @@ ap_status ap_packed_weights_create(const ap_packed_isa *isa, const ap_packed_con
   w->isa = isa;
   w->geometry = *geometry;
   if (form == AP_PACKED_AUTO) packed_scan_count(&s, geometry, isa->count_units, isa->count_kernels);
-  w->form = form == AP_PACKED_AUTO ? cheapest_form(&s, geometry) : form;
+  w->form = form == AP_PACKED_AUTO ? cheapest_form(&s, isa, geometry) : form;
   packed_scan_lists(&s, w->form);
   st = build_lists(&s, matrix, bias, w, err);
   if (st) goto done;
