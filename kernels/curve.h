@@ -8,8 +8,8 @@
  *   ELU with alpha (SELU, CELU)    max(x, 0) + alpha DECAY(x) - alpha
  *   Mish                           x MISH(x)
  *
- * Relative error below 1e-6 (LOGISTIC: 3e-7) down to where a curve ends: its value at -87 (NORMAL: -12.5, MISH: -86) is also
- * that of all smaller x. NaN gives NaN. Both functions give the same bits on every instruction set
+ * Relative error of values below 1e-6 (LOGISTIC: 3e-7) down to where a curve ends: its value at -87 (NORMAL: -12.5,
+ * MISH: -86) is also that of all smaller x. Slopes: within 6e-7. NaN gives NaN. All but the exact ones give the same bits on every instruction set
  * (nothing is fused), so that the quantised network (nn/integer.h) is one and the same everywhere. */
 #ifndef AP_KERNELS_CURVE_H
 #define AP_KERNELS_CURVE_H

@@ -74,13 +74,11 @@ ap_status ap_onnx_lower_swish(ap_onnx_lowering *low, const ap_onnx_node *node, a
 
 /* tanh(x) = 2 * sigmoid(2x) - 1; behind a Softplus it is a curve of its own. */
 ap_status ap_onnx_lower_tanh(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  const bool given = node->n_inputs > 0 && node->inputs[0] != AP_ONNX_NONE;
   ap_onnx_view view;
-  ap_status st = AP_OK;
-  if (node->n_inputs > 0 && node->inputs[0] != AP_ONNX_NONE)
+  ap_status st;
+  if (given && low->views[node->inputs[0]].softplus) { /* Softplus has settled it */
     view = low->views[node->inputs[0]];
-  else
-    view.softplus = false;
-  if (view.softplus) { /* Softplus has settled it */
     view.softplus = false;
     st = put_curve(low, node, AP_CURVE_MISH, &view, err);
   } else {

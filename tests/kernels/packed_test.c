@@ -122,6 +122,22 @@ static void test_every_form(void **state) {
     }
 }
 
+/* Lists as long as a chunk of entries (packed_kernels.h: 32), one less and more, and of several. */
+static void test_long_lists(void **state) {
+  static const size_t entries[] = {31, 32, 33, 63, 64, 65, 97};
+  (void)state;
+  ap_rng rng;
+  ap_rng_seed(&rng, 32, 0);
+  for (size_t i = 0; i < sizeof entries / sizeof entries[0]; ++i)
+    for (int form = AP_PACKED_LIST1; form <= AP_PACKED_LIST8; ++form)
+      for (size_t wide = 1; wide <= 7; ++wide) {
+        const conv_case k = {17, entries[i], 2, wide, 9, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1};
+        for (size_t isa = 0; isa < N_ISAS; ++isa)
+          if (isas[isa])
+            run_case(&k, &rng, isas[isa], (ap_packed_form)form, 0, 1, (int)(i + wide) % 32);
+      }
+}
+
 static void test_random_shapes(void **state) {
   (void)state;
   ap_rng rng;
@@ -332,13 +348,10 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_every_form),
-      cmocka_unit_test(test_random_shapes),
-      cmocka_unit_test(test_form_chosen),
-      cmocka_unit_test(test_winograd_error),
-      cmocka_unit_test(test_bits_independent_of_batch),
-      cmocka_unit_test(test_bad_arguments),
-      cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_every_form),     cmocka_unit_test(test_long_lists),
+      cmocka_unit_test(test_random_shapes),  cmocka_unit_test(test_form_chosen),
+      cmocka_unit_test(test_winograd_error), cmocka_unit_test(test_bits_independent_of_batch),
+      cmocka_unit_test(test_bad_arguments),  cmocka_unit_test(test_out_of_memory),
   };
   return cmocka_run_group_tests(tests, find_isas, NULL);
 }
