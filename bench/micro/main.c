@@ -8,6 +8,7 @@ int main(int argc, char **argv) {
   ap_error err = {0};
   ap_status st = ap_micro_evaluator(&err);
   if (!st) st = ap_micro_conv(&err);
+  if (!st) st = ap_micro_forms(&err);
   if (!st) st = ap_micro_mapper(&err);
   if (!st) st = ap_micro_agent(&err);
   if (!st) st = ap_micro_levels(&err);

@@ -69,6 +69,7 @@ AP_NODISCARD ap_status ap_micro_pair_verify(ap_micro_pair *pair, ap_error *err);
 /* Each registers its cases. */
 AP_NODISCARD ap_status ap_micro_evaluator(ap_error *err);
 AP_NODISCARD ap_status ap_micro_conv(ap_error *err);
+AP_NODISCARD ap_status ap_micro_forms(ap_error *err);
 AP_NODISCARD ap_status ap_micro_mapper(ap_error *err);
 AP_NODISCARD ap_status ap_micro_agent(ap_error *err);
 AP_NODISCARD ap_status ap_micro_levels(ap_error *err);
