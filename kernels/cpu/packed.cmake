@@ -1,7 +1,7 @@
 # The packed kernels: one source compiled for every instruction set, chosen at run time.
 # Fused multiply-adds are wanted here (and only here); optimised in every build type, because the
 # unrolled bodies are unusable otherwise.
-list(APPEND KERNELS_SOURCES cpu/packed_isa.c cpu/packed_scan.c cpu/packed_weights.c cpu/packed_conv.c
+list(APPEND KERNELS_SOURCES cpu/packed_isa.c cpu/packed_scan.c cpu/packed_gather.c cpu/packed_weights.c cpu/packed_conv.c
      cpu/packed_winograd.c cpu/packed_ops.c cpu/packed_plain.c cpu/packed8_isa.c cpu/packed8_weights.c
      cpu/packed8_conv.c cpu/packed8_ops.c cpu/packed8_plain.c)
 if(AP_COMPILE_ONLY)

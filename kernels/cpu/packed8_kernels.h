@@ -396,7 +396,8 @@ static void fused(const float *x, float factor, float *sum) {
   }
 }
 
-static void nonzero(const int8_t *row, size_t n, uint64_t *bits) {
+static bool nonzero(const void *data, size_t n, uint64_t *bits) {
+  const int8_t *row = data;
   size_t i = 0;
   for (; i + 64 <= n; i += 64) {
     uint64_t word = 0;
@@ -407,10 +408,11 @@ static void nonzero(const int8_t *row, size_t n, uint64_t *bits) {
     }
     bits[i / 64] = word;
   }
-  if (i == n) return;
+  if (i == n) return true;
   uint64_t word = 0;
   for (size_t j = 0; i + j < n; ++j) word |= (uint64_t)(row[i + j] != 0) << j;
   bits[i / 64] = word;
+  return true;
 }
 
 #if VECTOR == AP_PACKED8_LANES

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "kernels/cpu/packed8_impl.h"
-#include "kernels/cpu/packed_scan.h"
+#include "kernels/cpu/packed_gather.h"
 
 /* Work in cycles of one dot product instruction, per pixel and 64 images. A list's entry: 4 for each
  * output channel, or what it takes to interleave its four lines (8 instructions); and each list has
@@ -40,15 +40,16 @@ static double work_of(const packed_scan *s, const ap_packed_conv *g, uint8_t zer
   return (rows / P8_QUAD + half_filled * lists) * list_cost[i] + lists * list_end[i];
 }
 
-static ap_packed_form cheapest_form(const packed_scan *s, const ap_packed8_isa *isa,
-                                    const ap_packed_conv *g, uint8_t zero) {
+static ap_packed_form cheapest_form(const void *context, const packed_scan *s) {
+  const ap_packed8_weights *w = context;
+  const ap_packed_conv *g = &w->geometry;
   ap_packed_form best = AP_PACKED_LIST1;
   double least = INFINITY;
   for (int f = AP_PACKED_LIST1; f <= AP_PACKED_KERNEL3; ++f) {
     const ap_packed_form form = (ap_packed_form)f;
     if (!packed_form_possible(g, form)) continue;
-    if (form != AP_PACKED_KERNEL3 && packed_form_width(form) > isa->list_tile) continue;
-    const double work = work_of(s, g, zero, form);
+    if (form != AP_PACKED_KERNEL3 && packed_form_width(form) > w->isa->list_tile) continue;
+    const double work = work_of(s, g, w->zero, form);
     if (work < least) {
       least = work;
       best = form;
@@ -64,8 +65,11 @@ typedef struct {
   size_t n, taps, group_in, group_out;
   size_t *done; /* [list]: rows written so far */
   int width_log;
-  size_t r, c;     /* the row at hand, its channel in the first group, */
-  size_t in_plane; /* and its tap's place, bytes */
+  const packed_scan *s;
+  const packed_kept *kept;
+  const uint8_t *next; /* the next entry's values; NULL: they are in the matrix */
+  size_t r, c;         /* the row at hand, its channel in the first group, */
+  size_t in_plane;     /* and its tap's place, bytes */
 } writer;
 
 /* Weight `slot` of a quad as part of word quad_word(w, slot) of it; of words that began as 0. */
@@ -84,23 +88,23 @@ static void put_quad(const ap_packed8_weights *w, int32_t **e, uint8_t q0, uint8
   *e += w->isa->quad_words;
 }
 
-static void begin_row(void *context, size_t r) {
+static void begin_row(void *context, size_t r, size_t first) {
   writer *to = context;
   const ap_packed_conv *g = &to->w->geometry;
   const bool kernels = to->w->form == AP_PACKED_KERNEL3;
   const size_t tap = kernels ? 0 : r % to->taps;
   to->r = r;
+  to->next = packed_kept_at(to->kept, to->s, 1, r, first);
   to->c = kernels ? r : r / to->taps;
   to->in_plane =
       packed_tap_row(g, tap) * g->in.row * sizeof(float) + packed_tap_column(g, tap) * P8_LINE;
 }
 
-/* Kernel of input channel r and output channel `column` into e. */
-static void write_kernel(const writer *to, size_t r, size_t column, int32_t channel, int32_t *e) {
-  const uint8_t *from = to->matrix + r * PACKED_TAPS * to->n + column;
-  const ap_packed8_weights *w = to->w;
+/* A kernel, its weights `step` apart, into e. */
+static void write_kernel(const ap_packed8_weights *w, const uint8_t *from, size_t step,
+                         int32_t channel, int32_t *e) {
   uint8_t tap[PACKED_TAPS];
-  for (size_t i = 0; i < PACKED_TAPS; ++i) tap[i] = from[i * to->n];
+  for (size_t i = 0; i < PACKED_TAPS; ++i) tap[i] = from[i * step];
   *e++ = channel;
   if (w->small) { /* byte of pixel (y, x) for output (oy, ox): tap (y - oy + 1, x - ox + 1) */
     put_quad(w, &e, tap[4], tap[5], tap[7], tap[8]);
@@ -113,18 +117,19 @@ static void write_kernel(const writer *to, size_t r, size_t column, int32_t chan
   for (size_t x = 0; x < 3; ++x) put_quad(w, &e, 0, tap[x], tap[3 + x], tap[6 + x]);
 }
 
-/* Row r as one of the four inputs of a list's entry. */
-static void write_row(const writer *to, size_t r, size_t column, int32_t offset, size_t slot,
-                      int32_t *e) {
+/* Weights of a row as one of the four inputs of a list's entry. */
+static void write_row(const writer *to, const uint8_t *from, size_t column, int32_t offset,
+                      size_t slot, int32_t *e) {
   const size_t width = to->w->width;
   const size_t count = to->n - column < width ? to->n - column : width;
-  const uint8_t *from = to->matrix + r * to->n + column;
   const unsigned shift = 8 * (unsigned)slot;
   e[slot] = offset;
   e += P8_LIST_HEAD;
   if (to->w->isa->quad_words == 2) {
+    const unsigned half = 16 * (unsigned)(slot / 2);
     e += quad_word(to->w, slot);
-    for (size_t i = 0; i < count; ++i) e[2 * i] |= (int32_t)part_of(to->w, from[i], slot);
+    for (size_t i = 0; i < count; ++i)
+      e[2 * i] |= (int32_t)(((uint32_t)(int8_t)from[i] & 0xffffU) << half);
     return;
   }
   if (count == 8) { /* of fixed size, for the compiler's vectors */
@@ -135,17 +140,21 @@ static void write_row(const writer *to, size_t r, size_t column, int32_t offset,
 }
 
 static void write_list(void *context, size_t list) {
-  const writer *to = context;
+  writer *to = context;
   const ap_packed8_weights *w = to->w;
   const ap_packed_conv *g = &w->geometry;
   const size_t column = list << to->width_log, position = to->done[list]++;
   const size_t c = to->c + (g->groups == 1 ? 0 : column / to->group_out * to->group_in);
+  const size_t taps = w->form == AP_PACKED_KERNEL3 ? (size_t)PACKED_TAPS : 1;
+  const uint8_t *from = to->next ? to->next : to->matrix + to->r * taps * to->n + column;
+  const size_t step = to->next ? 1 : to->n;
+  if (to->next) to->next += to->kept->each;
   if (w->form == AP_PACKED_KERNEL3) {
-    write_kernel(to, to->r, column, (int32_t)c,
+    write_kernel(w, from, step, (int32_t)c,
                  w->words + (w->start[list] + position) * w->entry_words);
     return;
   }
-  write_row(to, to->r, column, (int32_t)(c * g->in.channel * sizeof(float) + to->in_plane),
+  write_row(to, from, column, (int32_t)(c * g->in.channel * sizeof(float) + to->in_plane),
             position % P8_QUAD, w->words + (w->start[list] + position / P8_QUAD) * w->entry_words);
 }
 
@@ -157,10 +166,12 @@ static void fill_quads(ap_packed8_weights *w, const size_t *rows) {
   }
 }
 
-static void fill_lists(const packed_scan *s, const int8_t *matrix, ap_packed8_weights *w,
-                       size_t *done) {
+static void fill_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
+                       ap_packed8_weights *w, size_t *done) {
   const ap_packed_conv *g = &w->geometry;
   writer to = {.w = w,
+               .s = s,
+               .kept = kept,
                .matrix = (const uint8_t *)matrix,
                .n = s->n,
                .taps = s->taps,
@@ -172,8 +183,8 @@ static void fill_lists(const packed_scan *s, const int8_t *matrix, ap_packed8_we
   if (w->form != AP_PACKED_KERNEL3) fill_quads(w, done);
 }
 
-static ap_status build_lists(const packed_scan *s, const int8_t *matrix, ap_packed8_weights *w,
-                             ap_error *err) {
+static ap_status build_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
+                             ap_packed8_weights *w, ap_error *err) {
   const bool kernels = w->form == AP_PACKED_KERNEL3;
   w->width = packed_form_width(w->form);
   w->small = kernels && is_small(&w->geometry, w->zero);
@@ -194,7 +205,7 @@ static ap_status build_lists(const packed_scan *s, const int8_t *matrix, ap_pack
   w->words = ap_calloc((w->n_entries + P8_AHEAD) * w->entry_words, sizeof *w->words);
   if (w->words) {
     memset(rows, 0, w->n_lists * sizeof *rows);
-    fill_lists(s, matrix, w, rows);
+    fill_lists(s, kept, matrix, w, rows);
   }
   ap_free(rows);
   return w->words ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
@@ -242,25 +253,26 @@ ap_status ap_packed8_weights_create(const ap_packed8_isa *isa, const ap_packed_c
   packed_scan s;
   st = packed_scan_open(geometry, &s, err);
   if (st) return st;
+  packed_kept kept = {0};
   ap_packed8_weights *w = ap_calloc(1, sizeof *w);
   if (!w) {
     st = ap_fail(err, AP_ERR_MEMORY, "a layer of %zu x %zu weights", s.k, s.n);
     goto done;
   }
-  for (size_t k = 0; k < s.k; ++k) isa->nonzero(matrix + k * s.n, s.n, s.bits + k * s.words);
   w->isa = isa;
   w->geometry = *geometry;
   w->zero = zero;
-  if (form == AP_PACKED_AUTO) packed_scan_count(&s, geometry, isa->count_units, isa->count_kernels);
-  w->form = form == AP_PACKED_AUTO ? cheapest_form(&s, isa, geometry, zero) : form;
-  packed_scan_lists(&s, w->form);
-  st = build_lists(&s, matrix, w, err);
+  const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero};
+  const packed_wish wish = {geometry, form, cheapest_form, w, isa->count_units, isa->count_kernels};
+  st = packed_gather(&from, &wish, &s, &kept, &w->form, err);
+  if (!st) st = build_lists(&s, &kept, matrix, w, err);
   if (!st) st = build_columns(&s, matrix, factor, shift, w, err);
   if (st) goto done;
   *out = w;
   w = NULL;
 done:
   ap_packed8_weights_destroy(w);
+  packed_kept_close(&kept);
   packed_scan_close(&s);
   return st;
 }

@@ -114,8 +114,8 @@ struct ap_packed_isa {
                    const float *residual, size_t residual_column, size_t n, float low, float high,
                    float *out);
   void (*pixels)(const uint8_t *in, size_t n, float scale, float shift, float *out);
-  /* bit i of bits[] = (row[i] != 0), unused bits 0; false when a value is not finite */
-  bool (*nonzero)(const float *row, size_t n, uint64_t *bits);
+  /* bit i of bits[] = (row[i] != 0) of n floats, unused bits 0; false when one is not finite */
+  bool (*nonzero)(const void *row, size_t n, uint64_t *bits);
   /* packed_count.h */
   void (*count_units)(const uint64_t *bits, size_t n, size_t counts[4]);
   size_t (*count_kernels)(const uint64_t *bits, size_t kernels, size_t words);

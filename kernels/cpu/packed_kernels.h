@@ -393,7 +393,8 @@ static void pixels(const uint8_t *in, size_t n, float scale, float shift, float 
   for (size_t i = 0; i < n * LANES; ++i) out[i] = (float)in[i] * scale + shift;
 }
 
-static bool nonzero(const float *row, size_t n, uint64_t *bits) {
+static bool nonzero(const void *data, size_t n, uint64_t *bits) {
+  const float *row = data;
   float poison = 0.0F; /* x * 0 is 0 for finite x, else not a number */
   size_t i = 0;
 #if defined(VECTOR_NONZERO)

@@ -1,5 +1,7 @@
 #include "kernels/cpu/packed_scan.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 
 const char *ap_packed_form_name(ap_packed_form form) {
@@ -99,38 +101,56 @@ static uint64_t fold(uint64_t x, size_t width) {
   }
 }
 
-static void fold_kernels(packed_scan *s) {
-  s->rows = s->k / PACKED_TAPS;
-  for (size_t r = 0; r < s->rows; ++r)
-    for (size_t word = 0; word < s->words; ++word) {
-      uint64_t any = 0;
-      for (size_t tap = 0; tap < PACKED_TAPS; ++tap)
-        any |= s->bits[(r * PACKED_TAPS + tap) * s->words + word];
-      s->bits[r * s->words + word] = any;
-    }
+/* Words of `width` words of bits each; n: words of bits. */
+static inline __attribute__((always_inline)) void fold_row(const uint64_t *bits, size_t n,
+                                                           size_t width, uint64_t *out) {
+  for (size_t i = 0; i < n; i += width) {
+    uint64_t any = 0;
+    for (size_t j = 0; j < width && i + j < n; ++j)
+      any |= fold(bits[i + j], width) << j * (64 / width);
+    out[i / width] = any;
+  }
+}
+
+void packed_fold(const packed_scan *s, const uint64_t *bits, ap_packed_form form, uint64_t *out) {
+  const size_t n = s->words;
+  switch (form) {
+    case AP_PACKED_LIST2:
+      fold_row(bits, n, 2, out);
+      break;
+    case AP_PACKED_LIST4:
+      fold_row(bits, n, 4, out);
+      break;
+    case AP_PACKED_LIST8:
+      fold_row(bits, n, 8, out);
+      break;
+    case AP_PACKED_KERNEL3:
+    case AP_PACKED_WINOGRAD:
+      for (size_t word = 0; word < n; ++word) {
+        uint64_t any = 0;
+        for (size_t tap = 0; tap < PACKED_TAPS; ++tap) any |= bits[tap * n + word];
+        out[word] = any;
+      }
+      break;
+    default:
+      memmove(out, bits, n * sizeof *out);
+  }
+}
+
+void packed_scan_shape(packed_scan *s, ap_packed_form form) {
+  const size_t width = packed_form_width(form);
+  s->rows = packed_whole_kernels(form) ? s->k / PACKED_TAPS : s->k;
+  s->lists = (s->n + width - 1) / width;
+  s->words = (s->lists + 63) / 64;
 }
 
 /* Each row's words become fewer and move up: never past one that is still to be read. */
-static void fold_columns(packed_scan *s, size_t width) {
-  const size_t words = (s->lists + 63) / 64, part = 64 / width;
-  s->rows = s->k;
-  for (size_t r = 0; r < s->rows && width > 1; ++r)
-    for (size_t word = 0; word < words; ++word) {
-      uint64_t any = 0;
-      for (size_t i = 0; i < width && word * width + i < s->words; ++i)
-        any |= fold(s->bits[r * s->words + word * width + i], width) << i * part;
-      s->bits[r * words + word] = any;
-    }
-  s->words = words;
-}
-
 void packed_scan_lists(packed_scan *s, ap_packed_form form) {
-  const size_t width = packed_form_width(form);
-  s->lists = (s->n + width - 1) / width;
-  if (packed_whole_kernels(form))
-    fold_kernels(s);
-  else
-    fold_columns(s, width);
+  packed_scan to = *s;
+  packed_scan_shape(&to, form);
+  for (size_t r = 0; r < to.rows; ++r)
+    packed_fold(s, s->bits + r * (s->k / to.rows) * s->words, form, s->bits + r * to.words);
+  *s = to;
 }
 
 void packed_scan_sizes(const packed_scan *s, size_t *sizes) {

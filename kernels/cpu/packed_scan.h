@@ -25,21 +25,27 @@ void packed_scan_close(packed_scan *s);
 void packed_scan_count(packed_scan *s, const ap_packed_conv *g,
                        void (*units)(const uint64_t *bits, size_t n, size_t counts[4]),
                        size_t (*kernels)(const uint64_t *bits, size_t kernels, size_t words));
-/* From kept weights to lists of one form, in place. */
+/* From kept weights to lists of one form, in place; what rows, lists and words become; and one row alone:
+ * `bits` of a matrix row, or of the nine of an input channel's kernels. */
 void packed_scan_lists(packed_scan *s, ap_packed_form form);
+void packed_scan_shape(packed_scan *s, ap_packed_form form);
+void packed_fold(const packed_scan *s, const uint64_t *bits, ap_packed_form form, uint64_t *out);
 /* sizes[list]: its entries (of lists: rows). */
 void packed_scan_sizes(const packed_scan *s, size_t *sizes);
 
-/* row(context, r) before the entries of a row, write(context, list) for each of them; each list's rows in
- * order. Some lists at a time: they grow side by side in the cache. */
+enum { PACKED_STEP_WORDS = PACKED_LISTS_AT_ONCE / 64 };
+static inline size_t packed_scan_steps(const packed_scan *s) {
+  return (s->words + PACKED_STEP_WORDS - 1) / PACKED_STEP_WORDS;
+}
+/* row(context, r, first) before a row's entries of the lists from word `first` on, write(context, list) for
+ * each of them; each list's rows in order. Some lists at a time: they grow side by side in the cache. */
 static inline __attribute__((always_inline)) void packed_scan_each(
-    const packed_scan *s, void (*row)(void *context, size_t r),
+    const packed_scan *s, void (*row)(void *context, size_t r, size_t first),
     void (*write)(void *context, size_t list), void *context) {
-  const size_t step = PACKED_LISTS_AT_ONCE / 64;
-  for (size_t first = 0; first < s->words; first += step) {
-    const size_t last = first + step < s->words ? first + step : s->words;
+  for (size_t first = 0; first < s->words; first += PACKED_STEP_WORDS) {
+    const size_t last = first + PACKED_STEP_WORDS < s->words ? first + PACKED_STEP_WORDS : s->words;
     for (size_t r = 0; r < s->rows; ++r) {
-      row(context, r);
+      row(context, r, first);
       for (size_t word = first; word < last; ++word)
         for (uint64_t m = s->bits[r * s->words + word]; m; m &= m - 1)
           write(context, word * 64 + (size_t)__builtin_ctzll(m));

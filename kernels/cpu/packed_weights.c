@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "kernels/cpu/packed_scan.h"
+#include "kernels/cpu/packed_gather.h"
 
 /* Work of an entry in multiply-adds per pixel: its own and reading the input. From timings of
  * single layers (docs/EVALUATOR.md): lists of 8, 4, 2, 1 ran at 98, 97, 85, 77 % of the peak on AVX-512 (list_work of each
@@ -39,14 +39,15 @@ static double work_of(const packed_scan *s, const ap_packed_isa *isa, const ap_p
   return entries * isa->list_work[form - AP_PACKED_LIST1];
 }
 
-static ap_packed_form cheapest_form(const packed_scan *s, const ap_packed_isa *isa,
-                                    const ap_packed_conv *g) {
+static ap_packed_form cheapest_form(const void *context, const packed_scan *s) {
+  const ap_packed_weights *w = context;
+  const ap_packed_conv *g = &w->geometry;
   ap_packed_form best = AP_PACKED_LIST1;
   double least = INFINITY;
   for (int f = AP_PACKED_LIST1; f < AP_PACKED_FORMS; ++f) {
     const ap_packed_form form = (ap_packed_form)f;
     if (!packed_form_possible(g, form)) continue;
-    const double work = work_of(s, isa, g, form);
+    const double work = work_of(s, w->isa, g, form);
     if (work < least) {
       least = work;
       best = form;
@@ -62,35 +63,40 @@ typedef struct {
   size_t n, taps, group_in, group_out;
   size_t channel; /* floats to the next input channel */
   int width_log;
-  size_t r, offset; /* the row at hand, and its input's place in the first group */
+  const packed_scan *s;
+  const packed_kept *kept;
+  size_t r, offset;  /* the row at hand, and its input's place in the first group */
+  const float *next; /* the next entry's values; NULL: they are in the matrix */
 } writer;
 
-static void begin_row(void *context, size_t r) {
+static void begin_row(void *context, size_t r, size_t first) {
   writer *to = context;
   const ap_packed_conv *g = &to->w->geometry;
   const bool whole = packed_whole_kernels(to->w->form);
   const size_t c = whole ? r : r / to->taps, tap = whole ? 0 : r % to->taps;
   to->r = r;
+  to->next = packed_kept_at(to->kept, to->s, sizeof(float), r, first);
   to->offset = c * to->channel + packed_tap_row(g, tap) * g->in.row +
                packed_tap_column(g, tap) * AP_PACKED_LANES;
 }
 
 /* The row's entry at `column`, at e. */
-static void write_entry(const writer *to, size_t column, size_t offset, packed_word *e) {
+static void write_entry(writer *to, size_t column, size_t offset, packed_word *e) {
   const ap_packed_weights *w = to->w;
-  const size_t r = to->r;
+  const size_t taps = packed_whole_kernels(w->form) ? (size_t)PACKED_TAPS : 1;
+  const float *from = to->next ? to->next : to->matrix + to->r * taps * to->n + column;
+  const size_t step = to->next ? 1 : to->n;
+  if (to->next) to->next += to->kept->each;
   e[0].offset = (int32_t)offset;
   if (w->form == AP_PACKED_WINOGRAD) {
-    w->isa->winograd_weights(to->matrix + r * PACKED_TAPS * to->n + column, to->n, e + 1);
+    w->isa->winograd_weights(from, step, e + 1);
     return;
   }
   if (w->form == AP_PACKED_KERNEL3) {
-    const float *from = to->matrix + r * PACKED_TAPS * to->n + column;
-    for (size_t i = 0; i < PACKED_TAPS; ++i) e[1 + i].weight = from[i * to->n];
+    for (size_t i = 0; i < PACKED_TAPS; ++i) e[1 + i].weight = from[i * step];
     return;
   }
   const size_t count = to->n - column < w->width ? to->n - column : w->width;
-  const float *from = to->matrix + r * to->n + column;
   if (count == 8) { /* a copy of fixed size is no call */
     memcpy(e + 1, from, 8 * sizeof *e);
     return;
@@ -99,7 +105,7 @@ static void write_entry(const writer *to, size_t column, size_t offset, packed_w
 }
 
 static void write_list(void *context, size_t list) {
-  const writer *to = context;
+  writer *to = context;
   ap_packed_weights *w = to->w;
   const size_t column = list << to->width_log;
   const size_t group = w->geometry.groups == 1 ? 0 : column / to->group_out;
@@ -107,9 +113,12 @@ static void write_list(void *context, size_t list) {
               w->words + w->start[list]++ * w->entry_words);
 }
 
-static void fill_lists(const packed_scan *s, const float *matrix, ap_packed_weights *w) {
+static void fill_lists(const packed_scan *s, const packed_kept *kept, const float *matrix,
+                       ap_packed_weights *w) {
   const ap_packed_conv *g = &w->geometry;
   writer to = {.w = w,
+               .s = s,
+               .kept = kept,
                .matrix = matrix,
                .n = s->n,
                .taps = s->taps,
@@ -122,8 +131,8 @@ static void fill_lists(const packed_scan *s, const float *matrix, ap_packed_weig
   packed_scan_each(s, begin_row, write_list, &to);
 }
 
-static ap_status build_lists(const packed_scan *s, const float *matrix, const float *bias,
-                             ap_packed_weights *w, ap_error *err) {
+static ap_status build_lists(const packed_scan *s, const packed_kept *kept, const float *matrix,
+                             const float *bias, ap_packed_weights *w, ap_error *err) {
   w->width = packed_form_width(w->form);
   w->entry_words = w->form == AP_PACKED_WINOGRAD  ? (size_t)PACKED_WINOGRAD_WORDS
                    : w->form == AP_PACKED_KERNEL3 ? 1 + (size_t)PACKED_TAPS
@@ -139,7 +148,7 @@ static ap_status build_lists(const packed_scan *s, const float *matrix, const fl
   w->n_entries = w->start[w->n_lists];
   w->words = ap_calloc((w->n_entries + PACKED_LIST_AHEAD) * w->entry_words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
-  fill_lists(s, matrix, w);
+  fill_lists(s, kept, matrix, w);
   /* every start[i] has advanced to its list's end: shift them back */
   for (size_t i = w->n_lists; i > 0; --i) w->start[i] = w->start[i - 1];
   w->start[0] = 0;
@@ -164,28 +173,24 @@ ap_status ap_packed_weights_create(const ap_packed_isa *isa, const ap_packed_con
   packed_scan s;
   st = packed_scan_open(geometry, &s, err);
   if (st) return st;
+  packed_kept kept = {0};
   ap_packed_weights *w = ap_calloc(1, sizeof *w);
   if (!w) {
     st = ap_fail(err, AP_ERR_MEMORY, "a layer of %zu x %zu weights", s.k, s.n);
     goto done;
   }
-  for (size_t k = 0; k < s.k; ++k) {
-    if (!isa->nonzero(matrix + k * s.n, s.n, s.bits + k * s.words)) {
-      st = ap_fail(err, AP_ERR_ARG, "a weight in row %zu is not finite", k);
-      goto done;
-    }
-  }
   w->isa = isa;
   w->geometry = *geometry;
-  if (form == AP_PACKED_AUTO) packed_scan_count(&s, geometry, isa->count_units, isa->count_kernels);
-  w->form = form == AP_PACKED_AUTO ? cheapest_form(&s, isa, geometry) : form;
-  packed_scan_lists(&s, w->form);
-  st = build_lists(&s, matrix, bias, w, err);
+  const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero};
+  const packed_wish wish = {geometry, form, cheapest_form, w, isa->count_units, isa->count_kernels};
+  st = packed_gather(&from, &wish, &s, &kept, &w->form, err);
+  if (!st) st = build_lists(&s, &kept, matrix, bias, w, err);
   if (st) goto done;
   *out = w;
   w = NULL;
 done:
   ap_packed_weights_destroy(w);
+  packed_kept_close(&kept);
   packed_scan_close(&s);
   return st;
 }
