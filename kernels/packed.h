@@ -12,7 +12,8 @@
  * Weights are turned once into compressed lists (ap_packed_weights) and used many times. All
  * functions that take no error work synchronously, allocate nothing and may be called from any
  * thread on disjoint outputs. Sums of one output run in a fixed order (input channel, kernel row,
- * kernel column) that depends neither on the tiling nor on the other images. */
+ * kernel column; in lists with padding above or below kernel row before input channel) that depends neither on
+ * the tiling nor on the other images. */
 #ifndef AP_KERNELS_PACKED_H
 #define AP_KERNELS_PACKED_H
 #include <stdbool.h>

@@ -251,7 +251,7 @@ ap_status ap_packed8_weights_create(const ap_packed8_isa *isa, const ap_packed_c
     return ap_fail(err, AP_ERR_ARG, "%zux%zux%zu is too large for lists of 8-bit inputs",
                    geometry->in.c, geometry->in.h, geometry->in.w);
   packed_scan s;
-  st = packed_scan_open(geometry, &s, err);
+  st = packed_scan_open(geometry, false, &s, err);
   if (st) return st;
   packed_kept kept = {0};
   ap_packed8_weights *w = ap_calloc(1, sizeof *w);

@@ -97,9 +97,12 @@ static bool copy_row(gather *g, size_t r) {
 static ap_status read_rows(gather *g, size_t from, size_t to, ap_error *err) {
   packed_scan *s = g->s;
   const packed_matrix *m = g->matrix;
-  for (size_t k = from; k < to; ++k)
-    if (!m->nonzero((const uint8_t *)m->data + k * s->n * m->size, s->n, s->bits + k * s->words))
+  for (size_t k = from; k < to; ++k) {
+    uint64_t *bits = s->bits + k * s->words;
+    if (!m->nonzero((const uint8_t *)m->data + k * s->n * m->size, s->n, bits))
       return ap_fail(err, AP_ERR_ARG, "a weight in row %zu is not finite", k);
+    if (packed_scan_dead(s, k)) memset(bits, 0, s->words * sizeof *bits);
+  }
   return AP_OK;
 }
 

@@ -37,6 +37,8 @@ struct ap_packed_weights {
   size_t n_lists;
   size_t n_entries;
   size_t *start;      /* [n_lists + 1], in entries */
+  size_t segments;    /* LISTn: 1, or a list's entries are in order of kernel rows: */
+  size_t *bound;      /* [segments][n_lists], entry behind a list's kernel row; NULL where 1 */
   packed_word *words; /* and PACKED_LIST_AHEAD entries of zeros */
   float *bias;        /* [n_lists * width] */
   size_t band_rows;   /* WINOGRAD: output rows of a full band */
@@ -50,9 +52,21 @@ static inline size_t packed_tap_column(const ap_packed_conv *g, size_t tap) {
   return tap % g->kw * (g->dilation_w ? g->dilation_w : 1);
 }
 
+/* Part i of n equal parts (the first ones larger by one) of `total`; any first and count. */
+typedef struct {
+  size_t first, count;
+} packed_part;
+
+/* Rows (columns) of a kernel whose inputs lie inside the image for output `at`: of `taps`, `dilation` apart. */
+packed_part packed_live(size_t at, size_t stride, size_t pad, size_t taps, size_t dilation,
+                        size_t extent);
+packed_part packed_live_rows(const ap_packed_conv *g, size_t y);
+
 /* One register tile over all output channels. */
 typedef struct {
   const ap_packed_weights *weights;
+  const size_t *from,
+      *to;          /* LISTn: [n_lists] entries to do: those of kernel rows inside the image */
   const float *in;  /* the input pixel under the tile's first output, tap (0, 0) */
   size_t in_row;    /* LISTn: to the next tile row; KERNEL3: to the next input row; WINOGRAD: to the
                        next `vector` images */
@@ -132,10 +146,6 @@ typedef struct {
   packed_tile first; /* at pixel (0, 0) of block 0 */
 } packed_job;
 
-/* Part i of n equal parts (the first ones larger by one) of `total`. */
-typedef struct {
-  size_t first, count;
-} packed_part;
 packed_part packed_part_of(size_t total, size_t n, size_t i);
 /* The tile whose first output is pixel (y, x) of block b; strides between its rows and columns are
  * those of pixels. */

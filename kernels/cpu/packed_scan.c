@@ -54,8 +54,60 @@ ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err) {
   return AP_OK;
 }
 
-ap_status packed_scan_open(const ap_packed_conv *g, packed_scan *s, ap_error *err) {
-  *s = (packed_scan){.n = g->out.c, .taps = g->kh * g->kw};
+packed_part packed_live(size_t at, size_t stride, size_t pad, size_t taps, size_t dilation,
+                        size_t extent) {
+  const size_t begin = at * stride, end = pad + extent; /* with padding before */
+  size_t first = begin < pad ? (pad - begin + dilation - 1) / dilation : 0;
+  if (first > taps) first = taps;
+  size_t last = begin < end ? (end - begin - 1) / dilation + 1 : 0;
+  if (last > taps) last = taps;
+  return (packed_part){first, last > first ? last - first : 0};
+}
+
+packed_part packed_live_rows(const ap_packed_conv *g, size_t y) {
+  return packed_live(y, g->stride_h, g->pad_top, g->kh, g->dilation_h ? g->dilation_h : 1, g->in.h);
+}
+static packed_part live_columns(const ap_packed_conv *g, size_t x) {
+  return packed_live(x, g->stride_w, g->pad_left, g->kw, g->dilation_w ? g->dilation_w : 1,
+                     g->in.w);
+}
+
+/* From the first of the last output's to the last of the first output's. */
+static packed_part hull(packed_part first, packed_part last, size_t taps) {
+  if (first.count == 0 || last.count == 0) return (packed_part){0, taps};
+  return (packed_part){last.first, first.first + first.count - last.first};
+}
+
+static void find_live(const ap_packed_conv *g, packed_scan *s) {
+  s->live_rows = hull(packed_live_rows(g, 0), packed_live_rows(g, g->out.h - 1), g->kh);
+  s->live_columns = hull(live_columns(g, 0), live_columns(g, g->out.w - 1), g->kw);
+  for (size_t y = 0; y < g->out.h; ++y)
+    s->partial = s->partial || packed_live_rows(g, y).count < s->live_rows.count;
+}
+
+bool packed_scan_dead(const packed_scan *s, size_t k) {
+  const size_t row = k % s->taps / s->kw, column = k % s->kw; /* before `first` they wrap */
+  return row - s->live_rows.first >= s->live_rows.count ||
+         column - s->live_columns.first >= s->live_columns.count;
+}
+
+double packed_scan_share(const packed_scan *s, const ap_packed_conv *g) {
+  if (!s->partial) return 1;
+  size_t live = 0;
+  for (size_t y = 0; y < g->out.h; ++y) live += packed_live_rows(g, y).count;
+  return (double)live / (double)(g->out.h * s->live_rows.count);
+}
+
+ap_status packed_scan_open(const ap_packed_conv *g, bool padding_is_zero, packed_scan *s,
+                           ap_error *err) {
+  *s = (packed_scan){.n = g->out.c,
+                     .taps = g->kh * g->kw,
+                     .kh = g->kh,
+                     .kw = g->kw,
+                     .live_rows = {0, g->kh},
+                     .live_columns = {0, g->kw},
+                     .segments = 1};
+  if (padding_is_zero) find_live(g, s);
   s->k = g->in.c / g->groups * s->taps;
   s->words = (s->n + 63) / 64;
   s->bits = ap_calloc(s->k, s->words * sizeof *s->bits);
@@ -142,6 +194,7 @@ void packed_scan_shape(packed_scan *s, ap_packed_form form) {
   s->rows = packed_whole_kernels(form) ? s->k / PACKED_TAPS : s->k;
   s->lists = (s->n + width - 1) / width;
   s->words = (s->lists + 63) / 64;
+  s->segments = s->partial && !packed_whole_kernels(form) ? s->kh : 1;
 }
 
 /* Each row's words become fewer and move up: never past one that is still to be read. */
@@ -154,8 +207,10 @@ void packed_scan_lists(packed_scan *s, ap_packed_form form) {
 }
 
 void packed_scan_sizes(const packed_scan *s, size_t *sizes) {
-  for (size_t r = 0; r < s->rows; ++r)
+  for (size_t r = 0; r < s->rows; ++r) {
+    size_t *of = sizes + (s->segments == 1 ? 0 : r / s->kw % s->segments) * s->lists;
     for (size_t word = 0; word < s->words; ++word)
       for (uint64_t m = s->bits[r * s->words + word]; m; m &= m - 1)
-        ++sizes[word * 64 + (size_t)__builtin_ctzll(m)];
+        ++of[word * 64 + (size_t)__builtin_ctzll(m)];
+  }
 }

@@ -16,10 +16,22 @@ typedef struct {
   uint64_t *bits;
   size_t entries[AP_PACKED_FORMS]; /* of every possible form */
   size_t rows, lists;
+  /* Lists do not have taps that no output reads inside the image, and their rows are in order of kernel
+   * rows where some outputs read not all of these inside: an output's row does those alone. */
+  size_t kh, kw;
+  packed_part live_rows, live_columns; /* of kernels */
+  bool partial;                        /* some outputs read fewer rows of kernels than others */
+  size_t segments; /* after packed_scan_lists: kh, or 1: as the matrix has them */
 } packed_scan;
 
-/* Sizes and room for the bits, which the caller sets row by row. */
-AP_NODISCARD ap_status packed_scan_open(const ap_packed_conv *g, packed_scan *s, ap_error *err);
+/* Sizes and room for the bits, which the caller sets row by row. padding_is_zero: what the padding holds adds
+ * nothing to a sum. */
+AP_NODISCARD ap_status packed_scan_open(const ap_packed_conv *g, bool padding_is_zero,
+                                        packed_scan *s, ap_error *err);
+/* Does no output read this row of the matrix inside the image? */
+bool packed_scan_dead(const packed_scan *s, size_t k);
+/* The share of the lists' rows that an output reads, on average. */
+double packed_scan_share(const packed_scan *s, const ap_packed_conv *g);
 void packed_scan_close(packed_scan *s);
 /* Entries of every form that the geometry allows; the two functions are packed_count.h's. */
 void packed_scan_count(packed_scan *s, const ap_packed_conv *g,
@@ -30,21 +42,28 @@ void packed_scan_count(packed_scan *s, const ap_packed_conv *g,
 void packed_scan_lists(packed_scan *s, ap_packed_form form);
 void packed_scan_shape(packed_scan *s, ap_packed_form form);
 void packed_fold(const packed_scan *s, const uint64_t *bits, ap_packed_form form, uint64_t *out);
-/* sizes[list]: its entries (of lists: rows). */
+/* sizes[segment][list] += its entries (of lists: rows). */
 void packed_scan_sizes(const packed_scan *s, size_t *sizes);
 
 enum { PACKED_STEP_WORDS = PACKED_LISTS_AT_ONCE / 64 };
 static inline size_t packed_scan_steps(const packed_scan *s) {
   return (s->words + PACKED_STEP_WORDS - 1) / PACKED_STEP_WORDS;
 }
+/* The i-th row of the lists: kernel rows before channels before kernel columns where there are segments. */
+static inline size_t packed_scan_row(const packed_scan *s, size_t i) {
+  if (s->segments == 1) return i;
+  const size_t in_segment = s->rows / s->segments, at = i % in_segment;
+  return (at / s->kw * s->segments + i / in_segment) * s->kw + at % s->kw;
+}
 /* row(context, r, first) before a row's entries of the lists from word `first` on, write(context, list) for
- * each of them; each list's rows in order. Some lists at a time: they grow side by side in the cache. */
+ * each of them; each list's rows in their order. Some lists at a time: they grow side by side in the cache. */
 static inline __attribute__((always_inline)) void packed_scan_each(
     const packed_scan *s, void (*row)(void *context, size_t r, size_t first),
     void (*write)(void *context, size_t list), void *context) {
   for (size_t first = 0; first < s->words; first += PACKED_STEP_WORDS) {
     const size_t last = first + PACKED_STEP_WORDS < s->words ? first + PACKED_STEP_WORDS : s->words;
-    for (size_t r = 0; r < s->rows; ++r) {
+    for (size_t i = 0; i < s->rows; ++i) {
+      const size_t r = packed_scan_row(s, i);
       row(context, r, first);
       for (size_t word = first; word < last; ++word)
         for (uint64_t m = s->bits[r * s->words + word]; m; m &= m - 1)

@@ -16,6 +16,7 @@ static const double winograd_cost = 1.65, winograd_input_cost = 6, winograd_outp
 static double kernel_work(const ap_packed_conv *g) {
   if (g->stride_h == 2) return PACKED_TAPS * strided_kernel_cost;
   double rows = 3, columns = 3;
+  if (g->out.h == 1 || g->out.w == 1) return PACKED_TAPS * kernel_cost; /* no such edge kernels */
   if (g->pad_top == 1 && g->out.h == g->in.h) rows -= 2 / (double)g->out.h;
   if (g->pad_left == 1 && g->out.w == g->in.w) columns -= 2 / (double)g->out.w;
   return rows * columns * kernel_cost;
@@ -36,7 +37,7 @@ static double work_of(const packed_scan *s, const ap_packed_isa *isa, const ap_p
   const double entries = (double)s->entries[form];
   if (form == AP_PACKED_WINOGRAD) return winograd_work(g, entries);
   if (form == AP_PACKED_KERNEL3) return entries * kernel_work(g);
-  return entries * isa->list_work[form - AP_PACKED_LIST1];
+  return entries * isa->list_work[form - AP_PACKED_LIST1] * packed_scan_share(s, g);
 }
 
 static ap_packed_form cheapest_form(const void *context, const packed_scan *s) {
@@ -131,6 +132,19 @@ static void fill_lists(const packed_scan *s, const packed_kept *kept, const floa
   packed_scan_each(s, begin_row, write_list, &to);
 }
 
+/* Sizes (in start + 1, or of every segment in bound) become places. */
+static void packed_place(size_t n_lists, size_t segments, size_t *bound, size_t *start) {
+  for (size_t i = 0; i < n_lists; ++i) {
+    size_t at = start[i];
+    if (!bound) at += start[i + 1];
+    for (size_t segment = 0; bound && segment < segments; ++segment) {
+      at += bound[segment * n_lists + i];
+      bound[segment * n_lists + i] = at;
+    }
+    start[i + 1] = at;
+  }
+}
+
 static ap_status build_lists(const packed_scan *s, const packed_kept *kept, const float *matrix,
                              const float *bias, ap_packed_weights *w, ap_error *err) {
   w->width = packed_form_width(w->form);
@@ -143,8 +157,13 @@ static ap_status build_lists(const packed_scan *s, const packed_kept *kept, cons
   w->bias = ap_calloc(w->n_lists * w->width, sizeof *w->bias);
   if (!w->start || !w->bias)
     return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
-  packed_scan_sizes(s, w->start + 1);
-  for (size_t i = 0; i < w->n_lists; ++i) w->start[i + 1] += w->start[i];
+  w->segments = s->segments;
+  if (w->segments > 1) {
+    w->bound = ap_calloc(w->segments * w->n_lists, sizeof *w->bound);
+    if (!w->bound) return ap_fail(err, AP_ERR_MEMORY, "bounds of %zu lists", w->n_lists);
+  }
+  packed_scan_sizes(s, w->bound ? w->bound : w->start + 1);
+  packed_place(w->n_lists, w->segments, w->bound, w->start);
   w->n_entries = w->start[w->n_lists];
   w->words = ap_calloc((w->n_entries + PACKED_LIST_AHEAD) * w->entry_words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
@@ -171,7 +190,7 @@ ap_status ap_packed_weights_create(const ap_packed_isa *isa, const ap_packed_con
                    ap_packed_form_name(form), geometry->kh, geometry->kw, geometry->stride_h,
                    geometry->groups);
   packed_scan s;
-  st = packed_scan_open(geometry, &s, err);
+  st = packed_scan_open(geometry, true, &s, err);
   if (st) return st;
   packed_kept kept = {0};
   ap_packed_weights *w = ap_calloc(1, sizeof *w);
@@ -198,6 +217,7 @@ done:
 void ap_packed_weights_destroy(ap_packed_weights *weights) {
   if (!weights) return;
   ap_free(weights->start);
+  ap_free(weights->bound);
   ap_free(weights->words);
   ap_free(weights->bias);
   ap_free(weights);
@@ -206,7 +226,9 @@ void ap_packed_weights_destroy(ap_packed_weights *weights) {
 ap_packed_form ap_packed_weights_form(const ap_packed_weights *weights) { return weights->form; }
 
 size_t ap_packed_weights_bytes(const ap_packed_weights *w) {
-  return sizeof *w + (w->n_lists + 1) * sizeof *w->start + w->n_lists * w->width * sizeof *w->bias +
+  return sizeof *w + (w->n_lists + 1) * sizeof *w->start +
+         (w->bound ? w->segments * w->n_lists * sizeof *w->bound : 0) +
+         w->n_lists * w->width * sizeof *w->bias +
          (w->n_entries + PACKED_LIST_AHEAD) * w->entry_words * sizeof *w->words;
 }
 

@@ -151,7 +151,7 @@ static bool check(const layer *l, ap_rng *rng, size_t size, ap_packed_form wante
   ap_packed_form form;
   const packed_matrix from = {matrix, size, size == 1 ? nonzero_bytes : nonzero_floats};
   const packed_wish wish = {&g, wanted, fewest_weights, &g, count_units, count_kernels};
-  assert_int_equal(packed_scan_open(&g, &s, NULL), AP_OK);
+  assert_int_equal(packed_scan_open(&g, false, &s, NULL), AP_OK);
   assert_int_equal(packed_gather(&from, &wish, &s, &kept, &form, NULL), AP_OK);
   assert_true(wanted == AP_PACKED_AUTO || form == wanted);
   walk w = {.l = l, .s = &s, .kept = &kept, .matrix = matrix, .form = form, .size = size};
@@ -211,7 +211,7 @@ static void test_misleading_beginning(void **state) {
   ap_packed_form form;
   const packed_matrix from = {m, sizeof *m, nonzero_floats};
   const packed_wish wish = {&g, AP_PACKED_AUTO, fewest_weights, &g, count_units, count_kernels};
-  assert_int_equal(packed_scan_open(&g, &s, NULL), AP_OK);
+  assert_int_equal(packed_scan_open(&g, false, &s, NULL), AP_OK);
   assert_int_equal(packed_gather(&from, &wish, &s, &kept, &form, NULL), AP_OK);
   assert_int_equal(form, AP_PACKED_LIST8);
   assert_int_equal(kept.form, AP_PACKED_AUTO);
@@ -242,7 +242,7 @@ static void test_refused(void **state) {
     ap_error err = {0};
     char text[64];
     m[bad[i] * N + 5] = NAN;
-    assert_int_equal(packed_scan_open(&g, &s, NULL), AP_OK);
+    assert_int_equal(packed_scan_open(&g, false, &s, NULL), AP_OK);
     assert_int_equal(packed_gather(&from, &wish, &s, &kept, &form, &err), AP_ERR_ARG);
     (void)snprintf(text, sizeof text, "row %zu is not finite", bad[i]);
     assert_non_null(strstr(err.text, text));
@@ -258,7 +258,7 @@ static void test_refused(void **state) {
     packed_scan s;
     packed_kept kept;
     ap_packed_form form;
-    assert_int_equal(packed_scan_open(&g, &s, NULL), AP_OK);
+    assert_int_equal(packed_scan_open(&g, false, &s, NULL), AP_OK);
     ap_alloc_fail_after(failures);
     const ap_status st = packed_gather(&from, &wish, &s, &kept, &form, NULL);
     ap_alloc_fail_after(SIZE_MAX);
