@@ -97,10 +97,12 @@ static void run_lists(const job *j, size_t n_blocks) {
   const ap_packed_conv *g = j->g;
   const ap_packed8_isa *isa = j->w->isa;
   packed8_tile_k *const *kernels = isa->list[j->w->form - AP_PACKED_LIST1];
+  const packed_places places = {j->w->start, j->w->bound, j->w->n_lists};
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t y = 0; y < g->out.h; ++y) {
       packed8_tile row = tile_at(j, b, y, 0);
       packed8_tile_k *const kernel = row_kernel(j, &row);
+      row.entries = packed_entries_of(g, &places, y, 1);
       row.columns = g->out.w;
       if (kernel) {
         kernel(&row);
@@ -111,7 +113,8 @@ static void run_lists(const job *j, size_t n_blocks) {
         while (log > 0 && (!kernels[log] || (size_t)1 << log > g->out.w - x ||
                            j->w->width << log > isa->list_tile))
           --log;
-        const packed8_tile t = tile_at(j, b, y, x);
+        packed8_tile t = tile_at(j, b, y, x);
+        t.entries = row.entries;
         kernels[log](&t);
         x += (size_t)1 << log;
       }

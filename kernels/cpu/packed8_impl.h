@@ -9,6 +9,7 @@
 #define AP_KERNELS_CPU_PACKED8_IMPL_H
 #include <stdint.h>
 
+#include "kernels/cpu/packed_impl.h"
 #include "kernels/packed8.h"
 
 enum {
@@ -32,7 +33,9 @@ struct ap_packed8_weights {
   size_t width;       /* output channels per list */
   size_t entry_words; /* int32 words of an entry */
   size_t n_lists, n_entries;
-  size_t *start;  /* [n_lists + 1], in entries */
+  size_t *start; /* [n_lists + 1], in entries */
+  size_t *bound; /* NULL, or as ap_packed_weights has it */
+  size_t n_bounds;
   int32_t *words; /* and P8_AHEAD entries of zeros; weights as isa->quad_words says */
   int32_t *base;  /* [n_lists * width]: minus the zero point's share of a sum */
   float *factor, *shift;
@@ -43,6 +46,7 @@ struct ap_packed8_weights {
 /* One register tile over all output channels. Strides in bytes. */
 typedef struct {
   const ap_packed8_weights *weights;
+  packed_entries entries; /* LISTn: those to do */
   const uint8_t *in; /* LISTn: the line under the first output, tap (0, 0); KERNEL3: quads of the
                         tile's first column */
   size_t in_column;  /* LISTn: to the next tile column */

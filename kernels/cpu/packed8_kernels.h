@@ -214,8 +214,8 @@ INLINE void list_pass(const state *s, size_t list, size_t vector, const int half
   const packed8_tile *t = &s->t;
   const ap_packed8_weights *w = &s->w;
   const size_t words = P8_LIST_HEAD + (size_t)width * QUAD_WORDS, first = list * (size_t)width;
-  const int32_t *e = w->words + w->start[list] * words;
-  const int32_t *const end = w->words + w->start[list + 1] * words;
+  const int32_t *e = w->words + t->entries.from[list] * words;
+  const int32_t *const end = w->words + t->entries.to[list] * words;
   const uint8_t *in = t->in + vector * VECTOR;
   v32 acc[2 * P8_LIST_TILE];
 #pragma GCC unroll 8

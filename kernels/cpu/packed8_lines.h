@@ -8,6 +8,7 @@
 /* What a row reads again and again. */
 typedef struct {
   const ap_packed8_weights *w;
+  packed_entries entries;
   size_t words; /* of an entry */
   size_t in_column, out_channel, residual_channel, residual_column;
   size_t first_added, end_added; /* lists with a residual */
@@ -20,8 +21,8 @@ enum { ALL = 2 };
 INLINE void sum_list(const row_state *s, size_t list, const uint8_t *in, const int width,
                      const int pixels, const int half, v32 *acc) {
   const int quads = half == ALL ? 4 : 2;
-  const int32_t *e = s->w->words + s->w->start[list] * s->words;
-  const int32_t *const end = s->w->words + s->w->start[list + 1] * s->words;
+  const int32_t *e = s->w->words + s->entries.from[list] * s->words;
+  const int32_t *const end = s->w->words + s->entries.to[list] * s->words;
   const int32_t *base = s->w->base + list * (size_t)width;
 #pragma GCC unroll 8
   for (int k = 0; k < width; ++k) {
@@ -126,6 +127,7 @@ INLINE void line_lists(const row_state *s, const packed8_tile *t, size_t x, cons
 INLINE void row_of_lists(const packed8_tile *t, const int width, const int pixels, const int adds) {
   const row_state s = {
       .w = t->weights,
+      .entries = t->entries,
       .words = (size_t)width + P8_LIST_HEAD,
       .in_column = t->in_column,
       .out_channel = t->out_channel,

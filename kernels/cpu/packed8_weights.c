@@ -37,7 +37,11 @@ static double work_of(const packed_scan *s, const ap_packed_conv *g, uint8_t zer
   }
   const size_t i = (size_t)(form - AP_PACKED_LIST1);
   const double lists = ceil((double)s->n / (double)packed_form_width(form));
-  return (rows / P8_QUAD + half_filled * lists) * list_cost[i] + lists * list_end[i];
+  const double parts =
+      s->partial ? (double)s->live_rows.count : 1; /* of a list, each with an end */
+  const double whole = rows / P8_QUAD + half_filled * lists;
+  const double inside = packed_scan_share(s, g) * (rows / P8_QUAD + half_filled * lists * parts);
+  return fmin(whole, inside) * list_cost[i] + lists * list_end[i];
 }
 
 static ap_packed_form cheapest_form(const void *context, const packed_scan *s) {
@@ -63,13 +67,15 @@ typedef struct {
   ap_packed8_weights *w;
   const uint8_t *matrix;
   size_t n, taps, group_in, group_out;
-  size_t *done; /* [list]: rows written so far */
+  size_t *done; /* [segment][list]: rows written so far */
   int width_log;
   const packed_scan *s;
   const packed_kept *kept;
   const uint8_t *next; /* the next entry's values; NULL: they are in the matrix */
   size_t r, c;         /* the row at hand, its channel in the first group, */
-  size_t in_plane;     /* and its tap's place, bytes */
+  size_t in_plane;     /* and its tap's place, bytes; */
+  size_t *rows;        /* of done, for its segment, */
+  const size_t *first; /* which begins there in each list */
 } writer;
 
 /* Weight `slot` of a quad as part of word quad_word(w, slot) of it; of words that began as 0. */
@@ -95,6 +101,9 @@ static void begin_row(void *context, size_t r, size_t first) {
   const size_t tap = kernels ? 0 : r % to->taps;
   to->r = r;
   to->next = packed_kept_at(to->kept, to->s, 1, r, first);
+  const size_t segment = packed_scan_segment(to->s, r);
+  to->rows = to->done + segment * to->w->n_lists;
+  to->first = segment == 0 ? to->w->start : to->w->bound + (segment - 1) * to->w->n_lists;
   to->c = kernels ? r : r / to->taps;
   to->in_plane =
       packed_tap_row(g, tap) * g->in.row * sizeof(float) + packed_tap_column(g, tap) * P8_LINE;
@@ -143,7 +152,7 @@ static void write_list(void *context, size_t list) {
   writer *to = context;
   const ap_packed8_weights *w = to->w;
   const ap_packed_conv *g = &w->geometry;
-  const size_t column = list << to->width_log, position = to->done[list]++;
+  const size_t column = list << to->width_log, position = to->rows[list]++;
   const size_t c = to->c + (g->groups == 1 ? 0 : column / to->group_out * to->group_in);
   const size_t taps = w->form == AP_PACKED_KERNEL3 ? (size_t)PACKED_TAPS : 1;
   const uint8_t *from = to->next ? to->next : to->matrix + to->r * taps * to->n + column;
@@ -151,19 +160,37 @@ static void write_list(void *context, size_t list) {
   if (to->next) to->next += to->kept->each;
   if (w->form == AP_PACKED_KERNEL3) {
     write_kernel(w, from, step, (int32_t)c,
-                 w->words + (w->start[list] + position) * w->entry_words);
+                 w->words + (to->first[list] + position) * w->entry_words);
     return;
   }
   write_row(to, from, column, (int32_t)(c * g->in.channel * sizeof(float) + to->in_plane),
-            position % P8_QUAD, w->words + (w->start[list] + position / P8_QUAD) * w->entry_words);
+            position % P8_QUAD, w->words + (to->first[list] + position / P8_QUAD) * w->entry_words);
 }
 
-/* Inputs that a list's last entry lacks are its first one's again: their weights are 0. */
-static void fill_quads(ap_packed8_weights *w, const size_t *rows) {
-  for (size_t list = 0; list < w->n_lists; ++list) {
-    int32_t *last = w->words + (w->start[list + 1] - 1) * w->entry_words;
-    for (size_t i = rows[list] % P8_QUAD; i > 0 && i < P8_QUAD; ++i) last[i] = last[0];
+/* Inputs that a segment's last entry lacks are its first one's again: their weights are 0. */
+static void fill_quads(ap_packed8_weights *w, const size_t *rows, size_t segments) {
+  for (size_t i = 0; i < w->n_lists * segments; ++i) {
+    if (rows[i] % P8_QUAD == 0) continue;
+    const size_t end = w->bound ? w->bound[i] : w->start[i + 1];
+    int32_t *last = w->words + (end - 1) * w->entry_words;
+    for (size_t slot = rows[i] % P8_QUAD; slot < P8_QUAD; ++slot) last[slot] = last[0];
   }
+}
+
+static size_t quads_of(size_t rows) { return (rows + P8_QUAD - 1) / P8_QUAD; }
+
+/* Are lists in segments less work, with all the quads that they do not fill? rows: [segment][list]. */
+static bool segments_pay(const packed_scan *s, const ap_packed_conv *g, const size_t *rows) {
+  size_t whole = 0, parts = 0;
+  for (size_t list = 0; list < s->lists; ++list) {
+    size_t all = 0;
+    for (size_t segment = 0; segment < s->segments; ++segment) {
+      all += rows[segment * s->lists + list];
+      parts += quads_of(rows[segment * s->lists + list]);
+    }
+    whole += quads_of(all);
+  }
+  return (double)parts * packed_scan_share(s, g) < (double)whole;
 }
 
 static void fill_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
@@ -180,10 +207,10 @@ static void fill_lists(const packed_scan *s, const packed_kept *kept, const int8
                .done = done,
                .width_log = __builtin_ctzll(w->width)};
   packed_scan_each(s, begin_row, write_list, &to);
-  if (w->form != AP_PACKED_KERNEL3) fill_quads(w, done);
+  if (w->form != AP_PACKED_KERNEL3) fill_quads(w, done, s->segments);
 }
 
-static ap_status build_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
+static ap_status build_lists(packed_scan *s, const packed_kept *kept, const int8_t *matrix,
                              ap_packed8_weights *w, ap_error *err) {
   const bool kernels = w->form == AP_PACKED_KERNEL3;
   w->width = packed_form_width(w->form);
@@ -192,19 +219,29 @@ static ap_status build_lists(const packed_scan *s, const packed_kept *kept, cons
   w->entry_words =
       kernels ? 1 + quads * w->isa->quad_words : P8_LIST_HEAD + w->width * w->isa->quad_words;
   w->n_lists = s->lists;
-  size_t *rows = ap_calloc(w->n_lists, sizeof *rows);
+  size_t *rows = ap_calloc(s->segments * w->n_lists, sizeof *rows);
   w->start = ap_calloc(w->n_lists + 1, sizeof *w->start);
-  if (!rows || !w->start) {
+  if (s->segments > 1) w->bound = ap_calloc(s->segments * w->n_lists, sizeof *w->bound);
+  if (!rows || !w->start || (s->segments > 1 && !w->bound)) {
     ap_free(rows);
     return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
   }
   packed_scan_sizes(s, rows);
-  for (size_t i = 0; i < w->n_lists; ++i)
-    w->start[i + 1] = w->start[i] + (kernels ? rows[i] : (rows[i] + P8_QUAD - 1) / P8_QUAD);
+  if (s->segments > 1 && !segments_pay(s, &w->geometry, rows)) {
+    for (size_t i = w->n_lists; i < s->segments * w->n_lists; ++i) rows[i % w->n_lists] += rows[i];
+    s->segments = 1;
+    ap_free(w->bound);
+    w->bound = NULL;
+  }
+  size_t *sizes = w->bound ? w->bound : w->start + 1;
+  for (size_t i = 0; i < s->segments * w->n_lists; ++i)
+    sizes[i] = kernels ? rows[i] : quads_of(rows[i]);
+  packed_scan_place(s, w->bound, w->start);
+  w->n_bounds = w->bound ? s->segments * w->n_lists : 0;
   w->n_entries = w->start[w->n_lists];
   w->words = ap_calloc((w->n_entries + P8_AHEAD) * w->entry_words, sizeof *w->words);
   if (w->words) {
-    memset(rows, 0, w->n_lists * sizeof *rows);
+    memset(rows, 0, s->segments * w->n_lists * sizeof *rows);
     fill_lists(s, kept, matrix, w, rows);
   }
   ap_free(rows);
@@ -251,7 +288,7 @@ ap_status ap_packed8_weights_create(const ap_packed8_isa *isa, const ap_packed_c
     return ap_fail(err, AP_ERR_ARG, "%zux%zux%zu is too large for lists of 8-bit inputs",
                    geometry->in.c, geometry->in.h, geometry->in.w);
   packed_scan s;
-  st = packed_scan_open(geometry, false, &s, err);
+  st = packed_scan_open(geometry, zero == 0, &s, err);
   if (st) return st;
   packed_kept kept = {0};
   ap_packed8_weights *w = ap_calloc(1, sizeof *w);
@@ -280,6 +317,7 @@ done:
 void ap_packed8_weights_destroy(ap_packed8_weights *w) {
   if (!w) return;
   ap_free(w->start);
+  ap_free(w->bound);
   ap_free(w->words);
   ap_free(w->base);
   ap_free(w->factor);
@@ -290,7 +328,7 @@ void ap_packed8_weights_destroy(ap_packed8_weights *w) {
 ap_packed_form ap_packed8_weights_form(const ap_packed8_weights *w) { return w->form; }
 
 size_t ap_packed8_weights_bytes(const ap_packed8_weights *w) {
-  return sizeof *w + (w->n_lists + 1) * sizeof *w->start +
+  return sizeof *w + (w->n_lists + 1) * sizeof *w->start + w->n_bounds * sizeof *w->bound +
          w->n_lists * w->width * (sizeof *w->base + sizeof *w->factor + sizeof *w->shift) +
          (w->n_entries + P8_AHEAD) * w->entry_words * sizeof *w->words;
 }

@@ -49,22 +49,11 @@ static packed_tile first_tile(const ap_packed_weights *weights, const float *in,
 }
 
 /* ---- LISTn ----------------------------------------------------------------------------------- */
-/* Entries of the kernel rows that any of the output rows y .. y + count - 1 reads inside the image. */
-static void set_entries(const ap_packed_weights *w, size_t y, size_t count, packed_tile *t) {
-  t->from = w->start;
-  t->to = w->start + 1;
-  if (w->segments == 1) return;
-  const packed_part first = packed_live_rows(&w->geometry, y);
-  const packed_part last = packed_live_rows(&w->geometry, y + count - 1);
-  const size_t end = first.first + first.count;
-  if (last.first > 0) t->from = w->bound + (last.first - 1) * w->n_lists;
-  t->to = end > 0 ? w->bound + (end - 1) * w->n_lists : t->from;
-}
-
 /* Tile rows are rows of the image, or blocks where there are more blocks than rows. */
 static void run_lists(const packed_job *j, size_t n_blocks) {
   const ap_packed_conv *g = j->g;
   const ap_packed_isa *isa = j->weights->isa;
+  const packed_places places = {j->weights->start, j->weights->bound, j->weights->n_lists};
   const size_t form = (size_t)(j->weights->form - AP_PACKED_LIST1);
   const size_t pixels = isa->accumulators / j->weights->width;
   const size_t step = g->stride_w <= 2 ? g->stride_w : 0;
@@ -91,8 +80,8 @@ static void run_lists(const packed_job *j, size_t n_blocks) {
         } else {
           t.in_row *= g->stride_h;
         }
-        set_entries(j->weights, rows_are_blocks ? outer : y.first, rows_are_blocks ? 1 : y.count,
-                    &t);
+        t.entries = packed_entries_of(g, &places, rows_are_blocks ? outer : y.first,
+                                      rows_are_blocks ? 1 : y.count);
         isa->list[form][y.count - 1][x.count - 1][step](&t);
       }
     }

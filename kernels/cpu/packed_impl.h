@@ -62,12 +62,23 @@ packed_part packed_live(size_t at, size_t stride, size_t pad, size_t taps, size_
                         size_t extent);
 packed_part packed_live_rows(const ap_packed_conv *g, size_t y);
 
+/* Lists' entries to do, [n_lists]: first and end. */
+typedef struct {
+  const size_t *from, *to;
+} packed_entries;
+typedef struct {
+  const size_t *start, *bound;
+  size_t n_lists;
+} packed_places; /* of ap_packed_weights */
+/* Those of kernel rows that any of the output rows y .. y + count - 1 reads inside the image. */
+packed_entries packed_entries_of(const ap_packed_conv *g, const packed_places *w, size_t y,
+                                 size_t count);
+
 /* One register tile over all output channels. */
 typedef struct {
   const ap_packed_weights *weights;
-  const size_t *from,
-      *to;          /* LISTn: [n_lists] entries to do: those of kernel rows inside the image */
-  const float *in;  /* the input pixel under the tile's first output, tap (0, 0) */
+  packed_entries entries; /* LISTn: those to do */
+  const float *in;        /* the input pixel under the tile's first output, tap (0, 0) */
   size_t in_row;    /* LISTn: to the next tile row; KERNEL3: to the next input row; WINOGRAD: to the
                        next `vector` images */
   size_t in_column; /* LISTn: to the next tile column */

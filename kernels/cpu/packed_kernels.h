@@ -181,8 +181,8 @@ INLINE void list_single(const tile_state *s, size_t list, size_t from, size_t to
   const ap_packed_weights *w = &s->weights;
   const int size = width * rows * columns;
   const size_t words = (size_t)width + 1, chunk = LIST_ENTRIES * words;
-  const packed_word *e = w->words + t->from[list] * words;
-  const packed_word *const end = w->words + t->to[list] * words;
+  const packed_word *e = w->words + t->entries.from[list] * words;
+  const packed_word *const end = w->words + t->entries.to[list] * words;
   vec sums[PARTS][ACCUMULATORS];
   bool first = true, last;
   do {
@@ -220,7 +220,7 @@ INLINE void list_four(const tile_state *s, size_t lane, size_t list, const int w
   const size_t words = (size_t)width + 1, in_row = t->in_row;
   const int size = width * rows * columns;
   vec acc[ACCUMULATORS];
-  const size_t *from = t->from + list, *to = t->to + list;
+  const size_t *from = t->entries.from + list, *to = t->entries.to + list;
   const packed_word *a = w->words + from[0] * words, *b = w->words + from[1] * words;
   const packed_word *c = w->words + from[2] * words, *d = w->words + from[3] * words;
   const packed_word *const a_end = w->words + to[0] * words, *const b_end =

@@ -206,9 +206,32 @@ void packed_scan_lists(packed_scan *s, ap_packed_form form) {
   *s = to;
 }
 
+void packed_scan_place(const packed_scan *s, size_t *bound, size_t *start) {
+  for (size_t i = 0; i < s->lists; ++i) {
+    size_t at = start[i];
+    if (!bound) at += start[i + 1];
+    for (size_t segment = 0; bound && segment < s->segments; ++segment) {
+      at += bound[segment * s->lists + i];
+      bound[segment * s->lists + i] = at;
+    }
+    start[i + 1] = at;
+  }
+}
+
+packed_entries packed_entries_of(const ap_packed_conv *g, const packed_places *w, size_t y,
+                                 size_t count) {
+  packed_entries e = {w->start, w->start + 1};
+  if (!w->bound) return e;
+  const packed_part first = packed_live_rows(g, y), last = packed_live_rows(g, y + count - 1);
+  const size_t end = first.first + first.count;
+  if (last.first > 0) e.from = w->bound + (last.first - 1) * w->n_lists;
+  e.to = end > 0 ? w->bound + (end - 1) * w->n_lists : e.from;
+  return e;
+}
+
 void packed_scan_sizes(const packed_scan *s, size_t *sizes) {
   for (size_t r = 0; r < s->rows; ++r) {
-    size_t *of = sizes + (s->segments == 1 ? 0 : r / s->kw % s->segments) * s->lists;
+    size_t *of = sizes + packed_scan_segment(s, r) * s->lists;
     for (size_t word = 0; word < s->words; ++word)
       for (uint64_t m = s->bits[r * s->words + word]; m; m &= m - 1)
         ++of[word * 64 + (size_t)__builtin_ctzll(m)];

@@ -42,6 +42,9 @@ void packed_scan_count(packed_scan *s, const ap_packed_conv *g,
 void packed_scan_lists(packed_scan *s, ap_packed_form form);
 void packed_scan_shape(packed_scan *s, ap_packed_form form);
 void packed_fold(const packed_scan *s, const uint64_t *bits, ap_packed_form form, uint64_t *out);
+/* Sizes, in start + 1 or, where bound is not NULL, in bound[segment][list], become places: of a list's first entry,
+ * and behind the last one of a segment. */
+void packed_scan_place(const packed_scan *s, size_t *bound, size_t *start);
 /* sizes[segment][list] += its entries (of lists: rows). */
 void packed_scan_sizes(const packed_scan *s, size_t *sizes);
 
@@ -54,6 +57,9 @@ static inline size_t packed_scan_row(const packed_scan *s, size_t i) {
   if (s->segments == 1) return i;
   const size_t in_segment = s->rows / s->segments, at = i % in_segment;
   return (at / s->kw * s->segments + i / in_segment) * s->kw + at % s->kw;
+}
+static inline size_t packed_scan_segment(const packed_scan *s, size_t r) {
+  return s->segments == 1 ? 0 : r / s->kw % s->segments;
 }
 /* row(context, r, first) before a row's entries of the lists from word `first` on, write(context, list) for
  * each of them; each list's rows in their order. Some lists at a time: they grow side by side in the cache. */

@@ -132,19 +132,6 @@ static void fill_lists(const packed_scan *s, const packed_kept *kept, const floa
   packed_scan_each(s, begin_row, write_list, &to);
 }
 
-/* Sizes (in start + 1, or of every segment in bound) become places. */
-static void packed_place(size_t n_lists, size_t segments, size_t *bound, size_t *start) {
-  for (size_t i = 0; i < n_lists; ++i) {
-    size_t at = start[i];
-    if (!bound) at += start[i + 1];
-    for (size_t segment = 0; bound && segment < segments; ++segment) {
-      at += bound[segment * n_lists + i];
-      bound[segment * n_lists + i] = at;
-    }
-    start[i + 1] = at;
-  }
-}
-
 static ap_status build_lists(const packed_scan *s, const packed_kept *kept, const float *matrix,
                              const float *bias, ap_packed_weights *w, ap_error *err) {
   w->width = packed_form_width(w->form);
@@ -163,7 +150,7 @@ static ap_status build_lists(const packed_scan *s, const packed_kept *kept, cons
     if (!w->bound) return ap_fail(err, AP_ERR_MEMORY, "bounds of %zu lists", w->n_lists);
   }
   packed_scan_sizes(s, w->bound ? w->bound : w->start + 1);
-  packed_place(w->n_lists, w->segments, w->bound, w->start);
+  packed_scan_place(s, w->bound, w->start);
   w->n_entries = w->start[w->n_lists];
   w->words = ap_calloc((w->n_entries + PACKED_LIST_AHEAD) * w->entry_words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);

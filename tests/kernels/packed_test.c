@@ -323,6 +323,34 @@ static void test_bad_arguments(void **state) {
   assert_non_null(isa);
 }
 
+/* Lists hold the taps that some output reads inside the image, and no others. */
+static void test_taps_inside(void **state) {
+  static const struct {
+    conv_case k;
+    size_t taps;
+  } layers[] = {{{1, 5, 1, 1, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 1},
+                {{1, 5, 1, 4, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 3},
+                {{1, 5, 2, 2, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 9},
+                {{1, 5, 2, 2, 3, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1}, 4},
+                {{1, 5, 2, 2, 3, 5, 5, 1, 1, 2, 2, 2, 2, 1, 1, 1}, 9},
+                {{1, 5, 4, 4, 3, 3, 3, 1, 1, 4, 4, 4, 4, 1, 4, 4}, 1}};
+  (void)state;
+  ap_rng rng;
+  ap_rng_seed(&rng, 9, 0);
+  for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
+    const conv_case *k = &layers[i].k;
+    const ap_packed_conv g = packed_geometry(k, 0);
+    float *m = numbers(&rng, k->c_in * k->kh * k->kw * k->c_out);
+    ap_packed_weights *w = NULL;
+    assert_int_equal(ap_packed_weights_create(isas[0], &g, m, NULL, AP_PACKED_LIST1, &w, NULL),
+                     AP_OK);
+    assert_int_equal(ap_packed_weights_macs(w),
+                     k->c_in * k->c_out * layers[i].taps * conv_case_oh(k) * conv_case_ow(k));
+    ap_packed_weights_destroy(w);
+    ap_free(m);
+  }
+}
+
 static void test_out_of_memory(void **state) {
   (void)state;
   const conv_case k = {1, 4, 6, 6, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -351,7 +379,8 @@ int main(void) {
       cmocka_unit_test(test_every_form),     cmocka_unit_test(test_long_lists),
       cmocka_unit_test(test_random_shapes),  cmocka_unit_test(test_form_chosen),
       cmocka_unit_test(test_winograd_error), cmocka_unit_test(test_bits_independent_of_batch),
-      cmocka_unit_test(test_bad_arguments),  cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_taps_inside),    cmocka_unit_test(test_bad_arguments),
+      cmocka_unit_test(test_out_of_memory),
   };
   return cmocka_run_group_tests(tests, find_isas, NULL);
 }
