@@ -103,7 +103,8 @@ static void begin_row(void *context, size_t r, size_t first) {
   to->next = packed_kept_at(to->kept, to->s, 1, r, first);
   const size_t segment = packed_scan_segment(to->s, r);
   to->rows = to->done + segment * to->w->n_lists;
-  to->first = segment == 0 ? to->w->start : to->w->bound + (segment - 1) * to->w->n_lists;
+  to->first = to->w->start;
+  if (segment > 0 && to->w->bound) to->first = to->w->bound + (segment - 1) * to->w->n_lists;
   to->c = kernels ? r : r / to->taps;
   to->in_plane =
       packed_tap_row(g, tap) * g->in.row * sizeof(float) + packed_tap_column(g, tap) * P8_LINE;

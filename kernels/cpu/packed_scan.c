@@ -199,10 +199,11 @@ void packed_scan_shape(packed_scan *s, ap_packed_form form) {
 
 /* Each row's words become fewer and move up: never past one that is still to be read. */
 void packed_scan_lists(packed_scan *s, ap_packed_form form) {
+  const size_t step = packed_whole_kernels(form) ? (size_t)PACKED_TAPS : 1;
   packed_scan to = *s;
   packed_scan_shape(&to, form);
   for (size_t r = 0; r < to.rows; ++r)
-    packed_fold(s, s->bits + r * (s->k / to.rows) * s->words, form, s->bits + r * to.words);
+    packed_fold(s, s->bits + r * step * s->words, form, s->bits + r * to.words);
   *s = to;
 }
 

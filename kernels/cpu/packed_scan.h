@@ -52,12 +52,7 @@ enum { PACKED_STEP_WORDS = PACKED_LISTS_AT_ONCE / 64 };
 static inline size_t packed_scan_steps(const packed_scan *s) {
   return (s->words + PACKED_STEP_WORDS - 1) / PACKED_STEP_WORDS;
 }
-/* The i-th row of the lists: kernel rows before channels before kernel columns where there are segments. */
-static inline size_t packed_scan_row(const packed_scan *s, size_t i) {
-  if (s->segments == 1) return i;
-  const size_t in_segment = s->rows / s->segments, at = i % in_segment;
-  return (at / s->kw * s->segments + i / in_segment) * s->kw + at % s->kw;
-}
+/* The kernel row of the lists' row r, where they are in segments; else 0. */
 static inline size_t packed_scan_segment(const packed_scan *s, size_t r) {
   return s->segments == 1 ? 0 : r / s->kw % s->segments;
 }
@@ -66,15 +61,17 @@ static inline size_t packed_scan_segment(const packed_scan *s, size_t r) {
 static inline __attribute__((always_inline)) void packed_scan_each(
     const packed_scan *s, void (*row)(void *context, size_t r, size_t first),
     void (*write)(void *context, size_t list), void *context) {
+  const size_t run = s->segments == 1 ? s->rows : s->kw; /* rows of a channel in a segment */
   for (size_t first = 0; first < s->words; first += PACKED_STEP_WORDS) {
     const size_t last = first + PACKED_STEP_WORDS < s->words ? first + PACKED_STEP_WORDS : s->words;
-    for (size_t i = 0; i < s->rows; ++i) {
-      const size_t r = packed_scan_row(s, i);
-      row(context, r, first);
-      for (size_t word = first; word < last; ++word)
-        for (uint64_t m = s->bits[r * s->words + word]; m; m &= m - 1)
-          write(context, word * 64 + (size_t)__builtin_ctzll(m));
-    }
+    for (size_t segment = 0; segment < s->segments; ++segment)
+      for (size_t begin = segment * run; begin < s->rows; begin += s->segments * run)
+        for (size_t r = begin; r < begin + run; ++r) {
+          row(context, r, first);
+          for (size_t word = first; word < last; ++word)
+            for (uint64_t m = s->bits[r * s->words + word]; m; m &= m - 1)
+              write(context, word * 64 + (size_t)__builtin_ctzll(m));
+        }
   }
 }
 #endif
