@@ -232,6 +232,7 @@ static ap_status visit_network(ap_experiment *e, const ap_suite_network *network
   place at = {.e = e, .site = &site, .cells = cells, .tools = &tools};
   double max_loss = isnan(setting->max_loss) ? o->max_loss : setting->max_loss;
   ap_status st = ap_site_open(&site, &how, &e->store, err);
+  if (!st && what == compute) st = ap_dir_create(e->folder, err); /* what is refused leaves none */
   if (!st) st = each_cell(&at, max_loss, what, err);
   ap_cell_tools_close(&tools);
   ap_site_close(&site);

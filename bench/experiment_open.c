@@ -171,7 +171,7 @@ ap_status ap_experiment_open(const ap_compare_options *options, const json_t *pr
   out->folder = ap_path_join(options->out, "cells");
   out->tunings_folder = ap_path_join(options->out, "tunings");
   if (!out->folder || !out->tunings_folder) return ap_fail(err, AP_ERR_MEMORY, "experiment");
-  return options->plan ? AP_OK : ap_dir_create(out->folder, err);
+  return AP_OK;
 }
 
 ap_status ap_experiment_head(const ap_experiment *e, json_t **head, ap_error *err) {
