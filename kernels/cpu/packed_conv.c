@@ -69,6 +69,9 @@ static void run_lists(const packed_job *j, size_t n_blocks) {
   for (size_t outer = 0; outer < n_outer; ++outer) {
     for (size_t yi = 0; yi < y_parts; ++yi) {
       const packed_part y = packed_part_of(n_rows, y_parts, yi);
+      const packed_entries entries = rows_are_blocks
+                                         ? packed_entries_of(g, &places, outer, 1)
+                                         : packed_entries_of(g, &places, y.first, y.count);
       for (size_t xi = 0; xi < x_parts; ++xi) {
         const packed_part x = packed_part_of(g->out.w, x_parts, xi);
         packed_tile t = rows_are_blocks ? packed_tile_at(j, y.first, outer, x.first)
@@ -80,8 +83,7 @@ static void run_lists(const packed_job *j, size_t n_blocks) {
         } else {
           t.in_row *= g->stride_h;
         }
-        t.entries = packed_entries_of(g, &places, rows_are_blocks ? outer : y.first,
-                                      rows_are_blocks ? 1 : y.count);
+        t.entries = entries;
         isa->list[form][y.count - 1][x.count - 1][step](&t);
       }
     }

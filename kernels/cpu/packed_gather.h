@@ -17,7 +17,7 @@ typedef struct {
 typedef struct {
   ap_packed_form form; /* that the values suit; AUTO: none were copied */
   size_t each;         /* values of an entry */
-  uint8_t *values;     /* entry by entry in the order of packed_scan_each with all lists at once */
+  uint8_t *values;     /* of entry after entry, by the lists' rows in the order of the matrix */
   size_t n, room;      /* entries */
   uint32_t *start;     /* [rows][steps of packed_scan_each]: entries before */
   uint64_t *bits;      /* [rows][words]: those of packed_scan_lists */
@@ -35,7 +35,7 @@ typedef struct {
 } packed_wish;
 
 /* From a matrix to the lists' rows in *s (as after packed_scan_lists), the form in *form, and values in *kept if they could be
- * copied. *bad_row: ARG is for this row, which has a weight that is not finite. Errors: ARG, MEMORY. */
+ * copied. Errors: ARG with the row of a weight that is not finite, MEMORY; *kept is to be closed then, too. */
 AP_NODISCARD ap_status packed_gather(const packed_matrix *matrix, const packed_wish *wish,
                                      packed_scan *s, packed_kept *kept, ap_packed_form *form,
                                      ap_error *err);
