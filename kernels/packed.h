@@ -98,7 +98,8 @@ AP_NODISCARD ap_status ap_packed_weights_create(const ap_packed_isa *isa,
 void ap_packed_weights_destroy(ap_packed_weights *weights); /* NULL is allowed */
 ap_packed_form ap_packed_weights_form(const ap_packed_weights *weights);
 size_t ap_packed_weights_bytes(const ap_packed_weights *weights);
-/* Multiply-adds per image that the lists hold (zeros inside a unit and padding included). */
+/* Multiply-adds per image, zeros inside a unit included. Of lists: without kernel rows that lie in the padding, and
+ * without taps that do for every output; of whole kernels all taps, wherever they lie. */
 size_t ap_packed_weights_macs(const ap_packed_weights *weights);
 
 /* A tensor to be read as [channels, h, w] of another shape: y[c][i][j] is data[c - first][i *

@@ -34,8 +34,8 @@ struct ap_packed8_weights {
   size_t entry_words; /* int32 words of an entry */
   size_t n_lists, n_entries;
   size_t *start; /* [n_lists + 1], in entries */
-  size_t *bound; /* NULL, or as ap_packed_weights has it */
-  size_t n_bounds;
+  size_t segments;
+  size_t *bound;  /* both as in ap_packed_weights */
   int32_t *words; /* and P8_AHEAD entries of zeros; weights as isa->quad_words says */
   int32_t *base;  /* [n_lists * width]: minus the zero point's share of a sum */
   float *factor, *shift;

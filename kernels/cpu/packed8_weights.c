@@ -238,7 +238,7 @@ static ap_status build_lists(packed_scan *s, const packed_kept *kept, const int8
   for (size_t i = 0; i < s->segments * w->n_lists; ++i)
     sizes[i] = kernels ? rows[i] : quads_of(rows[i]);
   packed_scan_place(s, w->bound, w->start);
-  w->n_bounds = w->bound ? s->segments * w->n_lists : 0;
+  w->segments = s->segments;
   w->n_entries = w->start[w->n_lists];
   w->words = ap_calloc((w->n_entries + P8_AHEAD) * w->entry_words, sizeof *w->words);
   if (w->words) {
@@ -329,7 +329,8 @@ void ap_packed8_weights_destroy(ap_packed8_weights *w) {
 ap_packed_form ap_packed8_weights_form(const ap_packed8_weights *w) { return w->form; }
 
 size_t ap_packed8_weights_bytes(const ap_packed8_weights *w) {
-  return sizeof *w + (w->n_lists + 1) * sizeof *w->start + w->n_bounds * sizeof *w->bound +
+  return sizeof *w + (w->n_lists + 1) * sizeof *w->start +
+         (w->bound ? w->segments * w->n_lists * sizeof *w->bound : 0) +
          w->n_lists * w->width * (sizeof *w->base + sizeof *w->factor + sizeof *w->shift) +
          (w->n_entries + P8_AHEAD) * w->entry_words * sizeof *w->words;
 }

@@ -57,9 +57,7 @@ typedef struct {
   size_t first, count;
 } packed_part;
 
-/* Rows (columns) of a kernel whose inputs lie inside the image for output `at`: of `taps`, `dilation` apart. */
-packed_part packed_live(size_t at, size_t stride, size_t pad, size_t taps, size_t dilation,
-                        size_t extent);
+/* Rows of a kernel that lie inside the image for the output row y. */
 packed_part packed_live_rows(const ap_packed_conv *g, size_t y);
 
 /* Lists' entries to do, [n_lists]: first and end. */

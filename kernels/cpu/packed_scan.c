@@ -54,7 +54,8 @@ ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err) {
   return AP_OK;
 }
 
-packed_part packed_live(size_t at, size_t stride, size_t pad, size_t taps, size_t dilation,
+/* Of `taps`, `dilation` apart, those that lie inside the image for output `at`. */
+static packed_part live(size_t at, size_t stride, size_t pad, size_t taps, size_t dilation,
                         size_t extent) {
   const size_t begin = at * stride, end = pad + extent; /* with padding before */
   size_t first = begin < pad ? (pad - begin + dilation - 1) / dilation : 0;
@@ -65,11 +66,10 @@ packed_part packed_live(size_t at, size_t stride, size_t pad, size_t taps, size_
 }
 
 packed_part packed_live_rows(const ap_packed_conv *g, size_t y) {
-  return packed_live(y, g->stride_h, g->pad_top, g->kh, g->dilation_h ? g->dilation_h : 1, g->in.h);
+  return live(y, g->stride_h, g->pad_top, g->kh, g->dilation_h ? g->dilation_h : 1, g->in.h);
 }
 static packed_part live_columns(const ap_packed_conv *g, size_t x) {
-  return packed_live(x, g->stride_w, g->pad_left, g->kw, g->dilation_w ? g->dilation_w : 1,
-                     g->in.w);
+  return live(x, g->stride_w, g->pad_left, g->kw, g->dilation_w ? g->dilation_w : 1, g->in.w);
 }
 
 /* From the first of the last output's to the last of the first output's. */
@@ -86,6 +86,7 @@ static void find_live(const ap_packed_conv *g, packed_scan *s) {
 }
 
 bool packed_scan_dead(const packed_scan *s, size_t k) {
+  if (s->live_rows.count * s->live_columns.count == s->taps) return false;
   const size_t row = k % s->taps / s->kw, column = k % s->kw; /* before `first` they wrap */
   return row - s->live_rows.first >= s->live_rows.count ||
          column - s->live_columns.first >= s->live_columns.count;
@@ -102,7 +103,6 @@ ap_status packed_scan_open(const ap_packed_conv *g, bool padding_is_zero, packed
                            ap_error *err) {
   *s = (packed_scan){.n = g->out.c,
                      .taps = g->kh * g->kw,
-                     .kh = g->kh,
                      .kw = g->kw,
                      .live_rows = {0, g->kh},
                      .live_columns = {0, g->kw},
@@ -194,7 +194,7 @@ void packed_scan_shape(packed_scan *s, ap_packed_form form) {
   s->rows = packed_whole_kernels(form) ? s->k / PACKED_TAPS : s->k;
   s->lists = (s->n + width - 1) / width;
   s->words = (s->lists + 63) / 64;
-  s->segments = s->partial && !packed_whole_kernels(form) ? s->kh : 1;
+  s->segments = s->partial && !packed_whole_kernels(form) ? s->taps / s->kw : 1;
 }
 
 /* Each row's words become fewer and move up: never past one that is still to be read. */

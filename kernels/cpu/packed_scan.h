@@ -18,10 +18,10 @@ typedef struct {
   size_t rows, lists;
   /* Lists do not have taps that no output reads inside the image, and their rows are in order of kernel
    * rows where some outputs read not all of these inside: an output's row does those alone. */
-  size_t kh, kw;
+  size_t kw;                           /* columns of a kernel */
   packed_part live_rows, live_columns; /* of kernels */
   bool partial;                        /* some outputs read fewer rows of kernels than others */
-  size_t segments; /* after packed_scan_lists: kh, or 1: as the matrix has them */
+  size_t segments; /* after packed_scan_lists: kernel rows, or 1: as the matrix has them */
 } packed_scan;
 
 /* Sizes and room for the bits, which the caller sets row by row. padding_is_zero: what the padding holds adds

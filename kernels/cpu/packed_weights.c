@@ -221,5 +221,11 @@ size_t ap_packed_weights_bytes(const ap_packed_weights *w) {
 
 size_t ap_packed_weights_macs(const ap_packed_weights *w) {
   const size_t each = packed_whole_kernels(w->form) ? (size_t)PACKED_TAPS : w->width;
-  return w->n_entries * each * w->geometry.out.h * w->geometry.out.w;
+  const packed_places places = {w->start, w->bound, w->n_lists};
+  size_t entries = 0; /* of a column of outputs */
+  for (size_t y = 0; y < w->geometry.out.h; ++y) {
+    const packed_entries e = packed_entries_of(&w->geometry, &places, y, 1);
+    for (size_t list = 0; list < w->n_lists; ++list) entries += e.to[list] - e.from[list];
+  }
+  return entries * each * w->geometry.out.w;
 }
