@@ -4,7 +4,7 @@
 #include "kernels/grouped/conv_kernel.h"
 
 /* A warp's sums take 64 registers of a thread; one block has all of a multiprocessor's. */
-#define GROUPED_BOUNDS __launch_bounds__(SIMT_THREADS, 1)
+#define GROUPED_BOUNDS __launch_bounds__(SIMT_BLOCK_THREADS, 1)
 
 static __global__ void GROUPED_BOUNDS grouped_conv_bf16_k(const __grid_constant__ grouped_conv g) {
   extern __shared__ __align__(128) unsigned char shared[];
@@ -30,7 +30,7 @@ extern "C" cudaError_t ap_cuda_launch_grouped_conv(cudaStream_t stream, const gr
   const grouped_tile *t = &g->tile;
   const size_t parts = (size_t)t->tiles_b * (size_t)t->tiles_h * (size_t)t->tiles_w *
                        (size_t)((g->out.c + t->columns - 1) / t->columns) * n_nodes;
-  const dim3 block(SIMT_THREADS), grid(parts < most_blocks ? (unsigned)parts : most_blocks);
+  const dim3 block(SIMT_BLOCK_THREADS), grid(parts < most_blocks ? (unsigned)parts : most_blocks);
   if (parts == 0) return cudaSuccess;
   if (wide)
     grouped_conv_f32_k<<<grid, block, shared_bytes, stream>>>(*g);

@@ -8,6 +8,6 @@ if(NOT DEFINED CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   endif()
   set(CMAKE_CUDA_COMPILER "${AP_NVCC}" CACHE FILEPATH "CUDA compiler")
 endif()
-# Machine code for Hopper, portable code for Ampere and all that came after.
-set(CMAKE_CUDA_ARCHITECTURES "80-virtual;90-real" CACHE STRING "CUDA architectures")
+# Machine code for Hopper (a: warps may hand registers to one another), portable code for Ampere and all that came after.
+set(CMAKE_CUDA_ARCHITECTURES "80-virtual;90a-real" CACHE STRING "CUDA architectures")
 enable_language(CUDA)

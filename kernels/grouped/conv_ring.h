@@ -2,12 +2,16 @@
  * counters at which the warps of a block wait for one another.
  *
  * Shared memory of a block: the slots; places of parts and two counters for every slot; for every warp
- * its way out (conv_store.h). A slot's counter `filled` gets an arrival of every thread, when
- * its copies are there; `done` one of every warp that has finished the slot's chunk.
+ * its way in and out (conv_store.h). A slot's counter `filled` gets an arrival of every thread that fills,
+ * when its copies are there, and one more of the first of them; `done` one of every warp that has finished
+ * the slot's chunk.
  *
- * With tile.carry a step reads its own chunk and the one before it. So the slot of the chunk after chunk k
- * is free when all warps have finished chunk k + 1 - slots + carry: with four slots a warp may be a
- * whole chunk ahead of another. */
+ * With tile.carry a step reads its own chunk and the one before it. So the slot of chunk k is free when
+ * all warps have finished chunk k - slots + carry: with four slots a warp may be a whole chunk ahead of
+ * another, and two more are on their way.
+ *
+ * What a warp wrote before it finished a chunk is there for who waits for the chunk that was filled
+ * after it: fillers wait for the warp, and their one more arrival hands on what they waited for. */
 #ifndef AP_KERNELS_GROUPED_CONV_RING_H
 #define AP_KERNELS_GROUPED_CONV_RING_H
 #include <assert.h>
@@ -18,8 +22,8 @@
 #include "kernels/grouped/simt.h"
 
 enum {
-  CONV_FOUND = 4, /* parts, from the present one on, whose places are known */
-  CONV_PLACES = 8 /* see conv_block */
+  CONV_FOUND = 4,  /* parts, from the present one on, whose places are known */
+  CONV_PLACES = 16 /* see conv_block */
 };
 /* Behind the slots. */
 enum { CONV_FILLED, CONV_DONE };
@@ -59,14 +63,17 @@ SIMT_FN uint32_t conv_counter(const grouped_tile *t, int which, uint32_t chunk,
 SIMT_FN void conv_set_counters(const grouped_tile *t, unsigned char *shared) {
   SIMT_NO_UNROLL
   for (uint32_t slot = 0; slot < 1U << t->log_slots; slot++) {
-    simt_counter_set(shared, conv_counter(t, CONV_FILLED, slot, shared), SIMT_THREADS);
+    simt_counter_set(shared, conv_counter(t, CONV_FILLED, slot, shared),
+                     SIMT_FILL_THREADS + 1);
     simt_counter_set(shared, conv_counter(t, CONV_DONE, slot, shared), SIMT_WARPS);
   }
 }
 
-/* A thread has begun all its copies of the chunk. */
-SIMT_FN void conv_filled(const grouped_tile *t, uint32_t chunk, unsigned char *shared) {
-  simt_counter_copied(shared, conv_counter(t, CONV_FILLED, chunk, shared));
+/* A thread has begun all its copies of the chunk. first: of those that fill. */
+SIMT_FN void conv_filled(const grouped_tile *t, uint32_t chunk, unsigned char *shared, int first) {
+  const uint32_t counter = conv_counter(t, CONV_FILLED, chunk, shared);
+  simt_counter_copied(shared, counter);
+  if (first) simt_counter_arrive(shared, counter);
 }
 SIMT_FN void conv_wait_filled(const grouped_tile *t, uint32_t chunk, unsigned char *shared) {
   simt_counter_wait(shared, conv_counter(t, CONV_FILLED, chunk, shared), conv_parity(t, chunk));
@@ -78,9 +85,9 @@ SIMT_FN void conv_done(const grouped_tile *t, uint32_t chunk, unsigned char *sha
     if (l == 0) simt_counter_arrive(shared, conv_counter(t, CONV_DONE, chunk, shared));
   }
 }
-/* Until the slot of the chunk after this one is free. Before chunk 0 all count as done. */
+/* Until the chunk's slot is free. Before chunk 0 all count as done. */
 SIMT_FN void conv_wait_free(const grouped_tile *t, uint32_t chunk, unsigned char *shared) {
-  const uint32_t last = chunk + 1 + (uint32_t)t->carry - (1U << t->log_slots);
+  const uint32_t last = chunk + (uint32_t)t->carry - (1U << t->log_slots);
   simt_counter_wait(shared, conv_counter(t, CONV_DONE, last, shared), conv_parity(t, last));
 }
 

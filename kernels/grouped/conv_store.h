@@ -101,83 +101,57 @@ SIMT_FN void conv_pieces_of(const grouped_tensor *t, const unsigned char *data, 
   }
 }
 
-/* A warp's way out. */
-typedef struct {
-  const grouped_conv *g;
-  const conv_place *place;
-  int first_row, column; /* the warp's */
-  conv_pieces out, more; /* more: the shortcut */
-} conv_way;
-SIMT_FN void conv_way_of(const grouped_conv *g, const int shortcuts, const conv_place *place,
-                         int first_row, int column, conv_way *w) {
-  const conv_ends ends = conv_ends_of(g, place);
-  w->g = g;
-  w->place = place;
-  w->first_row = first_row;
-  w->column = column;
-  w->more.plane = 0;
-  conv_pieces_of(&g->out, ends.out, place->block, column, &w->out);
-  if (shortcuts)
-    conv_pieces_of(&g->epilogue.residual.tensor, ends.residual, place->block,
-                   column - g->epilogue.residual.first, &w->more);
+/* ---- in: the shortcut -------------------------------------------------------------------------- */
+/* Where there is room for all of a warp's shortcut it comes when a part begins, a group behind the other,
+ * else group by group on the way out. */
+SIMT_FN int conv_fetches_early(const grouped_tile *t) {
+  return t->way_bytes > GROUPED_SHARED_WAY;
+}
+SIMT_FN void conv_shortcut_of(const grouped_conv *g, const conv_place *place, int column,
+                              conv_pieces *out) {
+  const grouped_source *source = &g->epilogue.residual;
+  conv_pieces_of(&source->tensor, conv_ends_of(g, place).residual, place->block,
+                 column - source->first, out);
 }
 
-/* The lane's pieces of a group's shortcut, 0 where there is none. */
-SIMT_FN void conv_read_shortcut(const conv_way *w, const int tiles, int group, simt_quads *pieces) {
-  const grouped_source *source = &w->g->epilogue.residual;
+/* A group's pieces of the shortcut, 0 where there is none, are on their way to `way`. */
+SIMT_FN void conv_fetch_group(const grouped_conv *g, const int tiles, const conv_place *place,
+                              const conv_pieces *more, int first_row, int column, int group,
+                              unsigned char *shared, uint32_t way) {
+  const grouped_source *source = &g->epilogue.residual;
   const grouped_tensor *t = &source->tensor;
   SIMT_EACH_LANE(l) {
     const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group) * GROUPED_COLUMNS;
-    const conv_pixel p =
-        conv_pixel_of(w->g, w->place, w->first_row + conv_group_row(tiles, group, k));
-    const uint32_t at = (uint32_t)(p.block - w->place->block) * (uint32_t)t->block +
+    const conv_pixel p = conv_pixel_of(g, place, first_row + conv_group_row(tiles, group, k));
+    const uint32_t at = (uint32_t)(p.block - place->block) * (uint32_t)t->block +
                         (uint32_t)(p.y * source->stride_h * t->w + p.x * source->stride_w) * 32 +
-                        (uint32_t)j * w->more.plane;
+                        (uint32_t)j * more->plane;
     SIMT_UNROLL
     for (int i = 0; i < 2; i++) {
       const int channel =
-          w->column - source->first + j + conv_piece_channel(l) + i * CONV_PIECE_CHANNELS;
-      simt_quad *piece = &SIMT_AT(pieces[i], l);
-      piece->v[0] = piece->v[1] = piece->v[2] = piece->v[3] = 0;
-      if (p.inside && channel >= 0 && channel < t->c)
-        *piece = simt_read_quad(
-            SIMT_AT(w->more.lane, l) + (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * w->more.plane),
-            1);
+          column - source->first + j + conv_piece_channel(l) + i * CONV_PIECE_CHANNELS;
+      const int present = p.inside && channel >= 0 && channel < t->c;
+      const unsigned char *from =
+          SIMT_AT(more->lane, l) + (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * more->plane);
+      simt_copy16(shared + (way + conv_piece_at(l, i)), present ? from : t->data, present);
     }
   }
 }
-
-/* All of a warp's shortcut will be read: one announcement a lane. */
-SIMT_FN void conv_announce_shortcut(const grouped_conv *g, const int tiles, const int rows,
-                                    const conv_place *place, int first_row, int column) {
-  const grouped_source *source = &g->epilogue.residual;
-  const grouped_tensor *t = &source->tensor;
-  const conv_ends ends = conv_ends_of(g, place);
-  const int runs = rows / 4; /* of neighbouring positions */
-  SIMT_EACH_LANE(l) {
-    SIMT_UNROLL
-    for (int n = l; n < tiles * GROUPED_COLUMNS * runs; n += SIMT_WARP) {
-      const conv_pixel p = conv_pixel_of(g, place, first_row + n % runs * 4);
-      const int channel = column - source->first + n / runs;
-      if (p.inside && channel >= 0 && channel < t->c)
-        simt_announce(ends.residual + grouped_at(t, p.block, channel, p.y * source->stride_h,
-                                                 p.x * source->stride_w, 0));
-    }
-  }
+SIMT_FN void conv_fetch_shortcut(const grouped_conv *g, const int tiles, const conv_place *place,
+                                 int first_row, int column, unsigned char *shared, uint32_t way) {
+  conv_pieces more;
+  conv_shortcut_of(g, place, column, &more);
+  SIMT_UNROLL
+  for (int group = 0; group < GROUPED_WARP_TILES / 4; group++)
+    conv_fetch_group(g, tiles, place, &more, first_row, column, group, shared,
+                     way + (uint32_t)group * GROUPED_SHARED_WAY);
 }
 
 /* A group's shortcut to the sums. */
-SIMT_FN void conv_add_shortcut(const int tiles, int group, simt_quads *pieces,
-                               unsigned char *shared, uint32_t way, simt_sums *sum) {
+SIMT_FN void conv_add_shortcut(const int tiles, int group, const unsigned char *shared, uint32_t way,
+                               simt_sums *sum) {
   simt_words at;
   simt_lefts left;
-  SIMT_EACH_LANE(l) {
-    SIMT_UNROLL
-    for (int i = 0; i < 2; i++)
-      simt_shared_write(shared, simt_shared_at(shared, way + conv_piece_at(l, i)),
-                        SIMT_AT(pieces[i], l));
-  }
-  SIMT_WARP_BARRIER();
   SIMT_UNROLL
   for (int pair = 0; pair < 2; pair++) {
     SIMT_EACH_LANE(l) { SIMT_AT(at, l) = simt_shared_at(shared, way + conv_matrix_at(l, pair)); }
@@ -193,13 +167,14 @@ SIMT_FN void conv_add_shortcut(const int tiles, int group, simt_quads *pieces,
       }
     }
   }
-  SIMT_WARP_BARRIER(); /* what comes next writes there */
+  SIMT_WARP_BARRIER(); /* the sums go out the same way */
 }
 
+/* ---- out --------------------------------------------------------------------------------------- */
 /* A group's sums, clipped and rounded, to the output. */
-SIMT_FN void conv_write_group(const conv_way *w, const int tiles, int group, unsigned char *shared,
-                              uint32_t way, simt_sums *sum) {
-  const grouped_conv *g = w->g;
+SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
+                              const conv_pieces *out, const int tiles, int first_row, int column,
+                              int group, unsigned char *shared, uint32_t way, simt_sums *sum) {
   const grouped_tensor *t = &g->out;
   const float low = g->epilogue.low, high = g->epilogue.high;
   SIMT_UNROLL
@@ -222,44 +197,46 @@ SIMT_FN void conv_write_group(const conv_way *w, const int tiles, int group, uns
   SIMT_WARP_BARRIER();
   SIMT_EACH_LANE(l) {
     const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group) * GROUPED_COLUMNS;
-    const conv_pixel p = conv_pixel_of(g, w->place, w->first_row + conv_group_row(tiles, group, k));
-    const uint32_t at = (uint32_t)(p.block - w->place->block) * (uint32_t)t->block +
-                        (uint32_t)(p.y * t->w + p.x) * 32 + (uint32_t)j * w->out.plane;
+    const conv_pixel p = conv_pixel_of(g, place, first_row + conv_group_row(tiles, group, k));
+    const uint32_t at = (uint32_t)(p.block - place->block) * (uint32_t)t->block +
+                        (uint32_t)(p.y * t->w + p.x) * 32 + (uint32_t)j * out->plane;
     SIMT_UNROLL
     for (int i = 0; i < 2; i++) {
-      const int channel = w->column + j + conv_piece_channel(l) + i * CONV_PIECE_CHANNELS;
+      const int channel = column + j + conv_piece_channel(l) + i * CONV_PIECE_CHANNELS;
       const simt_quad piece =
           simt_shared_read(shared, simt_shared_at(shared, way + conv_piece_at(l, i)));
       if (p.inside && channel < t->c)
         simt_write_quad(
-            SIMT_AT(w->out.lane, l) + (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * w->out.plane),
-            piece);
+            SIMT_AT(out->lane, l) + (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * out->plane), piece);
     }
   }
   SIMT_WARP_BARRIER(); /* the next group writes there */
 }
 
-/* Sums as the matrix units leave them to a bfloat16 output. way: of the warp's GROUPED_SHARED_WAY
- * bytes from `shared`. A group's shortcut is read while the one before it is worked on. */
+/* Sums as the matrix units leave them to a bfloat16 output. way: of the warp's tile.way_bytes from
+ * `shared`. */
 SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int shortcuts,
                                const conv_place *place, int first_row, int column,
                                unsigned char *shared, uint32_t way, simt_sums *sum) {
-  conv_way w;
-  simt_quads pieces[2];
-  conv_way_of(g, shortcuts, place, first_row, column, &w);
-  if (shortcuts) conv_read_shortcut(&w, tiles, 0, pieces);
+  const int early = shortcuts && conv_fetches_early(&g->tile);
+  conv_pieces out;
+  conv_pieces_of(&g->out, conv_ends_of(g, place).out, place->block, column, &out);
+  if (early) {
+    simt_copies_wait();
+    SIMT_WARP_BARRIER();
+  }
   SIMT_UNROLL
   for (int group = 0; group < GROUPED_WARP_TILES / 4; group++) {
-    if (shortcuts) {
-      simt_quads present[2];
-      SIMT_EACH_LANE(l) {
-        SIMT_AT(present[0], l) = SIMT_AT(pieces[0], l);
-        SIMT_AT(present[1], l) = SIMT_AT(pieces[1], l);
-      }
-      if (group + 1 < GROUPED_WARP_TILES / 4) conv_read_shortcut(&w, tiles, group + 1, pieces);
-      conv_add_shortcut(tiles, group, present, shared, way, sum);
+    const uint32_t at = way + (uint32_t)(early ? group * GROUPED_SHARED_WAY : 0);
+    if (shortcuts && !early) {
+      conv_pieces more;
+      conv_shortcut_of(g, place, column, &more);
+      conv_fetch_group(g, tiles, place, &more, first_row, column, group, shared, at);
+      simt_copies_wait();
+      SIMT_WARP_BARRIER();
     }
-    conv_write_group(&w, tiles, group, shared, way, sum);
+    if (shortcuts) conv_add_shortcut(tiles, group, shared, at, sum);
+    conv_write_group(g, place, &out, tiles, first_row, column, group, shared, at, sum);
   }
 }
 

@@ -16,8 +16,8 @@ enum {
   GROUPED_WARP_TILES = 16,    /* tiles (16 x 8 sums) that a warp keeps in registers */
   GROUPED_MOST_ROWS = 16,     /* positions that a warp works on at once */
   GROUPED_MOST_SLOTS = 4,     /* chunks of input channels in shared memory; beside them: */
-  GROUPED_SHARED_STATE = 768, /* bytes for places of parts and counters of arrivals, */
-  GROUPED_SHARED_WAY = 1024,  /* and for every warp 4 tiles on their way out, in bfloat16 */
+  GROUPED_SHARED_STATE = 1536, /* bytes for places of parts and counters of arrivals, */
+  GROUPED_SHARED_WAY = 1024,  /* and for every warp 4 tiles on their way in or out, in bfloat16 */
   GROUPED_MOST_TILES = 4,     /* of a list: */
   GROUPED_FORMS = 3           /* levels list 8, 16 or 32 output channels together */
 };
@@ -74,6 +74,7 @@ typedef struct {
    * bytes, a multiple of 8). carry 1: a step may read the chunk before its own, too. */
   int32_t log_slots, carry, slot_positions;
   uint32_t slot_bytes, ring_bytes; /* of one, of all */
+  uint32_t way_bytes; /* of a warp: GROUPED_SHARED_WAY, or room for all tiles of its shortcut */
   /* What fills the planes: 16-byte units of a channel, channels side by side, and how to divide by
    * plane_w, plane_h and units (grouped_quotient). */
   int32_t units, across;
@@ -101,6 +102,7 @@ typedef struct {
  *           carry, of the chunk before
  *   weight  per step: bfloat16 [width / 8][32 lanes][4] as the matrix units take them, or
  *           float32 [16][width]
+ * (both with one step more, which is read ahead and not used)
  *   bias    float [n_lists * width] */
 typedef struct {
   uint32_t form; /* width = 8 << form */

@@ -50,7 +50,7 @@ struct simt_crew {
   int at_barrier;
   unsigned long barriers; /* passed */
   bool leaving;
-  pthread_t threads[SIMT_WARPS + 1]; /* the last makes the copies */
+  pthread_t threads[SIMT_BLOCK_WARPS + 1]; /* the last makes the copies */
   int n_threads;
 };
 
@@ -59,8 +59,10 @@ typedef struct {
   int warp;
 } seat;
 
-_Thread_local simt_player simt_self = {0, SIMT_WARPS, NULL};
+_Thread_local simt_player simt_self = {0, SIMT_BLOCK_WARPS, NULL};
 static _Thread_local job *under_way; /* of a warp of a crew: not yet handed over */
+
+int simt_workers_end(void) { return simt_self.end < SIMT_WARPS ? simt_self.end : SIMT_WARPS; }
 
 static void fault(const char *what) {
   (void)fprintf(stderr, "emulated kernel: %s\n", what);
@@ -179,6 +181,15 @@ static void free_job(job *j) {
   ap_free(j);
 }
 
+void simt_host_copies_wait(void) {
+  job *j = under_way;
+  if (!j) return;
+  if (j->at) fault("a thread waits for copies that a counter tells of");
+  under_way = NULL;
+  for (size_t i = 0; i < j->n; i++) make_copy(&j->copies[i]);
+  free_job(j);
+}
+
 /* Makes copies, the jobs in any order, until the crew is left. */
 static void *copy_jobs(void *data) {
   struct simt_crew *crew = data;
@@ -214,7 +225,7 @@ void simt_host_barrier(void) {
   hand_over(crew);
   (void)pthread_mutex_lock(&crew->lock);
   const unsigned long number = crew->barriers;
-  if (++crew->at_barrier == SIMT_WARPS) {
+  if (++crew->at_barrier == SIMT_BLOCK_WARPS) {
     crew->at_barrier = 0;
     crew->barriers++;
     (void)pthread_cond_broadcast(&crew->changed);
@@ -253,9 +264,9 @@ struct simt_crew *simt_crew_create(void) {
   (void)pthread_mutex_init(&crew->lock, NULL);
   (void)pthread_cond_init(&crew->changed, NULL);
   crew->random = 1;
-  for (int w = 0; w <= SIMT_WARPS; w++) {
-    seat *s = w < SIMT_WARPS ? ap_calloc(1, sizeof *s) : NULL;
-    bool failed = w < SIMT_WARPS && !s;
+  for (int w = 0; w <= SIMT_BLOCK_WARPS; w++) {
+    seat *s = w < SIMT_BLOCK_WARPS ? ap_calloc(1, sizeof *s) : NULL;
+    bool failed = w < SIMT_BLOCK_WARPS && !s;
     if (s) *s = (seat){crew, w};
     if (!failed)
       failed = pthread_create(&crew->threads[w], NULL, s ? play : copy_jobs, s ? (void *)s : crew);
@@ -273,7 +284,7 @@ void simt_crew_run(struct simt_crew *crew, void (*block)(void *data), void *data
   (void)pthread_mutex_lock(&crew->lock);
   crew->block = block;
   crew->data = data;
-  crew->at_work = SIMT_WARPS;
+  crew->at_work = SIMT_BLOCK_WARPS;
   crew->runs++;
   (void)pthread_cond_broadcast(&crew->changed);
   while (crew->at_work > 0) (void)pthread_cond_wait(&crew->changed, &crew->lock);

@@ -254,9 +254,9 @@ static ap_status write_blob(packer *p, size_t form, const float *bias, void **ou
   const size_t order_bytes = blocks_of(p) * grouped_order_length(p->tile) * sizeof *p->order;
   const size_t order = up(sizeof(grouped_level)), start = up(order + order_bytes);
   const size_t offset = up(start + lists * ((size_t)p->tile->n_chunks + 1) * sizeof(uint32_t));
-  const size_t bias_at = up(offset + steps * GROUPED_DEPTH * sizeof(uint16_t));
+  const size_t bias_at = up(offset + (steps + 1) * GROUPED_DEPTH * sizeof(uint16_t));
   const size_t weight = up(bias_at + lists * width_of(form) * sizeof(float));
-  const size_t total = weight + steps * GROUPED_DEPTH * width_of(form) * (p->g->wide ? 4 : 2);
+  const size_t total = weight + (steps + 1) * GROUPED_DEPTH * width_of(form) * (p->g->wide ? 4 : 2);
   if (bias_at > UINT32_MAX) return ap_fail(err, AP_ERR_UNSUPPORTED, "%zu steps of a level", steps);
   unsigned char *blob = ap_calloc(1, total);
   if (!blob) return ap_fail(err, AP_ERR_MEMORY, "a level of %zu bytes", total);

@@ -16,6 +16,7 @@ typedef struct {
   size_t n_blocks;               /* of images, in all */
   size_t block_bytes; /* of the output or the shortcut, the larger one, for one block of images */
   bool wide;          /* float32 */
+  bool shortcut;      /* something is added to the sums */
 } grouped_geometry;
 
 /* The cut with the least estimated time of which one channel's planes fit in a slot of shared memory:

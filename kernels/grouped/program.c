@@ -137,7 +137,9 @@ static void set_geometry(ap_engine *e, const ap_engine_op *o) {
                                                     .dilation_w = o->dilation_w ? o->dilation_w : 1,
                                                     .n_blocks = e->n_blocks,
                                                     .block_bytes = block_bytes,
-                                                    .wide = e->wide};
+                                                    .wide = e->wide,
+                                                    .shortcut =
+                                                        o->residual.tensor != AP_ENGINE_NONE};
 }
 
 ap_status engine_program_init(ap_engine *e, const ap_engine_program *from, ap_error *err) {

@@ -15,6 +15,13 @@
 #define SIMT_WARP 32
 #define SIMT_THREADS 512
 #define SIMT_WARPS (SIMT_THREADS / SIMT_WARP)
+/* A block of a layer has more warps behind those: they bring what the others work on. */
+#ifndef SIMT_FILLERS
+#define SIMT_FILLERS 4
+#endif
+#define SIMT_FILL_THREADS (SIMT_FILLERS * SIMT_WARP)
+#define SIMT_BLOCK_WARPS (SIMT_WARPS + SIMT_FILLERS)
+#define SIMT_BLOCK_THREADS (SIMT_THREADS + SIMT_FILL_THREADS)
 
 #if defined(__CUDACC__)
 #define SIMT_FN static __device__ __forceinline__
@@ -25,6 +32,16 @@
 #define SIMT_EACH_THREAD(t) if (const int t = (int)threadIdx.x; ((void)t, true))
 #define SIMT_EACH_WARP(w) if (const int w = (int)threadIdx.x / SIMT_WARP; ((void)w, true))
 #define SIMT_EACH_LANE(l) if (const int l = (int)threadIdx.x % SIMT_WARP; ((void)l, true))
+#define SIMT_EACH_FILLER(t) if (const int t = (int)threadIdx.x - SIMT_THREADS; ((void)t, true))
+#define SIMT_ONLY_FILLS() (threadIdx.x >= SIMT_THREADS)
+#define SIMT_FILLS_TOO() 0
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#define SIMT_FEWER_REGISTERS() asm volatile("setmaxnreg.dec.sync.aligned.u32 32;")
+#define SIMT_MORE_REGISTERS() asm volatile("setmaxnreg.inc.sync.aligned.u32 112;")
+#else
+#define SIMT_FEWER_REGISTERS() ((void)0)
+#define SIMT_MORE_REGISTERS() ((void)0)
+#endif
 #define SIMT_OF_WARP(states, w) (states)
 #define SIMT_BARRIER() __syncthreads()
 #define SIMT_WARP_BARRIER() __syncwarp()
@@ -44,8 +61,15 @@
 #define SIMT_AT(variable, lane) ((variable)[lane])
 #define SIMT_LANES(variable) (variable)
 #define SIMT_EACH_THREAD(t) \
-  for (int t = simt_self.first * SIMT_WARP; t < simt_self.end * SIMT_WARP; t++)
-#define SIMT_EACH_WARP(w) for (int w = simt_self.first; w < simt_self.end; w++)
+  for (int t = simt_self.first * SIMT_WARP; t < simt_workers_end() * SIMT_WARP; t++)
+#define SIMT_EACH_WARP(w) for (int w = simt_self.first; w < simt_workers_end(); w++)
+#define SIMT_EACH_FILLER(t)                                                        \
+  for (int t = (SIMT_ONLY_FILLS() ? simt_self.first - SIMT_WARPS : 0) * SIMT_WARP; \
+       t < (simt_self.end - SIMT_WARPS) * SIMT_WARP; t++)
+#define SIMT_FEWER_REGISTERS() ((void)0)
+#define SIMT_MORE_REGISTERS() ((void)0)
+#define SIMT_ONLY_FILLS() (simt_self.first >= SIMT_WARPS)
+#define SIMT_FILLS_TOO() (simt_self.first < SIMT_WARPS && simt_self.end > SIMT_WARPS)
 #define SIMT_EACH_LANE(l) for (int l = 0; l < SIMT_WARP; l++)
 #define SIMT_OF_WARP(states, w) (&(states)[w])
 #define SIMT_BARRIER() simt_host_barrier()
@@ -89,21 +113,14 @@ SIMT_FN int simt_read_u16(const uint16_t *from) {
   return *from;
 #endif
 }
-/* 16 bytes; once: the first-level cache is left to others. */
-SIMT_FN simt_quad simt_read_quad(const void *from, const int once) {
+/* 16 bytes. */
+SIMT_FN simt_quad simt_read_quad(const void *from) {
   simt_quad quad;
 #if defined(__CUDACC__)
-#define SIMT_READ_QUAD(how)                                                         \
-  asm volatile("ld.global.nc" how ".v4.u32 {%0, %1, %2, %3}, [%4];"                 \
-               : "=r"(quad.v[0]), "=r"(quad.v[1]), "=r"(quad.v[2]), "=r"(quad.v[3]) \
-               : "l"(from))
-  if (once)
-    SIMT_READ_QUAD(".L1::no_allocate");
-  else
-    SIMT_READ_QUAD("");
-#undef SIMT_READ_QUAD
+  asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(quad.v[0]), "=r"(quad.v[1]), "=r"(quad.v[2]), "=r"(quad.v[3])
+               : "l"(from));
 #else
-  (void)once;
   memcpy(&quad, from, sizeof quad);
 #endif
   return quad;
@@ -112,6 +129,15 @@ SIMT_FN uint32_t simt_read_u32(const uint32_t *from) {
 #if defined(__CUDACC__)
   uint32_t value;
   asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(value) : "l"(from));
+  return value;
+#else
+  return *from;
+#endif
+}
+SIMT_FN float simt_read_f32(const float *from) {
+#if defined(__CUDACC__)
+  float value;
+  asm volatile("ld.global.nc.f32 %0, [%1];" : "=f"(value) : "l"(from));
   return value;
 #else
   return *from;
@@ -140,15 +166,6 @@ SIMT_FN void simt_write_quad(unsigned char *to, simt_quad quad) {
 #endif
 }
 
-/* What will be read: on its way to the second-level cache. */
-SIMT_FN void simt_announce(const unsigned char *from) {
-#if defined(__CUDACC__)
-  asm volatile("prefetch.global.L2 [%0];" ::"l"(from));
-#else
-  (void)from;
-#endif
-}
-
 /* 16 bytes of shared memory at simt_shared_at's address. */
 SIMT_FN simt_quad simt_shared_read(const unsigned char *shared, uint32_t at) {
   simt_quad quad;
@@ -162,16 +179,6 @@ SIMT_FN simt_quad simt_shared_read(const unsigned char *shared, uint32_t at) {
   memcpy(&quad, shared + at, sizeof quad);
 #endif
   return quad;
-}
-SIMT_FN void simt_shared_write(unsigned char *shared, uint32_t at, simt_quad quad) {
-#if defined(__CUDACC__)
-  (void)shared;
-  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(at), "r"(quad.v[0]), "r"(quad.v[1]),
-               "r"(quad.v[2]), "r"(quad.v[3])
-               : "memory");
-#else
-  memcpy(shared + at, &quad, sizeof quad);
-#endif
 }
 
 /* Which row of 16 a lane addresses in simt_load_left, and which half of its 16 columns. */
@@ -259,6 +266,15 @@ SIMT_FN void simt_copy16(unsigned char *shared, const unsigned char *from, int p
                : "memory");
 #else
   simt_host_copy16(shared, present ? from : NULL);
+#endif
+}
+
+/* Until all copies that this thread has begun, of those that no counter will tell of, are there. */
+SIMT_FN void simt_copies_wait(void) {
+#if defined(__CUDACC__)
+  asm volatile("cp.async.wait_all;" ::: "memory");
+#else
+  simt_host_copies_wait();
 #endif
 }
 

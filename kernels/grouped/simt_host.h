@@ -14,6 +14,7 @@ typedef struct {
   struct simt_crew *crew;
 } simt_player;
 extern _Thread_local simt_player simt_self; /* at first: all warps, no crew */
+int simt_workers_end(void);                 /* after the last that is no filler (simt.h) */
 
 void simt_host_barrier(void);
 /* from NULL: zeros. */
@@ -22,9 +23,11 @@ void simt_host_copy16(unsigned char *to, const unsigned char *from);
 void simt_host_counter_set(unsigned char *counter, uint32_t arrivals);
 void simt_host_arrive(unsigned char *counter);
 void simt_host_copied(unsigned char *counter);
+/* Those of the calling thread that no counter tells of. */
+void simt_host_copies_wait(void);
 void simt_host_wait(unsigned char *counter, uint32_t parity);
 
-/* A crew of SIMT_WARPS threads: simt_crew_run calls block(data) on each, and returns when all have
+/* A crew of SIMT_BLOCK_WARPS threads: simt_crew_run calls block(data) on each, and returns when all have
  * come back. NULL: no memory or no threads. */
 struct simt_crew *simt_crew_create(void);
 void simt_crew_run(struct simt_crew *crew, void (*block)(void *data), void *data);

@@ -7,7 +7,6 @@ enum {
   MOST_COLUMNS = SIMT_WARPS * GROUPED_COLUMNS, /* every warp a list of the narrowest form */
   LEAST_COLUMNS = 16,
   SHARED_STEP = 128, /* slots are multiples of this */
-  SHARED_REST = GROUPED_SHARED_STATE + SIMT_WARPS * GROUPED_SHARED_WAY,
   /* What the products of a block cost, in positions loaded per channel: 57 cycles at 90 % sparsity
    * against 1.3 a position (docs/NUMBERS.md, reasoned, not measured). */
   PRODUCT_COST = 3 * SIMT_WARPS
@@ -22,6 +21,14 @@ static size_t parts_of(size_t n, size_t log) { return (n + ((size_t)1 << log) - 
 static size_t position_bytes(const grouped_geometry *g) { return g->wide ? 64 : 32; }
 static size_t up(size_t bytes) { return (bytes + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP; }
 
+/* All of its shortcut's tiles at once, where that leaves two thirds of the shared memory. */
+static size_t way_bytes(const grouped_geometry *g, size_t shared_bytes) {
+  const size_t all = GROUPED_SHARED_WAY * (GROUPED_WARP_TILES / 4);
+  return g->shortcut && !g->wide && 3 * SIMT_WARPS * all <= shared_bytes ? all : GROUPED_SHARED_WAY;
+}
+/* What stands beside the slots. */
+static size_t rest_bytes(size_t way) { return GROUPED_SHARED_STATE + SIMT_WARPS * way; }
+
 /* For grouped_quotient. */
 static uint32_t reciprocal(size_t n) {
   return n > 1 ? (uint32_t)((((uint64_t)1 << 32) + n - 1) / n) : 0;
@@ -34,7 +41,7 @@ static void place(const grouped_geometry *g, grouped_tile *t) {
   const size_t half = up(positions * 16) + SHARED_STEP / 2;
   t->half_bytes = g->wide ? 0 : (uint32_t)half;
   t->units = t->plane * (g->wide ? 4 : 2);
-  t->across = t->units < SIMT_THREADS ? SIMT_THREADS / t->units : 1;
+  t->across = t->units < SIMT_FILL_THREADS ? SIMT_FILL_THREADS / t->units : 1;
   t->by_plane_w = reciprocal((size_t)t->plane_w);
   t->by_plane_h = reciprocal((size_t)t->plane_h);
   t->by_units = reciprocal((size_t)t->units);
@@ -86,7 +93,8 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
 /* Most positions of a slot. An offset has 16 bits and reaches over two slots; in bfloat16 it counts
  * both halves of a slot. */
 static size_t most_positions(const grouped_geometry *g, size_t shared_bytes, size_t slots) {
-  const size_t rest = shared_bytes > SHARED_REST ? shared_bytes - SHARED_REST : 0;
+  const size_t other = rest_bytes(way_bytes(g, shared_bytes));
+  const size_t rest = shared_bytes > other ? shared_bytes - other : 0;
   const size_t slot = rest / slots / SHARED_STEP * SHARED_STEP;
   const size_t margin = 2 * SHARED_STEP; /* of place() */
   const size_t fit = slot > margin ? (slot - margin) / position_bytes(g) : 0;
@@ -136,7 +144,9 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
   out->carry = slots > 2;
   place(g, out);
   out->ring_bytes = out->slot_bytes << out->log_slots;
+  out->way_bytes = (uint32_t)way_bytes(g, shared_bytes);
   return AP_OK;
 }
 
-size_t grouped_shared_bytes(const grouped_tile *tile) { return tile->ring_bytes + SHARED_REST; }
+size_t grouped_shared_bytes(const grouped_tile *tile) { return tile->ring_bytes + rest_bytes(tile->way_bytes);
+}

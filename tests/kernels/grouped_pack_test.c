@@ -94,7 +94,7 @@ static void test_tiles(void **state) {
     assert_true(t.units == t.plane * (g.wide ? 4 : 2) && t.across >= 1);
     check_quotients(t.plane, t.plane_w, t.by_plane_w);
     check_quotients(t.plane, t.plane_h, t.by_plane_h);
-    check_quotients(SIMT_THREADS, t.units, t.by_units);
+    check_quotients(SIMT_FILL_THREADS, t.units, t.by_units);
     assert_true(t.plane == (t.plane_h * t.plane_w) << t.log_b && t.pitch == (t.plane | 1));
     assert_true(t.chunk > 0 && (size_t)(t.n_chunks * t.chunk) >= g.c_in);
     assert_true((size_t)((t.n_chunks - 1) * t.chunk) < g.c_in);
