@@ -10,7 +10,10 @@
 #include "kernels/grouped/grouped_impl.h"
 #include "kernels/grouped/simt.h"
 
-enum { CONV_QUAD = 4 }; /* channels that a thread copies one after the other */
+enum {
+  CONV_QUAD = 4, /* channels that a thread copies one after the other */
+  CONV_LINE = 32 /* of an order, in a line of the cache */
+};
 
 /* One thread's share of the planes of a chunk's channels: the same 16 bytes of each of four channels,
  * or of every so many fours. */
@@ -22,23 +25,23 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
   const int first = chunk * t->chunk;
   const int channels = g->in.c - first < t->chunk ? g->in.c - first : t->chunk;
   const uint32_t channel_bytes = (uint32_t)(g->in.h * g->in.w) * (wide ? 64 : 32);
-  const unsigned char *in = g->in.data + (uint64_t)g->batch.nodes[place->node].in * g->in.slot;
   const uint32_t *order = place->order + chunk * t->order_pitch;
   if (side >= t->across) return;
   for (int u = thread - side * t->units; u < t->units; u += SIMT_FILL_THREADS) {
     const int piece = u & (wide ? 3 : 1), position = u >> (wide ? 2 : 1);
-    const int row = grouped_quotient(position, t->by_plane_w), x = position - row * t->plane_w;
-    const int b = grouped_quotient(row, t->by_plane_h), y = row - b * t->plane_h;
+    const int row = grouped_quotient(position, t->by_fill_w),
+              x = position - row * t->fill_w + t->fill_x;
+    const int b = grouped_quotient(row, t->by_fill_h), y = row - b * t->fill_h + t->fill_y;
     const int in_y = place->y * g->stride_h - g->pad_top + y * t->skip_h;
     const int in_x = place->x * g->stride_w - g->pad_left + x * t->skip_w, block = place->block + b;
     const int present =
         in_y >= 0 && in_y < g->in.h && in_x >= 0 && in_x < g->in.w && block < g->batch.n_blocks;
-    const int at = CONV_QUAD * side * t->pitch + position;
+    const int at = CONV_QUAD * side * t->pitch + (b * t->plane_h + y) * t->plane_w + x;
     const int pitch = t->pitch * (wide ? 64 : 16);
     const uint32_t step = present ? channel_bytes : 0; /* of absent ones any place is named */
     int c = CONV_QUAD * side;
     unsigned char *to = slot + (wide ? at * 64 + piece * 16 : at * 16 + piece * (int)t->half_bytes);
-    const unsigned char *from = in;
+    const unsigned char *from = place->in;
     if (present)
       from += (uint64_t)block * g->in.block +
               (uint64_t)((in_y * g->in.w + in_x) * (wide ? 64 : 32) + piece * 16);
@@ -69,7 +72,7 @@ typedef struct {
 SIMT_FN void conv_fill_next(const grouped_conv *g, const int wide, conv_filler *f,
                             unsigned char *shared) {
   const grouped_tile *t = &g->tile;
-  const conv_state *state = (const conv_state *)(const void *)(shared + t->ring_bytes);
+  const conv_state *state = conv_state_of(t, shared);
   const conv_place *place = &state->places[f->part % CONV_PLACES];
   conv_wait_free(t, f->number, shared);
   SIMT_EACH_FILLER(thread) {
@@ -80,6 +83,13 @@ SIMT_FN void conv_fill_next(const grouped_conv *g, const int wide, conv_filler *
   if (++f->chunk == t->n_chunks) {
     f->chunk = 0;
     f->part++;
+  }
+  if (f->part == state->parts) return;
+  const uint32_t *order =
+      state->places[f->part % CONV_PLACES].order + f->chunk * t->order_pitch;
+  SIMT_EACH_FILLER(thread) {
+    const int at = thread * CONV_LINE;
+    if (at < t->order_pitch) simt_announce(order + at);
   }
 }
 

@@ -16,13 +16,13 @@
 
 enum { CONV_AHEAD = 4 }; /* input rows x positions on their way to the matrix units */
 
-/* A warp's sums and its list. On their way: the first step's weights and rows, or the next one's, and
- * until the sums begin with it the channels' bias. */
+/* A warp's sums and its list. On their way: weights and rows of the next steps, across chunks, and until the
+ * sums begin with it the channels' bias. */
 typedef struct {
   simt_sums sum[GROUPED_WARP_TILES];
-  simt_rights right[GROUPED_MOST_TILES];
+  simt_rights right[GROUPED_AHEAD][GROUPED_MOST_TILES];
   simt_sums bias[GROUPED_MOST_TILES]; /* bfloat16: of a lane's two channels; float32: of its four */
-  simt_ints offset;
+  simt_ints offset[GROUPED_AHEAD];
   const uint32_t *steps; /* the first of every chunk, then the end; NULL: there is no such list */
   const uint16_t *offsets;
   const unsigned char *weights;
@@ -86,11 +86,15 @@ SIMT_FN void conv_begin(const grouped_conv *g, const int wide, const int tiles, 
       }
     }
     if (!wide) {
-      SIMT_AT(warp->offset, l) =
-          simt_read_u16(warp->offsets + warp->step * GROUPED_DEPTH + simt_row(l));
       SIMT_UNROLL
-      for (int j = 0; j < tiles; j++)
-        SIMT_AT(warp->right[j], l) = conv_weights(warp, warp->step, tiles, j, l);
+      for (int i = 0; i < GROUPED_AHEAD; i++) {
+        const uint32_t step = warp->step + (uint32_t)i;
+        SIMT_AT(warp->offset[i], l) =
+            simt_read_u16(warp->offsets + step * GROUPED_DEPTH + simt_row(l));
+        SIMT_UNROLL
+        for (int j = 0; j < tiles; j++)
+          SIMT_AT(warp->right[i][j], l) = conv_weights(warp, step, tiles, j, l);
+      }
     }
   }
 }
@@ -112,7 +116,7 @@ SIMT_FN void conv_set_sums(const int wide, const int tiles, conv_warp *warp) {
 }
 
 /* ---- products --------------------------------------------------------------------------------- */
-/* The present chunk's steps into sum[row * tiles + j]; the next step's weights are on their way while
+/* The present chunk's steps into sum[row * tiles + j]; the next steps' weights are on their way while
  * this one is multiplied. from: of the warp's first position in the planes that offsets count from,
  * bytes from `shared`, below two rings; the other positions' bytes from it are tile.row_bytes, the same
  * for all threads. */
@@ -123,17 +127,25 @@ SIMT_FN void conv_steps_bf16(const grouped_tile *t, const int tiles, const int r
     simt_rights right[GROUPED_MOST_TILES];
     simt_words at;
     SIMT_EACH_LANE(l) {
-      const uint32_t after = warp->step + 1; /* there is always one */
+      const uint32_t after = warp->step + GROUPED_AHEAD; /* there is always one */
       SIMT_AT(at, l) = simt_shared_at(
-          shared, conv_in_ring(from + (uint32_t)SIMT_AT(warp->offset, l) * 16, t->ring_bytes) +
+          shared, conv_in_ring(from + (uint32_t)SIMT_AT(warp->offset[0], l) * 16, t->ring_bytes) +
                       (uint32_t)simt_half(l) * t->half_bytes);
       SIMT_KEEP32(SIMT_AT(at, l)); /* one addition a load, of a constant */
       SIMT_UNROLL
-      for (int j = 0; j < tiles; j++) SIMT_AT(right[j], l) = SIMT_AT(warp->right[j], l);
-      SIMT_AT(warp->offset, l) = simt_read_u16(warp->offsets + after * GROUPED_DEPTH + simt_row(l));
+      for (int j = 0; j < tiles; j++) SIMT_AT(right[j], l) = SIMT_AT(warp->right[0][j], l);
+      SIMT_UNROLL
+      for (int i = 0; i + 1 < GROUPED_AHEAD; i++) {
+        SIMT_AT(warp->offset[i], l) = SIMT_AT(warp->offset[i + 1], l);
+        SIMT_UNROLL
+        for (int j = 0; j < tiles; j++)
+          SIMT_AT(warp->right[i][j], l) = SIMT_AT(warp->right[i + 1][j], l);
+      }
+      SIMT_AT(warp->offset[GROUPED_AHEAD - 1], l) =
+          simt_read_u16(warp->offsets + after * GROUPED_DEPTH + simt_row(l));
       SIMT_UNROLL
       for (int j = 0; j < tiles; j++)
-        SIMT_AT(warp->right[j], l) = conv_weights(warp, after, tiles, j, l);
+        SIMT_AT(warp->right[GROUPED_AHEAD - 1][j], l) = conv_weights(warp, after, tiles, j, l);
     }
     simt_lefts left[CONV_AHEAD];
     SIMT_UNROLL
@@ -183,19 +195,28 @@ SIMT_FN void conv_steps_f32(const grouped_tile *t, const int tiles, const int ro
  * beginnings, so that blocks that run at the same time read the same inputs. */
 SIMT_FN void conv_find(const grouped_conv *g, uint32_t number, conv_place *place) {
   const grouped_tile *t = &g->tile;
+  const grouped_tensor *more = &g->epilogue.residual.tensor;
   const uint32_t columns = (uint32_t)((g->out.c + t->columns - 1) / t->columns);
   const uint32_t across = (uint32_t)t->tiles_w, down = (uint32_t)t->tiles_h;
   const uint32_t tiles = across * down * (uint32_t)t->tiles_b;
   const uint32_t rest = number / columns, node = rest / tiles, tile = rest - node * tiles;
-  place->level = (const grouped_level *)(uintptr_t)g->batch.nodes[node].level;
+  const grouped_node *of = &g->batch.nodes[node];
+  const int positions = SIMT_WARPS * GROUPED_WARP_TILES * GROUPED_COLUMNS / t->columns;
+  place->level = (const grouped_level *)(uintptr_t)of->level;
   place->head = *place->level;
   place->order = (const uint32_t *)(const void *)(conv_blob(place) + place->head.order) +
                  (number - rest * columns) * (uint32_t)(t->n_chunks * t->order_pitch);
-  place->node = node;
+  place->in = g->in.data + (uint64_t)of->in * g->in.slot;
+  place->residual = more->data + (uint64_t)of->residual * more->slot;
+  place->out = g->out.data + (uint64_t)node * g->out.slot;
   place->column = (int)(number - rest * columns) * t->columns;
   place->block = (int)(tile / across / down) << t->log_b;
   place->y = (int)(tile / across % down) << t->log_h;
   place->x = (int)(tile % across) << t->log_w;
+  place->whole = 1 << t->log_b << t->log_h << t->log_w == positions &&
+                 place->column + t->columns <= g->out.c &&
+                 place->block + (1 << t->log_b) <= g->batch.n_blocks &&
+                 place->y + (1 << t->log_h) <= g->out.h && place->x + (1 << t->log_w) <= g->out.w;
 }
 
 /* The parts of one block: first, first + stride, ... of all. */
@@ -222,15 +243,18 @@ SIMT_FN uint32_t conv_way(const grouped_tile *t, int w) {
 /* A warp's sums to the output. */
 SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int tiles, const int rows,
                         const conv_place *place, int w, unsigned char *shared, conv_warp *warp) {
+  const conv_spot *spots = conv_state_of(&g->tile, shared)->spots;
   const conv_share share =
       conv_share_of(&g->tile, tiles * GROUPED_COLUMNS, rows, place, w);
   const uint32_t way = conv_way(&g->tile, w);
   if (wide || g->out.wide || g->epilogue.residual.tensor.wide)
-    conv_store_each(g, wide, tiles, place, share.first_row, share.column, warp->sum);
+    conv_store_each(g, wide, tiles, place, spots, share.first_row, share.column, warp->sum);
   else if (g->epilogue.residual.present)
-    conv_store_packed(g, tiles, 1, place, share.first_row, share.column, shared, way, warp->sum);
+    conv_store_packed(g, tiles, 1, place, spots, share.first_row, share.column, shared, way,
+                      warp->sum);
   else
-    conv_store_packed(g, tiles, 0, place, share.first_row, share.column, shared, way, warp->sum);
+    conv_store_packed(g, tiles, 0, place, spots, share.first_row, share.column, shared, way,
+                      warp->sum);
 }
 
 /* Part `part` and those after it as long as their lists have the same form; returns the first one that
@@ -240,7 +264,7 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
                           conv_parts parts, uint32_t part, conv_filler *filler,
                           unsigned char *shared, conv_warp *warps) {
   const grouped_tile *t = &g->tile;
-  conv_state *state = (conv_state *)(void *)(shared + t->ring_bytes);
+  conv_state *state = conv_state_of(t, shared);
   const int width = tiles * GROUPED_COLUMNS;
   int same;
   SIMT_EACH_WARP(w) {
@@ -254,7 +278,7 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
       if (!wide && g->epilogue.residual.present && !g->epilogue.residual.tensor.wide &&
           !g->out.wide && conv_fetches_early(t)) {
         const conv_share share = conv_share_of(t, width, rows, place, w);
-        conv_fetch_shortcut(g, tiles, place, share.first_row, share.column, shared,
+        conv_fetch_shortcut(g, tiles, place, state->spots, share.first_row, share.column, shared,
                             conv_way(t, w));
       }
       conv_set_sums(wide, tiles, warp);
@@ -290,6 +314,14 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
   return part;
 }
 
+/* A thread's share of the ring becomes 0: what stands for padding, where nothing is filled in. */
+SIMT_FN void conv_clear(const grouped_tile *t, unsigned char *shared, int thread) {
+  const simt_quad nothing = {{0, 0, 0, 0}};
+  SIMT_NO_UNROLL
+  for (uint32_t at = (uint32_t)thread * 16; at < t->ring_bytes; at += SIMT_THREADS * 16)
+    *(simt_quad *)(void *)(shared + at) = nothing;
+}
+
 /* Parts first, first + stride, ... of all; shared: grouped_shared_bytes. The places of the first
  * CONV_FOUND parts are found before all else, every other one by a warp that begins the part
  * CONV_FOUND before it. Who reads it has waited for a chunk of the part before it, or fills its first one:
@@ -300,7 +332,7 @@ SIMT_FN void conv_block(const grouped_conv *g, const int wide, uint32_t first, u
                         unsigned char *shared, conv_warp *warps) {
   const grouped_tile *t = &g->tile;
   const conv_parts parts = {first, stride};
-  conv_state *state = (conv_state *)(void *)(shared + t->ring_bytes);
+  conv_state *state = conv_state_of(t, shared);
   conv_filler filler = {0, 0, 0};
   SIMT_EACH_THREAD(thread) {
     const uint32_t columns = (uint32_t)((g->out.c + t->columns - 1) / t->columns);
@@ -314,6 +346,8 @@ SIMT_FN void conv_block(const grouped_conv *g, const int wide, uint32_t first, u
     }
     if (thread < CONV_FOUND && (uint32_t)thread < n)
       conv_find(g, first + (uint32_t)thread * stride, &state->places[thread]);
+    if (thread < CONV_SPOTS) state->spots[thread] = conv_spot_of(g, thread);
+    if (t->lone && thread < SIMT_THREADS) conv_clear(t, shared, thread);
   }
   SIMT_BARRIER();
   if (SIMT_ONLY_FILLS()) {

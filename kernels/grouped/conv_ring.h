@@ -1,7 +1,7 @@
 /* kernels/grouped/conv_ring.h - the slots of shared memory that chunks of a layer take in turns, and the
  * counters at which the warps of a block wait for one another.
  *
- * Shared memory of a block: the slots; places of parts and two counters for every slot; for every warp
+ * Shared memory of a block: the slots; places of parts, what is the same in every part, and two counters for every slot; for every warp
  * its way in and out (conv_store.h). A slot's counter `filled` gets an arrival of every thread that fills,
  * when its copies are there, and one more of the first of them; `done` one of every warp that has finished
  * the slot's chunk.
@@ -28,12 +28,17 @@ enum {
 /* Behind the slots. */
 enum { CONV_FILLED, CONV_DONE };
 typedef struct {
+  conv_spot spots[CONV_SPOTS];
   conv_place places[CONV_PLACES];
   uint64_t counters[2][GROUPED_MOST_SLOTS]; /* CONV_FILLED, CONV_DONE */
   uint32_t parts;                           /* of this block */
 } conv_state;
 static_assert(sizeof(uint64_t) == SIMT_COUNTER && sizeof(conv_state) <= GROUPED_SHARED_STATE,
               "counters and state");
+
+SIMT_FN conv_state *conv_state_of(const grouped_tile *t, unsigned char *shared) {
+  return (conv_state *)(void *)(shared + t->ring_bytes);
+}
 
 /* Chunks of all parts of a block are numbered from 0, modulo 2^32. */
 SIMT_FN uint32_t conv_slot_number(const grouped_tile *t, uint32_t chunk) {

@@ -11,10 +11,21 @@ typedef struct {
   const grouped_level *level;
   grouped_level head;    /* *level */
   const uint32_t *order; /* of input channels, for these output channels */
-  uint32_t node;         /* distinct beginning */
-  int column;            /* first output channel */
-  int block, y, x;       /* first image block, output row and column */
+  const unsigned char *in, *residual; /* slots */
+  unsigned char *out;
+  int column;      /* first output channel */
+  int block, y, x; /* first image block, output row and column */
+  int whole;       /* every sum of the part has a place in the output */
 } conv_place;
+
+/* Where position `index` of a part lies: bytes in the output and in the shortcut (bfloat16) from the
+ * part's first position; row, and column + 2^16 * block from it; row CONV_NOWHERE where a part has no such
+ * position. */
+typedef struct SIMT_ALIGN(16) {
+  uint32_t out, more;
+  int32_t y, x_block;
+} conv_spot;
+enum { CONV_SPOTS = 128, CONV_NOWHERE = 1 << 30 };
 
 /* n / d for n below 2^16, by = 2^32 / d rounded up, or 0 for d = 1 (n * d < 2^32: exact). */
 SIMT_FN int grouped_quotient(int n, uint32_t by) {
@@ -31,32 +42,24 @@ SIMT_FN int conv_plane_position(const grouped_conv *g, int index) {
   return (b * t->plane_h + y * t->step_h) * t->plane_w + x * t->step_w;
 }
 
-/* Position `index` of a part in the output; inside: there is one. */
-typedef struct {
-  int block, y, x, inside;
-} conv_pixel;
-SIMT_FN conv_pixel conv_pixel_of(const grouped_conv *g, const conv_place *place, int index) {
+SIMT_FN conv_spot conv_spot_of(const grouped_conv *g, int index) {
   const grouped_tile *t = &g->tile;
-  conv_pixel p;
-  p.x = place->x + (index & ((1 << t->log_w) - 1));
-  p.y = place->y + (index >> t->log_w & ((1 << t->log_h) - 1));
-  p.block = place->block + (index >> t->log_w >> t->log_h);
-  p.inside = index >> t->log_w >> t->log_h >> t->log_b == 0 && p.x < g->out.w && p.y < g->out.h &&
-             p.block < g->batch.n_blocks;
-  return p;
+  const grouped_source *source = &g->epilogue.residual;
+  const uint32_t x = (uint32_t)index & ((1U << t->log_w) - 1);
+  const uint32_t y = (uint32_t)index >> t->log_w & ((1U << t->log_h) - 1);
+  const uint32_t b = (uint32_t)index >> t->log_w >> t->log_h;
+  conv_spot s;
+  s.out = b * (uint32_t)g->out.block + (y * (uint32_t)g->out.w + x) * 32;
+  s.more = b * (uint32_t)source->tensor.block +
+           (y * (uint32_t)(source->stride_h * source->tensor.w) + x * (uint32_t)source->stride_w) *
+               32;
+  s.y = b >> t->log_b == 0 ? (int)y : CONV_NOWHERE;
+  s.x_block = (int)(x | b << 16);
+  return s;
 }
-
-/* What the sums of a part meet on their way out. */
-typedef struct {
-  const unsigned char *residual;
-  unsigned char *out;
-} conv_ends;
-SIMT_FN conv_ends conv_ends_of(const grouped_conv *g, const conv_place *place) {
-  const grouped_tensor *more = &g->epilogue.residual.tensor;
-  conv_ends e;
-  e.residual = more->data + g->batch.nodes[place->node].residual * more->slot;
-  e.out = g->out.data + place->node * g->out.slot;
-  return e;
+SIMT_FN int conv_inside(const grouped_conv *g, const conv_place *place, const conv_spot *s) {
+  return s->y < g->out.h - place->y && (s->x_block & 0xffff) < g->out.w - place->x &&
+         (s->x_block >> 16) < g->batch.n_blocks - place->block;
 }
 
 /* ---- four tiles at a time ---------------------------------------------------------------------- */
@@ -90,12 +93,13 @@ typedef struct {
   simt_places lane;
   uint32_t plane; /* bytes of a channel */
 } conv_pieces;
-SIMT_FN void conv_pieces_of(const grouped_tensor *t, const unsigned char *data, int block,
-                            int channel, conv_pieces *out) {
+/* From the position at row y and column x. */
+SIMT_FN void conv_pieces_of(const grouped_tensor *t, const unsigned char *data, int block, int y,
+                            int x, int channel, conv_pieces *out) {
   out->plane = (uint32_t)(t->h * t->w) * 32;
   SIMT_EACH_LANE(l) { /* may point before the tensor: then it is not read */
     SIMT_AT(out->lane, l) = (unsigned char *)(uintptr_t)data +
-                            (int64_t)((uint64_t)block * t->block) +
+                            (int64_t)((uint64_t)block * t->block) + (int64_t)(y * t->w + x) * 32 +
                             (int64_t)(channel + conv_piece_channel(l)) * out->plane + (l & 1) * 16;
     SIMT_KEEP(SIMT_AT(out->lane, l));
   }
@@ -110,27 +114,26 @@ SIMT_FN int conv_fetches_early(const grouped_tile *t) {
 SIMT_FN void conv_shortcut_of(const grouped_conv *g, const conv_place *place, int column,
                               conv_pieces *out) {
   const grouped_source *source = &g->epilogue.residual;
-  conv_pieces_of(&source->tensor, conv_ends_of(g, place).residual, place->block,
-                 column - source->first, out);
+  conv_pieces_of(&source->tensor, place->residual, place->block, place->y * source->stride_h,
+                 place->x * source->stride_w, column - source->first, out);
 }
 
 /* A group's pieces of the shortcut, 0 where there is none, are on their way to `way`. */
 SIMT_FN void conv_fetch_group(const grouped_conv *g, const int tiles, const conv_place *place,
-                              const conv_pieces *more, int first_row, int column, int group,
-                              unsigned char *shared, uint32_t way) {
+                              const conv_spot *spots, const conv_pieces *more, int first_row,
+                              int column, int group, unsigned char *shared, uint32_t way) {
   const grouped_source *source = &g->epilogue.residual;
   const grouped_tensor *t = &source->tensor;
   SIMT_EACH_LANE(l) {
     const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group) * GROUPED_COLUMNS;
-    const conv_pixel p = conv_pixel_of(g, place, first_row + conv_group_row(tiles, group, k));
-    const uint32_t at = (uint32_t)(p.block - place->block) * (uint32_t)t->block +
-                        (uint32_t)(p.y * source->stride_h * t->w + p.x * source->stride_w) * 32 +
-                        (uint32_t)j * more->plane;
+    const conv_spot s = spots[first_row + conv_group_row(tiles, group, k)];
+    const int inside = place->whole || conv_inside(g, place, &s);
+    const uint32_t at = s.more + (uint32_t)j * more->plane;
     SIMT_UNROLL
     for (int i = 0; i < 2; i++) {
       const int channel =
           column - source->first + j + conv_piece_channel(l) + i * CONV_PIECE_CHANNELS;
-      const int present = p.inside && channel >= 0 && channel < t->c;
+      const int present = inside && channel >= 0 && channel < t->c;
       const unsigned char *from =
           SIMT_AT(more->lane, l) + (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * more->plane);
       simt_copy16(shared + (way + conv_piece_at(l, i)), present ? from : t->data, present);
@@ -138,12 +141,13 @@ SIMT_FN void conv_fetch_group(const grouped_conv *g, const int tiles, const conv
   }
 }
 SIMT_FN void conv_fetch_shortcut(const grouped_conv *g, const int tiles, const conv_place *place,
-                                 int first_row, int column, unsigned char *shared, uint32_t way) {
+                                 const conv_spot *spots, int first_row, int column,
+                                 unsigned char *shared, uint32_t way) {
   conv_pieces more;
   conv_shortcut_of(g, place, column, &more);
   SIMT_UNROLL
   for (int group = 0; group < GROUPED_WARP_TILES / 4; group++)
-    conv_fetch_group(g, tiles, place, &more, first_row, column, group, shared,
+    conv_fetch_group(g, tiles, place, spots, &more, first_row, column, group, shared,
                      way + (uint32_t)group * GROUPED_SHARED_WAY);
 }
 
@@ -171,12 +175,14 @@ SIMT_FN void conv_add_shortcut(const int tiles, int group, const unsigned char *
 }
 
 /* ---- out --------------------------------------------------------------------------------------- */
-/* A group's sums, clipped and rounded, to the output. */
+/* A group's sums, rounded and clipped, to the output. */
 SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
-                              const conv_pieces *out, const int tiles, int first_row, int column,
-                              int group, unsigned char *shared, uint32_t way, simt_sums *sum) {
+                              const conv_spot *spots, const conv_pieces *out, const int tiles,
+                              int first_row, int column, int group, unsigned char *shared,
+                              uint32_t way, simt_sums *sum) {
   const grouped_tensor *t = &g->out;
-  const float low = g->epilogue.low, high = g->epilogue.high;
+  const uint32_t low = simt_to_bf16(g->epilogue.low, g->epilogue.low),
+                 high = simt_to_bf16(g->epilogue.high, g->epilogue.high);
   SIMT_UNROLL
   for (int pair = 0; pair < 2; pair++) {
     simt_words at;
@@ -188,8 +194,8 @@ SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
         const int k = 2 * pair + (m >> 1);
         const int tile = conv_group_row(tiles, group, k) * tiles + conv_group_tile(tiles, group);
         const simt_sum v = SIMT_AT(sum[tile], l);
-        SIMT_AT(left, l).v[m] = simt_to_bf16(simt_clip(v.v[(m & 1) * 2], low, high),
-                                             simt_clip(v.v[(m & 1) * 2 + 1], low, high));
+        SIMT_AT(left, l).v[m] =
+            simt_clip_pair(simt_to_bf16(v.v[(m & 1) * 2], v.v[(m & 1) * 2 + 1]), low, high);
       }
     }
     simt_store_left(SIMT_LANES(left), shared, SIMT_LANES(at));
@@ -197,15 +203,15 @@ SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
   SIMT_WARP_BARRIER();
   SIMT_EACH_LANE(l) {
     const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group) * GROUPED_COLUMNS;
-    const conv_pixel p = conv_pixel_of(g, place, first_row + conv_group_row(tiles, group, k));
-    const uint32_t at = (uint32_t)(p.block - place->block) * (uint32_t)t->block +
-                        (uint32_t)(p.y * t->w + p.x) * 32 + (uint32_t)j * out->plane;
+    const conv_spot s = spots[first_row + conv_group_row(tiles, group, k)];
+    const int whole = place->whole, inside = whole || conv_inside(g, place, &s);
+    const uint32_t at = s.out + (uint32_t)j * out->plane;
     SIMT_UNROLL
     for (int i = 0; i < 2; i++) {
       const int channel = column + j + conv_piece_channel(l) + i * CONV_PIECE_CHANNELS;
       const simt_quad piece =
           simt_shared_read(shared, simt_shared_at(shared, way + conv_piece_at(l, i)));
-      if (p.inside && channel < t->c)
+      if (inside && (whole || channel < t->c))
         simt_write_quad(
             SIMT_AT(out->lane, l) + (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * out->plane), piece);
     }
@@ -216,11 +222,11 @@ SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
 /* Sums as the matrix units leave them to a bfloat16 output. way: of the warp's tile.way_bytes from
  * `shared`. */
 SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int shortcuts,
-                               const conv_place *place, int first_row, int column,
-                               unsigned char *shared, uint32_t way, simt_sums *sum) {
+                               const conv_place *place, const conv_spot *spots, int first_row,
+                               int column, unsigned char *shared, uint32_t way, simt_sums *sum) {
   const int early = shortcuts && conv_fetches_early(&g->tile);
   conv_pieces out;
-  conv_pieces_of(&g->out, conv_ends_of(g, place).out, place->block, column, &out);
+  conv_pieces_of(&g->out, place->out, place->block, place->y, place->x, column, &out);
   if (early) {
     simt_copies_wait();
     SIMT_WARP_BARRIER();
@@ -231,26 +237,28 @@ SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int
     if (shortcuts && !early) {
       conv_pieces more;
       conv_shortcut_of(g, place, column, &more);
-      conv_fetch_group(g, tiles, place, &more, first_row, column, group, shared, at);
+      conv_fetch_group(g, tiles, place, spots, &more, first_row, column, group, shared, at);
       simt_copies_wait();
       SIMT_WARP_BARRIER();
     }
     if (shortcuts) conv_add_shortcut(tiles, group, shared, at, sum);
-    conv_write_group(g, place, &out, tiles, first_row, column, group, shared, at, sum);
+    conv_write_group(g, place, spots, &out, tiles, first_row, column, group, shared, at, sum);
   }
 }
 
 /* Any kinds of tensors and sums, value by value. wide: the sums are conv_steps_f32's. Registers have no
  * index: every tile is compared with the wanted one. */
 SIMT_FN void conv_store_each(const grouped_conv *g, const int wide, const int tiles,
-                             const conv_place *place, int first_row, int column, simt_sums *sum) {
+                             const conv_place *place, const conv_spot *spots, int first_row,
+                             int column, simt_sums *sum) {
   const grouped_source *more = &g->epilogue.residual;
-  const conv_ends ends = conv_ends_of(g, place);
   SIMT_NO_UNROLL
   for (int tile = 0; tile < GROUPED_WARP_TILES; tile++) {
-    const conv_pixel p = conv_pixel_of(g, place, first_row + tile / tiles);
+    const conv_spot s = spots[first_row + tile / tiles];
     const int first = tile % tiles * GROUPED_COLUMNS;
-    if (!p.inside) continue;
+    const int block = place->block + (s.x_block >> 16), y = place->y + s.y,
+              x = place->x + (s.x_block & 0xffff);
+    if (!conv_inside(g, place, &s)) continue;
     SIMT_EACH_LANE(l) {
       simt_sum v = SIMT_AT(sum[0], l);
       SIMT_UNROLL
@@ -266,10 +274,10 @@ SIMT_FN void conv_store_each(const grouped_conv *g, const int wide, const int ti
         if (more->present && from >= 0 && from < more->tensor.c)
           value += grouped_load1(
               &more->tensor,
-              ends.residual + grouped_at(&more->tensor, p.block, from, p.y * more->stride_h,
-                                         p.x * more->stride_w, 0),
+              place->residual + grouped_at(&more->tensor, block, from, y * more->stride_h,
+                                           x * more->stride_w, 0),
               image);
-        grouped_store1(&g->out, ends.out + grouped_at(&g->out, p.block, channel, p.y, p.x, 0),
+        grouped_store1(&g->out, place->out + grouped_at(&g->out, block, channel, y, x, 0),
                        image, simt_clip(value, g->epilogue.low, g->epilogue.high));
       }
     }

@@ -13,10 +13,11 @@ enum {
   GROUPED_IMAGES = 16,        /* in a block; the rows of a tile of the matrix units */
   GROUPED_COLUMNS = 8,        /* output channels of such a tile */
   GROUPED_DEPTH = 16,         /* gathered input rows of one step */
+  GROUPED_AHEAD = 2,          /* steps that are read before they are needed */
   GROUPED_WARP_TILES = 16,    /* tiles (16 x 8 sums) that a warp keeps in registers */
   GROUPED_MOST_ROWS = 16,     /* positions that a warp works on at once */
   GROUPED_MOST_SLOTS = 4,     /* chunks of input channels in shared memory; beside them: */
-  GROUPED_SHARED_STATE = 1536, /* bytes for places of parts and counters of arrivals, */
+  GROUPED_SHARED_STATE = 4096, /* bytes for places of parts, where positions lie, counters, */
   GROUPED_SHARED_WAY = 1024,  /* and for every warp 4 tiles on their way in or out, in bfloat16 */
   GROUPED_MOST_TILES = 4,     /* of a list: */
   GROUPED_FORMS = 3           /* levels list 8, 16 or 32 output channels together */
@@ -75,10 +76,12 @@ typedef struct {
   int32_t log_slots, carry, slot_positions;
   uint32_t slot_bytes, ring_bytes; /* of one, of all */
   uint32_t way_bytes; /* of a warp: GROUPED_SHARED_WAY, or room for all tiles of its shortcut */
-  /* What fills the planes: 16-byte units of a channel, channels side by side, and how to divide by
-   * plane_w, plane_h and units (grouped_quotient). */
+  /* What fills the planes: of every plane the rows from fill_y and the columns from fill_x. Where one
+   * tile covers the map that is without the padding, which stays 0. 16-byte units of a channel, channels
+   * side by side, and how to divide by fill_w, fill_h and units (grouped_quotient). */
+  int32_t lone, fill_y, fill_x, fill_h, fill_w;
   int32_t units, across;
-  uint32_t by_plane_w, by_plane_h, by_units;
+  uint32_t by_fill_w, by_fill_h, by_units;
   uint32_t half_bytes; /* bfloat16: from images 0-7 of a chunk's positions to images 8-15 */
   int32_t row_bytes[GROUPED_MOST_ROWS]; /* from a warp's first position in a plane to its others */
 } grouped_tile;
@@ -102,7 +105,7 @@ typedef struct {
  *           carry, of the chunk before
  *   weight  per step: bfloat16 [width / 8][32 lanes][4] as the matrix units take them, or
  *           float32 [16][width]
- * (both with one step more, which is read ahead and not used)
+ * (the last three with GROUPED_AHEAD steps more, which are read ahead and not used)
  *   bias    float [n_lists * width] */
 typedef struct {
   uint32_t form; /* width = 8 << form */

@@ -10,9 +10,10 @@ enum { BANKS = GROUPED_BANKS, BLOB_STEP = 256 };
 
 /* Cycles of a multiprocessor for a step of 16 rows on 16 positions, by form. bfloat16: the slower of
  * the unit that loads (4 a load of 16 x 16 inputs; 1 per 128 bytes of weights and 1 for the rows'
- * positions, for every warp that reads the list: 1, 2 or 4) and the matrix units (1.6 a tile);
- * float32: 128 multiply-adds a cycle. Reasoned from data sheets (docs/NUMBERS.md). */
-static const double step_cycles[2][GROUPED_FORMS] = {{67, 74, 104}, {384, 640, 1152}};
+ * positions, for every warp that reads the list: 1, 2 or 4) and the matrix units (1.6 a tile), and 20 for
+ * every warp that takes the step; float32: 128 multiply-adds a cycle. Reasoned from data sheets, the 20
+ * from what lists of 8 and of 16 took (docs/NUMBERS.md). */
+static const double step_cycles[2][GROUPED_FORMS] = {{87, 114, 184}, {384, 640, 1152}};
 
 typedef struct {
   const grouped_geometry *g;
@@ -254,9 +255,9 @@ static ap_status write_blob(packer *p, size_t form, const float *bias, void **ou
   const size_t order_bytes = blocks_of(p) * grouped_order_length(p->tile) * sizeof *p->order;
   const size_t order = up(sizeof(grouped_level)), start = up(order + order_bytes);
   const size_t offset = up(start + lists * ((size_t)p->tile->n_chunks + 1) * sizeof(uint32_t));
-  const size_t bias_at = up(offset + (steps + 1) * GROUPED_DEPTH * sizeof(uint16_t));
+  const size_t bias_at = up(offset + (steps + GROUPED_AHEAD) * GROUPED_DEPTH * sizeof(uint16_t));
   const size_t weight = up(bias_at + lists * width_of(form) * sizeof(float));
-  const size_t total = weight + (steps + 1) * GROUPED_DEPTH * width_of(form) * (p->g->wide ? 4 : 2);
+  const size_t total = weight + (steps + GROUPED_AHEAD) * GROUPED_DEPTH * width_of(form) * (p->g->wide ? 4 : 2);
   if (bias_at > UINT32_MAX) return ap_fail(err, AP_ERR_UNSUPPORTED, "%zu steps of a level", steps);
   unsigned char *blob = ap_calloc(1, total);
   if (!blob) return ap_fail(err, AP_ERR_MEMORY, "a level of %zu bytes", total);

@@ -132,6 +132,8 @@ static void set_geometry(ap_engine *e, const ap_engine_op *o) {
                                                     .kw = o->kw,
                                                     .stride_h = o->stride_h,
                                                     .stride_w = o->stride_w,
+                                                    .pad_top = o->pad_top,
+                                                    .pad_left = o->pad_left,
                                                     .groups = o->groups,
                                                     .dilation_h = o->dilation_h ? o->dilation_h : 1,
                                                     .dilation_w = o->dilation_w ? o->dilation_w : 1,

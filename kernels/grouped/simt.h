@@ -155,6 +155,15 @@ SIMT_FN simt_right simt_read_right(const simt_right *from) {
 #endif
 }
 
+/* What will be read soon: on its way to the first-level cache. */
+SIMT_FN void simt_announce(const uint32_t *from) {
+#if defined(__CUDACC__)
+  asm volatile("prefetch.global.L1 [%0];" ::"l"(from));
+#else
+  (void)from;
+#endif
+}
+
 /* To device memory, 16 bytes. */
 SIMT_FN void simt_write_quad(unsigned char *to, simt_quad quad) {
 #if defined(__CUDACC__)
@@ -244,6 +253,19 @@ SIMT_FN uint32_t simt_to_bf16(float low, float high) {
     pair |= word >> 16 << 16 * i;
   }
   return pair;
+#endif
+}
+
+/* Two bfloat16 into [low, high], the same two; NaN stays. */
+SIMT_FN uint32_t simt_clip_pair(uint32_t pair, uint32_t low, uint32_t high) {
+#if defined(__CUDACC__)
+  asm("max.NaN.bf16x2 %0, %0, %1;" : "+r"(pair) : "r"(low));
+  asm("min.NaN.bf16x2 %0, %0, %1;" : "+r"(pair) : "r"(high));
+  return pair;
+#else
+  const float bottom = simt_half_of(low, 0), top = simt_half_of(high, 0);
+  return simt_to_bf16(simt_clip(simt_half_of(pair, 0), bottom, top),
+                      simt_clip(simt_half_of(pair, 1), bottom, top));
 #endif
 }
 

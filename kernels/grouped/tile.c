@@ -34,16 +34,34 @@ static uint32_t reciprocal(size_t n) {
   return n > 1 ? (uint32_t)((((uint64_t)1 << 32) + n - 1) / n) : 0;
 }
 
+/* Plane rows (columns) first .. first + n - 1 of `plane` hold inputs: `size` of them begin behind `pad`,
+ * and there are `skip` from one row to the next. Of a window beside the image none: one stands for it. */
+static void inner(size_t plane, size_t skip, size_t pad, size_t size, int32_t *first, int32_t *n) {
+  const size_t from = (pad + skip - 1) / skip, end = (pad + size + skip - 1) / skip;
+  *first = (int32_t)(from < plane ? from : 0);
+  *n = (int32_t)(end < plane ? end : plane) - *first;
+  if (from >= plane || *n < 1) *n = 1;
+}
+static void choose_fill(const grouped_geometry *g, grouped_tile *t) {
+  t->lone = t->tiles_h == 1 && t->tiles_w == 1;
+  t->fill_y = t->fill_x = 0;
+  t->fill_h = t->plane_h;
+  t->fill_w = t->plane_w;
+  if (!t->lone) return;
+  inner((size_t)t->plane_h, (size_t)t->skip_h, g->pad_top, g->h, &t->fill_y, &t->fill_h);
+  inner((size_t)t->plane_w, (size_t)t->skip_w, g->pad_left, g->w, &t->fill_x, &t->fill_w);
+}
+
 /* Where the positions of a chunk lie. The second half begins in the middle of the banks: what fills
  * it writes both halves of four positions at a time. */
 static void place(const grouped_geometry *g, grouped_tile *t) {
   const size_t positions = (size_t)t->chunk * (size_t)t->pitch;
   const size_t half = up(positions * 16) + SHARED_STEP / 2;
   t->half_bytes = g->wide ? 0 : (uint32_t)half;
-  t->units = t->plane * (g->wide ? 4 : 2);
+  t->units = (t->fill_h * t->fill_w << t->log_b) * (g->wide ? 4 : 2);
   t->across = t->units < SIMT_FILL_THREADS ? SIMT_FILL_THREADS / t->units : 1;
-  t->by_plane_w = reciprocal((size_t)t->plane_w);
-  t->by_plane_h = reciprocal((size_t)t->plane_h);
+  t->by_fill_w = reciprocal((size_t)t->fill_w);
+  t->by_fill_h = reciprocal((size_t)t->fill_h);
   t->by_units = reciprocal((size_t)t->units);
   for (int r = 0; r < GROUPED_MOST_ROWS; r++) {
     const int x = r & ((1 << t->log_w) - 1), y = r >> t->log_w & ((1 << t->log_h) - 1);
@@ -101,15 +119,16 @@ static size_t most_positions(const grouped_geometry *g, size_t shared_bytes, siz
   return fit < UINT16_MAX / 4 ? fit : UINT16_MAX / 4;
 }
 
-/* The cut with the least cost whose planes of a channel fit in a slot of `most` positions. */
+/* The cut with the least cost whose planes of a channel fit in a slot of `most` positions; of those that
+ * cost the same the widest, whose rows are the longest runs of memory. */
 static bool best_cut(const grouped_geometry *g, size_t most, grouped_tile *out) {
   size_t columns = LEAST_COLUMNS;
   double best = 0;
   bool found = false;
   while (columns < g->c_out && columns < MOST_COLUMNS) columns *= 2;
   const size_t log_positions = log_above(SUMS / columns);
-  for (size_t w = 0; w <= log_above(g->out_w) && w <= log_positions; w++)
-    for (size_t h = 0; h <= log_above(g->out_h) && w + h <= log_positions; h++)
+  for (size_t w = log_above(g->out_w) + 1; w-- > 0;)
+    for (size_t h = log_above(g->out_h) + 1; h-- > 0;)
       for (size_t b = 0; b <= log_above(g->n_blocks) && w + h + b <= log_positions; b++) {
         grouped_tile t = {.columns = (int32_t)columns};
         double cost;
@@ -142,6 +161,7 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
   out->order_pitch = (int32_t)((chunk + 3) / 4 * 4); /* read four at a time */
   out->log_slots = (int32_t)log_above(slots);
   out->carry = slots > 2;
+  choose_fill(g, out);
   place(g, out);
   out->ring_bytes = out->slot_bytes << out->log_slots;
   out->way_bytes = (uint32_t)way_bytes(g, shared_bytes);

@@ -29,8 +29,10 @@ static grouped_geometry random_geometry(bool wide) {
   g.stride_w = 1 + below(3);
   g.dilation_h = 1 + below(g.kh > 1 ? (g.h - 1) / (g.kh - 1) : 3);
   g.dilation_w = 1 + below(g.kw > 1 ? (g.w - 1) / (g.kw - 1) : 3);
-  g.out_h = (g.h - reach(g.kh, g.dilation_h)) / g.stride_h + 1;
-  g.out_w = (g.w - reach(g.kw, g.dilation_w)) / g.stride_w + 1;
+  g.pad_top = below(4);
+  g.pad_left = below(4);
+  g.out_h = (g.h + 2 * g.pad_top - reach(g.kh, g.dilation_h)) / g.stride_h + 1;
+  g.out_w = (g.w + 2 * g.pad_left - reach(g.kw, g.dilation_w)) / g.stride_w + 1;
   g.n_blocks = 1 + below(40);
   return g;
 }
@@ -47,6 +49,8 @@ static grouped_geometry same_size(size_t c_in, size_t side, size_t c_out, size_t
                             .kw = 3,
                             .stride_h = 1,
                             .stride_w = 1,
+                            .pad_top = 1,
+                            .pad_left = 1,
                             .groups = 1,
                             .dilation_h = 1,
                             .dilation_w = 1,
@@ -65,6 +69,19 @@ static void check_rows(const grouped_geometry *g, const grouped_tile *t) {
       for (int r = 0; r < rows; r++)
         assert_int_equal(conv_plane_position(&conv, first + r) * (g->wide ? 64 : 16),
                          conv_plane_position(&conv, first) * (g->wide ? 64 : 16) + t->row_bytes[r]);
+}
+
+/* Plane rows (columns) that are filled: all, or with one tile all that hold inputs, and one at least. */
+static void check_fill(bool lone, size_t plane, size_t skip, size_t pad, size_t size, int32_t first,
+                       int32_t n) {
+  assert_true(first >= 0 && n >= 1 && (size_t)(first + n) <= plane);
+  if (!lone) assert_true((size_t)n == plane);
+  for (size_t i = 0; i < plane; i++) {
+    const bool input = i * skip >= pad && i * skip < pad + size;
+    const bool filled = i >= (size_t)first && i < (size_t)(first + n);
+    assert_true(filled || (lone && !input));
+    if (lone && n > 1) assert_true(filled == input);
+  }
 }
 
 static void test_tiles(void **state) {
@@ -91,9 +108,12 @@ static void test_tiles(void **state) {
                 (((size_t)1 << t.log_h) - 1) * (size_t)t.step_h + reach(g.kh, g.dilation_h));
     assert_true((size_t)t.plane_w ==
                 (((size_t)1 << t.log_w) - 1) * (size_t)t.step_w + reach(g.kw, g.dilation_w));
-    assert_true(t.units == t.plane * (g.wide ? 4 : 2) && t.across >= 1);
-    check_quotients(t.plane, t.plane_w, t.by_plane_w);
-    check_quotients(t.plane, t.plane_h, t.by_plane_h);
+    assert_true(t.lone == (t.tiles_h == 1 && t.tiles_w == 1));
+    check_fill(t.lone, (size_t)t.plane_h, (size_t)t.skip_h, g.pad_top, g.h, t.fill_y, t.fill_h);
+    check_fill(t.lone, (size_t)t.plane_w, (size_t)t.skip_w, g.pad_left, g.w, t.fill_x, t.fill_w);
+    assert_true(t.units == (t.fill_h * t.fill_w << t.log_b) * (g.wide ? 4 : 2) && t.across >= 1);
+    check_quotients(t.plane, t.fill_w, t.by_fill_w);
+    check_quotients(t.plane, t.fill_h, t.by_fill_h);
     check_quotients(SIMT_FILL_THREADS, t.units, t.by_units);
     assert_true(t.plane == (t.plane_h * t.plane_w) << t.log_b && t.pitch == (t.plane | 1));
     assert_true(t.chunk > 0 && (size_t)(t.n_chunks * t.chunk) >= g.c_in);
@@ -188,7 +208,7 @@ static void test_lists_give_the_matrix_back(void **state) {
     for (size_t j = 0; j < k * n; j++)
       if (ap_rng_uniform(&rng) < keep) matrix[j] = (float)(1 + below(100));
     for (size_t j = 0; j < n; j++) bias[j] = (float)below(9);
-    assert_int_equal(grouped_tile_choose(&g, (size_t)48 << 10, &t, &failure), AP_OK);
+    assert_int_equal(grouped_tile_choose(&g, (size_t)64 << 10, &t, &failure), AP_OK);
     const size_t form = below(GROUPED_FORMS + 1);
     const ap_status st = grouped_level_pack(&g, &t, matrix, bias, form, &blob, &bytes, &failure);
     if (form > 0 && form < GROUPED_FORMS && (size_t)8 << form > (size_t)t.columns) {
