@@ -216,7 +216,8 @@ SIMT_FN void conv_find(const grouped_conv *g, uint32_t number, conv_place *place
   place->whole = 1 << t->log_b << t->log_h << t->log_w == positions &&
                  place->column + t->columns <= g->out.c &&
                  place->block + (1 << t->log_b) <= g->batch.n_blocks &&
-                 place->y + (1 << t->log_h) <= g->out.h && place->x + (1 << t->log_w) <= g->out.w;
+                 place->y + (1 << t->log_h) <= g->out.h << t->pooled &&
+                 place->x + (1 << t->log_w) <= g->out.w << t->pooled;
 }
 
 /* The parts of one block: first, first + stride, ... of all. */
@@ -250,10 +251,13 @@ SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int tiles, 
   if (wide || g->out.wide || g->epilogue.residual.tensor.wide)
     conv_store_each(g, wide, tiles, place, spots, share.first_row, share.column, warp->sum);
   else if (g->epilogue.residual.present)
-    conv_store_packed(g, tiles, 1, place, spots, share.first_row, share.column, shared, way,
+    conv_store_packed(g, tiles, 1, 0, place, spots, share.first_row, share.column, shared, way,
+                      warp->sum);
+  else if (g->tile.pooled)
+    conv_store_packed(g, tiles, 0, 1, place, spots, share.first_row, share.column, shared, way,
                       warp->sum);
   else
-    conv_store_packed(g, tiles, 0, place, spots, share.first_row, share.column, shared, way,
+    conv_store_packed(g, tiles, 0, 0, place, spots, share.first_row, share.column, shared, way,
                       warp->sum);
 }
 

@@ -5,6 +5,7 @@
 #include "kernels/grouped/grouped_impl.h"
 #include "kernels/grouped/item_kernels.h"
 #include "kernels/grouped/simt.h"
+#include "kernels/grouped/tile_index.h"
 
 /* A part of a layer that a block works on. In shared memory: registers are scarce. */
 typedef struct {
@@ -18,9 +19,9 @@ typedef struct {
   int whole;       /* every sum of the part has a place in the output */
 } conv_place;
 
-/* Where position `index` of a part lies: bytes in the output and in the shortcut (bfloat16) from the
- * part's first position; row, and column + 2^16 * block from it; row CONV_NOWHERE where a part has no such
- * position. */
+/* Where position `index` of a part lies, or with tile.pooled window `index`: bytes in the output and in the
+ * shortcut (bfloat16) from the part's first; row, and column + 2^16 * block from it; row CONV_NOWHERE
+ * where a part has no such position. */
 typedef struct SIMT_ALIGN(16) {
   uint32_t out, more;
   int32_t y, x_block;
@@ -32,22 +33,21 @@ SIMT_FN int grouped_quotient(int n, uint32_t by) {
   return by ? (int)simt_multiply_high((uint32_t)n, by) : n;
 }
 
-/* Where the window of the part's position `index` begins in a plane. Every bit of the index adds its
- * own amount, so that grouped_tile.row_bytes can be added to it. */
+/* Where the window of the part's position `index` begins in a plane; grouped_tile.row_bytes can be added
+ * to it. */
 SIMT_FN int conv_plane_position(const grouped_conv *g, int index) {
   const grouped_tile *t = &g->tile;
-  const int x = index & ((1 << t->log_w) - 1);
-  const int y = index >> t->log_w & ((1 << t->log_h) - 1);
-  const int b = index >> t->log_w >> t->log_h & ((1 << t->log_b) - 1);
-  return (b * t->plane_h + y * t->step_h) * t->plane_w + x * t->step_w;
+  const grouped_index at = grouped_index_of(t, index);
+  const int b = at.b & ((1 << t->log_b) - 1);
+  return (b * t->plane_h + at.y * t->step_h) * t->plane_w + at.x * t->step_w;
 }
 
 SIMT_FN conv_spot conv_spot_of(const grouped_conv *g, int index) {
   const grouped_tile *t = &g->tile;
   const grouped_source *source = &g->epilogue.residual;
-  const uint32_t x = (uint32_t)index & ((1U << t->log_w) - 1);
-  const uint32_t y = (uint32_t)index >> t->log_w & ((1U << t->log_h) - 1);
-  const uint32_t b = (uint32_t)index >> t->log_w >> t->log_h;
+  const grouped_index at = grouped_index_of(t, t->pooled ? 4 * index : index);
+  const uint32_t b = (uint32_t)at.b, y = (uint32_t)at.y >> t->pooled,
+                 x = (uint32_t)at.x >> t->pooled;
   conv_spot s;
   s.out = b * (uint32_t)g->out.block + (y * (uint32_t)g->out.w + x) * 32;
   s.more = b * (uint32_t)source->tensor.block +
@@ -58,7 +58,9 @@ SIMT_FN conv_spot conv_spot_of(const grouped_conv *g, int index) {
   return s;
 }
 SIMT_FN int conv_inside(const grouped_conv *g, const conv_place *place, const conv_spot *s) {
-  return s->y < g->out.h - place->y && (s->x_block & 0xffff) < g->out.w - place->x &&
+  const int pooled = g->tile.pooled;
+  return s->y < g->out.h - (place->y >> pooled) &&
+         (s->x_block & 0xffff) < g->out.w - (place->x >> pooled) &&
          (s->x_block >> 16) < g->batch.n_blocks - place->block;
 }
 
@@ -175,11 +177,28 @@ SIMT_FN void conv_add_shortcut(const int tiles, int group, const unsigned char *
 }
 
 /* ---- out --------------------------------------------------------------------------------------- */
-/* A group's sums, rounded and clipped, to the output. */
+/* Every group's largest tile, value by value, to its first tile. */
+SIMT_FN void conv_pool(const int tiles, simt_sums *sum) {
+  SIMT_UNROLL
+  for (int group = 0; group < GROUPED_WARP_TILES / 4; group++) {
+    const int first = conv_group_row(tiles, group, 0) * tiles + conv_group_tile(tiles, group);
+    SIMT_EACH_LANE(l) {
+      SIMT_UNROLL
+      for (int k = 1; k < 4; k++) {
+        SIMT_UNROLL
+        for (int i = 0; i < 4; i++)
+          SIMT_AT(sum[first], l).v[i] =
+              fmaxf(SIMT_AT(sum[first], l).v[i], SIMT_AT(sum[first + k * tiles], l).v[i]);
+      }
+    }
+  }
+}
+
+/* A group's sums, rounded and clipped, to the output; pooled: the first tiles of all four groups. */
 SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
                               const conv_spot *spots, const conv_pieces *out, const int tiles,
-                              int first_row, int column, int group, unsigned char *shared,
-                              uint32_t way, simt_sums *sum) {
+                              const int pooled, int first_row, int column, int group,
+                              unsigned char *shared, uint32_t way, simt_sums *sum) {
   const grouped_tensor *t = &g->out;
   const uint32_t low = simt_to_bf16(g->epilogue.low, g->epilogue.low),
                  high = simt_to_bf16(g->epilogue.high, g->epilogue.high);
@@ -191,8 +210,9 @@ SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
       SIMT_AT(at, l) = simt_shared_at(shared, way + conv_matrix_at(l, pair));
       SIMT_UNROLL
       for (int m = 0; m < 4; m++) {
-        const int k = 2 * pair + (m >> 1);
-        const int tile = conv_group_row(tiles, group, k) * tiles + conv_group_tile(tiles, group);
+        const int k = 2 * pair + (m >> 1), of = pooled ? k : group;
+        const int tile =
+            conv_group_row(tiles, of, pooled ? 0 : k) * tiles + conv_group_tile(tiles, of);
         const simt_sum v = SIMT_AT(sum[tile], l);
         SIMT_AT(left, l).v[m] =
             simt_clip_pair(simt_to_bf16(v.v[(m & 1) * 2], v.v[(m & 1) * 2 + 1]), low, high);
@@ -202,8 +222,10 @@ SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
   }
   SIMT_WARP_BARRIER();
   SIMT_EACH_LANE(l) {
-    const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group) * GROUPED_COLUMNS;
-    const conv_spot s = spots[first_row + conv_group_row(tiles, group, k)];
+    const int k = conv_piece_tile(l);
+    const int j = conv_group_tile(tiles, pooled ? k : group) * GROUPED_COLUMNS;
+    const conv_spot s = spots[pooled ? first_row / 4 + k / tiles
+                                     : first_row + conv_group_row(tiles, group, k)];
     const int whole = place->whole, inside = whole || conv_inside(g, place, &s);
     const uint32_t at = s.out + (uint32_t)j * out->plane;
     SIMT_UNROLL
@@ -222,11 +244,17 @@ SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
 /* Sums as the matrix units leave them to a bfloat16 output. way: of the warp's tile.way_bytes from
  * `shared`. */
 SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int shortcuts,
-                               const conv_place *place, const conv_spot *spots, int first_row,
+                               const int pooled, const conv_place *place, const conv_spot *spots, int first_row,
                                int column, unsigned char *shared, uint32_t way, simt_sums *sum) {
   const int early = shortcuts && conv_fetches_early(&g->tile);
   conv_pieces out;
-  conv_pieces_of(&g->out, place->out, place->block, place->y, place->x, column, &out);
+  conv_pieces_of(&g->out, place->out, place->block, place->y >> pooled, place->x >> pooled, column,
+                 &out);
+  if (pooled) { /* never with a shortcut (fuse.c) */
+    conv_pool(tiles, sum);
+    conv_write_group(g, place, spots, &out, tiles, 1, first_row, column, 0, shared, way, sum);
+    return;
+  }
   if (early) {
     simt_copies_wait();
     SIMT_WARP_BARRIER();
@@ -242,7 +270,7 @@ SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int
       SIMT_WARP_BARRIER();
     }
     if (shortcuts) conv_add_shortcut(tiles, group, shared, at, sum);
-    conv_write_group(g, place, spots, &out, tiles, first_row, column, group, shared, at, sum);
+    conv_write_group(g, place, spots, &out, tiles, 0, first_row, column, group, shared, at, sum);
   }
 }
 

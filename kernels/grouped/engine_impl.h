@@ -48,6 +48,7 @@ struct ap_engine {
   size_t *tensor_at;      /* [n_tensors] offset in the arena, bytes per cell */
   bool *tensor_wide;      /* [n_tensors] */
   size_t *part_of_op;     /* [n_ops] */
+  bool *fused;            /* [n_ops] done by the operation before it (fuse.c): no launch */
   uint32_t *node_of;      /* [n_layers + 1]: the present candidate's, by part */
   const float **scale;    /* [n_ops] device, or NULL */
   const float **shift;    /* [n_ops] */
@@ -62,13 +63,18 @@ struct ap_engine {
 };
 
 /* ---- program.c -------------------------------------------------------------------------------- */
-/* Copies and checks; sets layers' geometry, tensor_wide, part_of_op. */
+/* Copies and checks; sets layers' geometry, tensor_wide, part_of_op, fused. */
 AP_NODISCARD ap_status engine_program_init(ap_engine *e, const ap_engine_program *program,
                                            ap_error *err);
 void engine_program_release(ap_engine *e);
 /* tensor_at; *bytes: the arena's bytes per cell. */
 AP_NODISCARD ap_status engine_arena_plan(ap_engine *e, size_t *bytes, ap_error *err);
 size_t engine_tensor_bytes(const ap_engine *e, size_t tensor); /* of one block of 16 images */
+
+/* ---- fuse.c ----------------------------------------------------------------------------------- */
+/* Layers take over what follows them where their kernel can do it, with the same results: their
+ * operations and geometry change. */
+void engine_fuse(ap_engine *e);
 
 /* ---- launches.c ------------------------------------------------------------------------------- */
 /* Everything that a batch of at most `most` candidates does on the device; queued or recorded. */

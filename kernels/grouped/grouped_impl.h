@@ -64,6 +64,7 @@ typedef struct {
 typedef struct {
   int32_t columns; /* 16, 32, 64 or 128; columns * positions <= 2048 */
   int32_t log_b, log_h, log_w;
+  int32_t pooled; /* the largest of every 2 x 2 outputs is written: four positions in a row are such */
   int32_t tiles_b, tiles_h, tiles_w; /* blocks along images, rows, columns */
   int32_t plane_h, plane_w, plane;
   int32_t step_h, step_w; /* plane rows and columns from one output to the next */

@@ -120,6 +120,7 @@ static ap_status launch_op(const position *at, size_t i, ap_error *err) {
   const ap_engine_op *o = &e->program.ops[i];
   const grouped_batch batch = batch_of(at, i);
   grouped_launch l = {.n_nodes = (uint32_t)at->most};
+  if (e->fused[i]) return AP_OK;
   l.items = items_of(at, o->out, e->program.tensors[o->out].c);
   switch (o->kind) {
     case AP_ENGINE_INPUT:

@@ -156,12 +156,13 @@ ap_status engine_program_init(ap_engine *e, const ap_engine_program *from, ap_er
   e->tensor_at = ap_calloc(p->n_tensors, sizeof *e->tensor_at);
   e->tensor_wide = ap_calloc(p->n_tensors, sizeof *e->tensor_wide);
   e->part_of_op = ap_calloc(p->n_ops, sizeof *e->part_of_op);
+  e->fused = ap_calloc(p->n_ops, sizeof *e->fused);
   e->node_of = ap_calloc(p->n_layers + 1, sizeof *e->node_of);
   e->scale = ap_calloc(p->n_ops, sizeof *e->scale);
   e->shift = ap_calloc(p->n_ops, sizeof *e->shift);
   e->picks = ap_calloc(p->n_ops, sizeof *e->picks);
   if (!p->ops || !p->tensors || !p->part_start || !e->layers || !e->tensor_at || !e->tensor_wide ||
-      !e->part_of_op || !e->node_of || !e->scale || !e->shift || !e->picks)
+      !e->part_of_op || !e->fused || !e->node_of || !e->scale || !e->shift || !e->picks)
     return ap_fail(err, AP_ERR_MEMORY, "a program of %zu operations", p->n_ops);
   for (size_t part = 0; part <= p->n_layers; part++)
     for (size_t i = p->part_start[part]; i < p->part_start[part + 1]; i++) e->part_of_op[i] = part;
@@ -175,6 +176,7 @@ ap_status engine_program_init(ap_engine *e, const ap_engine_program *from, ap_er
   for (size_t i = 0; i < p->n_ops; i++)
     if (p->ops[i].kind == AP_ENGINE_LAYER && p->ops[i].in.tensor == p->logits)
       e->tensor_wide[p->logits] = e->wide;
+  engine_fuse(e);
   return AP_OK;
 }
 
@@ -187,6 +189,7 @@ void engine_program_release(ap_engine *e) {
   ap_free(e->tensor_at);
   ap_free(e->tensor_wide);
   ap_free(e->part_of_op);
+  ap_free(e->fused);
   ap_free(e->node_of);
   ap_free(e->scale);
   ap_free(e->shift);
@@ -210,6 +213,7 @@ ap_status engine_arena_plan(ap_engine *e, size_t *bytes, ap_error *err) {
     const ap_engine_tensor *a = &p->tensors[t];
     const size_t size = engine_tensor_bytes(e, t);
     size_t at = 0;
+    if (a->last_op < a->first_op) continue; /* no one's: fuse.c */
     for (bool moved = true; moved;) {
       moved = false;
       for (size_t u = 0; u < p->n_tensors; u++) {

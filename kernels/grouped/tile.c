@@ -1,6 +1,7 @@
 /* kernels/grouped/tile.c - cuts a layer into blocks. */
 #include "kernels/grouped/pack_impl.h"
 #include "kernels/grouped/simt.h"
+#include "kernels/grouped/tile_index.h"
 
 enum {
   SUMS = SIMT_WARPS * GROUPED_WARP_TILES * GROUPED_COLUMNS, /* positions x channels of a block */
@@ -64,10 +65,10 @@ static void place(const grouped_geometry *g, grouped_tile *t) {
   t->by_fill_h = reciprocal((size_t)t->fill_h);
   t->by_units = reciprocal((size_t)t->units);
   for (int r = 0; r < GROUPED_MOST_ROWS; r++) {
-    const int x = r & ((1 << t->log_w) - 1), y = r >> t->log_w & ((1 << t->log_h) - 1);
-    const int b = r >> t->log_w >> t->log_h & ((1 << t->log_b) - 1);
+    const grouped_index at = grouped_index_of(t, r);
+    const int b = at.b & ((1 << t->log_b) - 1);
     t->row_bytes[r] =
-        ((b * t->plane_h + y * t->step_h) * t->plane_w + x * t->step_w) * (g->wide ? 64 : 16);
+        ((b * t->plane_h + at.y * t->step_h) * t->plane_w + at.x * t->step_w) * (g->wide ? 64 : 16);
   }
   t->slot_bytes = (uint32_t)up(g->wide ? positions * 64 : half + positions * 16);
   t->slot_positions = (int32_t)(t->slot_bytes / (g->wide ? 64 : 16));
@@ -86,10 +87,12 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
   /* What a block writes, and the shortcut it reads, lie within 32 bits of its first position. */
   if (log_b > 0 && g->block_bytes > UINT32_MAX >> log_b) return false;
   if (plane_h > most || plane_w > most) return false;
+  if (g->pooled && (log_h == 0 || log_w == 0)) return false; /* windows are whole */
   const size_t plane = (plane_h * plane_w) << log_b, pitch = plane | 1;
   if (pitch > most) return false;
   const size_t b = parts_of(g->n_blocks, log_b), h = parts_of(g->out_h, log_h),
                w = parts_of(g->out_w, log_w);
+  t->pooled = g->pooled;
   t->log_b = (int32_t)log_b;
   t->log_h = (int32_t)log_h;
   t->log_w = (int32_t)log_w;

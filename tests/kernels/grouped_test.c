@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/grouped/engine_impl.h"
 #include "tests/kernels/grouped_checks.h"
 
 #define SEED 20210614u
@@ -78,6 +79,61 @@ static void test_random_layers(void **state) {
   }
 }
 
+/* ---- pooling in a layer ------------------------------------------------------------------------ */
+/* A layer and the largest of every 2 x 2; between: something else reads the layer's output, too. */
+static void compare_pooled(size_t i, const layer_case *k, bool between) {
+  char what[64];
+  subject s = {.n_images = 0};
+  const size_t in = subject_input(&s, k->c, k->h, k->w);
+  const size_t full = subject_dilated(&s, in, k->out, k->kh, k->kw, k->stride, k->pad, k->groups,
+                                      k->dilation);
+  subject_last(&s)->low = i % 2 ? 0 : -100; /* what bfloat16 has exactly */
+  subject_last(&s)->high = 100;
+  const size_t pool = s.program.n_ops, half = subject_pool(&s, full, 2, 2, 0, true, false);
+  if (i % 3 == 0) subject_last(&s)->high = 50;
+  if (between) (void)subject_concat(&s, half, subject_pool(&s, full, 2, 2, 0, true, false));
+  subject_finish(&s, k->n, &rng);
+  for (pattern p = 0; p < PATTERNS; p++) subject_level(&s, p, 0.2, &rng);
+  const ap_engine_options options = options_with(0, k->shared << 10);
+  ap_engine *e = subject_engine(&s, engine_name, &options);
+  /* outputs of the network are float32, and kept */
+  assert_true(e->fused[pool] == (engine_bf16 && !between && s.program.logits != half));
+  for (uint32_t level = 0; level < PATTERNS; level++) {
+    (void)snprintf(what, sizeof what, "pooled layer %zu pattern %u", i, level);
+    compare(what, &s, e, &level, 0);
+  }
+  ap_engine_destroy(e);
+  subject_release(&s);
+}
+
+static void test_pooled_layers(void **state) {
+  (void)state;
+  static const layer_case some[] = {
+      {1, 1, 2, 2, 1, 1, 1, 1, 0, 1, 0, 1},    {17, 3, 5, 4, 7, 3, 3, 1, 1, 1, 0, 1},
+      {16, 5, 8, 8, 8, 3, 3, 1, 1, 1, 0, 1},   {33, 4, 9, 7, 19, 3, 3, 1, 1, 1, 0, 1},
+      {3, 16, 11, 13, 16, 3, 3, 1, 1, 1, 0, 1}, {18, 7, 4, 4, 33, 3, 3, 1, 1, 1, 64, 1},
+      {5, 13, 2, 2, 129, 3, 3, 1, 1, 1, 64, 1}, {2, 19, 16, 16, 65, 3, 3, 1, 1, 1, 0, 1},
+      {2, 8, 17, 16, 24, 5, 3, 2, 2, 1, 64, 1}, {19, 6, 6, 6, 10, 2, 3, 1, 0, 2, 0, 1},
+  };
+  for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) compare_pooled(i, &some[i], i % 5 == 4);
+  for (size_t i = 0; i < 20; i++) {
+    layer_case k = {.n = 1 + ap_rng_below(&rng, 40),
+                    .groups = 1 + ap_rng_below(&rng, 2),
+                    .h = 2 + ap_rng_below(&rng, 11),
+                    .w = 2 + ap_rng_below(&rng, 11),
+                    .stride = 1,
+                    .pad = 1,
+                    .dilation = 1,
+                    .shared = ap_rng_below(&rng, 2) ? 0 : 64 + ap_rng_below(&rng, 40)};
+    k.c = k.groups * (1 + ap_rng_below(&rng, 12));
+    k.out = k.groups * (1 + ap_rng_below(&rng, 40));
+    k.kh = 1 + ap_rng_below(&rng, 3);
+    k.kw = 1 + ap_rng_below(&rng, 3);
+    compare_pooled(100 + i, &k, i % 4 == 3);
+  }
+}
+
+/* ---- all operations ---------------------------------------------------------------------------- */
 /* Every operation, residuals with strides and offsets, a concatenation, a tensor that lives long. */
 static void build_mixed(subject *s, size_t n_images) {
   const size_t in = subject_input(s, 3, 9, 8);
@@ -284,7 +340,7 @@ static void test_misuse(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_layers),          cmocka_unit_test(test_random_layers),
-
+      cmocka_unit_test(test_pooled_layers),
       cmocka_unit_test(test_every_operation), cmocka_unit_test(test_average),
       cmocka_unit_test(test_scores),          cmocka_unit_test(test_batches),
       cmocka_unit_test(test_times),           cmocka_unit_test(test_destroyed_under_way),
@@ -292,6 +348,7 @@ int main(int argc, char **argv) {
   };
   const struct CMUnitTest crew_tests[] = {
       cmocka_unit_test(test_layers),
+      cmocka_unit_test(test_pooled_layers),
       cmocka_unit_test(test_every_operation),
       cmocka_unit_test(test_batches),
   };
