@@ -337,7 +337,9 @@ SIMT_FN void conv_block(const grouped_conv *g, const int wide, uint32_t first, u
   const grouped_tile *t = &g->tile;
   const conv_parts parts = {first, stride};
   conv_state *state = conv_state_of(t, shared);
-  conv_filler filler = {0, 0, 0};
+  conv_filler filler;
+  filler.part = filler.number = 0;
+  filler.chunk = 0;
   SIMT_EACH_THREAD(thread) {
     const uint32_t columns = (uint32_t)((g->out.c + t->columns - 1) / t->columns);
     const uint32_t total =

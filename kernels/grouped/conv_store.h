@@ -65,11 +65,12 @@ SIMT_FN int conv_inside(const grouped_conv *g, const conv_place *place, const co
 }
 
 /* ---- four tiles at a time ---------------------------------------------------------------------- */
-/* The warp's 16 tiles go out four at a time, of four positions and the same 8 channels. What lies side by side in a tensor is so
- * read and written by neighbouring lanes: 16 bytes (8 images) each, 128 in a row where four
- * positions are neighbours. In between, tiles and pieces of 16 bytes change over in shared memory:
- * [matrix 2 k + half][slot][16 bytes], channel c of matrix m in slot c ^ m, so that neither side finds
- * two of its eight addresses in one bank. */
+/* The warp's 16 tiles go out four at a time, of four positions and the same 8 channels. What lies side by
+ * side in a tensor is so read and written by neighbouring lanes: 16 bytes (8 images) each, 128 in a row
+ * where four positions are neighbours. In between, tiles and pieces of 16 bytes change over in shared
+ * memory: [channel][slot][16 bytes], matrix m = 2 k + half of channel c in slot c ^ m. Eight lanes with a
+ * channel's pieces have one line of 128 bytes, which asynchronous copies need to be fast, and the eight
+ * channels of a matrix have eight banks. */
 
 /* Position of tile k of four `group`, and which 8 channels they have. */
 SIMT_FN int conv_group_row(const int tiles, int group, int k) { return group / tiles * 4 + k; }
@@ -82,12 +83,12 @@ enum { CONV_PIECE_CHANNELS = 4 }; /* from a lane's first piece to its second */
 /* Where a piece lies in the warp's shared memory. */
 SIMT_FN uint32_t conv_piece_at(int lane, int i) {
   const int matrix = lane & 7, channel = conv_piece_channel(lane) + i * CONV_PIECE_CHANNELS;
-  return (uint32_t)(matrix * 128 + (channel ^ matrix) * 16);
+  return (uint32_t)(channel * 128 + (channel ^ matrix) * 16);
 }
 /* Where the lane's row (channel l % 8) of matrix 4 * pair + l / 8 lies. */
 SIMT_FN uint32_t conv_matrix_at(int lane, int pair) {
-  const int matrix = pair * 4 + (lane >> 3);
-  return (uint32_t)(matrix * 128 + ((lane & 7) ^ matrix) * 16);
+  const int matrix = pair * 4 + (lane >> 3), channel = lane & 7;
+  return (uint32_t)(channel * 128 + (channel ^ matrix) * 16);
 }
 
 /* One side's pieces in a tensor: a pointer a lane, and 32 bits more for a position (tile.c). */
