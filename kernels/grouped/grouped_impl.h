@@ -60,7 +60,8 @@ typedef struct {
 
 /* How the work of a layer is cut. A block computes `columns` output channels of 2^log_b x 2^log_h x
  * 2^log_w positions: image blocks, rows, columns of the output. It reads all input channels, `chunk`
- * at a time, as planes of `plane` positions: [2^log_b][plane_h][plane_w]. */
+ * at a time, as planes of `plane` positions: [2^log_b][plane_h][plane_w]. With one tile (lone) a row is
+ * so short that the padding to its right is that to the left of the next one. */
 typedef struct {
   int32_t columns; /* 16, 32, 64 or 128; columns * positions <= 2048 */
   int32_t log_b, log_h, log_w;

@@ -67,11 +67,11 @@ static size_t gather(const packer *p, size_t form, size_t list, size_t chunk, ui
 static size_t steps_for(size_t rows) { return (rows + GROUPED_DEPTH - 1) / GROUPED_DEPTH; }
 
 /* How many steps a list takes at a chunk, when `all` rows wait, `old` of them of the chunk before.
- * Rows wait for one chunk at most, as their planes do: until then only full steps are taken, and half
- * a step's rows stay behind, so that there is a choice of banks. */
+ * Rows wait for one chunk at most, as their planes do: until then only full steps are taken, and a
+ * step's rows stay behind, so that there is a choice of banks. */
 static size_t steps_at(const packer *p, size_t chunk, size_t old, size_t all) {
   const bool last = chunk + 1 == (size_t)p->tile->n_chunks;
-  const size_t full = all < GROUPED_DEPTH / 2 ? 0 : (all - GROUPED_DEPTH / 2) / GROUPED_DEPTH;
+  const size_t full = all < GROUPED_DEPTH ? 0 : (all - GROUPED_DEPTH) / GROUPED_DEPTH;
   if (last || !p->tile->carry) return steps_for(all);
   return steps_for(old) > full ? steps_for(old) : full;
 }

@@ -43,14 +43,22 @@ static void inner(size_t plane, size_t skip, size_t pad, size_t size, int32_t *f
   *n = (int32_t)(end < plane ? end : plane) - *first;
   if (from >= plane || *n < 1) *n = 1;
 }
-static void choose_fill(const grouped_geometry *g, grouped_tile *t) {
+static void choose_fill(const grouped_geometry *g, size_t plane_w, grouped_tile *t) {
   t->lone = t->tiles_h == 1 && t->tiles_w == 1;
   t->fill_y = t->fill_x = 0;
   t->fill_h = t->plane_h;
-  t->fill_w = t->plane_w;
+  t->fill_w = (int32_t)plane_w;
   if (!t->lone) return;
   inner((size_t)t->plane_h, (size_t)t->skip_h, g->pad_top, g->h, &t->fill_y, &t->fill_h);
-  inner((size_t)t->plane_w, (size_t)t->skip_w, g->pad_left, g->w, &t->fill_x, &t->fill_w);
+  inner(plane_w, (size_t)t->skip_w, g->pad_left, g->w, &t->fill_x, &t->fill_w);
+}
+
+/* From one row of a plane to the next. Where nothing but padding, which is never written, lies to the right
+ * and to the left, the same zeros stand for both. */
+static size_t row_of(size_t plane_w, const grouped_tile *t) {
+  const size_t left = (size_t)t->fill_x, filled = left + (size_t)t->fill_w;
+  if (!t->lone) return plane_w;
+  return plane_w - left > filled ? plane_w - left : filled;
 }
 
 /* Where the positions of a chunk lie. The second half begins in the middle of the banks: what fills
@@ -88,8 +96,6 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
   if (log_b > 0 && g->block_bytes > UINT32_MAX >> log_b) return false;
   if (plane_h > most || plane_w > most) return false;
   if (g->pooled && (log_h == 0 || log_w == 0)) return false; /* windows are whole */
-  const size_t plane = (plane_h * plane_w) << log_b, pitch = plane | 1;
-  if (pitch > most) return false;
   const size_t b = parts_of(g->n_blocks, log_b), h = parts_of(g->out_h, log_h),
                w = parts_of(g->out_w, log_w);
   t->pooled = g->pooled;
@@ -104,10 +110,15 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
   t->skip_h = (int32_t)(g->stride_h / step_h);
   t->skip_w = (int32_t)(g->stride_w / step_w);
   t->plane_h = (int32_t)plane_h;
-  t->plane_w = (int32_t)plane_w;
+  choose_fill(g, plane_w, t);
+  const size_t row = row_of(plane_w, t);
+  const size_t plane = ((plane_h * row) << log_b) + (row < plane_w ? plane_w - row : 0);
+  if ((plane | 1) > most) return false;
+  t->plane_w = (int32_t)row;
   t->plane = (int32_t)plane;
-  t->pitch = (int32_t)pitch;
-  *cost = (double)b * (double)h * (double)w * (double)(plane + PRODUCT_COST);
+  t->pitch = (int32_t)(plane | 1);
+  *cost = (double)b * (double)h * (double)w *
+          ((double)((size_t)(t->fill_h * t->fill_w) << log_b) + PRODUCT_COST);
   return true;
 }
 
@@ -164,7 +175,6 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
   out->order_pitch = (int32_t)((chunk + 3) / 4 * 4); /* read four at a time */
   out->log_slots = (int32_t)log_above(slots);
   out->carry = slots > 2;
-  choose_fill(g, out);
   place(g, out);
   out->ring_bytes = out->slot_bytes << out->log_slots;
   out->way_bytes = (uint32_t)way_bytes(g, shared_bytes);

@@ -84,6 +84,27 @@ static void check_fill(bool lone, size_t plane, size_t skip, size_t pad, size_t 
   }
 }
 
+/* Every position that is filled has a place of its own, and no other position that is read has it. */
+static void check_plane(const grouped_tile *t, size_t read_w) {
+  uint8_t *filled = ap_calloc((size_t)t->plane, 1);
+  if (!filled) {
+    fail_msg("%d positions: out of memory", t->plane);
+    return;
+  }
+  for (int pass = 0; pass < 2; pass++)
+    for (int b = 0; b < 1 << t->log_b; b++)
+      for (int y = 0; y < t->plane_h; y++)
+        for (int x = 0; x < (int)read_w; x++) {
+          const int at = (b * t->plane_h + y) * t->plane_w + x;
+          const bool inner = y >= t->fill_y && y < t->fill_y + t->fill_h && x >= t->fill_x &&
+                             x < t->fill_x + t->fill_w;
+          assert_in_range(at, 0, t->plane - 1);
+          if (pass == 0 && inner) assert_int_equal(filled[at]++, 0);
+          if (pass == 1 && !inner) assert_int_equal(filled[at], 0);
+        }
+  ap_free(filled);
+}
+
 static void test_tiles(void **state) {
   (void)state;
   unsigned slots_seen = 0;
@@ -106,16 +127,17 @@ static void test_tiles(void **state) {
     assert_true((size_t)(t.step_w * t.skip_w) == g.stride_w);
     assert_true((size_t)t.plane_h ==
                 (((size_t)1 << t.log_h) - 1) * (size_t)t.step_h + reach(g.kh, g.dilation_h));
-    assert_true((size_t)t.plane_w ==
-                (((size_t)1 << t.log_w) - 1) * (size_t)t.step_w + reach(g.kw, g.dilation_w));
+    const size_t read_w =
+        (((size_t)1 << t.log_w) - 1) * (size_t)t.step_w + reach(g.kw, g.dilation_w);
     assert_true(t.lone == (t.tiles_h == 1 && t.tiles_w == 1));
     check_fill(t.lone, (size_t)t.plane_h, (size_t)t.skip_h, g.pad_top, g.h, t.fill_y, t.fill_h);
-    check_fill(t.lone, (size_t)t.plane_w, (size_t)t.skip_w, g.pad_left, g.w, t.fill_x, t.fill_w);
+    check_fill(t.lone, read_w, (size_t)t.skip_w, g.pad_left, g.w, t.fill_x, t.fill_w);
+    check_plane(&t, read_w);
     assert_true(t.units == (t.fill_h * t.fill_w << t.log_b) * (g.wide ? 4 : 2) && t.across >= 1);
-    check_quotients(t.plane, t.fill_w, t.by_fill_w);
-    check_quotients(t.plane, t.fill_h, t.by_fill_h);
+    check_quotients(t.units, t.fill_w, t.by_fill_w);
+    check_quotients(t.units, t.fill_h, t.by_fill_h);
     check_quotients(SIMT_FILL_THREADS, t.units, t.by_units);
-    assert_true(t.plane == (t.plane_h * t.plane_w) << t.log_b && t.pitch == (t.plane | 1));
+    assert_true(t.pitch == (t.plane | 1));
     assert_true(t.chunk > 0 && (size_t)(t.n_chunks * t.chunk) >= g.c_in);
     assert_true((size_t)((t.n_chunks - 1) * t.chunk) < g.c_in);
     assert_true((t.log_slots == 2 && t.carry == 1) || (t.log_slots == 1 && t.carry == 0));
