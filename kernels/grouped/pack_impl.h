@@ -13,7 +13,7 @@ typedef struct {
   size_t c_in, h, w, c_out, out_h, out_w;
   size_t kh, kw, stride_h, stride_w, pad_top, pad_left, groups;
   size_t dilation_h, dilation_w; /* > 0 */
-  size_t n_blocks;               /* of images, in all */
+  size_t n_blocks;               /* of images, usually, in a launch */
   size_t block_bytes; /* of the output or the shortcut, the larger one, for one block of images */
   bool wide;          /* float32 */
   bool shortcut;      /* something is added to the sums */

@@ -113,6 +113,12 @@ static void *copy_of(const void *from, size_t n, size_t size) {
   return to;
 }
 
+/* Blocks of images that a launch of a full batch has. Fewer candidates have more of them: more tiles. */
+static size_t usual_blocks(const ap_engine *e) {
+  const size_t most = ENGINE_CELLS / AP_ENGINE_MOST;
+  return e->n_blocks < most ? e->n_blocks : most;
+}
+
 static void set_geometry(ap_engine *e, const ap_engine_op *o) {
   const ap_engine_tensor *in = &e->program.tensors[o->in.tensor],
                          *out = &e->program.tensors[o->out];
@@ -137,7 +143,7 @@ static void set_geometry(ap_engine *e, const ap_engine_op *o) {
                                                     .groups = o->groups,
                                                     .dilation_h = o->dilation_h ? o->dilation_h : 1,
                                                     .dilation_w = o->dilation_w ? o->dilation_w : 1,
-                                                    .n_blocks = e->n_blocks,
+                                                    .n_blocks = usual_blocks(e),
                                                     .block_bytes = block_bytes,
                                                     .wide = e->wide,
                                                     .shortcut =
