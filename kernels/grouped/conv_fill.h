@@ -44,26 +44,49 @@ SIMT_FN conv_unit conv_unit_of(const grouped_conv *g, const int wide, const conv
   return unit;
 }
 
-/* The unit of every so many fours of channels, from channel `c` on. */
-SIMT_FN void conv_copy(const grouped_tile *t, const int wide, const conv_unit *unit,
-                       const uint32_t *order, int c, int channels, unsigned char *slot) {
-  const int across = CONV_QUAD * t->across, pitch = t->pitch * (wide ? 64 : 16);
-  const int present = unit->step != 0;
-  unsigned char *to = slot + unit->to;
-  simt_quad channel = simt_read_quad(order + (c < channels ? c : 0));
-  SIMT_NO_UNROLL
-  for (; c + CONV_QUAD <= channels; c += across) { /* the next four's order is read ahead */
-    const simt_quad next = simt_read_quad(order + (c + across < channels ? c + across : c));
-    SIMT_UNROLL
-    for (int i = 0; i < CONV_QUAD; i++)
-      simt_copy16(to + i * pitch, unit->from + (uint64_t)channel.v[i] * unit->step, present);
-    to += across * pitch;
-    channel = next;
+/* The unit of four channels that lie side by side: all addresses first, so that no copy waits for the
+ * registers of another. */
+SIMT_FN void conv_copy_quad(const conv_unit *unit, const simt_quad *channel, unsigned char *to,
+                            int pitch) {
+  const unsigned char *from[CONV_QUAD];
+  SIMT_UNROLL
+  for (int i = 0; i < CONV_QUAD; i++) {
+    from[i] = unit->from + (uint64_t)channel->v[i] * unit->step;
+    SIMT_KEEP(from[i]);
   }
   SIMT_UNROLL
-  for (int i = 0; i < CONV_QUAD - 1; i++) /* the last few, by one side */
-    if (c + i < channels)
-      simt_copy16(to + i * pitch, unit->from + (uint64_t)channel.v[i] * unit->step, present);
+  for (int i = 0; i < CONV_QUAD; i++) simt_copy16(to + i * pitch, from[i], unit->step != 0);
+}
+
+/* The unit of every so many fours of channels, from the one of this side on. Their order is read two fours
+ * ahead, in turns. */
+SIMT_FN void conv_copy(const grouped_tile *t, const int wide, const conv_unit *unit,
+                       const uint32_t *order, int side, int channels, unsigned char *slot) {
+  const int pitch = t->pitch * (wide ? 64 : 16), fours = channels / CONV_QUAD;
+  unsigned char *to = slot + unit->to;
+  const uint32_t *from = order + side * CONV_QUAD;
+  const int across = t->across, last = fours - 1;
+  int four = side;
+  if (four < fours) {
+    simt_quad even = simt_read_quad(from);
+    simt_quad odd = simt_read_quad(from + (four + across <= last ? across * CONV_QUAD : 0));
+    SIMT_NO_UNROLL
+    for (; four < fours; four += 2 * across) {
+      conv_copy_quad(unit, &even, to, pitch);
+      from += 2 * across * CONV_QUAD;
+      even = simt_read_quad(four + 2 * across <= last ? from : order);
+      to += across * CONV_QUAD * pitch;
+      if (four + across > last) break;
+      conv_copy_quad(unit, &odd, to, pitch);
+      odd = simt_read_quad(four + 3 * across <= last ? from + across * CONV_QUAD : order);
+      to += across * CONV_QUAD * pitch;
+    }
+  }
+  if (channels % CONV_QUAD == 0 || fours % across != side) return;
+  to = slot + unit->to + (fours - side) * CONV_QUAD * pitch; /* the last few, by one side */
+  SIMT_NO_UNROLL
+  for (int c = fours * CONV_QUAD; c < channels; c++, to += pitch)
+    simt_copy16(to, unit->from + (uint64_t)simt_read_u32(order + c) * unit->step, unit->step != 0);
 }
 
 /* Where the fillers are: chunk `number` of all, of part `part` chunk `chunk`; and every thread's first unit
@@ -87,10 +110,10 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
   if (side >= t->across || u >= t->units) return;
   conv_unit *unit = &SIMT_OF_FILLER(f->unit, thread);
   if (f->chunk == 0) *unit = conv_unit_of(g, wide, place, side, u);
-  conv_copy(t, wide, unit, order, CONV_QUAD * side, channels, slot);
+  conv_copy(t, wide, unit, order, side, channels, slot);
   for (u += SIMT_FILL_THREADS; u < t->units; u += SIMT_FILL_THREADS) {
     const conv_unit more = conv_unit_of(g, wide, place, side, u);
-    conv_copy(t, wide, &more, order, CONV_QUAD * side, channels, slot);
+    conv_copy(t, wide, &more, order, side, channels, slot);
   }
 }
 

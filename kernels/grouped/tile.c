@@ -169,7 +169,9 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
                    "that a block's shared memory (%zu bytes) has room for",
                    g->kh, g->kw, g->stride_h, g->stride_w, most, shared_bytes);
   const size_t pitch = (size_t)out->pitch, chunks = (g->c_in - 1) / (most / pitch) + 1;
-  const size_t chunk = (g->c_in - 1) / chunks + 1;
+  size_t chunk = (g->c_in - 1) / chunks + 1;
+  const size_t fours = (chunk + 3) / 4 * 4; /* as they are copied */
+  if (fours <= most / pitch) chunk = fours;
   out->chunk = (int32_t)chunk;
   out->n_chunks = (int32_t)((g->c_in - 1) / chunk + 1);
   out->order_pitch = (int32_t)((chunk + 3) / 4 * 4); /* read four at a time */
