@@ -1,11 +1,11 @@
 #!/bin/bash
 # Registers, stack, spills and blocks a multiprocessor of every CUDA kernel, as the compiler reports them.
 # usage: tools/cuda_resources.sh [FILE.cu ...]    (default: all of kernels/cuda; needs nvcc, no GPU)
-# ARCH=sm_90 and THREADS=256 may be set. Blocks are bounded by the 65,536 registers of a multiprocessor
+# ARCH=sm_90a and THREADS=256 may be set. Blocks are bounded by the 65,536 registers of a multiprocessor
 # and its 2,048 threads; shared memory that a launch asks for comes on top. Exit 1 when a kernel spills.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-arch=${ARCH:-sm_90}
+arch=${ARCH:-sm_90a}
 threads=${THREADS:-256}
 export PATH=$PATH:/usr/local/cuda/bin
 command -v nvcc > /dev/null || {

@@ -12,8 +12,7 @@
 
 enum {
   CONV_QUAD = 4, /* channels that a thread copies one after the other */
-  CONV_LINE_BYTES = 128,
-  CONV_LINE = CONV_LINE_BYTES / 4 /* channels of an order in a line */
+  CONV_LINE = 32 /* channels of an order in a line of the cache */
 };
 
 /* What a thread copies of every channel of a part: 16 bytes. */
@@ -117,65 +116,7 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
   }
 }
 
-/* ---- announcements ----------------------------------------------------------------------------- */
-/* Of a block of images: rows x lines of 128 bytes of `channels` channels. */
-typedef struct {
-  const unsigned char *from; /* the first row and column of the first channel */
-  uint32_t plane, row;       /* bytes of a channel, from one row to the next */
-  int rows, lines, channels;
-} conv_lines;
-
-/* Rows y, y + skip_y, .. (n_y of them) and columns from x on, as far as the image has them. */
-SIMT_FN conv_lines conv_lines_of(const grouped_tensor *t, const unsigned char *data, int block,
-                                 int channel, int channels, int y, int skip_y, int n_y, int x,
-                                 int n_x) {
-  const int bytes = t->wide ? 64 : 32, before = y < 0 ? (skip_y - 1 - y) / skip_y : 0;
-  const int left = x < 0 ? 0 : x, right = x + n_x < t->w ? x + n_x : t->w;
-  const int first = y + before * skip_y, rows = (t->h - first + skip_y - 1) / skip_y;
-  conv_lines a;
-  a.plane = (uint32_t)(t->h * t->w * bytes);
-  a.row = (uint32_t)(skip_y * t->w * bytes);
-  a.rows = rows < n_y - before ? rows : n_y - before;
-  a.lines = ((right - left) * bytes + CONV_LINE_BYTES - 1) / CONV_LINE_BYTES;
-  a.channels = channels;
-  a.from = data + (uint64_t)block * t->block + (uint64_t)channel * a.plane +
-           (uint64_t)((first * t->w + left) * bytes);
-  return a;
-}
-SIMT_FN conv_lines conv_lines_of_chunk(const grouped_conv *g, const conv_place *place, int chunk) {
-  const grouped_tile *t = &g->tile;
-  const int first = chunk * t->chunk;
-  return conv_lines_of(&g->in, place->in, place->block, first,
-                       g->in.c - first < t->chunk ? g->in.c - first : t->chunk,
-                       place->y * g->stride_h - g->pad_top + t->fill_y * t->skip_h, t->skip_h,
-                       t->fill_h, place->x * g->stride_w - g->pad_left + t->fill_x * t->skip_w,
-                       (t->fill_w - 1) * t->skip_w + 1);
-}
-SIMT_FN conv_lines conv_lines_of_shortcut(const grouped_conv *g, const conv_place *place) {
-  const grouped_tile *t = &g->tile;
-  const grouped_source *s = &g->epilogue.residual;
-  const int from = place->column - s->first, first = from < 0 ? 0 : from;
-  const int end = from + t->columns < s->tensor.c ? from + t->columns : s->tensor.c;
-  return conv_lines_of(&s->tensor, place->residual, place->block, first, end - first,
-                       place->y * s->stride_h, s->stride_h, 1 << t->log_h, place->x * s->stride_w,
-                       ((1 << t->log_w) - 1) * s->stride_w + 1);
-}
-
-/* A thread's share of the lines: on their way to the second-level cache. Lanes take those of one channel. */
-SIMT_FN void conv_announce(const conv_lines *a, int thread) {
-  for (int i = thread % SIMT_WARP; i < a->rows * a->lines; i += SIMT_WARP) {
-    const int row = i / a->lines, line = i - row * a->lines;
-    const unsigned char *from =
-        a->from + (uint64_t)((uint32_t)row * a->row + (uint32_t)(line * CONV_LINE_BYTES));
-    SIMT_NO_UNROLL
-    for (int c = thread / SIMT_WARP; c < a->channels; c += SIMT_FILLERS)
-      simt_announce(from + (uint64_t)c * a->plane, 2);
-  }
-}
-
-/* ---- chunk by chunk ---------------------------------------------------------------------------- */
-/* The next chunk, when its slot is free; and what comes after it is announced: the order of the next
- * chunk, and inputs and shortcut of the next part. */
+/* The next chunk, when its slot is free; the order of the one after it is announced. */
 SIMT_FN void conv_fill_next(const grouped_conv *g, const int wide, conv_filler *f,
                             unsigned char *shared) {
   const grouped_tile *t = &g->tile;
@@ -186,15 +127,6 @@ SIMT_FN void conv_fill_next(const grouped_conv *g, const int wide, conv_filler *
     conv_fill(g, wide, place, f, shared + conv_slot(t, f->number), thread);
     conv_filled(t, f->number, shared, thread == 0);
   }
-  if (f->part + 1 < state->parts) {
-    const conv_place *next = &state->places[(f->part + 1) % CONV_PLACES];
-    const conv_lines inputs = conv_lines_of_chunk(g, next, f->chunk);
-    SIMT_EACH_FILLER(thread) { conv_announce(&inputs, thread); }
-    if (f->chunk == 0 && g->epilogue.residual.present) {
-      const conv_lines shortcut = conv_lines_of_shortcut(g, next);
-      SIMT_EACH_FILLER(thread) { conv_announce(&shortcut, thread); }
-    }
-  }
   f->number++;
   if (++f->chunk == t->n_chunks) {
     f->chunk = 0;
@@ -204,7 +136,7 @@ SIMT_FN void conv_fill_next(const grouped_conv *g, const int wide, conv_filler *
   const uint32_t *order = state->places[f->part % CONV_PLACES].order + f->chunk * t->order_pitch;
   SIMT_EACH_FILLER(thread) {
     const int at = thread * CONV_LINE;
-    if (at < t->order_pitch) simt_announce(order + at, 1);
+    if (at < t->order_pitch) simt_announce(order + at);
   }
 }
 

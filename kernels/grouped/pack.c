@@ -8,12 +8,11 @@
 
 enum { BANKS = GROUPED_BANKS, BLOB_STEP = 256 };
 
-/* Cycles of a multiprocessor for a step of 16 rows on 16 positions, by form. bfloat16: the slower of
- * the unit that loads (4 a load of 16 x 16 inputs; 1 per 128 bytes of weights and 1 for the rows'
- * positions, for every warp that reads the list: 1, 2 or 4) and the matrix units (1.6 a tile), and 20 for
- * every warp that takes the step; float32: 128 multiply-adds a cycle. Reasoned from data sheets, the 20
- * from what lists of 8 and of 16 took (docs/NUMBERS.md). */
-static const double step_cycles[2][GROUPED_FORMS] = {{87, 114, 184}, {384, 640, 1152}};
+/* Cycles of a multiprocessor for a step of 16 rows on 16 positions, by form. bfloat16: the unit that loads
+ * (4 a load of 16 x 16 inputs; 1 per 128 bytes of weights and 1 for the rows' positions, for every warp
+ * that reads the list: 1, 2 or 4) and 20 for every warp that takes the step; wider lists 10 and 20 % more,
+ * as measured; float32: 128 multiply-adds a cycle (docs/NUMBERS.md). */
+static const double step_cycles[2][GROUPED_FORMS] = {{87, 125, 225}, {384, 640, 1152}};
 
 typedef struct {
   const grouped_geometry *g;

@@ -159,15 +159,11 @@ SIMT_FN simt_right simt_read_right(const simt_right *from) {
 #endif
 }
 
-/* What will be read soon, a line of 128 bytes: on its way to the first-level cache, or to the second. */
-SIMT_FN void simt_announce(const void *from, const int level) {
+/* What will be read soon: on its way to the first-level cache. */
+SIMT_FN void simt_announce(const void *from) {
 #if defined(__CUDACC__)
-  if (level == 1)
-    asm volatile("prefetch.global.L1 [%0];" ::"l"(from));
-  else
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(from));
+  asm volatile("prefetch.global.L1 [%0];" ::"l"(from));
 #else
-  (void)level;
   (void)*(const volatile unsigned char *)from; /* sanitizers see what does not exist */
 #endif
 }
