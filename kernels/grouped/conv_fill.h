@@ -19,7 +19,7 @@ enum {
 typedef struct {
   const unsigned char *from; /* in channel 0 */
   uint32_t to;               /* in a slot, of its first channel */
-  uint32_t step;             /* bytes from one channel to the next; 0: there is no input, zeros are written */
+  uint32_t step; /* bytes from one channel to the next; 0: there is no input, zeros are written */
 } conv_unit;
 SIMT_FN conv_unit conv_unit_of(const grouped_conv *g, const int wide, const conv_place *place,
                                int side, int u) {

@@ -108,8 +108,7 @@ SIMT_FN void conv_set_sums(const int wide, const int tiles, conv_warp *warp) {
       for (int i = 0; i < 4; i++) {
         SIMT_UNROLL
         for (int r = 0; r < GROUPED_WARP_TILES / tiles; r++)
-          SIMT_AT(warp->sum[r * tiles + j], l).v[i] =
-              SIMT_AT(warp->bias[j], l).v[wide ? i : i & 1];
+          SIMT_AT(warp->sum[r * tiles + j], l).v[i] = SIMT_AT(warp->bias[j], l).v[wide ? i : i & 1];
       }
     }
   }
@@ -245,8 +244,7 @@ SIMT_FN uint32_t conv_way(const grouped_tile *t, int w) {
 SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int tiles, const int rows,
                         const conv_place *place, int w, unsigned char *shared, conv_warp *warp) {
   const conv_spot *spots = conv_state_of(&g->tile, shared)->spots;
-  const conv_share share =
-      conv_share_of(&g->tile, tiles * GROUPED_COLUMNS, rows, place, w);
+  const conv_share share = conv_share_of(&g->tile, tiles * GROUPED_COLUMNS, rows, place, w);
   const uint32_t way = conv_way(&g->tile, w);
   if (wide || g->out.wide || g->epilogue.residual.tensor.wide)
     conv_store_each(g, wide, tiles, place, spots, share.first_row, share.column, warp->sum);
@@ -292,8 +290,7 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
       if (SIMT_FILLS_TOO() && filler->part < state->parts) conv_fill_next(g, wide, filler, shared);
       SIMT_EACH_WARP(w) {
         conv_warp *warp = SIMT_OF_WARP(warps, w);
-        const int base = conv_plane_position(
-            g, conv_share_of(t, width, rows, place, w).first_row);
+        const int base = conv_plane_position(g, conv_share_of(t, width, rows, place, w).first_row);
         const uint32_t from =
             conv_slot(t, number - (uint32_t)t->carry) + (uint32_t)(base * (wide ? 64 : 16));
         conv_wait_filled(t, number, shared);
@@ -360,21 +357,21 @@ SIMT_FN void conv_block(const grouped_conv *g, const int wide, uint32_t first, u
     SIMT_FEWER_REGISTERS();
     while (filler.part < state->parts) conv_fill_next(g, wide, &filler, shared);
   } else {
-  SIMT_MORE_REGISTERS();
-  if (SIMT_FILLS_TOO() && state->parts > 0) conv_fill_next(g, wide, &filler, shared);
-  for (uint32_t part = 0; part < state->parts;) {
-    switch (state->places[part % CONV_PLACES].head.form) { /* the same for all warps */
-      case 0:
-        part = conv_run(g, wide, 1, 16, parts, part, &filler, shared, warps);
-        break;
-      case 1:
-        part = conv_run(g, wide, 2, 8, parts, part, &filler, shared, warps);
-        break;
-      default:
-        part = conv_run(g, wide, 4, 4, parts, part, &filler, shared, warps);
-        break;
+    SIMT_MORE_REGISTERS();
+    if (SIMT_FILLS_TOO() && state->parts > 0) conv_fill_next(g, wide, &filler, shared);
+    for (uint32_t part = 0; part < state->parts;) {
+      switch (state->places[part % CONV_PLACES].head.form) { /* the same for all warps */
+        case 0:
+          part = conv_run(g, wide, 1, 16, parts, part, &filler, shared, warps);
+          break;
+        case 1:
+          part = conv_run(g, wide, 2, 8, parts, part, &filler, shared, warps);
+          break;
+        default:
+          part = conv_run(g, wide, 4, 4, parts, part, &filler, shared, warps);
+          break;
+      }
     }
-  }
   }
 }
 

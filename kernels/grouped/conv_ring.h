@@ -1,10 +1,10 @@
 /* kernels/grouped/conv_ring.h - the slots of shared memory that chunks of a layer take in turns, and the
  * counters at which the warps of a block wait for one another.
  *
- * Shared memory of a block: the slots; places of parts, what is the same in every part, and two counters for every slot; for every warp
- * its way in and out (conv_store.h). A slot's counter `filled` gets an arrival of every thread that fills,
- * when its copies are there, and one more of the first of them; `done` one of every warp that has finished
- * the slot's chunk.
+ * Shared memory of a block: the slots; what is the same in every part, places of parts and two counters for
+ * every slot; for every warp its way in and out (conv_store.h). A slot's counter `filled` gets an arrival
+ * of every thread that fills, when its copies are there, and one more of the first of them; `done` one of
+ * every warp that has finished the slot's chunk.
  *
  * With tile.carry a step reads its own chunk and the one before it. So the slot of chunk k is free when
  * all warps have finished chunk k - slots + carry: with four slots a warp may be a whole chunk ahead of
@@ -68,8 +68,7 @@ SIMT_FN uint32_t conv_counter(const grouped_tile *t, int which, uint32_t chunk,
 SIMT_FN void conv_set_counters(const grouped_tile *t, unsigned char *shared) {
   SIMT_NO_UNROLL
   for (uint32_t slot = 0; slot < 1U << t->log_slots; slot++) {
-    simt_counter_set(shared, conv_counter(t, CONV_FILLED, slot, shared),
-                     SIMT_FILL_THREADS + 1);
+    simt_counter_set(shared, conv_counter(t, CONV_FILLED, slot, shared), SIMT_FILL_THREADS + 1);
     simt_counter_set(shared, conv_counter(t, CONV_DONE, slot, shared), SIMT_WARPS);
   }
 }

@@ -10,8 +10,8 @@
 /* A part of a layer that a block works on. In shared memory: registers are scarce. */
 typedef struct {
   const grouped_level *level;
-  grouped_level head;    /* *level */
-  const uint32_t *order; /* of input channels, for these output channels */
+  grouped_level head;                 /* *level */
+  const uint32_t *order;              /* of input channels, for these output channels */
   const unsigned char *in, *residual; /* slots */
   unsigned char *out;
   int column;      /* first output channel */
@@ -50,9 +50,9 @@ SIMT_FN conv_spot conv_spot_of(const grouped_conv *g, int index) {
                  x = (uint32_t)at.x >> t->pooled;
   conv_spot s;
   s.out = b * (uint32_t)g->out.block + (y * (uint32_t)g->out.w + x) * 32;
-  s.more = b * (uint32_t)source->tensor.block +
-           (y * (uint32_t)(source->stride_h * source->tensor.w) + x * (uint32_t)source->stride_w) *
-               32;
+  s.more =
+      b * (uint32_t)source->tensor.block +
+      (y * (uint32_t)(source->stride_h * source->tensor.w) + x * (uint32_t)source->stride_w) * 32;
   s.y = b >> t->log_b == 0 ? (int)y : CONV_NOWHERE;
   s.x_block = (int)(x | b << 16);
   return s;
@@ -111,9 +111,7 @@ SIMT_FN void conv_pieces_of(const grouped_tensor *t, const unsigned char *data, 
 /* ---- in: the shortcut -------------------------------------------------------------------------- */
 /* Where there is room for all of a warp's shortcut it comes when a part begins, a group behind the other,
  * else group by group on the way out. */
-SIMT_FN int conv_fetches_early(const grouped_tile *t) {
-  return t->way_bytes > GROUPED_SHARED_WAY;
-}
+SIMT_FN int conv_fetches_early(const grouped_tile *t) { return t->way_bytes > GROUPED_SHARED_WAY; }
 SIMT_FN void conv_shortcut_of(const grouped_conv *g, const conv_place *place, int column,
                               conv_pieces *out) {
   const grouped_source *source = &g->epilogue.residual;
@@ -155,8 +153,8 @@ SIMT_FN void conv_fetch_shortcut(const grouped_conv *g, const int tiles, const c
 }
 
 /* A group's shortcut to the sums. */
-SIMT_FN void conv_add_shortcut(const int tiles, int group, const unsigned char *shared, uint32_t way,
-                               simt_sums *sum) {
+SIMT_FN void conv_add_shortcut(const int tiles, int group, const unsigned char *shared,
+                               uint32_t way, simt_sums *sum) {
   simt_words at;
   simt_lefts left;
   SIMT_UNROLL
@@ -225,8 +223,8 @@ SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
   SIMT_EACH_LANE(l) {
     const int k = conv_piece_tile(l);
     const int j = conv_group_tile(tiles, pooled ? k : group) * GROUPED_COLUMNS;
-    const conv_spot s = spots[pooled ? first_row / 4 + k / tiles
-                                     : first_row + conv_group_row(tiles, group, k)];
+    const conv_spot s =
+        spots[pooled ? first_row / 4 + k / tiles : first_row + conv_group_row(tiles, group, k)];
     const int whole = place->whole, inside = whole || conv_inside(g, place, &s);
     const uint32_t at = s.out + (uint32_t)j * out->plane;
     SIMT_UNROLL
@@ -245,8 +243,9 @@ SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
 /* Sums as the matrix units leave them to a bfloat16 output. way: of the warp's tile.way_bytes from
  * `shared`. */
 SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int shortcuts,
-                               const int pooled, const conv_place *place, const conv_spot *spots, int first_row,
-                               int column, unsigned char *shared, uint32_t way, simt_sums *sum) {
+                               const int pooled, const conv_place *place, const conv_spot *spots,
+                               int first_row, int column, unsigned char *shared, uint32_t way,
+                               simt_sums *sum) {
   const int early = shortcuts && conv_fetches_early(&g->tile);
   conv_pieces out;
   conv_pieces_of(&g->out, place->out, place->block, place->y >> pooled, place->x >> pooled, column,
@@ -301,13 +300,13 @@ SIMT_FN void conv_store_each(const grouped_conv *g, const int wide, const int ti
         float value = v.v[i];
         if (channel >= g->out.c) continue;
         if (more->present && from >= 0 && from < more->tensor.c)
-          value += grouped_load1(
-              &more->tensor,
-              place->residual + grouped_at(&more->tensor, block, from, y * more->stride_h,
-                                           x * more->stride_w, 0),
-              image);
-        grouped_store1(&g->out, place->out + grouped_at(&g->out, block, channel, y, x, 0),
-                       image, simt_clip(value, g->epilogue.low, g->epilogue.high));
+          value +=
+              grouped_load1(&more->tensor,
+                            place->residual + grouped_at(&more->tensor, block, from,
+                                                         y * more->stride_h, x * more->stride_w, 0),
+                            image);
+        grouped_store1(&g->out, place->out + grouped_at(&g->out, block, channel, y, x, 0), image,
+                       simt_clip(value, g->epilogue.low, g->epilogue.high));
       }
     }
   }

@@ -10,17 +10,17 @@
 #include <stdint.h>
 
 enum {
-  GROUPED_IMAGES = 16,        /* in a block; the rows of a tile of the matrix units */
-  GROUPED_COLUMNS = 8,        /* output channels of such a tile */
-  GROUPED_DEPTH = 16,         /* gathered input rows of one step */
-  GROUPED_AHEAD = 2,          /* steps that are read before they are needed */
-  GROUPED_WARP_TILES = 16,    /* tiles (16 x 8 sums) that a warp keeps in registers */
-  GROUPED_MOST_ROWS = 16,     /* positions that a warp works on at once */
-  GROUPED_MOST_SLOTS = 4,     /* chunks of input channels in shared memory; beside them: */
+  GROUPED_IMAGES = 16,         /* in a block; the rows of a tile of the matrix units */
+  GROUPED_COLUMNS = 8,         /* output channels of such a tile */
+  GROUPED_DEPTH = 16,          /* gathered input rows of one step */
+  GROUPED_AHEAD = 2,           /* steps that are read before they are needed */
+  GROUPED_WARP_TILES = 16,     /* tiles (16 x 8 sums) that a warp keeps in registers */
+  GROUPED_MOST_ROWS = 16,      /* positions that a warp works on at once */
+  GROUPED_MOST_SLOTS = 4,      /* chunks of input channels in shared memory; beside them: */
   GROUPED_SHARED_STATE = 4096, /* bytes for places of parts, where positions lie, counters, */
-  GROUPED_SHARED_WAY = 1024,  /* and for every warp 4 tiles on their way in or out, in bfloat16 */
-  GROUPED_MOST_TILES = 4,     /* of a list: */
-  GROUPED_FORMS = 3           /* levels list 8, 16 or 32 output channels together */
+  GROUPED_SHARED_WAY = 1024,   /* and for every warp 4 tiles on their way in or out, in bfloat16 */
+  GROUPED_MOST_TILES = 4,      /* of a list: */
+  GROUPED_FORMS = 3            /* levels list 8, 16 or 32 output channels together */
 };
 
 typedef struct {
@@ -65,7 +65,8 @@ typedef struct {
 typedef struct {
   int32_t columns; /* 16, 32, 64 or 128; columns * positions <= 2048 */
   int32_t log_b, log_h, log_w;
-  int32_t pooled; /* the largest of every 2 x 2 outputs is written: four positions in a row are such */
+  int32_t
+      pooled; /* the largest of every 2 x 2 outputs is written: four positions in a row are such */
   int32_t tiles_b, tiles_h, tiles_w; /* blocks along images, rows, columns */
   int32_t plane_h, plane_w, plane;
   int32_t step_h, step_w; /* plane rows and columns from one output to the next */

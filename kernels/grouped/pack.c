@@ -256,7 +256,8 @@ static ap_status write_blob(packer *p, size_t form, const float *bias, void **ou
   const size_t offset = up(start + lists * ((size_t)p->tile->n_chunks + 1) * sizeof(uint32_t));
   const size_t bias_at = up(offset + (steps + GROUPED_AHEAD) * GROUPED_DEPTH * sizeof(uint16_t));
   const size_t weight = up(bias_at + lists * width_of(form) * sizeof(float));
-  const size_t total = weight + (steps + GROUPED_AHEAD) * GROUPED_DEPTH * width_of(form) * (p->g->wide ? 4 : 2);
+  const size_t total =
+      weight + (steps + GROUPED_AHEAD) * GROUPED_DEPTH * width_of(form) * (p->g->wide ? 4 : 2);
   if (bias_at > UINT32_MAX) return ap_fail(err, AP_ERR_UNSUPPORTED, "%zu steps of a level", steps);
   unsigned char *blob = ap_calloc(1, total);
   if (!blob) return ap_fail(err, AP_ERR_MEMORY, "a level of %zu bytes", total);

@@ -17,7 +17,7 @@ typedef struct {
   size_t block_bytes; /* of the output or the shortcut, the larger one, for one block of images */
   bool wide;          /* float32 */
   bool shortcut;      /* something is added to the sums */
-  bool pooled;        /* the largest of every 2 x 2 outputs is written; out_h and out_w are before that */
+  bool pooled; /* the largest of every 2 x 2 outputs is written; out_h and out_w are before that */
 } grouped_geometry;
 
 /* The cut with the least estimated time of which one channel's planes fit in a slot of shared memory:

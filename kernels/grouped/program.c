@@ -128,26 +128,26 @@ static void set_geometry(ap_engine *e, const ap_engine_op *o) {
     const size_t bytes = more->c * more->h * more->w * GROUPED_IMAGES * 2;
     if (bytes > block_bytes) block_bytes = bytes;
   }
-  e->layers[o->layer].geometry = (grouped_geometry){.c_in = in->c,
-                                                    .h = in->h,
-                                                    .w = in->w,
-                                                    .c_out = out->c,
-                                                    .out_h = out->h,
-                                                    .out_w = out->w,
-                                                    .kh = o->kh,
-                                                    .kw = o->kw,
-                                                    .stride_h = o->stride_h,
-                                                    .stride_w = o->stride_w,
-                                                    .pad_top = o->pad_top,
-                                                    .pad_left = o->pad_left,
-                                                    .groups = o->groups,
-                                                    .dilation_h = o->dilation_h ? o->dilation_h : 1,
-                                                    .dilation_w = o->dilation_w ? o->dilation_w : 1,
-                                                    .n_blocks = usual_blocks(e),
-                                                    .block_bytes = block_bytes,
-                                                    .wide = e->wide,
-                                                    .shortcut =
-                                                        o->residual.tensor != AP_ENGINE_NONE};
+  e->layers[o->layer].geometry =
+      (grouped_geometry){.c_in = in->c,
+                         .h = in->h,
+                         .w = in->w,
+                         .c_out = out->c,
+                         .out_h = out->h,
+                         .out_w = out->w,
+                         .kh = o->kh,
+                         .kw = o->kw,
+                         .stride_h = o->stride_h,
+                         .stride_w = o->stride_w,
+                         .pad_top = o->pad_top,
+                         .pad_left = o->pad_left,
+                         .groups = o->groups,
+                         .dilation_h = o->dilation_h ? o->dilation_h : 1,
+                         .dilation_w = o->dilation_w ? o->dilation_w : 1,
+                         .n_blocks = usual_blocks(e),
+                         .block_bytes = block_bytes,
+                         .wide = e->wide,
+                         .shortcut = o->residual.tensor != AP_ENGINE_NONE};
 }
 
 ap_status engine_program_init(ap_engine *e, const ap_engine_program *from, ap_error *err) {

@@ -19,13 +19,13 @@ int simt_workers_end(void);                 /* after the last that is no filler 
 void simt_host_barrier(void);
 /* from NULL: zeros. */
 void simt_host_copy16(unsigned char *to, const unsigned char *from);
-/* counter: 8 bytes at a multiple of 8. */
-void simt_host_counter_set(unsigned char *counter, uint32_t arrivals);
-void simt_host_arrive(unsigned char *counter);
-void simt_host_copied(unsigned char *counter);
+/* at: a counter, 8 bytes at a multiple of 8. */
+void simt_host_counter_set(unsigned char *at, uint32_t arrivals);
+void simt_host_arrive(unsigned char *at);
+void simt_host_copied(unsigned char *at);
 /* Those of the calling thread that no counter tells of. */
 void simt_host_copies_wait(void);
-void simt_host_wait(unsigned char *counter, uint32_t parity);
+void simt_host_wait(unsigned char *at, uint32_t parity);
 
 /* A crew of SIMT_BLOCK_WARPS threads: simt_crew_run calls block(data) on each, and returns when all have
  * come back. NULL: no memory or no threads. */

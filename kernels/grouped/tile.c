@@ -22,10 +22,11 @@ static size_t parts_of(size_t n, size_t log) { return (n + ((size_t)1 << log) - 
 static size_t position_bytes(const grouped_geometry *g) { return g->wide ? 64 : 32; }
 static size_t up(size_t bytes) { return (bytes + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP; }
 
-/* All of its shortcut's tiles at once, where that leaves two thirds of the shared memory. */
+/* Of a warp: room for its shortcut's tiles at once, where that leaves two thirds of the shared memory. */
 static size_t way_bytes(const grouped_geometry *g, size_t shared_bytes) {
-  const size_t all = GROUPED_SHARED_WAY * (GROUPED_WARP_TILES / 4);
-  return g->shortcut && !g->wide && 3 * SIMT_WARPS * all <= shared_bytes ? all : GROUPED_SHARED_WAY;
+  const size_t all = (size_t)GROUPED_SHARED_WAY * (GROUPED_WARP_TILES / 4);
+  const bool early = g->shortcut && !g->wide && 3 * (size_t)SIMT_WARPS * all <= shared_bytes;
+  return early ? all : GROUPED_SHARED_WAY;
 }
 /* What stands beside the slots. */
 static size_t rest_bytes(size_t way) { return GROUPED_SHARED_STATE + SIMT_WARPS * way; }
@@ -128,7 +129,7 @@ static size_t most_positions(const grouped_geometry *g, size_t shared_bytes, siz
   const size_t other = rest_bytes(way_bytes(g, shared_bytes));
   const size_t rest = shared_bytes > other ? shared_bytes - other : 0;
   const size_t slot = rest / slots / SHARED_STEP * SHARED_STEP;
-  const size_t margin = 2 * SHARED_STEP; /* of place() */
+  const size_t margin = (size_t)2 * SHARED_STEP; /* of place() */
   const size_t fit = slot > margin ? (slot - margin) / position_bytes(g) : 0;
   return fit < UINT16_MAX / 4 ? fit : UINT16_MAX / 4;
 }
@@ -168,10 +169,11 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
                    "a window of %zux%zu inputs, stride %zux%zu, needs more than the %zu positions "
                    "that a block's shared memory (%zu bytes) has room for",
                    g->kh, g->kw, g->stride_h, g->stride_w, most, shared_bytes);
-  const size_t pitch = (size_t)out->pitch, chunks = (g->c_in - 1) / (most / pitch) + 1;
+  const size_t pitch = (size_t)out->pitch, fit = pitch > 0 && pitch < most ? most / pitch : 1;
+  const size_t chunks = (g->c_in - 1) / fit + 1;
   size_t chunk = (g->c_in - 1) / chunks + 1;
   const size_t fours = (chunk + 3) / 4 * 4; /* as they are copied */
-  if (fours <= most / pitch) chunk = fours;
+  if (fours <= fit) chunk = fours;
   out->chunk = (int32_t)chunk;
   out->n_chunks = (int32_t)((g->c_in - 1) / chunk + 1);
   out->order_pitch = (int32_t)((chunk + 3) / 4 * 4); /* read four at a time */
@@ -183,5 +185,6 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
   return AP_OK;
 }
 
-size_t grouped_shared_bytes(const grouped_tile *tile) { return tile->ring_bytes + rest_bytes(tile->way_bytes);
+size_t grouped_shared_bytes(const grouped_tile *tile) {
+  return tile->ring_bytes + rest_bytes(tile->way_bytes);
 }

@@ -74,11 +74,11 @@ static void check_rows(const grouped_geometry *g, const grouped_tile *t) {
 /* Plane rows (columns) that are filled: all, or with one tile all that hold inputs, and one at least. */
 static void check_fill(bool lone, size_t plane, size_t skip, size_t pad, size_t size, int32_t first,
                        int32_t n) {
-  assert_true(first >= 0 && n >= 1 && (size_t)(first + n) <= plane);
+  assert_true(first >= 0 && n >= 1 && (size_t)first + (size_t)n <= plane);
   if (!lone) assert_true((size_t)n == plane);
   for (size_t i = 0; i < plane; i++) {
     const bool input = i * skip >= pad && i * skip < pad + size;
-    const bool filled = i >= (size_t)first && i < (size_t)(first + n);
+    const bool filled = i >= (size_t)first && i < (size_t)first + (size_t)n;
     assert_true(filled || (lone && !input));
     if (lone && n > 1) assert_true(filled == input);
   }

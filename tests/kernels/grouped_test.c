@@ -85,8 +85,8 @@ static void compare_pooled(size_t i, const layer_case *k, bool between) {
   char what[64];
   subject s = {.n_images = 0};
   const size_t in = subject_input(&s, k->c, k->h, k->w);
-  const size_t full = subject_dilated(&s, in, k->out, k->kh, k->kw, k->stride, k->pad, k->groups,
-                                      k->dilation);
+  const size_t full =
+      subject_dilated(&s, in, k->out, k->kh, k->kw, k->stride, k->pad, k->groups, k->dilation);
   subject_last(&s)->low = i % 2 ? 0 : -100; /* what bfloat16 has exactly */
   subject_last(&s)->high = 100;
   const size_t pool = s.program.n_ops, half = subject_pool(&s, full, 2, 2, 0, true, false);
@@ -109,8 +109,8 @@ static void compare_pooled(size_t i, const layer_case *k, bool between) {
 static void test_pooled_layers(void **state) {
   (void)state;
   static const layer_case some[] = {
-      {1, 1, 2, 2, 1, 1, 1, 1, 0, 1, 0, 1},    {17, 3, 5, 4, 7, 3, 3, 1, 1, 1, 0, 1},
-      {16, 5, 8, 8, 8, 3, 3, 1, 1, 1, 0, 1},   {33, 4, 9, 7, 19, 3, 3, 1, 1, 1, 0, 1},
+      {1, 1, 2, 2, 1, 1, 1, 1, 0, 1, 0, 1},     {17, 3, 5, 4, 7, 3, 3, 1, 1, 1, 0, 1},
+      {16, 5, 8, 8, 8, 3, 3, 1, 1, 1, 0, 1},    {33, 4, 9, 7, 19, 3, 3, 1, 1, 1, 0, 1},
       {3, 16, 11, 13, 16, 3, 3, 1, 1, 1, 0, 1}, {18, 7, 4, 4, 33, 3, 3, 1, 1, 1, 64, 1},
       {5, 13, 2, 2, 129, 3, 3, 1, 1, 1, 64, 1}, {2, 19, 16, 16, 65, 3, 3, 1, 1, 1, 0, 1},
       {2, 8, 17, 16, 24, 5, 3, 2, 2, 1, 64, 1}, {19, 6, 6, 6, 10, 2, 3, 1, 0, 2, 0, 1},
@@ -339,11 +339,15 @@ static void test_misuse(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_layers),          cmocka_unit_test(test_random_layers),
+      cmocka_unit_test(test_layers),
+      cmocka_unit_test(test_random_layers),
       cmocka_unit_test(test_pooled_layers),
-      cmocka_unit_test(test_every_operation), cmocka_unit_test(test_average),
-      cmocka_unit_test(test_scores),          cmocka_unit_test(test_batches),
-      cmocka_unit_test(test_times),           cmocka_unit_test(test_destroyed_under_way),
+      cmocka_unit_test(test_every_operation),
+      cmocka_unit_test(test_average),
+      cmocka_unit_test(test_scores),
+      cmocka_unit_test(test_batches),
+      cmocka_unit_test(test_times),
+      cmocka_unit_test(test_destroyed_under_way),
       cmocka_unit_test(test_misuse),
   };
   const struct CMUnitTest crew_tests[] = {
