@@ -325,10 +325,10 @@ SIMT_FN void conv_clear(const grouped_tile *t, unsigned char *shared, int thread
 
 /* Parts first, first + stride, ... of all; shared: grouped_shared_bytes. The places of the first
  * CONV_FOUND parts are found before all else, every other one by a warp that begins the part
- * CONV_FOUND before it. Who reads it has waited for a chunk of the part before it, or fills its first one:
- * both come after that warp has finished the part in which it found the place, as no chunk is filled
- * before all warps have finished the one four before it. Where it is written the place of
- * CONV_PLACES parts before stood, which all have left by the same waits. */
+ * CONV_FOUND before it. Who reads it has waited for a chunk of the part before it, or fills its first one.
+ * As no chunk is filled before all warps have finished the one three before it (conv_ring.h), both come
+ * after that warp has finished a chunk of the part in which it found the place. Where it is written the
+ * place of CONV_PLACES parts before stood, which all have left by the same waits. */
 SIMT_FN void conv_block(const grouped_conv *g, const int wide, uint32_t first, uint32_t stride,
                         unsigned char *shared, conv_warp *warps) {
   const grouped_tile *t = &g->tile;
