@@ -2,6 +2,7 @@
  * each channel. A shift right behind a layer is its bias; what follows a BATCHNORM joins it; the
  * rest becomes a BATCHNORM of its own. Sums of two images are ADD nodes. */
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -51,6 +52,12 @@ ap_status ap_onnx_lower_batch_norm(ap_onnx_lowering *low, const ap_onnx_node *no
   return st;
 }
 
+static uint32_t bits_of(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
 /* A constant written out over height and width: values[c], or false where they are not the same for all
  * pixels of a channel. */
 static bool same_for_all_pixels(const ap_onnx_view *view, const ap_onnx_tensor *constant,
@@ -66,7 +73,7 @@ static bool same_for_all_pixels(const ap_onnx_view *view, const ap_onnx_tensor *
   for (size_t i = 0; i < constant->count; i++) {
     size_t c = channels == AP_ONNX_NONE ? 0 : at[channels];
     float first = constant->f[channels == AP_ONNX_NONE ? 0 : c * stride];
-    if (memcmp(&constant->f[i], &first, sizeof first) != 0) return false;
+    if (bits_of(constant->f[i]) != bits_of(first)) return false;
     values[c] = first;
     ap_onnx_step(at, constant->dims, constant->n_dims);
   }
@@ -136,7 +143,7 @@ static void join_norm(ap_node *norm, const float *scale, const float *shift) {
 
 bool ap_onnx_is_affine(const ap_network *net, size_t node, float *scale, float *shift) {
   const ap_node *n = &net->nodes[node];
-  if (n->kind != AP_NODE_BATCHNORM || n->shape.c == 0) return false;
+  if (n->kind != AP_NODE_BATCHNORM || n->shape.c == 0 || !n->bias) return false;
   *scale = n->weight[0];
   *shift = n->bias[0];
   for (size_t c = 0; c < n->shape.c; c++) {

@@ -167,7 +167,7 @@ static void test_form_chosen(void **state) {
     if (kind == 1) continue;
     float *m = sparse_matrix(&rng, 144, 32, 9, kind, 0.1);
     size_t kept = 0;
-    for (size_t i = 0; i < 144 * 32; ++i) kept += m[i] < 0 || m[i] > 0;
+    for (size_t i = 0; i < (size_t)144 * 32; ++i) kept += m[i] < 0 || m[i] > 0;
     ap_packed_weights *w = NULL;
     assert_int_equal(ap_packed_weights_create(isas[0], &g, m, NULL, AP_PACKED_AUTO, &w, NULL),
                      AP_OK);
@@ -332,7 +332,7 @@ static void test_bad_arguments(void **state) {
 static void test_taps_inside(void **state) {
   static const struct {
     conv_case k;
-    size_t taps; /* of a column of outputs */
+    int taps; /* of a column of outputs */
   } layers[] = {{{1, 5, 1, 1, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 1},
                 {{1, 5, 1, 4, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 3},
                 {{1, 5, 2, 2, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, (2 + 2) * 3},
@@ -352,7 +352,7 @@ static void test_taps_inside(void **state) {
     assert_int_equal(ap_packed_weights_create(isas[0], &g, m, NULL, AP_PACKED_LIST1, &w, NULL),
                      AP_OK);
     assert_int_equal(ap_packed_weights_macs(w),
-                     k->c_in * k->c_out * layers[i].taps * conv_case_ow(k));
+                     k->c_in * k->c_out * (size_t)layers[i].taps * conv_case_ow(k));
     ap_packed_weights_destroy(w);
     ap_free(m);
   }
@@ -363,7 +363,7 @@ static void test_out_of_memory(void **state) {
   const conv_case k = {1, 4, 6, 6, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   const ap_packed_conv g = packed_geometry(&k, 0);
   float m[36 * 4];
-  for (size_t i = 0; i < 36 * 4; ++i) m[i] = 1;
+  for (size_t i = 0; i < sizeof m / sizeof m[0]; ++i) m[i] = 1;
   size_t failures = 0;
   for (size_t n = 0;; ++n) {
     ap_packed_weights *w = NULL;
