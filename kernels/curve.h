@@ -7,9 +7,11 @@
  *   GELU (exact)                   x NORMAL(x);  erf(x) = 2 NORMAL(sqrt(2) x) - 1
  *   ELU with alpha (SELU, CELU)    max(x, 0) + alpha DECAY(x) - alpha
  *   Mish                           x MISH(x)
+ *   Softplus                       max(x, 0) + BEND(x)
+ *   Softsign                       x NEAR(x)
  *
  * Relative error of values below 1e-6 (LOGISTIC: 3e-7) down to where a curve ends: its value at -87 (NORMAL: -12.5,
- * MISH: -86) is also that of all smaller x. Slopes: within 6e-7. NaN gives NaN. All but the exact ones give the same bits on every instruction set
+ * MISH: -86) is also that of all smaller x. BEND and NEAR are the same on both sides of 0; NEAR has no end. Slopes: within 6e-7. NaN gives NaN. All but the exact ones give the same bits on every instruction set
  * (nothing is fused), so that the quantised network (nn/integer.h) is one and the same everywhere. */
 #ifndef AP_KERNELS_CURVE_H
 #define AP_KERNELS_CURVE_H
@@ -25,10 +27,12 @@ typedef enum {
   AP_CURVE_NORMAL,   /* (1 + erf(x / sqrt(2))) / 2: the normal distribution's */
   AP_CURVE_DECAY,    /* exp(min(x, 0)) */
   AP_CURVE_MISH,     /* tanh(log(1 + exp(x))) */
+  AP_CURVE_BEND,     /* log(1 + exp(-|x|)) */
+  AP_CURVE_NEAR,     /* 1 / (1 + |x|) */
   AP_CURVES
 } ap_curve;
 
-/* "sigmoid", "normal", "decay", "mish"; "none"; "?" out of range. */
+/* "sigmoid", "normal", "decay", "mish", "bend", "near"; "none"; "?" out of range. */
 const char *ap_curve_name(ap_curve curve);
 float ap_curve_value(ap_curve curve, float x);
 /* y[i] = ap_curve_value(curve, x[i]); x and y may be the same. */

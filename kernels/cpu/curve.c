@@ -9,7 +9,8 @@
 #include "kernels/cpu/fast_impl.h"
 
 const char *ap_curve_name(ap_curve curve) {
-  static const char *const names[AP_CURVES] = {"none", "sigmoid", "normal", "decay", "mish"};
+  static const char *const names[AP_CURVES] = {"none", "sigmoid", "normal", "decay",
+                                               "mish", "bend",    "near"};
   return (unsigned)curve < AP_CURVES ? names[curve] : "?";
 }
 
@@ -56,6 +57,22 @@ static inline float mish(float x) {
   return m / (m + 2.0f);
 }
 
+/* log(1 + e) = 2 artanh(s) with s = e / (2 + e), at most 1/3: terms up to s^15; the next is below 2e-9 of it. */
+static inline float bend(float x) {
+  const float e = exp_of(within(x < 0 ? x : -x, -87, 0), 0), s = e / (2.0f + e), z = s * s;
+  float p = 1.0f / 15;
+  p = p * z + 1.0f / 13;
+  p = p * z + 1.0f / 11;
+  p = p * z + 1.0f / 9;
+  p = p * z + 1.0f / 7;
+  p = p * z + 1.0f / 5;
+  p = p * z + 1.0f / 3;
+  p = p * z + 1.0f;
+  return 2.0f * s * p;
+}
+
+static inline float near_zero(float x) { return 1.0f / (1.0f + (x < 0 ? -x : x)); }
+
 /* Phi(-u) = exp(-u^2 / 2) R(u) for u >= 0, R a polynomial of t = 1 / (1 + 0.26 u) without constant term: least
  * squares of the relative error over 0 <= u <= 13.2, reweighted until it was even (4.9e-8 then). u^2 is taken as h^2 +
  * (u - h)(u + h), where h has 12 bits and its square is exact. */
@@ -93,6 +110,8 @@ ROW(logistic_row, logistic)
 ROW(normal_row, normal)
 ROW(decay_row, decay)
 ROW(mish_row, mish)
+ROW(bend_row, bend)
+ROW(near_row, near_zero)
 
 static void not_a_number(const float *x, size_t n, float *y) {
   (void)x;
@@ -101,7 +120,7 @@ static void not_a_number(const float *x, size_t n, float *y) {
 
 void ap_curve_row(ap_curve curve, const float *x, size_t n, float *y) {
   static void (*const rows[AP_CURVES])(const float *x, size_t n, float *y) = {
-      not_a_number, logistic_row, normal_row, decay_row, mish_row};
+      not_a_number, logistic_row, normal_row, decay_row, mish_row, bend_row, near_row};
   rows[(unsigned)curve < AP_CURVES ? curve : AP_CURVE_NONE](x, n, y);
 }
 
@@ -123,14 +142,28 @@ static inline float mish_slope(float x) { /* with n = exp(x): (2 / (m + 2)) (1 +
   return 2.0f / (m + 2.0f) * (1.0f + y) * (n / (1.0f + n));
 }
 
+/* At 0 that of smaller x: with the slope 0 of max(x, 0) the sum is that of Softplus. */
+static inline float bend_slope(float x) {
+  const float e = exp_of(within(x < 0 ? x : -x, -87, 0), 0), y = e / (1.0f + e);
+  return x > 0 ? -y : y;
+}
+
+static inline float near_slope(float x) {
+  const float y = near_zero(x);
+  return x > 0 ? -(y * y) : y * y;
+}
+
 ROW(logistic_slopes, logistic_slope)
 ROW(normal_slopes, normal_slope)
 ROW(decay_slopes, decay_slope)
 ROW(mish_slopes, mish_slope)
+ROW(bend_slopes, bend_slope)
+ROW(near_slopes, near_slope)
 
 void ap_curve_slope_row(ap_curve curve, const float *kept, size_t n, float *slope) {
   static void (*const rows[AP_CURVES])(const float *x, size_t n, float *y) = {
-      not_a_number, logistic_slopes, normal_slopes, decay_slopes, mish_slopes};
+      not_a_number, logistic_slopes, normal_slopes, decay_slopes,
+      mish_slopes,  bend_slopes,     near_slopes};
   rows[(unsigned)curve < AP_CURVES ? curve : AP_CURVE_NONE](kept, n, slope);
 }
 
@@ -148,6 +181,10 @@ double ap_curve_exact(ap_curve curve, double x) {
       return x < 0 ? exp(x) : 1;
     case AP_CURVE_MISH:
       return m / (m + 2);
+    case AP_CURVE_BEND:
+      return log1p(exp(-fabs(x)));
+    case AP_CURVE_NEAR:
+      return 1 / (1 + fabs(x));
     case AP_CURVE_NONE:
     case AP_CURVES:
       break;
@@ -167,6 +204,10 @@ double ap_curve_exact_slope(ap_curve curve, double kept) {
       return x < 0 ? exp(x) : 0;
     case AP_CURVE_MISH:
       return 2 / (m + 2) * (1 + m / (m + 2)) * (n / (1 + n));
+    case AP_CURVE_BEND:
+      return (x > 0 ? -1 : 1) / (1 + exp(fabs(x)));
+    case AP_CURVE_NEAR:
+      return (x > 0 ? -1 : 1) / ((1 + fabs(x)) * (1 + fabs(x)));
     case AP_CURVE_NONE:
     case AP_CURVES:
       break;

@@ -211,6 +211,13 @@ static char *put_number(writer *w, const char *op, const ap_node *node, const ch
   return y;
 }
 
+/* y = op(x) */
+static char *put_part(writer *w, const char *op, const ap_node *node, const char *name, char *x) {
+  char *y = part(w, node->name, name);
+  if (y) (void)ap_proto_node(&w->b, op, y, &x, 1);
+  return y;
+}
+
 /* Where ONNX has no operator of opset 13 for the curve, one node of several has its name: the one that becomes the
  * curve again. */
 static void put_curve(writer *w, size_t i) {
@@ -236,6 +243,16 @@ static void put_curve(writer *w, size_t i) {
       before = part(w, node->name, "softplus");
       if (before) (void)ap_proto_node(&w->b, "Softplus", before, &x, 1);
       if (before) (void)ap_proto_node(&w->b, "Tanh", node->name, &before, 1);
+      break;
+    case AP_CURVE_BEND: /* log(1 + exp(-|x|)) */
+      before = put_part(w, "Abs", node, "absolute", x);
+      before = before ? put_part(w, "Neg", node, "negative", before) : NULL;
+      if (before) (void)ap_proto_node(&w->b, "Softplus", node->name, &before, 1);
+      break;
+    case AP_CURVE_NEAR: /* 1 / (1 + |x|) */
+      before = put_part(w, "Abs", node, "absolute", x);
+      before = before ? put_number(w, "Add", node, "raised", before, 1) : NULL;
+      if (before) (void)ap_proto_node(&w->b, "Reciprocal", node->name, &before, 1);
       break;
     default:
       (void)ap_proto_node(&w->b, "Sigmoid", node->name, &x, 1);

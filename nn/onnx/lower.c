@@ -12,6 +12,7 @@ static const struct {
   size_t most;            /* inputs */
   const char *attributes; /* that may be there, between spaces */
 } rules[] = {
+    {"Abs", ap_onnx_lower_abs, 1, " "},
     {"Add", ap_onnx_lower_arithmetic, 2, " "},
     {"AveragePool", ap_onnx_lower_average_pool, 1,
      " auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides "},
@@ -49,6 +50,7 @@ static const struct {
     {"PRelu", ap_onnx_lower_leaky_relu, 2, " "},
     {"Pad", ap_onnx_lower_pad, 4, " mode pads value "},
     {"Pow", ap_onnx_lower_pow, 2, " "},
+    {"Reciprocal", ap_onnx_lower_reciprocal, 1, " "},
     {"ReduceMax", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
     {"ReduceMean", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
     {"Relu", ap_onnx_lower_relu, 1, " "},
@@ -58,6 +60,7 @@ static const struct {
     {"Slice", ap_onnx_lower_slice, 5, " axes ends starts "},
     {"Softmax", ap_onnx_lower_softmax, 1, " axis "},
     {"Softplus", ap_onnx_lower_softplus, 1, " "},
+    {"Softsign", ap_onnx_lower_softsign, 1, " "},
     {"Split", ap_onnx_lower_split, 2, " axis num_outputs split "},
     {"Squeeze", ap_onnx_lower_reshape, 2, " axes "},
     {"Sub", ap_onnx_lower_arithmetic, 2, " "},
@@ -235,11 +238,11 @@ static ap_status finish(ap_onnx_lowering *low, ap_error *err) {
   ap_onnx_view view = low->views[graph->output];
   const ap_onnx_node *node =
       value->producer == AP_ONNX_NONE ? NULL : &graph->nodes[value->producer];
-  if (!view.live || !node || view.spread.n || view.softplus)
+  if (!view.live || !node || view.spread.n)
     return ap_fail(err, AP_ERR_UNSUPPORTED,
-                   "output %.100s is not computed from the image, repeats it, or is a Softplus",
-                   value->name);
-  ap_status st = ap_onnx_settle(low, node, &view, err);
+                   "output %.100s is not computed from the image, or repeats it", value->name);
+  ap_status st = ap_onnx_settle_softplus(low, node, &view, err);
+  if (!st) st = ap_onnx_settle(low, node, &view, err);
   if (!st && !ap_onnx_view_is_ordered(&view))
     st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                            "the output is an image whose channels come last; class scores are "

@@ -40,7 +40,9 @@ extern ap_onnx_rule ap_onnx_lower_relu, ap_onnx_lower_leaky_relu, ap_onnx_lower_
     ap_onnx_lower_bound, ap_onnx_lower_same, ap_onnx_lower_softmax; /* lower_point.c */
 extern ap_onnx_rule ap_onnx_lower_sigmoid, ap_onnx_lower_hard_sigmoid, ap_onnx_lower_swish,
     ap_onnx_lower_tanh, ap_onnx_lower_gelu, ap_onnx_lower_erf, ap_onnx_lower_elu, ap_onnx_lower_exp,
-    ap_onnx_lower_mish, ap_onnx_lower_softplus; /* lower_curve.c */
+    ap_onnx_lower_mish; /* lower_curve.c */
+extern ap_onnx_rule ap_onnx_lower_softplus, ap_onnx_lower_softsign, ap_onnx_lower_abs,
+    ap_onnx_lower_reciprocal; /* lower_soft.c */
 extern ap_onnx_rule ap_onnx_lower_product, ap_onnx_lower_pow,
     ap_onnx_lower_expand; /* lower_gate.c */
 extern ap_onnx_rule ap_onnx_lower_reshape, ap_onnx_lower_transpose, ap_onnx_lower_pad,
@@ -68,6 +70,17 @@ AP_NODISCARD ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const
                                               const ap_onnx_tensor **constant, ap_error *err);
 /* Can no value of the network's node be below 0? False also where that is not plain to see. */
 bool ap_onnx_is_nonnegative(const ap_network *net, size_t node);
+/* Is the node -x of its input? */
+bool ap_onnx_is_negation(const ap_network *net, size_t node);
+/* A Softplus that was put off becomes nodes. */
+AP_NODISCARD ap_status ap_onnx_settle_softplus(ap_onnx_lowering *low, const ap_onnx_node *node,
+                                               ap_onnx_view *view, ap_error *err);
+/* The view becomes a curve of it; x becomes x times a curve of it, which `gate` becomes. */
+AP_NODISCARD ap_status ap_onnx_put_curve(ap_onnx_lowering *low, const ap_onnx_node *node,
+                                         ap_curve curve, ap_onnx_view *view, ap_error *err);
+AP_NODISCARD ap_status ap_onnx_put_gated(ap_onnx_lowering *low, const ap_onnx_node *node,
+                                         ap_curve curve, ap_onnx_view *x, ap_onnx_view *gate,
+                                         ap_error *err);
 /* Appends `like` behind the inputs (numbers of network nodes), named after `name`. What the network
  * refuses is a fault of the file, and named as one of `node`. */
 AP_NODISCARD ap_status ap_onnx_emit(ap_onnx_lowering *low, const ap_onnx_node *node,

@@ -5,23 +5,22 @@
 
 #include "nn/onnx/lower.h"
 
-static ap_status put_curve(ap_onnx_lowering *low, const ap_onnx_node *node, ap_curve curve,
-                           ap_onnx_view *view, ap_error *err) {
+ap_status ap_onnx_put_curve(ap_onnx_lowering *low, const ap_onnx_node *node, ap_curve curve,
+                            ap_onnx_view *view, ap_error *err) {
   const ap_node like = {.kind = AP_NODE_CURVE, .curve = curve};
   return ap_onnx_append(low, node, like, view, err);
 }
 
-/* x times a curve of it, which `gate` becomes. */
-static ap_status put_gated(ap_onnx_lowering *low, const ap_onnx_node *node, ap_curve curve,
-                           ap_onnx_view *x, ap_onnx_view *gate, ap_error *err) {
-  ap_status st = put_curve(low, node, curve, gate, err);
+ap_status ap_onnx_put_gated(ap_onnx_lowering *low, const ap_onnx_node *node, ap_curve curve,
+                            ap_onnx_view *x, ap_onnx_view *gate, ap_error *err) {
+  ap_status st = ap_onnx_put_curve(low, node, curve, gate, err);
   return st ? st : ap_onnx_combine(low, node, AP_NODE_MULTIPLY, x, gate->node, err);
 }
 
 ap_status ap_onnx_lower_sigmoid(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
   ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
-  if (!st) st = put_curve(low, node, AP_CURVE_LOGISTIC, &view, err);
+  if (!st) st = ap_onnx_put_curve(low, node, AP_CURVE_LOGISTIC, &view, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
 }
@@ -65,7 +64,7 @@ ap_status ap_onnx_lower_swish(ap_onnx_lowering *low, const ap_onnx_node *node, a
     st = hard_sigmoid(low, node, &gate, 1.0f / 6, 0.5f, err);
   } else {
     if (fabsf(alpha - 1) > 0) st = ap_onnx_affine_number(low, node, &gate, alpha, 0, err);
-    if (!st) st = put_curve(low, node, AP_CURVE_LOGISTIC, &gate, err);
+    if (!st) st = ap_onnx_put_curve(low, node, AP_CURVE_LOGISTIC, &gate, err);
   }
   if (!st) st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &view, gate.node, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
@@ -80,26 +79,15 @@ ap_status ap_onnx_lower_tanh(ap_onnx_lowering *low, const ap_onnx_node *node, ap
   if (given && low->views[node->inputs[0]].softplus) { /* Softplus has settled it */
     view = low->views[node->inputs[0]];
     view.softplus = false;
-    st = put_curve(low, node, AP_CURVE_MISH, &view, err);
+    st = ap_onnx_put_curve(low, node, AP_CURVE_MISH, &view, err);
   } else {
     st = ap_onnx_input_settled(low, node, 0, &view, err);
     if (!st) st = ap_onnx_affine_number(low, node, &view, 2, 0, err);
-    if (!st) st = put_curve(low, node, AP_CURVE_LOGISTIC, &view, err);
+    if (!st) st = ap_onnx_put_curve(low, node, AP_CURVE_LOGISTIC, &view, err);
     if (!st) st = ap_onnx_affine_number(low, node, &view, 2, -1, err);
   }
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
-}
-
-ap_status ap_onnx_lower_softplus(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
-  ap_onnx_view view;
-  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
-  if (st) return st;
-  view.softplus = true;
-  view.pending_name = node->name;
-  view.sole = false; /* x is read where this value is multiplied with it */
-  ap_onnx_set_alias(low, node, view);
-  return AP_OK;
 }
 
 ap_status ap_onnx_lower_mish(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
@@ -107,7 +95,7 @@ ap_status ap_onnx_lower_mish(ap_onnx_lowering *low, const ap_onnx_node *node, ap
   ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
   if (st) return st;
   gate = view;
-  st = put_gated(low, node, AP_CURVE_MISH, &view, &gate, err);
+  st = ap_onnx_put_gated(low, node, AP_CURVE_MISH, &view, &gate, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
 }
@@ -125,7 +113,7 @@ ap_status ap_onnx_lower_erf(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
     view.node = low->net->nodes[view.node].inputs[0];
   else
     st = ap_onnx_affine_number(low, node, &view, root, 0, err);
-  if (!st) st = put_curve(low, node, AP_CURVE_NORMAL, &view, err);
+  if (!st) st = ap_onnx_put_curve(low, node, AP_CURVE_NORMAL, &view, err);
   if (!st) st = ap_onnx_affine_number(low, node, &view, 2, -1, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
@@ -141,7 +129,7 @@ static ap_status gelu_by_tanh(ap_onnx_lowering *low, const ap_onnx_node *node, a
   gate.sole = true;
   if (!st) st = ap_onnx_affine_number(low, node, &gate, 0.044715f * c, c, err);
   if (!st) st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &gate, x, err);
-  return st ? st : put_gated(low, node, AP_CURVE_LOGISTIC, view, &gate, err);
+  return st ? st : ap_onnx_put_gated(low, node, AP_CURVE_LOGISTIC, view, &gate, err);
 }
 
 ap_status ap_onnx_lower_gelu(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
@@ -157,7 +145,7 @@ ap_status ap_onnx_lower_gelu(ap_onnx_lowering *low, const ap_onnx_node *node, ap
     st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                            "approximate is \"%.40s\"; \"none\" and \"tanh\" are supported", form);
   else
-    st = put_gated(low, node, AP_CURVE_NORMAL, &view, &gate, err);
+    st = ap_onnx_put_gated(low, node, AP_CURVE_NORMAL, &view, &gate, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
 }
@@ -179,7 +167,7 @@ ap_status ap_onnx_lower_elu(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
   view.sole = false; /* both parts read it */
   tail = view;
   if (celu && fabsf(alpha - 1) > 0) st = ap_onnx_affine_number(low, node, &tail, 1 / alpha, 0, err);
-  if (!st) st = put_curve(low, node, AP_CURVE_DECAY, &tail, err);
+  if (!st) st = ap_onnx_put_curve(low, node, AP_CURVE_DECAY, &tail, err);
   if (!st) st = ap_onnx_affine_number(low, node, &tail, alpha, -alpha, err);
   if (!st) st = ap_onnx_append(low, node, relu, &view, err);
   if (!st) st = ap_onnx_combine(low, node, AP_NODE_ADD, &view, tail.node, err);
@@ -188,30 +176,24 @@ ap_status ap_onnx_lower_elu(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
   return st;
 }
 
-static bool is_negation(const ap_network *net, size_t node) {
-  float scale, shift;
-  return ap_onnx_is_affine(net, node, &scale, &shift) && !(fabsf(scale + 1) > 0) &&
-         !(fabsf(shift) > 0);
-}
-
 /* exp(min(x, 0)), where the smaller one is -max(-x, 0) as Min and Clip are lowered. */
 ap_status ap_onnx_lower_exp(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   const ap_network *net = low->net;
   ap_onnx_view view;
   ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
   if (st) return st;
-  const size_t relu = is_negation(net, view.node) ? net->nodes[view.node].inputs[0] : 0;
+  const size_t relu = ap_onnx_is_negation(net, view.node) ? net->nodes[view.node].inputs[0] : 0;
   if (net->nodes[relu].kind != AP_NODE_RELU || !isinf(net->nodes[relu].ceiling))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "of numbers that may be above 0; behind a Min or Clip with 0 it is "
                              "supported");
   view.node = net->nodes[relu].inputs[0]; /* -x */
   view.sole = false;
-  if (is_negation(net, view.node))
+  if (ap_onnx_is_negation(net, view.node))
     view.node = net->nodes[view.node].inputs[0];
   else
     st = ap_onnx_affine_number(low, node, &view, -1, 0, err);
-  if (!st) st = put_curve(low, node, AP_CURVE_DECAY, &view, err);
+  if (!st) st = ap_onnx_put_curve(low, node, AP_CURVE_DECAY, &view, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
 }

@@ -6,7 +6,7 @@
 
 #define NAME_BYTES 180 /* of a node's name; the network allows 200 */
 
-static ap_status live_input(const ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
+static ap_status live_input(ap_onnx_lowering *low, const ap_onnx_node *node, size_t input,
                             ap_onnx_view *view, ap_error *err) {
   if (input >= node->n_inputs || node->inputs[input] == AP_ONNX_NONE)
     return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "input %zu is missing", input);
@@ -20,11 +20,10 @@ static ap_status live_input(const ap_onnx_lowering *low, const ap_onnx_node *nod
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "it follows %.80s, which repeats values; Mul may follow",
                              view->pending_name);
-  if (view->softplus)
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "it follows %.80s, a Softplus; Tanh may follow (Mish)",
-                             view->pending_name);
-  return AP_OK;
+  if (!view->softplus) return AP_OK;
+  ap_status st = ap_onnx_settle_softplus(low, node, view, err);
+  if (!st) low->views[node->inputs[input]] = *view;
+  return st;
 }
 
 /* Pending slices that several nodes read become one SHORTCUT. */

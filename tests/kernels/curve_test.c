@@ -14,12 +14,15 @@ typedef struct {
   ap_curve curve;
   double least, most, limit; /* range of x; relative error below the limit */
   double slope_limit;        /* of the slope: absolute, its largest value is 0.25 to 1.1 */
+  bool even;                 /* the same on both sides of 0, where it is largest */
 } known;
 
-static const known curves[] = {{AP_CURVE_LOGISTIC, -87, 87, 3e-7, 1e-7},
-                               {AP_CURVE_NORMAL, -12.5, 20, 1e-6, 3e-7},
-                               {AP_CURVE_DECAY, -87, 87, 3e-7, 3e-7},
-                               {AP_CURVE_MISH, -86, 87, 6e-7, 6e-7}};
+static const known curves[] = {{AP_CURVE_LOGISTIC, -87, 87, 3e-7, 1e-7, false},
+                               {AP_CURVE_NORMAL, -12.5, 20, 1e-6, 3e-7, false},
+                               {AP_CURVE_DECAY, -87, 87, 3e-7, 3e-7, false},
+                               {AP_CURVE_MISH, -86, 87, 6e-7, 6e-7, false},
+                               {AP_CURVE_BEND, -87, 87, 6e-7, 3e-7, true},
+                               {AP_CURVE_NEAR, -1e4, 1e4, 3e-7, 3e-7, true}};
 #define N_CURVES (sizeof curves / sizeof curves[0])
 
 static void accuracy(void **state) {
@@ -72,9 +75,12 @@ static void activations(void **state) {
     const double gelu = 0.5 * x * (1 + erf(x / sqrt(2.0)));
     const double elu = x > 0 ? x : 1.3 * expm1(x);
     const double mish = x * tanh(log1p(exp(x)));
+    const double softplus = log(1 + exp(x)), softsign = x / (1 + fabs(x));
     assert_true(fabs(x * ap_curve_exact(AP_CURVE_NORMAL, x) - gelu) < 1e-13);
     assert_true(fabs(fmax(x, 0) + 1.3 * ap_curve_exact(AP_CURVE_DECAY, x) - 1.3 - elu) < 1e-13);
     assert_true(fabs(x * ap_curve_exact(AP_CURVE_MISH, x) - mish) < 1e-13);
+    assert_true(fabs(fmax(x, 0) + ap_curve_exact(AP_CURVE_BEND, x) - softplus) < 1e-13);
+    assert_true(fabs(x * ap_curve_exact(AP_CURVE_NEAR, x) - softsign) < 1e-13);
     assert_true(fabs(2 * ap_curve_exact(AP_CURVE_LOGISTIC, 2 * x) - 1 - tanh(x)) < 1e-13);
   }
 }
@@ -85,14 +91,22 @@ static void ends(void **state) {
     const ap_curve c = curves[k].curve;
     const float least = (float)curves[k].least;
     assert_true(isnan(ap_curve_value(c, NAN)) && isnan(ap_curve_value(c, -NAN)));
-    assert_true(ap_curve_value(c, INFINITY) == 1 && ap_curve_value(c, 1e30f) == 1);
-    assert_true(ap_curve_value(c, -INFINITY) == ap_curve_value(c, least));
-    assert_true(ap_curve_value(c, least - 1) == ap_curve_value(c, least));
     assert_true(ap_curve_value(c, least) > 0);
+    if (curves[k].even) {
+      for (int i = 0; i < 500; i++) {
+        const float x = 0.37f * (float)i;
+        assert_true(ap_curve_value(c, -x) == ap_curve_value(c, x));
+      }
+      assert_true(ap_curve_value(c, INFINITY) < 1e-37f && ap_curve_value(c, 1e30f) < 1e-29f);
+    } else {
+      assert_true(ap_curve_value(c, INFINITY) == 1 && ap_curve_value(c, 1e30f) == 1);
+      assert_true(ap_curve_value(c, -INFINITY) == ap_curve_value(c, least));
+      assert_true(ap_curve_value(c, least - 1) == ap_curve_value(c, least));
+    }
   }
   assert_true(ap_curve_value(AP_CURVE_LOGISTIC, 0) == 0.5f);
   assert_true(ap_curve_value(AP_CURVE_LOGISTIC, -0.0f) == 0.5f);
-  assert_true(ap_curve_value(AP_CURVE_DECAY, 0) == 1);
+  assert_true(ap_curve_value(AP_CURVE_DECAY, 0) == 1 && ap_curve_value(AP_CURVE_NEAR, 0) == 1);
   assert_true(isnan(ap_curve_value(AP_CURVE_NONE, 1)));
   assert_true(isnan(ap_curve_exact(AP_CURVE_MISH, NAN)));
 }

@@ -153,6 +153,8 @@ static double selu(double x) {
   return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x));
 }
 static double mish(double x) { return x * tanh(log1p(exp(x))); }
+static double softplus(double x) { return log1p(exp(x)); }
+static double softsign(double x) { return x / (1 + fabs(x)); }
 static double least(double x) { return fmin(x, 3); }
 static double negative(double x) { return -x; }
 static double cube(double x) { return x * x * x; }
@@ -167,7 +169,8 @@ static void test_values(void **state) {
                {"Celu", "image", "alpha", 0.5f, celu},  {"Selu", "image", NULL, 0, selu},
                {"Mish", "image", NULL, 0, mish},        {"Tanh", "image", NULL, 0, tanh},
                {"Min", "image three", NULL, 0, least},  {"Neg", "image", NULL, 0, negative},
-               {"Pow", "image three", NULL, 0, cube}};
+               {"Pow", "image three", NULL, 0, cube},   {"Softplus", "image", NULL, 0, softplus},
+               {"Abs", "image", NULL, 0, fabs},         {"Softsign", "image", NULL, 0, softsign}};
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     wire a = {0};
@@ -181,6 +184,37 @@ static void test_values(void **state) {
       const double got = value_of(net, net->n_nodes - 3, x), want = cases[i].of(x);
       if (!(fabs(got - want) < 3e-6 * (1 + fabs(want))))
         fail_msg("%s(%g) is %.9g, expected %.9g", cases[i].op, x, got, want);
+    }
+    ap_network_destroy(net);
+  }
+}
+
+/* A Softplus with a Tanh and another reader; at the end of the graph; of |x| and of -|x|, which is a curve. */
+static void test_softplus(void **state) {
+  onnx_model m;
+  (void)state;
+  begin(&m);
+  model_node(&m, "Softplus", "soft", "r", "s", NULL);
+  model_node(&m, "Tanh", "tanh", "s", "t", NULL);
+  model_node(&m, "Add", "sum", "t s", "h", NULL);
+  model_head(&m, "h", 3);
+  ap_network *net = import(&m);
+  size_t found[AP_CURVES] = {0};
+  for (size_t i = 0; i < net->n_nodes; i++)
+    if (net->nodes[i].kind == AP_NODE_CURVE) found[net->nodes[i].curve]++;
+  assert_true(found[AP_CURVE_MISH] == 1 && found[AP_CURVE_BEND] == 1);
+  ap_network_destroy(net);
+  for (int negative = 0; negative < 2; negative++) {
+    begin(&m);
+    model_node(&m, "Abs", "abs", "image", "a", NULL);
+    if (negative) model_node(&m, "Neg", "neg", "a", "b", NULL);
+    model_node(&m, "Softplus", "soft", negative ? "b" : "a", "h", NULL);
+    model_head(&m, "h", 3);
+    net = import(&m);
+    if (negative) begins_with(net, (const ap_node_kind[]){AP_NODE_CURVE}, 1);
+    for (int k = -16; k <= 16; k++) {
+      const double x = k * 0.37, got = value_of(net, net->n_nodes - 3, x);
+      assert_true(fabs(got - softplus(negative ? -fabs(x) : fabs(x))) < 3e-6);
     }
     ap_network_destroy(net);
   }
@@ -241,7 +275,7 @@ static void refused(const char *op, const char *inputs, const char *attribute, c
 static void test_refused(void **state) {
   (void)state;
   refused("Exp", "r", NULL, NULL, "node n (Exp): of numbers that may be above 0");
-  refused("Softplus", "r", NULL, NULL, "it follows n, a Softplus; Tanh may follow");
+  refused("Reciprocal", "r", NULL, NULL, "node n (Reciprocal): of numbers that may be 0");
   refused("Gelu", "r", "approximate", "sigmoid", "approximate is \"sigmoid\"");
   refused("Celu", "r", "alpha", "0", "node n (Celu): alpha 0");
   refused("Elu", "r", "alpha", "inf", "alpha");
@@ -256,7 +290,7 @@ int main(void) {
       cmocka_unit_test(test_gelu),    cmocka_unit_test(test_shared_erf),
       cmocka_unit_test(test_mish),    cmocka_unit_test(test_exp),
       cmocka_unit_test(test_values),  cmocka_unit_test(test_round_trip),
-      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_refused), cmocka_unit_test(test_softplus),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -328,7 +328,8 @@ static void test_graphs(void **state) {
                                     "Swish",     "Tanh",        "LeakyRelu",
                                     "PRelu",     "Split",       "Erf",
                                     "Exp",       "Elu",         "Gelu",
-                                    "Mish",      "Softplus"};
+                                    "Mish",      "Softplus",    "Softsign",
+                                    "Abs",       "Reciprocal"};
   static const char *const fitting[][2] = {
       {"Conv", " c0"},   {"Conv", " c3 c4"},
       {"Add", " c5"},    {"Mul", " c7"},
@@ -344,6 +345,7 @@ static void test_graphs(void **state) {
       {"Sigmoid", ""},   {"Tanh", ""},
       {"Erf", ""},       {"Elu", ""},
       {"Softplus", ""},  {"Exp", ""},
+      {"Softsign", ""},  {"Abs", ""},
       {"Neg", ""},       {"Min", " c5"},
       {"LeakyRelu", ""}, {"PRelu", " c5"},
       {"Gather", " c9"}, {"Slice", " c9 c10 c11"},

@@ -1,0 +1,106 @@
+/* nn/onnx/lower_soft.c - Softplus, Softsign, and |x|, which their curves are written with where ONNX has no operator
+ * for them: kernels/curve.h. */
+#include <math.h>
+
+#include "nn/onnx/lower.h"
+
+bool ap_onnx_is_negation(const ap_network *net, size_t node) {
+  float scale, shift;
+  return ap_onnx_is_affine(net, node, &scale, &shift) && !(fabsf(scale + 1) > 0) &&
+         !(fabsf(shift) > 0);
+}
+
+static bool is_relu(const ap_network *net, size_t node) {
+  return net->nodes[node].kind == AP_NODE_RELU && isinf(net->nodes[node].ceiling);
+}
+
+/* Is the node |x| as Abs is lowered? *x: a node. */
+static bool is_absolute(const ap_network *net, size_t node, size_t *x) {
+  const ap_node *sum = &net->nodes[node];
+  if (sum->kind != AP_NODE_ADD || sum->n_inputs != 2 || !is_relu(net, sum->inputs[0]) ||
+      !is_relu(net, sum->inputs[1]))
+    return false;
+  *x = net->nodes[sum->inputs[0]].inputs[0];
+  const size_t other = net->nodes[sum->inputs[1]].inputs[0];
+  return ap_onnx_is_negation(net, other) && net->nodes[other].inputs[0] == *x;
+}
+
+/* max(x, 0) + max(-x, 0) */
+ap_status ap_onnx_lower_abs(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  const ap_node relu = {.kind = AP_NODE_RELU};
+  ap_onnx_view view, negative;
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
+  if (st) return st;
+  view.sole = false; /* both parts read it */
+  negative = view;
+  st = ap_onnx_affine_number(low, node, &negative, -1, 0, err);
+  if (!st) st = ap_onnx_append(low, node, relu, &negative, err);
+  if (!st) st = ap_onnx_append(low, node, relu, &view, err);
+  if (!st) st = ap_onnx_combine(low, node, AP_NODE_ADD, &view, negative.node, err);
+  if (!st) ap_onnx_set_view(low, node, view, view.node);
+  return st;
+}
+
+/* 1 / (1 + |x|) */
+ap_status ap_onnx_lower_reciprocal(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  ap_onnx_view view;
+  float scale, shift;
+  size_t x;
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
+  if (st) return st;
+  if (!ap_onnx_is_affine(low->net, view.node, &scale, &shift) || fabsf(scale - 1) > 0 ||
+      fabsf(shift - 1) > 0 || !is_absolute(low->net, low->net->nodes[view.node].inputs[0], &x))
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "of numbers that may be 0; of 1 + Abs it is supported");
+  view.node = x;
+  view.sole = false;
+  st = ap_onnx_put_curve(low, node, AP_CURVE_NEAR, &view, err);
+  if (!st) ap_onnx_set_view(low, node, view, view.node);
+  return st;
+}
+
+ap_status ap_onnx_lower_softsign(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  ap_onnx_view view, gate;
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
+  if (st) return st;
+  view.sole = false; /* the curve reads it, too */
+  gate = view;
+  st = ap_onnx_put_gated(low, node, AP_CURVE_NEAR, &view, &gate, err);
+  if (!st) ap_onnx_set_view(low, node, view, view.node);
+  return st;
+}
+
+/* Nothing yet: it may be the first half of Mish. Of -|x| it is a curve. */
+ap_status ap_onnx_lower_softplus(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  ap_onnx_view view;
+  size_t x;
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
+  if (st) return st;
+  if (ap_onnx_is_negation(low->net, view.node) &&
+      is_absolute(low->net, low->net->nodes[view.node].inputs[0], &x)) {
+    view.node = x;
+    view.sole = false;
+    st = ap_onnx_put_curve(low, node, AP_CURVE_BEND, &view, err);
+    if (!st) ap_onnx_set_view(low, node, view, view.node);
+    return st;
+  }
+  view.softplus = true;
+  view.pending_name = node->name;
+  view.sole = false; /* x is read where this value is multiplied with it */
+  ap_onnx_set_alias(low, node, view);
+  return AP_OK;
+}
+
+/* max(x, 0) + log(1 + exp(-|x|)) */
+ap_status ap_onnx_settle_softplus(ap_onnx_lowering *low, const ap_onnx_node *node,
+                                  ap_onnx_view *view, ap_error *err) {
+  const ap_node relu = {.kind = AP_NODE_RELU},
+                bend = {.kind = AP_NODE_CURVE, .curve = AP_CURVE_BEND}, sum = {.kind = AP_NODE_ADD};
+  size_t parts[2], *x = &view->node;
+  if (!view->softplus) return AP_OK;
+  ap_status st = ap_onnx_emit(low, node, view->pending_name, relu, x, 1, &parts[0], err);
+  if (!st) st = ap_onnx_emit(low, node, view->pending_name, bend, x, 1, &parts[1], err);
+  if (!st) st = ap_onnx_emit(low, node, view->pending_name, sum, parts, 2, &view->node, err);
+  view->softplus = false;
+  return st;
+}
