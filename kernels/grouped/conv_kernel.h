@@ -57,7 +57,7 @@ SIMT_FN simt_right conv_weights(const conv_warp *warp, uint32_t step, const int 
   return simt_read_right((const simt_right *)(const void *)warp->weights + at);
 }
 
-/* Begins the list of a share: what its first step and its sums need is on the way. */
+/* Begins the list of a share: what its first steps and its sums need is on the way. */
 SIMT_FN void conv_begin(const grouped_conv *g, const int wide, const int tiles, const int rows,
                         const conv_place *place, int w, conv_warp *warp) {
   const grouped_tile *t = &g->tile;
@@ -240,7 +240,8 @@ SIMT_FN uint32_t conv_way(const grouped_tile *t, int w) {
   return t->ring_bytes + GROUPED_SHARED_STATE + (uint32_t)w * t->way_bytes;
 }
 
-/* A warp's sums to the output. */
+/* A warp's sums to the output: value by value, or through shared memory, then with a shortcut that
+ * conv_run may have fetched under the same conditions. */
 SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int tiles, const int rows,
                         const conv_place *place, int w, unsigned char *shared, conv_warp *warp) {
   const conv_spot *spots = conv_state_of(&g->tile, shared)->spots;

@@ -38,6 +38,7 @@ static ap_status alloc(ap_engine *e, size_t n, size_t size, void **out, ap_error
 static ap_status choose_tiles(ap_engine *e, size_t shared_bytes, ap_error *err) {
   if (shared_bytes == 0 || shared_bytes > e->device->shared_bytes)
     shared_bytes = e->device->shared_bytes;
+  engine_fuse(e, shared_bytes);
   for (size_t i = 0; i < e->program.n_layers; i++) {
     engine_layer *layer = &e->layers[i];
     ap_status st = grouped_tile_choose(&layer->geometry, shared_bytes, &layer->tile, err);

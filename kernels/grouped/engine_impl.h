@@ -63,7 +63,7 @@ struct ap_engine {
 };
 
 /* ---- program.c -------------------------------------------------------------------------------- */
-/* Copies and checks; sets layers' geometry, tensor_wide, part_of_op, fused. */
+/* Copies and checks; sets layers' geometry, tensor_wide, part_of_op. */
 AP_NODISCARD ap_status engine_program_init(ap_engine *e, const ap_engine_program *program,
                                            ap_error *err);
 void engine_program_release(ap_engine *e);
@@ -72,9 +72,9 @@ AP_NODISCARD ap_status engine_arena_plan(ap_engine *e, size_t *bytes, ap_error *
 size_t engine_tensor_bytes(const ap_engine *e, size_t tensor); /* of one block of 16 images */
 
 /* ---- fuse.c ----------------------------------------------------------------------------------- */
-/* Layers take over what follows them where their kernel can do it, with the same results: their
- * operations and geometry change. */
-void engine_fuse(ap_engine *e);
+/* Layers take over what follows them where their kernel can do it in shared_bytes of shared memory, with the
+ * same results: their operations and geometry change; sets fused. */
+void engine_fuse(ap_engine *e, size_t shared_bytes);
 
 /* ---- launches.c ------------------------------------------------------------------------------- */
 /* Everything that a batch of at most `most` candidates does on the device; queued or recorded. */

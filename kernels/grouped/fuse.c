@@ -23,7 +23,15 @@ static bool halves(const ap_engine_op *o) {
          o->stride_w == 2 && o->pad_top == 0 && o->pad_left == 0;
 }
 
-static bool can_pool(const ap_engine *e, size_t layer, size_t pool) {
+/* Tiles hold whole windows, which of a large kernel may be too much. */
+static bool fits(const ap_engine *e, size_t layer, size_t shared_bytes) {
+  grouped_geometry g = e->layers[layer].geometry;
+  grouped_tile tile;
+  g.pooled = true;
+  return grouped_tile_choose(&g, shared_bytes, &tile, NULL) == AP_OK;
+}
+
+static bool can_pool(const ap_engine *e, size_t layer, size_t pool, size_t shared_bytes) {
   const ap_engine_op *l = &e->ops[layer], *p = &e->ops[pool];
   const ap_engine_tensor *full = &e->tensors[l->out], *half = &e->tensors[p->out];
   if (!halves(p) || p->in.tensor != l->out || l->residual.tensor != AP_ENGINE_NONE) return false;
@@ -31,14 +39,15 @@ static bool can_pool(const ap_engine *e, size_t layer, size_t pool) {
   if (e->tensor_wide[l->out] || e->tensor_wide[p->out]) return false; /* value by value */
   if (2 * half->h > full->h || 2 * half->w > full->w) return false;   /* windows are whole */
   const uses between = uses_of(e, l->out), after = uses_of(e, p->out);
-  return between.writers == 1 && between.readers == 1 && after.writers == 1;
+  return between.writers == 1 && between.readers == 1 && after.writers == 1 &&
+         fits(e, l->layer, shared_bytes);
 }
 
 static float clipped(float v, const ap_engine_op *o) {
   return v < o->low ? o->low : v > o->high ? o->high : v;
 }
 
-/* Rounding and clipping keep the order of values: the largest of four may be taken before them. */
+/* Rounding and clipping keep the order of numbers: the largest of four may be taken before them. */
 static void pool_in_layer(ap_engine *e, size_t layer, size_t pool) {
   ap_engine_op *l = &e->ops[layer];
   const ap_engine_op *p = &e->ops[pool];
@@ -53,11 +62,11 @@ static void pool_in_layer(ap_engine *e, size_t layer, size_t pool) {
   e->fused[pool] = true;
 }
 
-void engine_fuse(ap_engine *e) {
+void engine_fuse(ap_engine *e, size_t shared_bytes) {
   for (size_t i = 0; i < e->program.n_ops; i++) {
     if (e->ops[i].kind != AP_ENGINE_LAYER) continue;
     for (size_t j = i + 1; j < e->program.n_ops; j++)
-      if (can_pool(e, i, j)) {
+      if (can_pool(e, i, j, shared_bytes)) {
         pool_in_layer(e, i, j);
         break;
       }

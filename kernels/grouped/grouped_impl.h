@@ -108,8 +108,8 @@ typedef struct {
  *           carry, of the chunk before
  *   weight  per step: bfloat16 [width / 8][32 lanes][4] as the matrix units take them, or
  *           float32 [16][width]
- * (the last three with GROUPED_AHEAD steps more, which are read ahead and not used)
- *   bias    float [n_lists * width] */
+ *   bias    float [n_lists * width]
+ * Behind the last step, offset and weight go on for GROUPED_AHEAD steps, which are read and not used. */
 typedef struct {
   uint32_t form; /* width = 8 << form */
   uint32_t n_lists;

@@ -182,7 +182,6 @@ ap_status engine_program_init(ap_engine *e, const ap_engine_program *from, ap_er
   for (size_t i = 0; i < p->n_ops; i++)
     if (p->ops[i].kind == AP_ENGINE_LAYER && p->ops[i].in.tensor == p->logits)
       e->tensor_wide[p->logits] = e->wide;
-  engine_fuse(e);
   return AP_OK;
 }
 

@@ -16,9 +16,7 @@
 #define SIMT_THREADS 512
 #define SIMT_WARPS (SIMT_THREADS / SIMT_WARP)
 /* A block of a layer has more warps behind those: they bring what the others work on. */
-#ifndef SIMT_FILLERS
 #define SIMT_FILLERS 4
-#endif
 #define SIMT_FILL_THREADS (SIMT_FILLERS * SIMT_WARP)
 #define SIMT_BLOCK_WARPS (SIMT_WARPS + SIMT_FILLERS)
 #define SIMT_BLOCK_THREADS (SIMT_THREADS + SIMT_FILL_THREADS)
@@ -37,6 +35,8 @@
 #define SIMT_EACH_FILLER(t) if (const int t = (int)threadIdx.x - SIMT_THREADS; ((void)t, true))
 #define SIMT_ONLY_FILLS() (threadIdx.x >= SIMT_THREADS)
 #define SIMT_FILLS_TOO() 0
+/* Of the 96 registers that every thread begins with, fillers keep 32 and the others get 112: 4 * 32 + 16 *
+ * 112 = 20 * 96. Four warps do it together. */
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #define SIMT_FEWER_REGISTERS() asm volatile("setmaxnreg.dec.sync.aligned.u32 32;")
 #define SIMT_MORE_REGISTERS() asm volatile("setmaxnreg.inc.sync.aligned.u32 112;")
@@ -101,22 +101,27 @@ typedef struct SIMT_ALIGN(16) {
 SIMT_VARIABLE(simt_left, simt_lefts);
 SIMT_VARIABLE(simt_right, simt_rights);
 SIMT_VARIABLE(simt_sum, simt_sums);
-SIMT_VARIABLE(simt_quad, simt_quads);
 SIMT_VARIABLE(int, simt_ints);
 SIMT_VARIABLE(uint32_t, simt_words);
 SIMT_VARIABLE(unsigned char *, simt_places);
 
 /* From device memory that no kernel writes meanwhile. The compiler leaves them where they
  * stand among the matrix loads and products: it would rather read late into fewer registers. */
-SIMT_FN int simt_read_u16(const uint16_t *from) {
 #if defined(__CUDACC__)
-  uint16_t value;
-  asm volatile("ld.global.nc.u16 %0, [%1];" : "=h"(value) : "l"(from));
-  return value;
+#define SIMT_READ(name, type, result, how, in)                              \
+  SIMT_FN result name(const type *from) {                                   \
+    type value;                                                             \
+    asm volatile("ld.global.nc." how " %0, [%1];" : in(value) : "l"(from)); \
+    return value;                                                           \
+  }
 #else
-  return *from;
+#define SIMT_READ(name, type, result, how, in) \
+  SIMT_FN result name(const type *from) { return *from; }
 #endif
-}
+SIMT_READ(simt_read_u16, uint16_t, int, "u16", "=h")
+SIMT_READ(simt_read_u32, uint32_t, uint32_t, "u32", "=r")
+SIMT_READ(simt_read_f32, float, float, "f32", "=f")
+#undef SIMT_READ
 /* 16 bytes. */
 SIMT_FN simt_quad simt_read_quad(const void *from) {
   simt_quad quad;
@@ -128,24 +133,6 @@ SIMT_FN simt_quad simt_read_quad(const void *from) {
   memcpy(&quad, from, sizeof quad);
 #endif
   return quad;
-}
-SIMT_FN uint32_t simt_read_u32(const uint32_t *from) {
-#if defined(__CUDACC__)
-  uint32_t value;
-  asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(value) : "l"(from));
-  return value;
-#else
-  return *from;
-#endif
-}
-SIMT_FN float simt_read_f32(const float *from) {
-#if defined(__CUDACC__)
-  float value;
-  asm volatile("ld.global.nc.f32 %0, [%1];" : "=f"(value) : "l"(from));
-  return value;
-#else
-  return *from;
-#endif
 }
 SIMT_FN simt_right simt_read_right(const simt_right *from) {
 #if defined(__CUDACC__)

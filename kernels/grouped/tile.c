@@ -8,7 +8,7 @@ enum {
   MOST_COLUMNS = SIMT_WARPS * GROUPED_COLUMNS, /* every warp a list of the narrowest form */
   LEAST_COLUMNS = 16,
   SHARED_STEP = 128, /* slots are multiples of this */
-  /* What the products of a block cost, in positions loaded per channel: 57 cycles at 90 % sparsity
+  /* What the products of a block cost, in positions filled per channel: 57 cycles at 90 % sparsity
    * against 1.3 a position (docs/NUMBERS.md, reasoned, not measured). */
   PRODUCT_COST = 3 * SIMT_WARPS
 };
@@ -22,12 +22,7 @@ static size_t parts_of(size_t n, size_t log) { return (n + ((size_t)1 << log) - 
 static size_t position_bytes(const grouped_geometry *g) { return g->wide ? 64 : 32; }
 static size_t up(size_t bytes) { return (bytes + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP; }
 
-/* Of a warp: room for its shortcut's tiles at once, where that leaves two thirds of the shared memory. */
-static size_t way_bytes(const grouped_geometry *g, size_t shared_bytes) {
-  const size_t all = (size_t)GROUPED_SHARED_WAY * (GROUPED_WARP_TILES / 4);
-  const bool early = g->shortcut && !g->wide && 3 * (size_t)SIMT_WARPS * all <= shared_bytes;
-  return early ? all : GROUPED_SHARED_WAY;
-}
+enum { WAY_EARLY = GROUPED_SHARED_WAY * (GROUPED_WARP_TILES / 4) }; /* a warp's whole shortcut */
 /* What stands beside the slots. */
 static size_t rest_bytes(size_t way) { return GROUPED_SHARED_STATE + SIMT_WARPS * way; }
 
@@ -125,8 +120,9 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
 
 /* Most positions of a slot. An offset has 16 bits and reaches over two slots; in bfloat16 it counts
  * both halves of a slot. */
-static size_t most_positions(const grouped_geometry *g, size_t shared_bytes, size_t slots) {
-  const size_t other = rest_bytes(way_bytes(g, shared_bytes));
+static size_t most_positions(const grouped_geometry *g, size_t shared_bytes, size_t slots,
+                             size_t way) {
+  const size_t other = rest_bytes(way);
   const size_t rest = shared_bytes > other ? shared_bytes - other : 0;
   const size_t slot = rest / slots / SHARED_STEP * SHARED_STEP;
   const size_t margin = (size_t)2 * SHARED_STEP; /* of place() */
@@ -157,11 +153,20 @@ static bool best_cut(const grouped_geometry *g, size_t most, grouped_tile *out) 
 
 ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, grouped_tile *out,
                               ap_error *err) {
-  size_t slots = GROUPED_MOST_SLOTS, most = most_positions(g, shared_bytes, slots);
-  bool found = best_cut(g, most, out);
-  if (!found) { /* large windows: two slots, and every step reads one of them */
-    slots = 2;
-    most = most_positions(g, shared_bytes, slots);
+  /* Four slots, with room for the whole shortcut where that leaves two thirds of the shared memory; for
+   * large windows without, and then two slots, of which every step reads one. */
+  static const struct {
+    size_t slots, way;
+  } ways[] = {{GROUPED_MOST_SLOTS, WAY_EARLY},
+              {GROUPED_MOST_SLOTS, GROUPED_SHARED_WAY},
+              {2, GROUPED_SHARED_WAY}};
+  const bool early = g->shortcut && !g->wide && 3 * rest_bytes(WAY_EARLY) <= shared_bytes;
+  size_t slots = 0, way = 0, most = 0;
+  bool found = false;
+  for (size_t i = !early; i < sizeof ways / sizeof ways[0] && !found; i++) {
+    slots = ways[i].slots;
+    way = ways[i].way;
+    most = most_positions(g, shared_bytes, slots, way);
     found = best_cut(g, most, out);
   }
   if (!found)
@@ -181,7 +186,7 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
   out->carry = slots > 2;
   place(g, out);
   out->ring_bytes = out->slot_bytes << out->log_slots;
-  out->way_bytes = (uint32_t)way_bytes(g, shared_bytes);
+  out->way_bytes = (uint32_t)way;
   return AP_OK;
 }
 

@@ -40,8 +40,8 @@ extern ap_onnx_rule ap_onnx_lower_relu, ap_onnx_lower_leaky_relu, ap_onnx_lower_
     ap_onnx_lower_bound, ap_onnx_lower_same, ap_onnx_lower_softmax; /* lower_point.c */
 extern ap_onnx_rule ap_onnx_lower_sigmoid, ap_onnx_lower_hard_sigmoid, ap_onnx_lower_swish,
     ap_onnx_lower_tanh, ap_onnx_lower_gelu, ap_onnx_lower_erf, ap_onnx_lower_elu, ap_onnx_lower_exp,
-    ap_onnx_lower_mish; /* lower_curve.c */
-extern ap_onnx_rule ap_onnx_lower_softplus, ap_onnx_lower_softsign, ap_onnx_lower_abs,
+    ap_onnx_lower_gated; /* lower_curve.c */
+extern ap_onnx_rule ap_onnx_lower_softplus, ap_onnx_lower_abs,
     ap_onnx_lower_reciprocal; /* lower_soft.c */
 extern ap_onnx_rule ap_onnx_lower_product, ap_onnx_lower_pow,
     ap_onnx_lower_expand; /* lower_gate.c */
@@ -75,12 +75,9 @@ bool ap_onnx_is_negation(const ap_network *net, size_t node);
 /* A Softplus that was put off becomes nodes. */
 AP_NODISCARD ap_status ap_onnx_settle_softplus(ap_onnx_lowering *low, const ap_onnx_node *node,
                                                ap_onnx_view *view, ap_error *err);
-/* The view becomes a curve of it; x becomes x times a curve of it, which `gate` becomes. */
+/* The view becomes a curve of it. */
 AP_NODISCARD ap_status ap_onnx_put_curve(ap_onnx_lowering *low, const ap_onnx_node *node,
                                          ap_curve curve, ap_onnx_view *view, ap_error *err);
-AP_NODISCARD ap_status ap_onnx_put_gated(ap_onnx_lowering *low, const ap_onnx_node *node,
-                                         ap_curve curve, ap_onnx_view *x, ap_onnx_view *gate,
-                                         ap_error *err);
 /* Appends `like` behind the inputs (numbers of network nodes), named after `name`. What the network
  * refuses is a fault of the file, and named as one of `node`. */
 AP_NODISCARD ap_status ap_onnx_emit(ap_onnx_lowering *low, const ap_onnx_node *node,

@@ -241,6 +241,12 @@ static ap_status subtract(ap_onnx_lowering *low, const ap_onnx_node *node, ap_er
   return st;
 }
 
+bool ap_onnx_is_negation(const ap_network *net, size_t node) {
+  float scale, shift;
+  return ap_onnx_is_affine(net, node, &scale, &shift) && !(fabsf(scale + 1) > 0) &&
+         !(fabsf(shift) > 0);
+}
+
 ap_status ap_onnx_lower_neg(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
   ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);

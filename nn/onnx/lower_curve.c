@@ -11,8 +11,9 @@ ap_status ap_onnx_put_curve(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
   return ap_onnx_append(low, node, like, view, err);
 }
 
-ap_status ap_onnx_put_gated(ap_onnx_lowering *low, const ap_onnx_node *node, ap_curve curve,
-                            ap_onnx_view *x, ap_onnx_view *gate, ap_error *err) {
+/* x times a curve of it, which `gate` becomes. */
+static ap_status put_gated(ap_onnx_lowering *low, const ap_onnx_node *node, ap_curve curve,
+                           ap_onnx_view *x, ap_onnx_view *gate, ap_error *err) {
   ap_status st = ap_onnx_put_curve(low, node, curve, gate, err);
   return st ? st : ap_onnx_combine(low, node, AP_NODE_MULTIPLY, x, gate->node, err);
 }
@@ -90,12 +91,14 @@ ap_status ap_onnx_lower_tanh(ap_onnx_lowering *low, const ap_onnx_node *node, ap
   return st;
 }
 
-ap_status ap_onnx_lower_mish(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+/* Mish, Softsign: x times a curve of x. */
+ap_status ap_onnx_lower_gated(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  const ap_curve curve = strcmp(node->op, "Mish") == 0 ? AP_CURVE_MISH : AP_CURVE_NEAR;
   ap_onnx_view view, gate;
   ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
   if (st) return st;
   gate = view;
-  st = ap_onnx_put_gated(low, node, AP_CURVE_MISH, &view, &gate, err);
+  st = put_gated(low, node, curve, &view, &gate, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
 }
@@ -129,7 +132,7 @@ static ap_status gelu_by_tanh(ap_onnx_lowering *low, const ap_onnx_node *node, a
   gate.sole = true;
   if (!st) st = ap_onnx_affine_number(low, node, &gate, 0.044715f * c, c, err);
   if (!st) st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &gate, x, err);
-  return st ? st : ap_onnx_put_gated(low, node, AP_CURVE_LOGISTIC, view, &gate, err);
+  return st ? st : put_gated(low, node, AP_CURVE_LOGISTIC, view, &gate, err);
 }
 
 ap_status ap_onnx_lower_gelu(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
@@ -145,7 +148,7 @@ ap_status ap_onnx_lower_gelu(ap_onnx_lowering *low, const ap_onnx_node *node, ap
     st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                            "approximate is \"%.40s\"; \"none\" and \"tanh\" are supported", form);
   else
-    st = ap_onnx_put_gated(low, node, AP_CURVE_NORMAL, &view, &gate, err);
+    st = put_gated(low, node, AP_CURVE_NORMAL, &view, &gate, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
 }

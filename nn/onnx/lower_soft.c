@@ -1,14 +1,8 @@
-/* nn/onnx/lower_soft.c - Softplus, Softsign, and |x|, which their curves are written with where ONNX has no operator
- * for them: kernels/curve.h. */
+/* nn/onnx/lower_soft.c - Softplus, and |x|, which its curve and that of Softsign are written with where ONNX has no
+ * operator for them: kernels/curve.h. */
 #include <math.h>
 
 #include "nn/onnx/lower.h"
-
-bool ap_onnx_is_negation(const ap_network *net, size_t node) {
-  float scale, shift;
-  return ap_onnx_is_affine(net, node, &scale, &shift) && !(fabsf(scale + 1) > 0) &&
-         !(fabsf(shift) > 0);
-}
 
 static bool is_relu(const ap_network *net, size_t node) {
   return net->nodes[node].kind == AP_NODE_RELU && isinf(net->nodes[node].ceiling);
@@ -55,17 +49,6 @@ ap_status ap_onnx_lower_reciprocal(ap_onnx_lowering *low, const ap_onnx_node *no
   view.node = x;
   view.sole = false;
   st = ap_onnx_put_curve(low, node, AP_CURVE_NEAR, &view, err);
-  if (!st) ap_onnx_set_view(low, node, view, view.node);
-  return st;
-}
-
-ap_status ap_onnx_lower_softsign(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
-  ap_onnx_view view, gate;
-  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
-  if (st) return st;
-  view.sole = false; /* the curve reads it, too */
-  gate = view;
-  st = ap_onnx_put_gated(low, node, AP_CURVE_NEAR, &view, &gate, err);
   if (!st) ap_onnx_set_view(low, node, view, view.node);
   return st;
 }

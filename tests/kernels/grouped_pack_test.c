@@ -385,8 +385,16 @@ static void test_refused(void **state) {
   void *blob = &g;
   size_t bytes;
   assert_int_equal(grouped_tile_choose(&g, (size_t)100 << 10, &t, &failure), AP_ERR_UNSUPPORTED);
+  /* a window that leaves no room for a whole shortcut */
+  g.h = g.w = g.kh = g.kw = 54;
+  g.shortcut = true;
+  assert_int_equal(grouped_tile_choose(&g, (size_t)227 << 10, &t, &failure), AP_OK);
+  assert_int_equal(t.way_bytes, GROUPED_SHARED_WAY);
   g.h = g.w = g.kh = g.kw = 1;
+  assert_int_equal(grouped_tile_choose(&g, (size_t)227 << 10, &t, &failure), AP_OK);
+  assert_int_equal(t.way_bytes, 4 * GROUPED_SHARED_WAY);
   assert_int_equal(grouped_tile_choose(&g, (size_t)100 << 10, &t, &failure), AP_OK);
+  assert_int_equal(t.way_bytes, GROUPED_SHARED_WAY);
   assert_int_equal(grouped_level_pack(&g, &t, matrix, NULL, GROUPED_FORMS, &blob, &bytes, &failure),
                    AP_ERR_ARG);
   assert_null(blob);
