@@ -136,9 +136,14 @@ static void run_kernels(const packed_job *j, size_t n_blocks) {
 }
 
 size_t ap_packed_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *g) {
-  if (!packed_form_possible(g, AP_PACKED_WINOGRAD)) return 0;
-  const size_t rows = packed_winograd_rows(g, isa->winograd_h);
-  return g->in.c * packed_winograd_channel(rows, AP_PACKED_LANES) * sizeof(float);
+  size_t bytes = 0;
+  if (packed_form_possible(g, AP_PACKED_WINOGRAD)) {
+    const size_t rows = packed_winograd_rows(g, isa->winograd_h);
+    bytes = g->in.c * packed_winograd_channel(rows, AP_PACKED_LANES) * sizeof(float);
+  }
+  if (packed_form_possible(g, AP_PACKED_STRIP4))
+    bytes = max_size(bytes, packed_strip_scratch_bytes(isa, g));
+  return max_size(bytes, packed_plane_scratch_bytes(g));
 }
 
 void ap_packed_conv_run(const ap_packed_weights *weights, size_t n_blocks, const float *in,
@@ -150,6 +155,10 @@ void ap_packed_conv_run(const ap_packed_weights *weights, size_t n_blocks, const
     packed_run_winograd(&j, n_blocks);
   else if (weights->form == AP_PACKED_KERNEL3)
     run_kernels(&j, n_blocks);
+  else if (packed_strips(weights->form))
+    packed_run_strips(&j, n_blocks);
+  else if (weights->form == AP_PACKED_PLANE)
+    packed_run_planes(&j, n_blocks);
   else
     run_lists(&j, n_blocks);
 }

@@ -42,6 +42,8 @@ struct ap_packed_weights {
   packed_word *words; /* and PACKED_LIST_AHEAD entries of zeros */
   float *bias;        /* [n_lists * width] */
   size_t band_rows;   /* WINOGRAD: output rows of a full band */
+  size_t n_lines;     /* STRIPn: inputs of a pixel that a list reads, */
+  int32_t *lines; /* and where each lies, in floats from the pixel under the output, tap (0, 0) */
 };
 
 /* Where tap number `tap` of a kernel stands. */
@@ -96,6 +98,30 @@ typedef struct {
 
 typedef void packed_tile_k(const packed_tile *tile);
 
+/* Where a unit of a strip lies (packed_strip.c), in floats from the tile's pointers. */
+typedef struct {
+  size_t in, out, residual;
+} packed_unit;
+
+/* PLANE: rows of one output channel that take the same entries. */
+typedef struct {
+  const packed_word *from, *to;
+  const float *in; /* the pixel under the first output, tap (0, 0) */
+  float *out;
+  const float *residual;    /* NULL, or its pixel */
+  size_t in_row, in_column; /* from an output to the next */
+  size_t out_row, residual_row, residual_column;
+  size_t rows, columns;
+  float bias, low, high;
+} packed_plane;
+
+/* Residual pixels of output channel c, or NULL. */
+static inline const float *packed_residual_channel(const packed_tile *t, size_t c) {
+  const size_t source = c - t->residual_first; /* wraps below `first` */
+  if (!t->residual || source >= t->residual_channels) return NULL;
+  return t->residual + source * t->residual_channel;
+}
+
 /* Which sides of a 3x3 tile lie on the image's edge, with padding 1: their taps are left out. */
 enum { EDGE_NONE, EDGE_FIRST, EDGE_LAST, EDGE_BOTH, EDGE_KINDS };
 
@@ -123,6 +149,9 @@ struct ap_packed_isa {
    * fetch ahead; part: floats from one `vector` images' values to the next */
   void (*winograd_input)(const float *in, const float *next, size_t in_row, size_t rows,
                          size_t columns, size_t part, float *out);
+  /* all lists over n units, whose inputs are copied to `copy`; [0: STRIP4, 1: STRIP8] */
+  void (*strip[2])(const packed_tile *tile, const packed_unit *at, size_t n, float *copy);
+  void (*plane)(const packed_plane *plane);
   /* weights of a 3x3 kernel, `step` floats apart, to 3 x PACKED_WINOGRAD words */
   void (*winograd_weights)(const float *from, size_t step, packed_word *to);
   /* n windows side by side, in_step floats apart: the largest value, or the sum times factor */
@@ -175,10 +204,17 @@ size_t packed_winograd_rows(const ap_packed_conv *g, size_t tile);
 /* Floats of a channel's values of `vector` images. */
 size_t packed_winograd_channel(size_t rows, size_t vector);
 void packed_run_winograd(const packed_job *j, size_t n_blocks);
+/* ---- packed_strip.c, packed_plane.c ----------------------------------------------------------- */
+size_t packed_strip_units(const ap_packed_isa *isa, size_t width); /* of a tile */
+size_t packed_strip_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *g);
+void packed_run_strips(const packed_job *j, size_t n_blocks);
+size_t packed_plane_scratch_bytes(const ap_packed_conv *g);
+void packed_run_planes(const packed_job *j, size_t n_blocks);
 
 /* What the floats and the integers share (packed_scan.c). */
 size_t packed_form_width(ap_packed_form form);  /* output channels of a list */
 bool packed_whole_kernels(ap_packed_form form); /* KERNEL3, WINOGRAD */
+bool packed_strips(ap_packed_form form);        /* STRIPn */
 bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form);
 AP_NODISCARD ap_status packed_check_geometry(const ap_packed_conv *g, ap_error *err);
 

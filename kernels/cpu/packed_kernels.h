@@ -65,13 +65,6 @@ INLINE tile_state state_of(const packed_tile *t) {
   return (tile_state){*t, *t->weights, splat(t->low), splat(t->high)};
 }
 
-/* Residual pixels of output channel c, or NULL. */
-INLINE const float *residual_channel(const packed_tile *t, size_t c) {
-  const size_t source = c - t->residual_first; /* wraps below `first` */
-  if (!t->residual || source >= t->residual_channels) return NULL;
-  return t->residual + source * t->residual_channel;
-}
-
 /* Where the next channel's outputs go, and its residual, fetched ahead: both lie scattered over
  * tensors larger than the nearest caches. */
 INLINE void ahead_of_stores(const packed_tile *t, const float *out, const float *residual,
@@ -140,7 +133,7 @@ INLINE void list_store(const tile_state *s, size_t lane, size_t list, const vec 
   for (int k = 0; k < width; ++k) {
     const size_t channel = list * (size_t)width + (size_t)k;
     if (channel >= t->n_out) break;
-    const float *residual = residual_channel(t, channel);
+    const float *residual = packed_residual_channel(t, channel);
     float *out = t->out + channel * t->out_channel + lane;
 #pragma GCC unroll 4
     for (int r = 0; r < rows; ++r) {
@@ -324,7 +317,7 @@ INLINE void kernel_body(const packed_tile *tile, const int blocks, const int row
           }
         }
       }
-      const float *residual = residual_channel(t, channel);
+      const float *residual = packed_residual_channel(t, channel);
       float *out = t->out + channel * t->out_channel + lane;
 #pragma GCC unroll 4
       for (int b = 0; b < blocks; ++b) {
@@ -345,6 +338,8 @@ INLINE void kernel_body(const packed_tile *tile, const int blocks, const int row
   }
 }
 
+#include "kernels/cpu/packed_plane_kernels.h"
+#include "kernels/cpu/packed_strip_kernels.h"
 #include "kernels/cpu/packed_winograd_kernels.h"
 
 static void window(const float *in, size_t in_row, size_t in_step, size_t n, size_t kh, size_t kw,
@@ -522,6 +517,8 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
                      WINOGRAD_TABLE_ROW(4)},
         .winograd_input = winograd_input,
         .winograd_weights = winograd_weights,
+        .strip = {strip_4, strip_8},
+        .plane = plane,
         .window = window,
         .map_row = map_row,
         .gate_row = gate_row,

@@ -5,8 +5,9 @@
 #include "base/alloc.h"
 
 const char *ap_packed_form_name(ap_packed_form form) {
-  static const char *const names[AP_PACKED_FORMS] = {"auto",  "list1",   "list2",   "list4",
-                                                     "list8", "kernel3", "winograd"};
+  static const char *const names[AP_PACKED_FORMS] = {"auto",   "list1",   "list2",    "list4",
+                                                     "list8",  "kernel3", "winograd", "strip4",
+                                                     "strip8", "plane"};
   return (unsigned)form < AP_PACKED_FORMS ? names[form] : "?";
 }
 
@@ -15,8 +16,10 @@ size_t packed_form_width(ap_packed_form form) {
     case AP_PACKED_LIST2:
       return 2;
     case AP_PACKED_LIST4:
+    case AP_PACKED_STRIP4:
       return 4;
     case AP_PACKED_LIST8:
+    case AP_PACKED_STRIP8:
       return 8;
     default:
       return 1;
@@ -25,6 +28,10 @@ size_t packed_form_width(ap_packed_form form) {
 
 bool packed_whole_kernels(ap_packed_form form) {
   return form == AP_PACKED_KERNEL3 || form == AP_PACKED_WINOGRAD;
+}
+
+bool packed_strips(ap_packed_form form) {
+  return form == AP_PACKED_STRIP4 || form == AP_PACKED_STRIP8;
 }
 
 bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form) {
@@ -120,6 +127,9 @@ void packed_scan_count(packed_scan *s, const ap_packed_conv *g,
                        void (*units)(const uint64_t *bits, size_t n, size_t counts[4]),
                        size_t (*kernels)(const uint64_t *bits, size_t kernels, size_t words)) {
   units(s->bits, s->k * s->words, s->entries + AP_PACKED_LIST1);
+  s->entries[AP_PACKED_STRIP4] = s->entries[AP_PACKED_LIST4];
+  s->entries[AP_PACKED_STRIP8] = s->entries[AP_PACKED_LIST8];
+  s->entries[AP_PACKED_PLANE] = s->entries[AP_PACKED_LIST1];
   if (packed_form_possible(g, AP_PACKED_KERNEL3))
     s->entries[AP_PACKED_KERNEL3] = s->entries[AP_PACKED_WINOGRAD] =
         kernels(s->bits, s->k / PACKED_TAPS, s->words);
@@ -166,23 +176,23 @@ static inline __attribute__((always_inline)) void fold_row(const uint64_t *bits,
 
 void packed_fold(const packed_scan *s, const uint64_t *bits, ap_packed_form form, uint64_t *out) {
   const size_t n = s->words;
-  switch (form) {
-    case AP_PACKED_LIST2:
+  if (packed_whole_kernels(form)) {
+    for (size_t word = 0; word < n; ++word) {
+      uint64_t any = 0;
+      for (size_t tap = 0; tap < PACKED_TAPS; ++tap) any |= bits[tap * n + word];
+      out[word] = any;
+    }
+    return;
+  }
+  switch (packed_form_width(form)) {
+    case 2:
       fold_row(bits, n, 2, out);
       break;
-    case AP_PACKED_LIST4:
+    case 4:
       fold_row(bits, n, 4, out);
       break;
-    case AP_PACKED_LIST8:
+    case 8:
       fold_row(bits, n, 8, out);
-      break;
-    case AP_PACKED_KERNEL3:
-    case AP_PACKED_WINOGRAD:
-      for (size_t word = 0; word < n; ++word) {
-        uint64_t any = 0;
-        for (size_t tap = 0; tap < PACKED_TAPS; ++tap) any |= bits[tap * n + word];
-        out[word] = any;
-      }
       break;
     default:
       memmove(out, bits, n * sizeof *out);
@@ -194,7 +204,8 @@ void packed_scan_shape(packed_scan *s, ap_packed_form form) {
   s->rows = packed_whole_kernels(form) ? s->k / PACKED_TAPS : s->k;
   s->lists = (s->n + width - 1) / width;
   s->words = (s->lists + 63) / 64;
-  s->segments = s->partial && !packed_whole_kernels(form) ? s->taps / s->kw : 1;
+  const bool rows = !packed_whole_kernels(form) && !packed_strips(form);
+  s->segments = s->partial && rows ? s->taps / s->kw : 1;
 }
 
 /* Each row's words become fewer and move up: never past one that is still to be read. */

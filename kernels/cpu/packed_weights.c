@@ -32,11 +32,40 @@ static double winograd_work(const ap_packed_conv *g, double kernels) {
                  (double)g->out.c * winograd_output_cost);
 }
 
+/* STRIPn: reads of a tile's units and of the entry's weights, of which a cycle does as many as multiply-adds; copies of the
+ * inputs; the beginning and end of a list. Lists that look for their inputs in large images, one of each, are slower than
+ * their work says, by this much: */
+static const double strip_input_cost = 10, strip_list_cost = 8, far_cost = 1.35;
+enum { FAR_BYTES = 8 << 10 }; /* from a channel to the next */
+
+static double strip_work(const ap_packed_isa *isa, const ap_packed_conv *g, ap_packed_form form,
+                         double entries) {
+  const double width = (double)packed_form_width(form);
+  const double units = (double)packed_strip_units(isa, packed_form_width(form));
+  const double each = width > units ? (width + 1) * (1 + units) / units / 2 : width * 1.02;
+  const bool far = g->kh * g->kw == 1 && g->in.channel * sizeof(float) > FAR_BYTES;
+  return (entries * each + (double)(g->in.c * g->kh * g->kw) * strip_input_cost +
+          (double)g->out.c / width * strip_list_cost) /
+         (far ? far_cost : 1);
+}
+
+/* PLANE, against lists and kernels in the same layers, which find each input anew for one output channel: an
+ * entry; a row of a channel. */
+static const double plane_entry_cost = 0.6, plane_row_cost = 24;
+
+static double plane_work(const packed_scan *s, const ap_packed_conv *g, double entries) {
+  if (g->in.c > g->groups) return INFINITY;
+  return entries * plane_entry_cost * packed_scan_share(s, g) +
+         (double)g->out.c / (double)g->out.w * plane_row_cost;
+}
+
 static double work_of(const packed_scan *s, const ap_packed_isa *isa, const ap_packed_conv *g,
                       ap_packed_form form) {
   const double entries = (double)s->entries[form];
   if (form == AP_PACKED_WINOGRAD) return winograd_work(g, entries);
   if (form == AP_PACKED_KERNEL3) return entries * kernel_work(g);
+  if (form == AP_PACKED_PLANE) return plane_work(s, g, entries);
+  if (packed_strips(form)) return strip_work(isa, g, form, entries);
   return entries * isa->list_work[form - AP_PACKED_LIST1] * packed_scan_share(s, g);
 }
 
@@ -61,14 +90,21 @@ static ap_packed_form cheapest_form(const void *context, const packed_scan *s) {
 typedef struct {
   ap_packed_weights *w; /* start[list]: where its next entry goes */
   const float *matrix;
-  size_t n, taps, group_in, group_out;
+  size_t n, taps, group_out;
+  size_t group;   /* floats from a group's inputs to the next one's */
   size_t channel; /* floats to the next input channel */
+  size_t line;    /* STRIPn: floats of a line; */
+  size_t *lines;  /* lines before row r of the first group: [rows + 1] */
   int width_log;
   const packed_scan *s;
   const packed_kept *kept;
   size_t r, offset;  /* the row at hand, and its input's place in the first group */
   const float *next; /* the next entry's values; NULL: they are in the matrix */
 } writer;
+
+static size_t tap_offset(const ap_packed_conv *g, size_t tap) {
+  return packed_tap_row(g, tap) * g->in.row + packed_tap_column(g, tap) * AP_PACKED_LANES;
+}
 
 static void begin_row(void *context, size_t r, size_t first) {
   writer *to = context;
@@ -77,8 +113,7 @@ static void begin_row(void *context, size_t r, size_t first) {
   const size_t c = whole ? r : r / to->taps, tap = whole ? 0 : r % to->taps;
   to->r = r;
   to->next = packed_kept_at(to->kept, to->s, sizeof(float), r, first);
-  to->offset = c * to->channel + packed_tap_row(g, tap) * g->in.row +
-               packed_tap_column(g, tap) * AP_PACKED_LANES;
+  to->offset = to->lines ? to->lines[r] * to->line : c * to->channel + tap_offset(g, tap);
 }
 
 /* The row's entry at `column`, at e. */
@@ -110,24 +145,53 @@ static void write_list(void *context, size_t list) {
   ap_packed_weights *w = to->w;
   const size_t column = list << to->width_log;
   const size_t group = w->geometry.groups == 1 ? 0 : column / to->group_out;
-  write_entry(to, column, to->offset + group * to->group_in * to->channel,
+  write_entry(to, column, to->offset + group * to->group,
               w->words + w->start[list]++ * w->entry_words);
 }
 
-static void fill_lists(const packed_scan *s, const packed_kept *kept, const float *matrix,
-                       ap_packed_weights *w) {
+/* STRIPn: which rows any list reads, and where they lie. */
+static ap_status find_lines(const packed_scan *s, ap_packed_weights *w, size_t **lines,
+                            ap_error *err) {
   const ap_packed_conv *g = &w->geometry;
+  *lines = ap_calloc(s->rows + 1, sizeof **lines);
+  if (!*lines) return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu inputs", s->rows);
+  for (size_t r = 0; r < s->rows; ++r) {
+    bool any = false;
+    for (size_t word = 0; word < s->words; ++word) any = any || s->bits[r * s->words + word];
+    (*lines)[r + 1] = (*lines)[r] + any;
+  }
+  const size_t each = (*lines)[s->rows];
+  w->n_lines = each * g->groups;
+  w->lines = ap_calloc(w->n_lines + 2, sizeof *w->lines);
+  if (!w->lines) return ap_fail(err, AP_ERR_MEMORY, "%zu inputs", w->n_lines);
+  for (size_t group = 0; group < g->groups; ++group)
+    for (size_t r = 0; r < s->rows; ++r) {
+      const size_t c = group * (g->in.c / g->groups) + r / s->taps;
+      if ((*lines)[r + 1] > (*lines)[r])
+        w->lines[group * each + (*lines)[r]] =
+            (int32_t)(c * g->in.channel + tap_offset(g, r % s->taps));
+    }
+  return AP_OK;
+}
+
+static void fill_lists(const packed_scan *s, const packed_kept *kept, const float *matrix,
+                       size_t *lines, ap_packed_weights *w) {
+  const ap_packed_conv *g = &w->geometry;
+  const size_t channel = w->form == AP_PACKED_WINOGRAD
+                             ? packed_winograd_channel(w->band_rows, w->isa->vector)
+                             : g->in.channel;
+  const size_t line = packed_strip_units(w->isa, w->width) * w->isa->vector;
   writer to = {.w = w,
                .s = s,
                .kept = kept,
                .matrix = matrix,
                .n = s->n,
                .taps = s->taps,
-               .group_in = g->in.c / g->groups,
+               .group = lines ? lines[s->rows] * line : g->in.c / g->groups * channel,
                .group_out = g->out.c / g->groups,
-               .channel = w->form == AP_PACKED_WINOGRAD
-                              ? packed_winograd_channel(w->band_rows, w->isa->vector)
-                              : g->in.channel,
+               .channel = channel,
+               .line = line,
+               .lines = lines,
                .width_log = __builtin_ctzll(w->width)};
   packed_scan_each(s, begin_row, write_list, &to);
 }
@@ -154,7 +218,16 @@ static ap_status build_lists(const packed_scan *s, const packed_kept *kept, cons
   w->n_entries = w->start[w->n_lists];
   w->words = ap_calloc((w->n_entries + PACKED_LIST_AHEAD) * w->entry_words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
-  fill_lists(s, kept, matrix, w);
+  size_t *lines = NULL;
+  if (packed_strips(w->form)) {
+    const ap_status st = find_lines(s, w, &lines, err);
+    if (st) {
+      ap_free(lines);
+      return st;
+    }
+  }
+  fill_lists(s, kept, matrix, lines, w);
+  ap_free(lines);
   /* every start[i] has advanced to its list's end: shift them back */
   for (size_t i = w->n_lists; i > 0; --i) w->start[i] = w->start[i - 1];
   w->start[0] = 0;
@@ -206,6 +279,7 @@ void ap_packed_weights_destroy(ap_packed_weights *weights) {
   ap_free(weights->start);
   ap_free(weights->bound);
   ap_free(weights->words);
+  ap_free(weights->lines);
   ap_free(weights->bias);
   ap_free(weights);
 }
@@ -215,7 +289,7 @@ ap_packed_form ap_packed_weights_form(const ap_packed_weights *weights) { return
 size_t ap_packed_weights_bytes(const ap_packed_weights *w) {
   return sizeof *w + (w->n_lists + 1) * sizeof *w->start +
          (w->bound ? w->segments * w->n_lists * sizeof *w->bound : 0) +
-         w->n_lists * w->width * sizeof *w->bias +
+         w->n_lists * w->width * sizeof *w->bias + w->n_lines * sizeof *w->lines +
          (w->n_entries + PACKED_LIST_AHEAD) * w->entry_words * sizeof *w->words;
 }
 

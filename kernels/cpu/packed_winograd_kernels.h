@@ -78,7 +78,7 @@ INLINE void winograd_body(const packed_tile *tile, const int rows, const int edg
       const packed_word *end = weights->words + weights->start[channel + 1] * PACKED_WINOGRAD_WORDS;
       const float *in = t->in + lane / VECTOR * t->in_row;
       float *out = t->out + channel * t->out_channel + lane;
-      const float *residual = residual_channel(t, channel);
+      const float *residual = packed_residual_channel(t, channel);
       vec acc[PACKED_KERNEL_TILE * PACKED_WINOGRAD];
       if (t->far && lane == 0) ahead_of_stores(t, out, residual, rows, 4);
 #pragma GCC unroll 24

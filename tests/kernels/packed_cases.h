@@ -51,6 +51,12 @@ static const conv_case cases[] = {
     {2, 72, 3, 3, 64, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1},
     {1, 80, 2, 2, 96, 3, 3, 1, 1, 1, 1, 1, 1, 2, 1, 1},
     {1, 600, 1, 1, 65, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1},
+    /* several strips, the last one short; groups of them */
+    {33, 600, 3, 3, 9, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1},
+    {50, 200, 5, 3, 16, 2, 2, 1, 1, 0, 0, 0, 0, 2, 1, 1},
+    /* an input channel for each output */
+    {18, 6, 9, 11, 6, 5, 5, 1, 1, 2, 2, 2, 2, 6, 1, 1},
+    {3, 5, 7, 13, 10, 3, 3, 2, 2, 1, 1, 1, 1, 5, 1, 1},
     /* dilated */
     {17, 3, 9, 9, 5, 3, 3, 1, 1, 2, 2, 2, 2, 1, 2, 2},
     {3, 6, 7, 13, 8, 3, 2, 2, 1, 3, 0, 3, 5, 2, 3, 5},
@@ -58,7 +64,7 @@ static const conv_case cases[] = {
 };
 
 static inline bool possible(const conv_case *k, ap_packed_form form) {
-  static const size_t width[] = {1, 1, 2, 4, 8, 1, 1};
+  static const size_t width[AP_PACKED_FORMS] = {1, 1, 2, 4, 8, 1, 1, 4, 8, 1};
   const bool whole = form == AP_PACKED_WINOGRAD || form == AP_PACKED_KERNEL3;
   if (whole && (k->dilation_h > 1 || k->dilation_w > 1)) return false;
   if (form == AP_PACKED_WINOGRAD)

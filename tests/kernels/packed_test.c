@@ -1,14 +1,13 @@
 /* Packed layers against plain double loops: every form, every instruction set of this machine, odd
  * shapes, 1 to 33 images. Tolerance 1e-6 x (1 + sum of absolute terms): at most a few hundred
  * roundings of 6e-8 each. */
-#include "kernels/packed.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "kernels/cpu/packed_impl.h"
 #include "tests/kernels/packed_cases.h"
 #include "tests/kernels/packed_cmocka.h"
 
@@ -181,6 +180,36 @@ static void test_form_chosen(void **state) {
     assert_true(ap_packed_weights_bytes(w) > kept * sizeof(float));
     ap_packed_weights_destroy(w);
     ap_free(m);
+  }
+}
+
+static ap_packed_form chosen(const conv_case *k, int kind, double keep, size_t isa) {
+  const ap_packed_conv g = packed_geometry(k, 0);
+  ap_rng rng;
+  ap_rng_seed(&rng, 9, 0);
+  float *m = sparse_matrix(&rng, k->c_in / k->groups * k->kh * k->kw, k->c_out, 1, kind, keep);
+  ap_packed_weights *w = NULL;
+  assert_int_equal(ap_packed_weights_create(isas[isa], &g, m, NULL, AP_PACKED_AUTO, &w, NULL),
+                   AP_OK);
+  const ap_packed_form form = ap_packed_weights_form(w);
+  ap_packed_weights_destroy(w);
+  ap_free(m);
+  return form;
+}
+
+/* Copies pay where nearly all is kept, channels alone where each has an input of its own. */
+static void test_wide_and_deep(void **state) {
+  static const conv_case pointwise = {1, 256, 8, 8, 256, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1};
+  static const conv_case depthwise = {1, 32, 32, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1, 32, 1, 1};
+  static const conv_case five = {1, 32, 8, 8, 32, 5, 5, 2, 2, 2, 2, 2, 2, 32, 1, 1};
+  (void)state;
+  for (size_t isa = 0; isa < N_ISAS; ++isa) {
+    if (!isas[isa]) continue;
+    assert_true(packed_strips(chosen(&pointwise, 0, 1, isa)));
+    assert_false(packed_strips(chosen(&pointwise, 4, 0.1, isa)));
+    assert_int_equal(chosen(&depthwise, 0, 1, isa), AP_PACKED_PLANE);
+    assert_int_equal(chosen(&five, 0, 1, isa), AP_PACKED_PLANE);
+    assert_int_equal(chosen(&five, 2, 0.5, isa), AP_PACKED_PLANE);
   }
 }
 
@@ -383,10 +412,15 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_every_form),     cmocka_unit_test(test_long_lists),
-      cmocka_unit_test(test_random_shapes),  cmocka_unit_test(test_form_chosen),
-      cmocka_unit_test(test_winograd_error), cmocka_unit_test(test_bits_independent_of_batch),
-      cmocka_unit_test(test_taps_inside),    cmocka_unit_test(test_bad_arguments),
+      cmocka_unit_test(test_every_form),
+      cmocka_unit_test(test_long_lists),
+      cmocka_unit_test(test_random_shapes),
+      cmocka_unit_test(test_form_chosen),
+      cmocka_unit_test(test_wide_and_deep),
+      cmocka_unit_test(test_winograd_error),
+      cmocka_unit_test(test_bits_independent_of_batch),
+      cmocka_unit_test(test_taps_inside),
+      cmocka_unit_test(test_bad_arguments),
       cmocka_unit_test(test_out_of_memory),
   };
   return cmocka_run_group_tests(tests, find_isas, NULL);
