@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Times dense networks in PyTorch and ONNX Runtime beside autoprune-bench, in one run.
 
-The networks are the built-in ones (nn/builtin.c) with random weights, batch normalisation folded.
+The networks are the built-in ones (nn/builtin.c) with random weights, batch normalisation folded; ONNX files
+(--onnx) run in ONNX Runtime as they are.
 PyTorch: traced, frozen, optimised for inference, channels last. ONNX Runtime: CPU provider, all
 optimisations. What is not installed is left out, and named. Results have the form of Google
 Benchmark's JSON; with --bench the evaluator's cases are timed in between and the ratios printed.
 
   baselines.py --networks vgg16,resnet20 --threads 1
   baselines.py --bench build/release/bench/autoprune-bench --out results.json
+  baselines.py --bench build/release/bench/autoprune-bench --onnx mobilenet_v2.onnx --clock processor
 """
 import argparse
 import json
@@ -177,6 +179,33 @@ def ort_runner(structure, threads, batch):
             lambda images: lambda: session.run(None, {"v0": images})[0])
 
 
+def onnx_rows(path, threads, batches, seconds):
+    """An ONNX file in ONNX Runtime: with its own batch where that is fixed."""
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    given = session.get_inputs()
+    if len(given) != 1 or given[0].type != "tensor(float)":
+        sys.exit(f"{path}: one input of floats is expected")
+    name, shape = given[0].name, given[0].shape
+    if not all(isinstance(side, int) for side in shape[1:]):
+        sys.exit(f"{path}: input {name} has open sides {shape[1:]}")
+    rows = []
+    for batch in [shape[0]] if isinstance(shape[0], int) else batches:
+        images = np.random.default_rng(2).random((batch, *shape[1:]), np.float32)
+        best, processor, done = time_runs(lambda: session.run(None, {name: images}), 3, seconds)
+        rows.append({"name": f"evaluator/{stem(path)}/threads:{threads}/onnxruntime_{onnxruntime.__version__}/batch:{batch}",
+                     "run_type": "iteration", "iterations": done, "real_time": best * 1e3, "cpu_time": processor * 1e3,
+                     "time_unit": "ms", "threads": threads, "images": batch / best})
+    return rows
+
+
+def stem(path):
+    """What autoprune-bench calls a model's file."""
+    return os.path.splitext(os.path.basename(path))[0]
+
+
 def time_runs(call, repetitions, least_seconds):
     """Seconds of one call and its processor time: the shortest of some."""
     call()
@@ -214,8 +243,9 @@ def framework_rows(network, threads, batches, seconds):
     return rows
 
 
-def bench_rows(program, network, repetitions):
-    command = [program, f"--benchmark_filter=^evaluator/{network}/.*(sparsity_percent:0/vector_columns:1/threads:1|"
+def bench_rows(program, network, path, repetitions):
+    command = [program] + ([f"--model={path}"] if path else [])
+    command += [f"--benchmark_filter=^evaluator/{re.escape(network)}/.*(sparsity_percent:0/vector_columns:1/threads:1|"
                "sparsity_percent:90/).*/(evaluator|integer)/", "--benchmark_format=json",
                f"--benchmark_repetitions={repetitions}", "--benchmark_min_time=0.05"]
     found = subprocess.run(command, stdout=subprocess.PIPE, check=False)
@@ -255,7 +285,8 @@ def print_ratios(rows, networks, clock):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", default="vgg16,resnet18,resnet20", help="names, comma between (default %(default)s)")
+    parser.add_argument("--networks", help="names, comma between (default vgg16,resnet18,resnet20; none with --onnx)")
+    parser.add_argument("--onnx", help="files, comma between")
     parser.add_argument("--threads", default="1,2", help="numbers, comma between (default %(default)s)")
     parser.add_argument("--batches", default="100,250", help="images of a call (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=2, help="at least, of each case (default %(default)s)")
@@ -267,14 +298,17 @@ def main():
     o = parser.parse_args()
     if o.out and os.path.exists(o.out):
         sys.exit(f"{o.out} exists")
-    networks, batches = o.networks.split(","), [int(b) for b in o.batches.split(",")]
+    files = {stem(path): path for path in o.onnx.split(",")} if o.onnx else {}
+    named = o.networks or ("" if files else "vgg16,resnet18,resnet20")
+    networks, batches = [n for n in named.split(",") if n] + list(files), [int(b) for b in o.batches.split(",")]
     rows, context = [], {"host_name": platform.node(), "num_cpus": os.cpu_count()}
     for network in networks:
+        path = files.get(network)
         if o.bench:
-            context, found = bench_rows(o.bench, network, o.repetitions)
+            context, found = bench_rows(o.bench, network, path, o.repetitions)
             rows += found
         for threads in (int(t) for t in o.threads.split(",")):
-            rows += framework_rows(network, threads, batches, o.seconds)
+            rows += onnx_rows(path, threads, batches, o.seconds) if path else framework_rows(network, threads, batches, o.seconds)
     context["baselines_command"] = " ".join(sys.argv)
     context.pop("host_name", None)
     if o.out:

@@ -83,6 +83,8 @@ typedef enum {
   AP_PACKED_LIST8,
   AP_PACKED_KERNEL3,
   AP_PACKED_WINOGRAD, /* this and the following: floats only */
+  AP_PACKED_STRIP1,
+  AP_PACKED_STRIP2,
   AP_PACKED_STRIP4,
   AP_PACKED_STRIP8,
   AP_PACKED_PLANE,

@@ -112,16 +112,16 @@ void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
                          const ap_packed8_target *out, size_t n_blocks,
                          const ap_packed8_epilogue *epilogue);
 /* out = curve(in * its factor) * per_unit, of one size. */
-void ap_packed8_curve_run(ap_curve curve, const ap_packed8_source *in, float per_unit,
-                          const ap_packed8_target *out, size_t n_blocks);
+void ap_packed8_curve_run(const ap_packed8_isa *isa, ap_curve curve, const ap_packed8_source *in,
+                          float per_unit, const ap_packed8_target *out, size_t n_blocks);
 
 /* [c, h, w] to [c * h * w, 1, 1], both codes or both floats. */
 void ap_packed8_flatten_run(const ap_packed8_tensor *in_tensor, const ap_packed8_tensor *out_tensor,
                             size_t n_blocks, const void *in, void *out);
 
 /* 8-bit images [block][channel][row][column][64] (no border) through table[channel][256]. */
-void ap_packed8_pixels_run(size_t n_blocks, const uint8_t *pixels, const float *table,
-                           const ap_packed8_target *out);
+void ap_packed8_pixels_run(const ap_packed8_isa *isa, size_t n_blocks, const uint8_t *pixels,
+                           const float *table, const ap_packed8_target *out);
 
 AP_EXTERN_C_END
 #endif

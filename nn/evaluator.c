@@ -103,7 +103,8 @@ static ap_status create_processor(ap_evaluator *ev, const ap_network *net, const
   ev->n_blocks = (ev->n_images + ev->plan.lanes - 1) / ev->plan.lanes;
   ap_status st = pack_pixels(ev, pixels, in.c * in.h * in.w, err);
   if (!st && options->integer)
-    st = eval_integer_input(&ev->plan, net, ev->n_blocks, &ev->pixels, &ev->block_pixels, err);
+    st = eval_integer_input(&ev->plan, ev->integers, net, ev->n_blocks, &ev->pixels,
+                            &ev->block_pixels, err);
   if (!st) st = eval_add_given_levels(ev, net, options->integer, err);
   if (!st) st = create_workers(ev, options->n_threads, err);
   return st;

@@ -199,9 +199,9 @@ typedef struct {
 /* One operation of an integer plan for one candidate. */
 void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate);
 /* The packed images become the input tensor. */
-AP_NODISCARD ap_status eval_integer_input(const eval_plan *plan, const ap_network *net,
-                                          size_t n_blocks, uint8_t **pixels, size_t *block_bytes,
-                                          ap_error *err);
+AP_NODISCARD ap_status eval_integer_input(const eval_plan *plan, const ap_packed8_isa *isa,
+                                          const ap_network *net, size_t n_blocks, uint8_t **pixels,
+                                          size_t *block_bytes, ap_error *err);
 
 /* ap_pool_body: a chunk of the blocks through all candidates. context: an eval_job. */
 void eval_work(void *context, size_t chunk_number, size_t worker);

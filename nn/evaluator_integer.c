@@ -91,8 +91,9 @@ static ap_packed8_tensor format_of(const tensor *t) {
   return (ap_packed8_tensor){&t->shape, t->codes, t->zero};
 }
 
-ap_status eval_integer_input(const eval_plan *p, const ap_network *net, size_t n_blocks,
-                             uint8_t **pixels, size_t *block_bytes, ap_error *err) {
+ap_status eval_integer_input(const eval_plan *p, const ap_packed8_isa *isa, const ap_network *net,
+                             size_t n_blocks, uint8_t **pixels, size_t *block_bytes,
+                             ap_error *err) {
   const tensor *to = &p->tensors[p->ops[0].out];
   const size_t channels = to->shape.c;
   float *table = ap_calloc(channels * 256, sizeof *table);
@@ -106,7 +107,7 @@ ap_status eval_integer_input(const eval_plan *p, const ap_network *net, size_t n
     table[i] = ap_integer_pixel(net, i / 256, (unsigned)(i % 256), to->unit);
   const ap_packed8_target target = {values, format_of(to), p->most};
   ap_packed8_clear(&target.tensor, n_blocks, values);
-  ap_packed8_pixels_run(n_blocks, *pixels, table, &target);
+  ap_packed8_pixels_run(isa, n_blocks, *pixels, table, &target);
   ap_free(table);
   ap_free(*pixels);
   *pixels = values;
@@ -164,7 +165,7 @@ void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
       break;
     }
     case OP_CURVE:
-      ap_packed8_curve_run(o->curve, &in, per_unit(p, o), &out, k->n_blocks);
+      ap_packed8_curve_run(j->integers, o->curve, &in, per_unit(p, o), &out, k->n_blocks);
       break;
     case OP_FLATTEN:
       ap_packed8_flatten_run(&in.tensor, &out.tensor, k->n_blocks, in.data, out.data);

@@ -50,7 +50,8 @@ static ap_status setup(const void *context, const int64_t *point, void **problem
   options.baseline_rate = 0; /* a moving target would hide whether it learns */
   if (!st) st = ap_ddpg_create(&options, FEATURES, TRANSITIONS, 1, &p->agent, err);
   if (!st) {
-    const ap_micro_setting setting = {context, point[0], false, IMAGES, 1};
+    const ap_micro_setting setting = {
+        .network = context, .percent = point[0], .n_images = IMAGES, .threads = 1};
     st = ap_micro_pair_open(&setting, &p->pair, err);
   }
   if (st) {

@@ -107,7 +107,7 @@ static ap_status setup(const void *context, const int64_t *point, void **out, ap
   p->of = s;
   p->n_candidates = (size_t)point[2];
   p->cold = point[3] != 0;
-  st = ap_micro_images(3, IMAGES, &p->data, err);
+  st = ap_micro_images((ap_shape3){3, 32, 32}, AP_MICRO_CLASSES, IMAGES, &p->data, err);
   if (!st)
     st = ap_micro_network(s->network, (ap_shape3){3, 32, 32}, AP_MICRO_CLASSES, &p->net, err);
   if (!st) st = ap_network_copy(p->net, &p->pruned, err);

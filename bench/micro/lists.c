@@ -44,7 +44,11 @@ static ap_status copy_weights(lists_problem *p, ap_error *err) {
 }
 
 static ap_status setup(const void *context, const int64_t *point, void **problem, ap_error *err) {
-  const ap_micro_setting setting = {context, point[0], point[1] > 1, IMAGES, 1};
+  const ap_micro_setting setting = {.network = context,
+                                    .percent = point[0],
+                                    .row_vectors = point[1] > 1,
+                                    .n_images = IMAGES,
+                                    .threads = 1};
   lists_problem *p = ap_calloc(1, sizeof *p);
   *problem = NULL;
   if (!p) return ap_fail(err, AP_ERR_MEMORY, "problem");

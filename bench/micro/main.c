@@ -1,12 +1,30 @@
-/* autoprune-bench: every case of this folder under Google Benchmark's options. */
+/* autoprune-bench: every case of this folder under Google Benchmark's options, and the evaluator's cases of model files. */
 #include <stdio.h>
+#include <string.h>
 
 #include "bench/benchmark.h"
 #include "bench/micro/micro_impl.h"
 
+/* Takes --model=FILE (as often as there are) out of the arguments. */
+static ap_status take_models(int *argc, char **argv, ap_error *err) {
+  static const char option[] = "--model=";
+  ap_status st = AP_OK;
+  int kept = 1;
+  for (int i = 1; i < *argc && !st; i++) {
+    if (strncmp(argv[i], option, sizeof option - 1) != 0)
+      argv[kept++] = argv[i];
+    else
+      st = ap_micro_evaluator_model(argv[i] + sizeof option - 1, err);
+  }
+  argv[kept] = NULL;
+  *argc = kept;
+  return st;
+}
+
 int main(int argc, char **argv) {
   ap_error err = {0};
-  ap_status st = ap_micro_evaluator(&err);
+  ap_status st = take_models(&argc, argv, &err);
+  if (!st) st = ap_micro_evaluator(&err);
   if (!st) st = ap_micro_conv(&err);
   if (!st) st = ap_micro_forms(&err);
   if (!st) st = ap_micro_mapper(&err);

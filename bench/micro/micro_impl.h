@@ -17,12 +17,14 @@
 
 #define AP_MICRO_CLASSES ((size_t)10)
 
-/* Random pixels and labels in the sizes of MNIST (channels 1) or CIFAR-10 (3), n in the test split,
- * through files in a temporary folder that is gone on return. */
-AP_NODISCARD ap_status ap_micro_images(size_t channels, size_t n, ap_dataset **out, ap_error *err);
+/* Random pixels and labels, n in the test split, through files in a temporary folder that is gone on return. */
+AP_NODISCARD ap_status ap_micro_images(ap_shape3 shape, size_t classes, size_t n, ap_dataset **out,
+                                       ap_error *err);
 /* A built-in network, He-initialised and folded. */
 AP_NODISCARD ap_status ap_micro_network(const char *name, ap_shape3 input, size_t classes,
                                         ap_network **out, ap_error *err);
+/* A network from a file, folded. */
+AP_NODISCARD ap_status ap_micro_model(const char *path, ap_network **out, ap_error *err);
 /* Removes this share of every layer's vectors, the smallest in magnitude, but for the first layer:
  * column-vectors of 9 rows (the last band of a layer may be shorter), or row-vectors of 8 columns. */
 AP_NODISCARD ap_status ap_micro_prune(ap_network *net, int64_t percent, bool row_vectors,
@@ -33,10 +35,11 @@ AP_NODISCARD ap_status ap_micro_register(const ap_bench_case *shape, const char 
                                          size_t n_names, ap_error *err);
 
 typedef struct {
-  const char *network;
-  int64_t percent; /* of the vectors removed */
+  const char *network; /* built-in; or NULL, and */
+  const char *file;    /* of a model */
+  int64_t percent;     /* of the vectors removed */
   bool row_vectors;
-  size_t n_images, threads;
+  size_t n_images, threads; /* images 0: as many as the file's network does in seconds */
 } ap_micro_setting;
 
 /* One network at one sparsity: the evaluator in floats and in integers and the dense path side by
@@ -68,6 +71,8 @@ AP_NODISCARD ap_status ap_micro_pair_verify(ap_micro_pair *pair, ap_error *err);
 
 /* Each registers its cases. */
 AP_NODISCARD ap_status ap_micro_evaluator(ap_error *err);
+/* The same of a model's file; path is kept. Its name in the case is the file's without folder and ending. */
+AP_NODISCARD ap_status ap_micro_evaluator_model(const char *path, ap_error *err);
 AP_NODISCARD ap_status ap_micro_conv(ap_error *err);
 AP_NODISCARD ap_status ap_micro_forms(ap_error *err);
 AP_NODISCARD ap_status ap_micro_mapper(ap_error *err);

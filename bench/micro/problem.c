@@ -1,59 +1,69 @@
 /* bench/micro/problem.c - images, networks, pruned networks. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/npy.h"
 #include "base/rng.h"
 #include "bench/micro/micro_impl.h"
+#include "nn/model_file.h"
 #include "pruners/pruner.h"
 
 enum { TRAIN = 16, VECTOR_ROWS = 9, VECTOR_COLUMNS = 8 };
 
-/* One CIFAR-10 file, or the pixels or labels of an IDX pair: a head, then records. */
-static ap_status write_random(const char *dir, const char *name, const uint8_t *head, size_t n_head,
-                              size_t n, size_t n_labels, size_t n_pixels, ap_rng *rng,
-                              ap_error *err) {
-  size_t record = n_labels + n_pixels;
+/* One of test_images.npy, test_labels.npy, train_images.npy, train_labels.npy (docs/DATA.md). */
+static ap_status write_random(const char *dir, const char *name, const size_t *dims, size_t n_dims,
+                              size_t below, ap_rng *rng, ap_error *err) {
+  size_t count = 1;
+  for (size_t i = 0; i < n_dims; i++) count *= dims[i];
   char *path = ap_path_join(dir, name);
-  uint8_t *bytes = ap_calloc(n_head + n * record, 1);
+  uint8_t *bytes = ap_calloc(count, 1);
   ap_status st = AP_OK;
   if (!path || !bytes) {
-    st = ap_fail(err, AP_ERR_MEMORY, "%zu images", n);
+    st = ap_fail(err, AP_ERR_MEMORY, "%zu numbers", count);
   } else {
-    uint8_t *at = bytes + n_head;
-    memcpy(bytes, head, n_head);
-    for (size_t i = 0; i < n; i++) {
-      for (size_t j = 0; j < n_labels; j++) *at++ = (uint8_t)ap_rng_below(rng, AP_MICRO_CLASSES);
-      for (size_t j = 0; j < n_pixels; j++) *at++ = (uint8_t)ap_rng_below(rng, 256);
-    }
-    st = ap_file_write(path, bytes, n_head + n * record, false, err);
+    for (size_t i = 0; i < count; i++) bytes[i] = (uint8_t)ap_rng_below(rng, below);
+    st = ap_npy_save(path, AP_NPY_U8, dims, n_dims, bytes, false, err);
   }
   ap_free(bytes);
   ap_free(path);
   return st;
 }
 
-static ap_status write_idx(const char *dir, const char *prefix, size_t n, ap_rng *rng,
-                           ap_error *err) {
-  const uint8_t high = (uint8_t)(n >> 8), low = (uint8_t)n;
-  const uint8_t pixels[] = {0, 0, 8, 3, 0, 0, high, low, 0, 0, 0, 28, 0, 0, 0, 28};
-  const uint8_t labels[] = {0, 0, 8, 1, 0, 0, high, low};
-  char name[64];
+static ap_status write_classes(const char *dir, size_t classes, ap_error *err) {
+  const size_t room = classes * 12;
+  char *path = ap_path_join(dir, "classes.txt"), *text = ap_calloc(room + 1, 1);
   ap_status st = AP_OK;
-  (void)snprintf(name, sizeof name, "%s-images-idx3-ubyte", prefix);
-  st = write_random(dir, name, pixels, sizeof pixels, n, 0, 28 * 28, rng, err);
-  (void)snprintf(name, sizeof name, "%s-labels-idx1-ubyte", prefix);
-  if (!st) st = write_random(dir, name, labels, sizeof labels, n, 1, 0, rng, err);
+  size_t n = 0;
+  if (!path || !text) {
+    st = ap_fail(err, AP_ERR_MEMORY, "%zu classes", classes);
+  } else {
+    for (size_t i = 0; i < classes; i++) n += (size_t)snprintf(text + n, room + 1 - n, "%zu\n", i);
+    st = ap_file_write(path, text, n, false, err);
+  }
+  ap_free(text);
+  ap_free(path);
+  return st;
+}
+
+static ap_status write_split(const char *dir, const char *split, ap_shape3 shape, size_t classes,
+                             size_t n, ap_rng *rng, ap_error *err) {
+  const size_t dims[] = {n, shape.c, shape.h, shape.w};
+  char name[64];
+  (void)snprintf(name, sizeof name, "%s_images.npy", split);
+  ap_status st = write_random(dir, name, dims, 4, 256, rng, err);
+  (void)snprintf(name, sizeof name, "%s_labels.npy", split);
+  if (!st) st = write_random(dir, name, dims, 1, classes < 256 ? classes : 256, rng, err);
   return st;
 }
 
 static void remove_files(const char *dir) {
-  static const char *const names[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-                                      "t10k-images-idx3-ubyte",  "t10k-labels-idx1-ubyte",
-                                      "data_batch_1.bin",        "test_batch.bin"};
+  static const char *const names[] = {"train_images.npy", "train_labels.npy", "test_images.npy",
+                                      "test_labels.npy", "classes.txt"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     char *path = ap_path_join(dir, names[i]);
     if (path) (void)unlink(path);
@@ -62,27 +72,22 @@ static void remove_files(const char *dir) {
   (void)rmdir(dir);
 }
 
-ap_status ap_micro_images(size_t channels, size_t n, ap_dataset **out, ap_error *err) {
+ap_status ap_micro_images(ap_shape3 shape, size_t classes, size_t n, ap_dataset **out,
+                          ap_error *err) {
   const char *tmp = getenv("TMPDIR");
   char *dir = ap_path_join(tmp && *tmp ? tmp : "/tmp", "autoprune-bench-XXXXXX");
-  ap_status st = AP_OK;
   ap_rng rng;
   *out = NULL;
   if (!dir) return ap_fail(err, AP_ERR_MEMORY, "%zu images", n);
   if (!mkdtemp(dir)) {
-    st = ap_fail(err, AP_ERR_IO, "%s: %s", dir, strerror(errno));
+    const ap_status st = ap_fail(err, AP_ERR_IO, "%s: %s", dir, strerror(errno));
     ap_free(dir);
     return st;
   }
-  ap_rng_seed(&rng, 1, channels);
-  if (channels == 1) {
-    st = write_idx(dir, "train", TRAIN, &rng, err);
-    if (!st) st = write_idx(dir, "t10k", n, &rng, err);
-  } else {
-    const uint8_t none = 0;
-    st = write_random(dir, "data_batch_1.bin", &none, 0, TRAIN, 1, 3072, &rng, err);
-    if (!st) st = write_random(dir, "test_batch.bin", &none, 0, n, 1, 3072, &rng, err);
-  }
+  ap_rng_seed(&rng, 1, shape.c);
+  ap_status st = write_split(dir, "train", shape, classes, TRAIN, &rng, err);
+  if (!st) st = write_split(dir, "test", shape, classes, n, &rng, err);
+  if (!st) st = write_classes(dir, classes, err);
   if (!st) st = ap_dataset_open(dir, out, err);
   remove_files(dir);
   ap_free(dir);
@@ -101,6 +106,15 @@ ap_status ap_micro_network(const char *name, ap_shape3 input, size_t classes, ap
     }
     st = ap_network_fold(net, out, err);
   }
+  ap_network_destroy(net);
+  return st;
+}
+
+ap_status ap_micro_model(const char *path, ap_network **out, ap_error *err) {
+  ap_network *net = NULL;
+  ap_status st = ap_model_load(path, &net, NULL, err);
+  *out = NULL;
+  if (!st) st = ap_network_fold(net, out, err);
   ap_network_destroy(net);
   return st;
 }

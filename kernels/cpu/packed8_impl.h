@@ -95,6 +95,10 @@ struct ap_packed8_isa {
   void (*quads)(const uint8_t *const rows[P8_QUAD], size_t n, uint8_t *out);
   /* sum[i] = x[i] * factor + sum[i], rounded once; P8_LINE floats on 64 bytes */
   void (*fused)(const float *x, float factor, float *sum);
+  /* A line between codes and floats (four parts of 16, as ap_packed8_part says; on 64 bytes): codes minus zero; and the nearest
+   * integers (halves to even) of values limited to low .. high, plus zero, of which the limits make codes. */
+  void (*to_floats)(const uint8_t *codes, int32_t zero, float *line);
+  void (*to_codes)(const float *line, float low, float high, int32_t zero, uint8_t *codes);
   /* bit i of bits[] = (row[i] != 0) of n bytes, unused bits 0; true */
   bool (*nonzero)(const void *row, size_t n, uint64_t *bits);
   /* packed_count.h */

@@ -396,6 +396,33 @@ static void fused(const float *x, float factor, float *sum) {
   }
 }
 
+static void to_floats(const uint8_t *codes, int32_t zero, float *line) {
+  const v32 less = splat32(zero);
+#pragma GCC unroll 4
+  for (size_t vector = 0; vector < VECTORS; ++vector, line += VECTOR / P8_QUAD) {
+    const v8 v = load(codes + vector * VECTOR);
+    *(vf *)(void *)line = to_float(QUAD_BYTES(v, 0) - less);
+    *(vf *)(void *)(line + P8_LINE / P8_PARTS) = to_float(QUAD_BYTES(v, 1) - less);
+    *(vf *)(void *)(line + P8_LINE / P8_PARTS * 2) = to_float(QUAD_BYTES(v, 2) - less);
+    *(vf *)(void *)(line + P8_LINE / P8_PARTS * 3) = to_float(QUAD_BYTES(v, 3) - less);
+  }
+}
+
+static void to_codes(const float *line, float low, float high, int32_t zero, uint8_t *codes) {
+  const vf least = splatf(low), most = splatf(high);
+  const v32 more = splat32(zero);
+#pragma GCC unroll 4
+  for (size_t vector = 0; vector < VECTORS; ++vector, line += VECTOR / P8_QUAD) {
+    v32 i[P8_PARTS];
+#pragma GCC unroll 4
+    for (size_t part = 0; part < P8_PARTS; ++part) {
+      const vf v = *(const vf *)(const void *)(line + part * (P8_LINE / P8_PARTS));
+      i[part] = ROUND(MINF(MAXF(v, least), most)) + more;
+    }
+    *(v8 *)(void *)(codes + vector * VECTOR) = PACK16(PACK32(i[0], i[1]), PACK32(i[2], i[3]));
+  }
+}
+
 static bool nonzero(const void *data, size_t n, uint64_t *bits) {
   const int8_t *row = data;
   size_t i = 0;
@@ -480,6 +507,8 @@ const ap_packed8_isa ISA_TABLE = {
     .small = small_kernel,
     .quads = quads,
     .fused = fused,
+    .to_floats = to_floats,
+    .to_codes = to_codes,
     .nonzero = nonzero,
     .count_units = packed_count_units,
     .count_kernels = packed_count_kernels,

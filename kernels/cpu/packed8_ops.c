@@ -24,16 +24,15 @@ static size_t place(const ap_packed8_tensor *t, size_t b, size_t c, size_t y, si
          (c * s->channel + s->origin + y * s->row) * sizeof(float) + x * P8_LINE;
 }
 
-/* A line of values stands in the order of floats: which image is number i? (The order is its own inverse.) */
-static size_t image_of(size_t i) {
-  return ap_packed8_part(i) * AP_PACKED_LANES + ap_packed8_lane(i);
-}
+/* A line of values stands in the order of floats, on 64 bytes. */
+#define ON_LINE __attribute__((aligned(P8_LINE)))
 
 /* Values, without the source's factor. */
-static void get_line(const ap_packed8_tensor *t, const void *data, size_t at, float *line) {
+static void get_line(const ap_packed8_isa *isa, const ap_packed8_tensor *t, const void *data,
+                     size_t at, float *line) {
   const uint8_t *p = (const uint8_t *)data + at;
   if (t->codes) {
-    for (size_t i = 0; i < LANES; ++i) line[i] = (float)(p[image_of(i)] - t->zero);
+    isa->to_floats(p, t->zero, line);
     return;
   }
   for (size_t part = 0; part < PARTS; ++part)
@@ -41,33 +40,36 @@ static void get_line(const ap_packed8_tensor *t, const void *data, size_t at, fl
            AP_PACKED_LANES * sizeof *line);
 }
 
+/* Where lines go: values are limited, codes also to those that there are. */
 typedef struct {
+  const ap_packed8_isa *isa;
   const ap_packed8_target *to;
-  float low, high, least, most; /* least, most: of the rounded value */
-} limits;
-static limits limits_of(const ap_packed8_target *to, float low, float high) {
-  const float zero = (float)to->tensor.zero;
-  return (limits){to, low, high, -zero, (float)to->most - zero};
-}
+  float low, high;
+} target;
 
 static float clip(float v, float low, float high) {
   v = v > low ? v : low;
   return v < high ? v : high;
 }
 
-static void put_line(const limits *k, size_t at, const float *line) {
+static target target_of(const ap_packed8_isa *isa, const ap_packed8_target *to, float low,
+                        float high) {
+  const float zero = (float)to->tensor.zero, most = (float)to->most - zero;
+  if (!to->tensor.codes) return (target){isa, to, low, high};
+  return (target){isa, to, clip(low, -zero, most), clip(high, -zero, most)};
+}
+
+static void put_line(const target *k, size_t at, const float *line) {
   const ap_packed8_tensor *t = &k->to->tensor;
   uint8_t *p = (uint8_t *)k->to->data + at;
-  float v[LANES];
-  for (size_t i = 0; i < LANES; ++i) v[i] = clip(line[i], k->low, k->high);
   if (t->codes) {
-    for (size_t i = 0; i < LANES; ++i)
-      p[image_of(i)] = (uint8_t)((int32_t)clip(rintf(v[i]), k->least, k->most) + t->zero);
+    k->isa->to_codes(line, k->low, k->high, t->zero, p);
     return;
   }
-  for (size_t part = 0; part < PARTS; ++part)
-    memcpy(p + part * t->shape->block * sizeof(float), v + part * AP_PACKED_LANES,
-           AP_PACKED_LANES * sizeof *v);
+  for (size_t part = 0; part < PARTS; ++part, line += AP_PACKED_LANES) {
+    float *to = (float *)(void *)(p + part * t->shape->block * sizeof(float));
+    for (size_t i = 0; i < AP_PACKED_LANES; ++i) to[i] = clip(line[i], k->low, k->high);
+  }
 }
 
 /* ---- pooling ---------------------------------------------------------------------------------- */
@@ -83,13 +85,13 @@ static span window_span(size_t i, size_t stride, size_t pad, size_t kernel, size
   return (span){lo, hi > lo ? hi - lo : 0};
 }
 
-static void reduce(const ap_packed_pool *p, const ap_packed8_source *in, size_t b, size_t c,
-                   span rows, span columns, float *line) {
-  float next[LANES];
+static void reduce(const ap_packed8_isa *isa, const ap_packed_pool *p, const ap_packed8_source *in,
+                   size_t b, size_t c, span rows, span columns, float *line) {
+  float next[LANES] ON_LINE;
   for (size_t i = 0; i < LANES; ++i) line[i] = p->maximum ? -INFINITY : 0;
   for (size_t y = rows.first; y < rows.first + rows.count; ++y)
     for (size_t x = columns.first; x < columns.first + columns.count; ++x) {
-      get_line(&in->tensor, in->data, place(&in->tensor, b, c, y, x), next);
+      get_line(isa, &in->tensor, in->data, place(&in->tensor, b, c, y, x), next);
       if (p->maximum) {
         for (size_t i = 0; i < LANES; ++i) line[i] = next[i] > line[i] ? next[i] : line[i];
       } else {
@@ -133,10 +135,10 @@ static void largest_row(const ap_packed8_isa *isa, const ap_packed_pool *p,
 void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *p, size_t n_blocks,
                          const ap_packed8_source *in, double ratio, const ap_packed8_target *out,
                          float low, float high) {
-  const limits k = limits_of(out, low, high);
+  const target k = target_of(isa, out, low, high);
   const bool bytes = stays_bytes(p, in, ratio, out);
   uint8_t range[2];
-  float line[LANES];
+  float line[LANES] ON_LINE;
   packed8_code_limits(out, low, high, &range[0], &range[1]);
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < p->out.c; ++c)
@@ -147,7 +149,7 @@ void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *p, siz
           const span columns = window_span(x, p->stride_w, p->pad_left, p->kw, p->in.w);
           const size_t area = p->count_padding ? p->kh * p->kw : rows.count * columns.count;
           const float factor = p->maximum ? in->factor : (float)(ratio / (double)area);
-          reduce(p, in, b, c, rows, columns, line);
+          reduce(isa, p, in, b, c, rows, columns, line);
           for (size_t i = 0; i < LANES; ++i) line[i] *= factor;
           put_line(&k, place(&out->tensor, b, c, y, x), line);
         }
@@ -156,12 +158,12 @@ void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *p, siz
 
 /* ---- element by element ----------------------------------------------------------------------- */
 /* The line of channel c under pixel (y, x) as the source is read; false: it is 0 there. */
-static bool source_line(const ap_packed8_source *s, size_t b, size_t c, size_t y, size_t x,
-                        float *line) {
+static bool source_line(const ap_packed8_isa *isa, const ap_packed8_source *s, size_t b, size_t c,
+                        size_t y, size_t x, float *line) {
   const size_t channel = s->picks ? s->picks[c] : c - s->first; /* wraps below `first` */
   if (!s->data || channel >= s->tensor.shape->c) return false;
-  get_line(&s->tensor, s->data, place(&s->tensor, b, channel, y * s->stride_h, x * s->stride_w),
-           line);
+  get_line(isa, &s->tensor, s->data,
+           place(&s->tensor, b, channel, y * s->stride_h, x * s->stride_w), line);
   return true;
 }
 
@@ -169,11 +171,11 @@ static bool source_line(const ap_packed8_source *s, size_t b, size_t c, size_t y
 static void map_line(const ap_packed8_isa *isa, const ap_packed8_source *in, const float *scale,
                      const float *shift, const ap_packed8_source *res, size_t b, size_t c, size_t y,
                      size_t x, float *line) {
-  float value[LANES] __attribute__((aligned(P8_LINE)));
-  float other[LANES] __attribute__((aligned(P8_LINE)));
-  const bool adds = source_line(res, b, c, y, x, other);
+  float value[LANES] ON_LINE;
+  float other[LANES] ON_LINE;
+  const bool adds = source_line(isa, res, b, c, y, x, other);
   const bool same = !scale && !(in->factor < 1) && !(in->factor > 1);
-  if (!source_line(in, b, c, y, x, value)) memset(value, 0, sizeof value);
+  if (!source_line(isa, in, b, c, y, x, value)) memset(value, 0, sizeof value);
   if (same) {
     memcpy(line, value, sizeof value);
   } else if (scale) {
@@ -190,9 +192,9 @@ static void map_line(const ap_packed8_isa *isa, const ap_packed8_source *in, con
 void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, size_t channels,
                         const float *scale, const float *shift, const ap_packed8_target *out,
                         size_t first_out, size_t n_blocks, const ap_packed8_epilogue *epilogue) {
-  const limits k = limits_of(out, epilogue->low, epilogue->high);
+  const target k = target_of(isa, out, epilogue->low, epilogue->high);
   const ap_packed_shape *s = out->tensor.shape;
-  float line[LANES] __attribute__((aligned(P8_LINE)));
+  float line[LANES] ON_LINE;
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < channels; ++c)
       for (size_t y = 0; y < s->h; ++y)
@@ -213,34 +215,34 @@ void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
                          const ap_packed8_source *gate, ap_curve curve, float per_unit,
                          const ap_packed8_target *out, size_t n_blocks,
                          const ap_packed8_epilogue *epilogue) {
-  const limits k = limits_of(out, epilogue->low, epilogue->high);
+  const target k = target_of(isa, out, epilogue->low, epilogue->high);
   const ap_packed_shape *s = out->tensor.shape;
   const ap_packed8_source *res = &epilogue->residual;
-  float line[LANES] __attribute__((aligned(P8_LINE)));
-  float other[LANES] __attribute__((aligned(P8_LINE)));
+  float line[LANES] ON_LINE;
+  float other[LANES] ON_LINE;
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < s->c; ++c)
       for (size_t y = 0; y < s->h; ++y)
         for (size_t x = 0; x < s->w; ++x) {
-          (void)source_line(in, b, c, y, x, line);
-          (void)source_line(gate, b, c, y, x, other);
+          (void)source_line(isa, in, b, c, y, x, line);
+          (void)source_line(isa, gate, b, c, y, x, other);
           if (curve) curve_line(curve, gate->factor, per_unit, other);
           for (size_t i = 0; i < LANES; ++i) line[i] = line[i] * other[i] * in->factor;
-          if (source_line(res, b, c, y, x, other)) isa->fused(other, res->factor, line);
+          if (source_line(isa, res, b, c, y, x, other)) isa->fused(other, res->factor, line);
           put_line(&k, place(&out->tensor, b, c, y, x), line);
         }
 }
 
-void ap_packed8_curve_run(ap_curve curve, const ap_packed8_source *in, float per_unit,
-                          const ap_packed8_target *out, size_t n_blocks) {
-  const limits k = limits_of(out, -INFINITY, INFINITY);
+void ap_packed8_curve_run(const ap_packed8_isa *isa, ap_curve curve, const ap_packed8_source *in,
+                          float per_unit, const ap_packed8_target *out, size_t n_blocks) {
+  const target k = target_of(isa, out, -INFINITY, INFINITY);
   const ap_packed_shape *s = out->tensor.shape;
-  float line[LANES];
+  float line[LANES] ON_LINE;
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < s->c; ++c)
       for (size_t y = 0; y < s->h; ++y)
         for (size_t x = 0; x < s->w; ++x) {
-          (void)source_line(in, b, c, y, x, line);
+          (void)source_line(isa, in, b, c, y, x, line);
           curve_line(curve, in->factor, per_unit, line);
           put_line(&k, place(&out->tensor, b, c, y, x), line);
         }
@@ -265,11 +267,16 @@ void ap_packed8_flatten_run(const ap_packed8_tensor *in_tensor, const ap_packed8
   }
 }
 
-void ap_packed8_pixels_run(size_t n_blocks, const uint8_t *pixels, const float *table,
-                           const ap_packed8_target *out) {
+/* Which image is number i of a line of floats? (The order is its own inverse.) */
+static size_t image_of(size_t i) {
+  return ap_packed8_part(i) * AP_PACKED_LANES + ap_packed8_lane(i);
+}
+
+void ap_packed8_pixels_run(const ap_packed8_isa *isa, size_t n_blocks, const uint8_t *pixels,
+                           const float *table, const ap_packed8_target *out) {
   const ap_packed_shape *s = out->tensor.shape;
-  const limits k = limits_of(out, -INFINITY, INFINITY);
-  float line[LANES];
+  const target k = target_of(isa, out, -INFINITY, INFINITY);
+  float line[LANES] ON_LINE;
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < s->c; ++c)
       for (size_t y = 0; y < s->h; ++y)

@@ -141,7 +141,7 @@ size_t ap_packed_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *g
     const size_t rows = packed_winograd_rows(g, isa->winograd_h);
     bytes = g->in.c * packed_winograd_channel(rows, AP_PACKED_LANES) * sizeof(float);
   }
-  if (packed_form_possible(g, AP_PACKED_STRIP4))
+  if (packed_form_possible(g, AP_PACKED_STRIP1))
     bytes = max_size(bytes, packed_strip_scratch_bytes(isa, g));
   return max_size(bytes, packed_plane_scratch_bytes(g));
 }

@@ -125,14 +125,22 @@ static inline const float *packed_residual_channel(const packed_tile *t, size_t 
 /* Which sides of a 3x3 tile lie on the image's edge, with padding 1: their taps are left out. */
 enum { EDGE_NONE, EDGE_FIRST, EDGE_LAST, EDGE_BOTH, EDGE_KINDS };
 
+/* 1x1 kernels: of an entry, more where the inputs of a tile do not fit the nearest cache, more where channels are far apart; of a
+ * list; of an input that is copied. */
+typedef struct {
+  double entry, deep, far, list, line;
+} packed_pointwise;
+
 struct ap_packed_isa {
   const char *name;
   size_t accumulators;       /* vector registers that a tile may use */
   size_t kernel_h, kernel_w; /* largest tile of KERNEL3 */
   size_t winograd_h;         /* rows of a tile of WINOGRAD, 4 columns wide */
   size_t vector;             /* floats of a register: images that a pass of WINOGRAD does */
-  double list_work
-      [4]; /* of an entry of LIST1 to LIST8 per pixel, in multiply-adds (packed_weights.c) */
+  /* Work in multiply-adds per pixel (packed_weights.c): of an entry of LIST1 to LIST8; and in layers of 1x1 kernels of LIST1 to LIST8
+   * and STRIP1 to STRIP8, or NULL where that was not measured. */
+  double list_work[4];
+  const packed_pointwise *pointwise;
   /* [form LIST1..LIST8][rows - 1][columns - 1][0: any column stride, 1: stride 1, 2: stride 2];
    * only where width * rows * columns <= accumulators, columns = 1 for any stride and at most
    * PACKED_STRIDED_COLUMNS for stride 2. */
@@ -149,8 +157,8 @@ struct ap_packed_isa {
    * fetch ahead; part: floats from one `vector` images' values to the next */
   void (*winograd_input)(const float *in, const float *next, size_t in_row, size_t rows,
                          size_t columns, size_t part, float *out);
-  /* all lists over n units, whose inputs are copied to `copy`; [0: STRIP4, 1: STRIP8] */
-  void (*strip[2])(const packed_tile *tile, const packed_unit *at, size_t n, float *copy);
+  /* all lists over n units, whose inputs are copied to `copy`; [STRIP1 .. STRIP8] */
+  void (*strip[4])(const packed_tile *tile, const packed_unit *at, size_t n, float *copy);
   void (*plane)(const packed_plane *plane);
   /* weights of a 3x3 kernel, `step` floats apart, to 3 x PACKED_WINOGRAD words */
   void (*winograd_weights)(const float *from, size_t step, packed_word *to);

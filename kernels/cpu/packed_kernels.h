@@ -14,6 +14,9 @@
 #include "kernels/cpu/packed_count.h"
 #include "kernels/cpu/packed_impl.h"
 
+#if !defined(POINTWISE_WORK)
+#define POINTWISE_WORK NULL
+#endif
 #if !defined(LIST_WORK)
 #define LIST_WORK 1.3, 2.3, 4.3, 8.3
 #endif
@@ -506,6 +509,7 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
         .winograd_h = ACCUMULATORS / PACKED_WINOGRAD,
         .vector = VECTOR,
         .list_work = {LIST_WORK},
+        .pointwise = POINTWISE_WORK,
         .list = {LIST_TABLE(1), LIST_TABLE(2), LIST_TABLE(4), LIST_TABLE(8)},
         .kernel = {KERNEL_TABLE(1), KERNEL_TABLE(2)},
         .edge = {[1] = {[3] = EDGE_TABLE(2, 4)},
@@ -517,7 +521,7 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
                      WINOGRAD_TABLE_ROW(4)},
         .winograd_input = winograd_input,
         .winograd_weights = winograd_weights,
-        .strip = {strip_4, strip_8},
+        .strip = {strip_1, strip_2, strip_4, strip_8},
         .plane = plane,
         .window = window,
         .map_row = map_row,

@@ -13,7 +13,7 @@
 #include "kernels/cpu/packed_impl.h"
 
 enum {
-  STRIP_BYTES = 256 << 10, /* of a strip's copy, unless one tile is larger */
+  STRIP_BYTES = 192 << 10, /* of a strip's copy, unless one tile is larger */
   STRIP_UNITS = 384        /* of a strip */
 };
 
@@ -34,7 +34,7 @@ static size_t strip_tiles(const ap_packed_isa *isa, size_t lines, size_t width) 
 enum { TABLE_BYTES = (STRIP_UNITS * sizeof(packed_unit) + 63) / 64 * 64 };
 
 size_t packed_strip_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *g) {
-  const size_t tile = g->in.c * g->kh * g->kw * isa->accumulators / 4 * isa->vector * sizeof(float);
+  const size_t tile = g->in.c * g->kh * g->kw * isa->accumulators * isa->vector * sizeof(float);
   return TABLE_BYTES + max_size(tile, STRIP_BYTES);
 }
 
@@ -74,6 +74,6 @@ void packed_run_strips(const packed_job *j, size_t n_blocks) {
     const packed_part part = packed_part_of(tiles, strips, i);
     const size_t first = part.first * units, n = min_size(part.count * units, total - first);
     place(j, first, n, at);
-    isa->strip[w->width == 8](&j->first, at, n, copy);
+    isa->strip[w->form - AP_PACKED_STRIP1](&j->first, at, n, copy);
   }
 }

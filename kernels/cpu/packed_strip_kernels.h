@@ -14,13 +14,13 @@ INLINE void strip_copy(const float *in, const int32_t *lines, size_t n_lines, co
     for (; u + units <= n; u += units, to += step) {
       const packed_unit *k = at + u;
       const float *x = from + k[0].in;
-      __builtin_prefetch(next + k[0].in);
-      if (units * VECTOR > LANES) __builtin_prefetch(next + k[units - 1].in);
+#pragma GCC unroll 24
+      for (int i = 0; i < tile; i += PARTS) __builtin_prefetch(next + k[i].in);
       if (k[0].in + (units - 1) * VECTOR == k[units - 1].in) {
-#pragma GCC unroll 6
+#pragma GCC unroll 24
         for (int i = 0; i < tile; ++i) store(to + i * VECTOR, load(x + i * VECTOR));
       } else {
-#pragma GCC unroll 6
+#pragma GCC unroll 24
         for (int i = 0; i < tile; ++i) store(to + i * VECTOR, load(from + k[i].in));
       }
     }
@@ -42,7 +42,10 @@ INLINE void strip_tile(const tile_state *s, size_t list, const float *in, const 
     const float *x = pin(in + e->offset);
     vec v[ACCUMULATORS];
 #pragma GCC unroll 24
-    for (int u = 0; u < units; ++u) v[u] = keep(load(x + (size_t)u * VECTOR));
+    for (int u = 0; u < units; ++u) {
+      v[u] = load(x + (size_t)u * VECTOR);
+      if (width > 1) v[u] = keep(v[u]); /* read once for all weights */
+    }
 #pragma GCC unroll 8
     for (int k = 0; k < width; ++k) {
       const vec weight = keep(splat(e[1 + k].weight));
@@ -76,6 +79,14 @@ INLINE void strip_body(const packed_tile *tile, const packed_unit *at, size_t n,
   strip_copy(s.tile.in, s.weights.lines, s.weights.n_lines, at, n, units, in);
   const size_t full = n / (size_t)units, left = n % (size_t)units;
   const size_t step = s.weights.n_lines * (size_t)units * VECTOR;
+  if (width == 1) { /* a tile's inputs fit the nearest cache where they are not many */
+    for (size_t i = 0; i < full; ++i)
+      for (size_t list = 0; list < s.weights.n_lists; ++list)
+        strip_tile(&s, list, in + i * step, at + i * (size_t)units, width, units);
+    for (size_t list = 0; left && list < s.weights.n_lists; ++list)
+      rest[left](&s, list, in + full * step, at + full * (size_t)units);
+    return;
+  }
   for (size_t list = 0; list < s.weights.n_lists; ++list) {
     for (size_t i = 0; i < full; ++i)
       strip_tile(&s, list, in + i * step, at + i * (size_t)units, width, units);
@@ -85,19 +96,24 @@ INLINE void strip_body(const packed_tile *tile, const packed_unit *at, size_t n,
 
 /* clang-format off */
 #define STRIP_FITS(w, u) ((u) * (w) < ACCUMULATORS)
-#define STRIP_REST(w, u)                                                                                      \
-  static void strip_##w##_##u(const tile_state *s, size_t list, const float *in, const packed_unit *at) {     \
-    if (STRIP_FITS(w, u)) strip_tile(s, list, in, at, w, u);                                                  \
+#define STRIP_REST(w, u)                                                                              \
+  static void strip_##w##_##u(const tile_state *s, size_t list, const float *in, const packed_unit *at) { \
+    if (STRIP_FITS(w, u)) strip_tile(s, list, in, at, w, u);                                              \
   }
+STRIP_REST(1, 1) STRIP_REST(1, 2) STRIP_REST(1, 3) STRIP_REST(1, 4) STRIP_REST(1, 5) STRIP_REST(1, 6)
+STRIP_REST(1, 7) STRIP_REST(1, 8) STRIP_REST(1, 9) STRIP_REST(1, 10) STRIP_REST(1, 11)
+STRIP_REST(2, 1) STRIP_REST(2, 2) STRIP_REST(2, 3) STRIP_REST(2, 4) STRIP_REST(2, 5)
 STRIP_REST(4, 1) STRIP_REST(4, 2) STRIP_REST(4, 3) STRIP_REST(4, 4) STRIP_REST(4, 5)
 STRIP_REST(8, 1) STRIP_REST(8, 2)
-    /* clang-format on */
+/* clang-format on */
 
-    static void strip_4(const packed_tile *t, const packed_unit *at, size_t n, float *copy) {
-  static strip_rest_k *const rest[] = {NULL, strip_4_1, strip_4_2, strip_4_3, strip_4_4, strip_4_5};
-  strip_body(t, at, n, copy, 4, rest);
-}
-static void strip_8(const packed_tile *t, const packed_unit *at, size_t n, float *copy) {
-  static strip_rest_k *const rest[] = {NULL, strip_8_1, strip_8_2};
-  strip_body(t, at, n, copy, 8, rest);
-}
+#define STRIP(w, ...)                                                                         \
+  static void strip_##w(const packed_tile *t, const packed_unit *at, size_t n, float *copy) { \
+    static strip_rest_k *const rest[] = {NULL, __VA_ARGS__};                                  \
+    strip_body(t, at, n, copy, w, rest);                                                      \
+  }
+                    STRIP(1, strip_1_1, strip_1_2, strip_1_3, strip_1_4, strip_1_5, strip_1_6,
+                          strip_1_7, strip_1_8, strip_1_9, strip_1_10, strip_1_11)
+                        STRIP(2, strip_2_1, strip_2_2, strip_2_3, strip_2_4, strip_2_5)
+                            STRIP(4, strip_4_1, strip_4_2, strip_4_3, strip_4_4, strip_4_5)
+                                STRIP(8, strip_8_1, strip_8_2)

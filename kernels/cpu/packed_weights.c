@@ -36,10 +36,23 @@ static double winograd_work(const ap_packed_conv *g, double kernels) {
  * inputs; the beginning and end of a list. Lists that look for their inputs in large images, one of each, are slower than
  * their work says, by this much: */
 static const double strip_input_cost = 10, strip_list_cost = 8, far_cost = 1.35;
-enum { FAR_BYTES = 8 << 10 }; /* from a channel to the next */
+enum { NEAR_BYTES = 32 << 10, FAR_BYTES = 8 << 10 /* from a channel to the next */ };
+
+static double pointwise_work(const ap_packed_isa *isa, const ap_packed_conv *g, ap_packed_form form,
+                             double entries) {
+  const packed_pointwise *p = isa->pointwise + (packed_strips(form) ? 4 + (form - AP_PACKED_STRIP1)
+                                                                    : form - AP_PACKED_LIST1);
+  const size_t inputs = g->in.c / g->groups * isa->accumulators * isa->vector * sizeof(float);
+  double each = p->entry;
+  if (inputs > NEAR_BYTES) each += p->deep;
+  if (g->in.channel * sizeof(float) > FAR_BYTES) each += p->far;
+  return entries * each + (double)g->out.c / (double)packed_form_width(form) * p->list +
+         (double)g->in.c * p->line;
+}
 
 static double strip_work(const ap_packed_isa *isa, const ap_packed_conv *g, ap_packed_form form,
                          double entries) {
+  if (form < AP_PACKED_STRIP4) return INFINITY; /* not measured */
   const double width = (double)packed_form_width(form);
   const double units = (double)packed_strip_units(isa, packed_form_width(form));
   const double each = width > units ? (width + 1) * (1 + units) / units / 2 : width * 1.02;
@@ -50,8 +63,8 @@ static double strip_work(const ap_packed_isa *isa, const ap_packed_conv *g, ap_p
 }
 
 /* PLANE, against lists and kernels in the same layers, which find each input anew for one output channel: an
- * entry; a row of a channel. */
-static const double plane_entry_cost = 0.6, plane_row_cost = 24;
+ * entry; a row of a channel; of the others an output, however few its entries. */
+static const double plane_entry_cost = 0.6, plane_row_cost = 24, alone_cost = 3;
 
 static double plane_work(const packed_scan *s, const ap_packed_conv *g, double entries) {
   if (g->in.c > g->groups) return INFINITY;
@@ -62,11 +75,13 @@ static double plane_work(const packed_scan *s, const ap_packed_conv *g, double e
 static double work_of(const packed_scan *s, const ap_packed_isa *isa, const ap_packed_conv *g,
                       ap_packed_form form) {
   const double entries = (double)s->entries[form];
+  const double alone = g->in.c == g->groups ? (double)g->out.c * alone_cost : 0;
   if (form == AP_PACKED_WINOGRAD) return winograd_work(g, entries);
-  if (form == AP_PACKED_KERNEL3) return entries * kernel_work(g);
+  if (form == AP_PACKED_KERNEL3) return entries * kernel_work(g) + alone;
   if (form == AP_PACKED_PLANE) return plane_work(s, g, entries);
+  if (g->kh * g->kw == 1 && isa->pointwise) return pointwise_work(isa, g, form, entries);
   if (packed_strips(form)) return strip_work(isa, g, form, entries);
-  return entries * isa->list_work[form - AP_PACKED_LIST1] * packed_scan_share(s, g);
+  return entries * isa->list_work[form - AP_PACKED_LIST1] * packed_scan_share(s, g) + alone;
 }
 
 static ap_packed_form cheapest_form(const void *context, const packed_scan *s) {

@@ -421,7 +421,7 @@ static void gates(void **state) {
     }
     check_border(&y);
     const ap_packed8_source all = {r.data, r.tensor, 0.05F, 1, 1, 0, NULL};
-    ap_packed8_curve_run(some, &all, 40, &to, y.blocks);
+    ap_packed8_curve_run(isa, some, &all, 40, &to, y.blocks);
     for (size_t i = 0; i < count_of(&y); ++i)
       assert_true(value(&y, i) == expected(ap_curve_value(some, value(&r, i) * 0.05F) * 40, &to,
                                            -INFINITY, INFINITY));
@@ -441,14 +441,17 @@ static void ways_in(void **state) {
   ap_rng_seed(&rng, 8, 0);
   for (size_t i = 0; i < 512; ++i) table[i] = (float)((double)i * 0.7 - 100);
   for (size_t i = 0; i < sizeof pixels; ++i) pixels[i] = (uint8_t)ap_rng_below(&rng, 256);
-  for (int codes = 0; codes < 2; ++codes) {
+  for (int bits = 0; bits < 2 * N_ISAS; ++bits) {
+    const ap_packed8_isa *isa = isas[bits / 2];
+    const bool codes = bits % 2;
+    if (!isa) continue;
     packed x = {.n = 0}, flat = {.n = 0};
     assert_int_equal(ap_packed_shape_init(2, 2, 3, 1, 1, 1, 1, &x.shape, NULL), AP_OK);
     assert_int_equal(ap_packed_shape_init(12, 1, 1, 0, 0, 0, 0, &flat.shape, NULL), AP_OK);
     open_packed(&x, LANES, codes, codes ? 60 : 0);
     open_packed(&flat, LANES, codes, codes ? 60 : 0);
     const ap_packed8_target to = {x.data, x.tensor, 255};
-    ap_packed8_pixels_run(1, pixels, table, &to);
+    ap_packed8_pixels_run(isa, 1, pixels, table, &to);
     ap_packed8_flatten_run(&x.tensor, &flat.tensor, 1, x.data, flat.data);
     for (size_t i = 0; i < (size_t)12 * LANES; ++i) {
       const size_t image = i / 12, feature = i % 12;
