@@ -25,7 +25,7 @@ AP_NODISCARD ap_status ap_micro_network(const char *name, ap_shape3 input, size_
                                         ap_network **out, ap_error *err);
 /* A network from a file, folded. */
 AP_NODISCARD ap_status ap_micro_model(const char *path, ap_network **out, ap_error *err);
-/* Removes this share of every layer's vectors, the smallest in magnitude, but for the first layer:
+/* Removes this share of every layer's vectors, the smallest in magnitude, but for the first layer and depthwise ones:
  * column-vectors of 9 rows (the last band of a layer may be shorter), or row-vectors of 8 columns. */
 AP_NODISCARD ap_status ap_micro_prune(ap_network *net, int64_t percent, bool row_vectors,
                                       ap_error *err);

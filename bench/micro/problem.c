@@ -151,6 +151,12 @@ static ap_status prune_layer(ap_network *net, const ap_layer_info *layer, size_t
   return st;
 }
 
+/* A depthwise layer: without a vector of its own an output is constant. */
+static bool one_input(const ap_network *net, const ap_layer_info *layer) {
+  const ap_node *node = &net->nodes[layer->node];
+  return node->groups > 1 && layer->k == node->kh * node->kw;
+}
+
 ap_status ap_micro_prune(ap_network *net, int64_t percent, bool row_vectors, ap_error *err) {
   size_t n = ap_network_layers(net, NULL, 0);
   ap_layer_info *layers = ap_calloc(n, sizeof *layers);
@@ -158,7 +164,8 @@ ap_status ap_micro_prune(ap_network *net, int64_t percent, bool row_vectors, ap_
   if (!layers) return ap_fail(err, AP_ERR_MEMORY, "%zu layers", n);
   (void)ap_network_layers(net, layers, n);
   for (size_t i = 1; i < n && !st; i++)
-    st = prune_layer(net, &layers[i], (size_t)percent, row_vectors, err);
+    if (!one_input(net, &layers[i]))
+      st = prune_layer(net, &layers[i], (size_t)percent, row_vectors, err);
   ap_free(layers);
   return st;
 }

@@ -7,6 +7,8 @@
 /* Quads of some columns stay in the second-level cache while all output channels read them, one pass
  * after the other. */
 static const size_t warm_bytes = 512 << 10;
+/* Inputs of groups that are done one after the other. */
+static const size_t near_bytes = 128 << 10;
 
 static size_t bytes_of(size_t floats) { return floats * sizeof(float); }
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
@@ -93,32 +95,51 @@ static packed8_tile_k *row_kernel(const job *j, const packed8_tile *t) {
   return kernels[1];
 }
 
-static void run_lists(const job *j, size_t n_blocks) {
+/* Neighbouring lists that are done for the whole image before the next ones: all, or those of some groups, whose inputs
+ * then stay in the second-level cache. */
+static size_t lists_at_once(const job *j) {
   const ap_packed_conv *g = j->g;
-  const ap_packed8_isa *isa = j->w->isa;
-  packed8_tile_k *const *kernels = isa->list[j->w->form - AP_PACKED_LIST1];
+  const size_t each = g->in.c / g->groups * bytes_of(g->in.channel);
+  const size_t groups = near_bytes / each > 0 ? near_bytes / each : 1;
+  return g->groups == 1 ? j->w->n_lists : j->w->n_lists / g->groups * groups;
+}
+
+/* A row of outputs of the lists of `row`. */
+static void run_row(const job *j, packed8_tile *row, size_t b, size_t y) {
+  const ap_packed_conv *g = j->g;
+  packed8_tile_k *const *kernels = j->w->isa->list[j->w->form - AP_PACKED_LIST1];
+  packed8_tile_k *const kernel = row_kernel(j, row);
+  row->columns = g->out.w;
+  if (kernel) {
+    kernel(row);
+    return;
+  }
+  for (size_t x = 0; x < g->out.w;) {
+    size_t log = 3; /* as many pixels as there are and as fit */
+    while (log > 0 && (!kernels[log] || (size_t)1 << log > g->out.w - x ||
+                       j->w->width << log > j->w->isa->list_tile))
+      --log;
+    packed8_tile t = tile_at(j, b, y, x);
+    t.entries = row->entries;
+    t.first_list = row->first_list;
+    t.end_list = row->end_list;
+    kernels[log](&t);
+    x += (size_t)1 << log;
+  }
+}
+
+static void run_lists(const job *j, size_t n_blocks) {
   const packed_places places = {j->w->start, j->w->bound, j->w->n_lists};
+  const size_t step = lists_at_once(j);
   for (size_t b = 0; b < n_blocks; ++b)
-    for (size_t y = 0; y < g->out.h; ++y) {
-      packed8_tile row = tile_at(j, b, y, 0);
-      packed8_tile_k *const kernel = row_kernel(j, &row);
-      row.entries = packed_entries_of(g, &places, y, 1);
-      row.columns = g->out.w;
-      if (kernel) {
-        kernel(&row);
-        continue;
+    for (size_t list = 0; list < j->w->n_lists; list += step)
+      for (size_t y = 0; y < j->g->out.h; ++y) {
+        packed8_tile row = tile_at(j, b, y, 0);
+        row.entries = packed_entries_of(j->g, &places, y, 1);
+        row.first_list = list;
+        row.end_list = min_size(list + step, j->w->n_lists);
+        run_row(j, &row, b, y);
       }
-      for (size_t x = 0; x < g->out.w;) {
-        size_t log = 3; /* as many pixels as there are and as fit */
-        while (log > 0 && (!kernels[log] || (size_t)1 << log > g->out.w - x ||
-                           j->w->width << log > isa->list_tile))
-          --log;
-        packed8_tile t = tile_at(j, b, y, x);
-        t.entries = row.entries;
-        kernels[log](&t);
-        x += (size_t)1 << log;
-      }
-    }
 }
 
 /* ---- KERNEL3 ---------------------------------------------------------------------------------- */

@@ -46,7 +46,8 @@ struct ap_packed8_weights {
 /* One register tile over all output channels. Strides in bytes. */
 typedef struct {
   const ap_packed8_weights *weights;
-  packed_entries entries; /* LISTn: those to do */
+  packed_entries entries; /* LISTn: those to do, of these lists: */
+  size_t first_list, end_list;
   const uint8_t *in; /* LISTn: the line under the first output, tap (0, 0); KERNEL3: quads of the
                         tile's first column */
   size_t in_column;  /* LISTn: to the next tile column */

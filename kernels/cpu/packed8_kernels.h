@@ -283,7 +283,7 @@ INLINE void ahead_of_stores(const packed8_tile *t, size_t list, size_t n_out, co
 /* A list's passes follow each other: its lines are in the nearest cache then. */
 INLINE void list_body(const packed8_tile *t, const int width, const int pixels) {
   const state s = state_of(t);
-  for (size_t list = 0; list < s.w.n_lists; ++list) {
+  for (size_t list = s.t.first_list; list < s.t.end_list; ++list) {
     if (s.t.far) ahead_of_stores(&s.t, list, s.w.geometry.out.c, width, pixels);
     for (size_t vector = 0; vector < VECTORS; ++vector) {
       list_pass(&s, list, vector, 0, width, pixels);

@@ -101,14 +101,17 @@ INLINE void line_list(const row_state *s, size_t list, const uint8_t *in, const 
   }
 }
 
-/* All lists, `pixels` pixels. */
+/* The tile's lists, `pixels` pixels. */
 INLINE void line_lists(const row_state *s, const packed8_tile *t, size_t x, const int width,
                        const int pixels, const int adds) {
   const uint8_t *in = t->in + x * s->in_column;
   uint8_t *out = t->out + x * P8_LINE;
   const uint8_t *residual = adds ? t->residual + x * s->residual_column : NULL;
-  const size_t n_lists = s->w->n_lists, step = (size_t)width * s->out_channel;
-  for (size_t list = 0; list < n_lists; ++list, out += step) {
+  const size_t step = (size_t)width * s->out_channel;
+  out += t->first_list * step;
+  if (adds && t->first_list > s->first_added)
+    residual += (t->first_list - s->first_added) * (size_t)width * s->residual_channel;
+  for (size_t list = t->first_list; list < t->end_list; ++list, out += step) {
     if (s->far) {
 #pragma GCC unroll 8
       for (int k = 0; k < width * pixels; ++k)

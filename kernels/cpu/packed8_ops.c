@@ -157,36 +157,49 @@ void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *p, siz
 }
 
 /* ---- element by element ----------------------------------------------------------------------- */
-/* The line of channel c under pixel (y, x) as the source is read; false: it is 0 there. */
-static bool source_line(const ap_packed8_isa *isa, const ap_packed8_source *s, size_t b, size_t c,
-                        size_t y, size_t x, float *line) {
+/* A row of a source: where its first line lies, NULL: all is 0; and how far the next. */
+typedef struct {
+  const ap_packed8_tensor *tensor;
+  const uint8_t *at;
+  size_t step;
+} row;
+
+static row row_of(const ap_packed8_source *s, size_t b, size_t c, size_t y) {
   const size_t channel = s->picks ? s->picks[c] : c - s->first; /* wraps below `first` */
-  if (!s->data || channel >= s->tensor.shape->c) return false;
-  get_line(isa, &s->tensor, s->data,
-           place(&s->tensor, b, channel, y * s->stride_h, x * s->stride_w), line);
+  if (!s->data || channel >= s->tensor.shape->c) return (row){.at = NULL};
+  const uint8_t *data = s->data;
+  return (row){&s->tensor, data + place(&s->tensor, b, channel, y * s->stride_h, 0),
+               s->stride_w * P8_LINE};
+}
+/* Its line x; false: there is none. */
+static bool row_line(const ap_packed8_isa *isa, const row *r, size_t x, float *line) {
+  if (!r->at) return false;
+  get_line(isa, r->tensor, r->at, x * r->step, line);
   return true;
 }
 
-/* A line of in[c] * factor (or scale, shift) + residual[c], by the rule of packed8.h. */
-static void map_line(const ap_packed8_isa *isa, const ap_packed8_source *in, const float *scale,
-                     const float *shift, const ap_packed8_source *res, size_t b, size_t c, size_t y,
-                     size_t x, float *line) {
-  float value[LANES] ON_LINE;
-  float other[LANES] ON_LINE;
-  const bool adds = source_line(isa, res, b, c, y, x, other);
-  const bool same = !scale && !(in->factor < 1) && !(in->factor > 1);
-  if (!source_line(isa, in, b, c, y, x, value)) memset(value, 0, sizeof value);
-  if (same) {
-    memcpy(line, value, sizeof value);
-  } else if (scale) {
-    for (size_t i = 0; i < LANES; ++i) line[i] = shift[c];
-    isa->fused(value, scale[c], line);
+static bool is_one(float factor) { return !(factor < 1) && !(factor > 1); }
+
+/* How a line becomes in[c] * factor (or scale, shift) + residual[c], by the rule of packed8.h. */
+typedef struct {
+  const ap_packed8_isa *isa;
+  bool affine; /* scale and shift in place of the factor */
+  float factor, shift, residual_factor;
+} map_rule;
+
+static void map_line(const map_rule *k, const row *in, const row *res, size_t x, float *line) {
+  float value[LANES] ON_LINE, other[LANES] ON_LINE;
+  const bool adds = row_line(k->isa, res, x, other);
+  if (!k->affine && is_one(k->factor)) {
+    if (!row_line(k->isa, in, x, line)) memset(line, 0, sizeof value);
   } else {
-    for (size_t i = 0; i < LANES; ++i) line[i] = adds ? other[i] * res->factor : 0;
-    isa->fused(value, in->factor, line);
-    return;
+    if (!row_line(k->isa, in, x, value)) memset(value, 0, sizeof value);
+    for (size_t i = 0; i < LANES; ++i)
+      line[i] = k->affine ? k->shift : adds ? other[i] * k->residual_factor : 0;
+    k->isa->fused(value, k->factor, line);
+    if (!k->affine) return;
   }
-  if (adds) isa->fused(other, res->factor, line);
+  if (adds) k->isa->fused(other, k->residual_factor, line);
 }
 
 void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, size_t channels,
@@ -194,21 +207,63 @@ void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, 
                         size_t first_out, size_t n_blocks, const ap_packed8_epilogue *epilogue) {
   const target k = target_of(isa, out, epilogue->low, epilogue->high);
   const ap_packed_shape *s = out->tensor.shape;
+  map_rule rule = {isa, scale != NULL, in->factor, 0, epilogue->residual.factor};
   float line[LANES] ON_LINE;
   for (size_t b = 0; b < n_blocks; ++b)
-    for (size_t c = 0; c < channels; ++c)
-      for (size_t y = 0; y < s->h; ++y)
+    for (size_t c = 0; c < channels; ++c) {
+      if (scale) {
+        rule.factor = scale[c];
+        rule.shift = shift[c];
+      }
+      for (size_t y = 0; y < s->h; ++y) {
+        const row from = row_of(in, b, c, y), res = row_of(&epilogue->residual, b, c, y);
+        const size_t to = place(&out->tensor, b, first_out + c, y, 0);
         for (size_t x = 0; x < s->w; ++x) {
-          map_line(isa, in, scale, shift, &epilogue->residual, b, c, y, x, line);
-          put_line(&k, place(&out->tensor, b, first_out + c, y, x), line);
+          map_line(&rule, &from, &res, x, line);
+          put_line(&k, to + x * P8_LINE, line);
         }
+      }
+    }
 }
 
 /* In place: curve(line * factor) * per_unit. */
-static void curve_line(ap_curve curve, float factor, float per_unit, float *line) {
-  for (size_t i = 0; i < LANES; ++i) line[i] *= factor;
-  ap_curve_row(curve, line, LANES, line);
-  for (size_t i = 0; i < LANES; ++i) line[i] *= per_unit;
+static void curve_line(ap_curve curve, float factor, float per_unit, float *line, size_t n) {
+  for (size_t i = 0; i < n; ++i) line[i] *= factor;
+  ap_curve_row(curve, line, n, line);
+  for (size_t i = 0; i < n; ++i) line[i] *= per_unit;
+}
+
+/* What becomes of each code: codes are few. */
+enum { CODES = 256 };
+typedef struct {
+  const ap_packed8_isa *isa;
+  ap_curve curve;
+  const ap_packed8_source *in;
+  float per_unit;
+  float of_code[CODES];
+} curve_rule;
+
+static curve_rule curve_of(const ap_packed8_isa *isa, ap_curve curve, const ap_packed8_source *in,
+                           float per_unit) {
+  curve_rule k = {.isa = isa, .curve = curve, .in = in, .per_unit = per_unit};
+  if (!curve || !in->tensor.codes) return k;
+  for (int code = 0; code < CODES; ++code) k.of_code[code] = (float)(code - in->tensor.zero);
+  curve_line(curve, in->factor, per_unit, k.of_code, CODES);
+  return k;
+}
+
+/* Line x of a row, through the curve where there is one. */
+static void curved_line(const curve_rule *k, const row *r, size_t x, float *line) {
+  if (!k->curve || !r->tensor->codes) {
+    (void)row_line(k->isa, r, x, line);
+    if (k->curve) curve_line(k->curve, k->in->factor, k->per_unit, line, LANES);
+    return;
+  }
+  const uint8_t *codes = r->at + x * r->step;
+  for (size_t lane = 0; lane < AP_PACKED_LANES; lane += P8_QUAD)
+    for (size_t part = 0; part < PARTS; ++part, codes += P8_QUAD)
+      for (size_t i = 0; i < P8_QUAD; ++i)
+        line[part * AP_PACKED_LANES + lane + i] = k->of_code[codes[i]];
 }
 
 void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
@@ -216,36 +271,43 @@ void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
                          const ap_packed8_target *out, size_t n_blocks,
                          const ap_packed8_epilogue *epilogue) {
   const target k = target_of(isa, out, epilogue->low, epilogue->high);
+  const curve_rule rule = curve_of(isa, curve, gate, per_unit);
   const ap_packed_shape *s = out->tensor.shape;
   const ap_packed8_source *res = &epilogue->residual;
-  float line[LANES] ON_LINE;
-  float other[LANES] ON_LINE;
+  const bool per_channel = gate->stride_h == 0 && gate->stride_w == 0;
+  float line[LANES] ON_LINE, factors[LANES] ON_LINE, other[LANES] ON_LINE;
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < s->c; ++c)
-      for (size_t y = 0; y < s->h; ++y)
+      for (size_t y = 0; y < s->h; ++y) {
+        const row from = row_of(in, b, c, y), by = row_of(gate, b, c, y),
+                  plus = row_of(res, b, c, y);
+        const size_t to = place(&out->tensor, b, c, y, 0);
         for (size_t x = 0; x < s->w; ++x) {
-          (void)source_line(isa, in, b, c, y, x, line);
-          (void)source_line(isa, gate, b, c, y, x, other);
-          if (curve) curve_line(curve, gate->factor, per_unit, other);
-          for (size_t i = 0; i < LANES; ++i) line[i] = line[i] * other[i] * in->factor;
-          if (source_line(isa, res, b, c, y, x, other)) isa->fused(other, res->factor, line);
-          put_line(&k, place(&out->tensor, b, c, y, x), line);
+          if (!per_channel || (x == 0 && y == 0)) curved_line(&rule, &by, x, factors);
+          (void)row_line(isa, &from, x, line);
+          for (size_t i = 0; i < LANES; ++i) line[i] = line[i] * factors[i] * in->factor;
+          if (row_line(isa, &plus, x, other)) isa->fused(other, res->factor, line);
+          put_line(&k, to + x * P8_LINE, line);
         }
+      }
 }
 
 void ap_packed8_curve_run(const ap_packed8_isa *isa, ap_curve curve, const ap_packed8_source *in,
                           float per_unit, const ap_packed8_target *out, size_t n_blocks) {
   const target k = target_of(isa, out, -INFINITY, INFINITY);
+  const curve_rule rule = curve_of(isa, curve, in, per_unit);
   const ap_packed_shape *s = out->tensor.shape;
   float line[LANES] ON_LINE;
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < s->c; ++c)
-      for (size_t y = 0; y < s->h; ++y)
+      for (size_t y = 0; y < s->h; ++y) {
+        const row from = row_of(in, b, c, y);
+        const size_t to = place(&out->tensor, b, c, y, 0);
         for (size_t x = 0; x < s->w; ++x) {
-          (void)source_line(isa, in, b, c, y, x, line);
-          curve_line(curve, in->factor, per_unit, line);
-          put_line(&k, place(&out->tensor, b, c, y, x), line);
+          curved_line(&rule, &from, x, line);
+          put_line(&k, to + x * P8_LINE, line);
         }
+      }
 }
 
 /* ---- layout ----------------------------------------------------------------------------------- */
