@@ -313,7 +313,7 @@ def main():
     context.pop("host_name", None)
     if o.out:
         with open(o.out + ".tmp", "w", encoding="utf-8") as f:
-            json.dump({"context": context, "benchmarks": rows}, f, indent=1)
+            json.dump({"context": context, "benchmarks": rows}, f, separators=(",", ":"))
         os.rename(o.out + ".tmp", o.out)
     print_ratios(rows, networks, o.clock)
 

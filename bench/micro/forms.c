@@ -1,5 +1,5 @@
-/* bench/micro/forms.c - one 3x3 layer of 90 % sparse row-vectors of eight columns, as lists of eight, four, two and one
- * weights: what the work of an entry (kernels/cpu/packed_weights.c) is read off. One thread. */
+/* bench/micro/forms.c - single layers in several forms of kernels/packed.h: what the work of an entry
+ * (kernels/cpu/packed_weights.c) is read off. One thread, a block of 16 images or two. */
 #include <float.h>
 #include <math.h>
 
@@ -8,18 +8,29 @@
 #include "bench/micro/micro_impl.h"
 #include "kernels/packed.h"
 
-enum { BLOCKS = 2, FORMS = 4 };
+enum { MOST_BLOCKS = 2, MOST_FORMS = 5 };
+
+/* What a case is about; its forms are the ways, in their order (AUTO: the one that is chosen). */
+typedef struct {
+  const ap_packed_form *forms;
+  size_t n_forms, n_blocks;
+  /* The layer of a point: in, out, kernel, groups, padding; in parts of 100 what is kept, so many columns together. */
+  void (*layer)(const int64_t *point, ap_packed_conv *g, size_t *percent, size_t *columns);
+} subject;
 
 typedef struct {
+  const subject *of;
   ap_packed_conv g;
-  ap_packed_weights *w[FORMS]; /* LIST1, 2, 4, 8 */
+  ap_packed_weights *w[MOST_FORMS];
+  void *scratch;
   float *in, *out, *truth, *matrix;
   double bound, kept; /* of an output's rounding; weights */
 } forms_problem;
 
 static void teardown(void *problem) {
   forms_problem *p = problem;
-  for (size_t f = 0; f < FORMS; f++) ap_packed_weights_destroy(p->w[f]);
+  for (size_t f = 0; f < MOST_FORMS; f++) ap_packed_weights_destroy(p->w[f]);
+  ap_free(p->scratch);
   ap_free(p->in);
   ap_free(p->out);
   ap_free(p->truth);
@@ -27,47 +38,60 @@ static void teardown(void *problem) {
   ap_free(p);
 }
 
-static ap_status fill(forms_problem *p, size_t channels, ap_error *err) {
-  const ap_packed_isa *isa;
-  const size_t rows = channels * 9, floats = BLOCKS * p->g.in.block;
+/* Pixel (y, x) of a channel, image 0 of block 0; the border counts from -1 on. */
+static size_t place(const ap_packed_shape *s, size_t c, size_t y, size_t x) {
+  return c * s->channel + s->origin + y * s->row + x * AP_PACKED_LANES;
+}
+
+static void fill_inputs(forms_problem *p, ap_rng *rng) {
+  const ap_packed_shape *s = &p->g.in;
+  for (size_t b = 0; b < p->of->n_blocks; b++)
+    for (size_t c = 0; c < s->c; c++)
+      for (size_t y = 0; y < s->h; y++)
+        for (size_t i = 0; i < s->w * AP_PACKED_LANES; i++)
+          p->in[b * s->block + place(s, c, y, 0) + i] = (float)ap_rng_uniform(rng) - 0.5f;
+}
+
+static ap_status fill(forms_problem *p, size_t percent, size_t columns, ap_error *err) {
+  const ap_packed_isa *isa = NULL;
+  const ap_packed_conv *g = &p->g;
+  const size_t rows = g->in.c / g->groups * g->kh * g->kw, n = g->out.c;
   ap_rng rng;
-  p->matrix = ap_calloc(rows * channels, sizeof *p->matrix);
-  p->in = ap_calloc(floats, sizeof *p->in);
-  p->out = ap_calloc(floats, sizeof *p->out);
-  p->truth = ap_calloc(floats, sizeof *p->truth);
-  if (!p->matrix || !p->in || !p->out || !p->truth)
-    return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu channels", channels);
-  ap_rng_seed(&rng, 1, 0);
-  for (size_t i = 0; i < rows * channels; i += 8) {
-    if (ap_rng_below(&rng, 10) > 0) continue;
-    for (size_t j = 0; j < 8; j++) p->matrix[i + j] = (float)ap_rng_uniform(&rng) - 0.5f;
-    p->kept += 8;
-  }
-  for (size_t b = 0; b < BLOCKS; b++)
-    for (size_t c = 0; c < channels; c++)
-      for (size_t y = 0; y < p->g.in.h; y++)
-        for (size_t i = 0; i < p->g.in.w * AP_PACKED_LANES; i++)
-          p->in[b * p->g.in.block + p->g.in.origin + c * p->g.in.channel + y * p->g.in.row + i] =
-              (float)ap_rng_uniform(&rng) - 0.5f;
-  p->bound = 2.0 * (double)rows * (double)FLT_EPSILON; /* |x||w| < 1/4 */
   ap_status st = ap_packed_isa_find(NULL, &isa, err);
-  for (size_t f = 0; f < FORMS && !st; f++)
-    st = ap_packed_weights_create(isa, &p->g, p->matrix, NULL,
-                                  (ap_packed_form)(AP_PACKED_LIST1 + f), &p->w[f], err);
+  if (st) return st;
+  p->matrix = ap_calloc(rows * n, sizeof *p->matrix);
+  p->in = ap_calloc(p->of->n_blocks * g->in.block, sizeof *p->in);
+  p->out = ap_calloc(p->of->n_blocks * g->out.block, sizeof *p->out);
+  p->truth = ap_calloc(g->out.block, sizeof *p->truth);
+  p->scratch = ap_calloc(ap_packed_scratch_bytes(isa, g), 1);
+  if (!p->matrix || !p->in || !p->out || !p->truth || !p->scratch)
+    return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu x %zu weights", rows, n);
+  ap_rng_seed(&rng, 1, 0);
+  for (size_t r = 0; r < rows; r++)
+    for (size_t first = 0; first < n; first += columns) {
+      if (ap_rng_below(&rng, 100) >= percent) continue;
+      for (size_t j = first; j < first + columns && j < n; j++, p->kept++)
+        p->matrix[r * n + j] = (float)ap_rng_uniform(&rng) - 0.5f;
+    }
+  fill_inputs(p, &rng);
+  p->bound = 2.0 * (double)rows * (double)FLT_EPSILON; /* |x||w| < 1/4 */
+  for (size_t f = 0; f < p->of->n_forms && !st; f++)
+    st = ap_packed_weights_create(isa, g, p->matrix, NULL, p->of->forms[f], &p->w[f], err);
   return st;
 }
 
 static ap_status setup(const void *context, const int64_t *point, void **problem, ap_error *err) {
-  const size_t c = (size_t)point[0], side = (size_t)point[1];
   forms_problem *p = ap_calloc(1, sizeof *p);
-  (void)context;
+  size_t percent = 0, columns = 0;
   *problem = NULL;
   if (!p) return ap_fail(err, AP_ERR_MEMORY, "problem");
-  p->g = (ap_packed_conv){
-      .kh = 3, .kw = 3, .stride_h = 1, .stride_w = 1, .pad_top = 1, .pad_left = 1, .groups = 1};
-  ap_status st = ap_packed_shape_init(c, side, side, 1, 1, 1, 1, &p->g.in, err);
-  p->g.out = p->g.in;
-  if (!st) st = fill(p, c, err);
+  p->of = context;
+  p->of->layer(point, &p->g, &percent, &columns);
+  ap_packed_conv *g = &p->g;
+  const size_t side = g->in.h, pad = g->pad_top, out = side + 2 * pad - g->kh + 1;
+  ap_status st = ap_packed_shape_init(g->in.c, side, side, pad, pad, pad, pad, &g->in, err);
+  if (!st) st = ap_packed_shape_init(g->out.c, out, out, 1, 1, 1, 1, &g->out, err);
+  if (!st) st = fill(p, percent, columns, err);
   if (st)
     teardown(p);
   else
@@ -77,28 +101,32 @@ static ap_status setup(const void *context, const int64_t *point, void **problem
 
 static ap_status run(forms_problem *p, size_t form) {
   const ap_packed_epilogue plain = ap_packed_epilogue_default();
-  ap_packed_conv_run(p->w[form], BLOCKS, p->in, p->out, &plain, NULL);
+  ap_packed_conv_run(p->w[form], p->of->n_blocks, p->in, p->out, &plain, p->scratch);
   return AP_OK;
 }
-static ap_status list1(void *p, ap_error *err) { return (void)err, run(p, 0); }
-static ap_status list2(void *p, ap_error *err) { return (void)err, run(p, 1); }
-static ap_status list4(void *p, ap_error *err) { return (void)err, run(p, 2); }
-static ap_status list8(void *p, ap_error *err) { return (void)err, run(p, 3); }
+static ap_status run_0(void *p, ap_error *err) { return (void)err, run(p, 0); }
+static ap_status run_1(void *p, ap_error *err) { return (void)err, run(p, 1); }
+static ap_status run_2(void *p, ap_error *err) { return (void)err, run(p, 2); }
+static ap_status run_3(void *p, ap_error *err) { return (void)err, run(p, 3); }
+static ap_status run_4(void *p, ap_error *err) { return (void)err, run(p, 4); }
 
 /* One image of the first block by plain sums in double. */
 static void compute(const forms_problem *p) {
-  const ap_packed_shape *s = &p->g.in;
-  for (size_t c = 0; c < s->c; c++)
-    for (size_t y = 0; y < s->h; y++)
-      for (size_t x = 0; x < s->w; x++) {
+  const ap_packed_conv *g = &p->g;
+  const size_t each = g->in.c / g->groups, taps = g->kh * g->kw, pad = g->pad_top;
+  for (size_t c = 0; c < g->out.c; c++)
+    for (size_t y = 0; y < g->out.h; y++)
+      for (size_t x = 0; x < g->out.w; x++) {
+        const size_t first = c / (g->out.c / g->groups) * each;
         double sum = 0;
-        for (size_t k = 0; k < s->c * 9; k++) {
-          const size_t row = y + k % 9 / 3, column = x + k % 3; /* from the border */
-          const float *from = p->in + s->origin - s->row - AP_PACKED_LANES + k / 9 * s->channel;
-          sum += (double)p->matrix[k * s->c + c] *
-                 (double)from[row * s->row + column * AP_PACKED_LANES];
+        for (size_t k = 0; k < each * taps; k++) {
+          const size_t row = y + k % taps / g->kw, column = x + k % g->kw; /* from the border */
+          const float *corner = p->in + g->in.origin - pad * g->in.row - pad * AP_PACKED_LANES;
+          sum += (double)p->matrix[k * g->out.c + c] *
+                 (double)corner[(first + k / taps) * g->in.channel + row * g->in.row +
+                                column * AP_PACKED_LANES];
         }
-        p->truth[s->origin + c * s->channel + y * s->row + x * AP_PACKED_LANES] = (float)sum;
+        p->truth[place(&g->out, c, y, x)] = (float)sum;
       }
 }
 
@@ -106,16 +134,16 @@ static ap_status verify(void *problem, ap_error *err) {
   forms_problem *p = problem;
   const ap_packed_shape *s = &p->g.out;
   compute(p);
-  for (size_t f = 0; f < FORMS; f++) {
+  for (size_t f = 0; f < p->of->n_forms; f++) {
     for (size_t i = 0; i < s->block; i++) p->out[i] = NAN;
     (void)run(p, f);
     for (size_t c = 0; c < s->c; c++)
       for (size_t i = 0; i < s->h * s->w; i++) {
-        const size_t at =
-            s->origin + c * s->channel + i / s->w * s->row + i % s->w * AP_PACKED_LANES;
+        const size_t at = place(s, c, i / s->w, i % s->w);
         if (!(fabs((double)p->out[at] - (double)p->truth[at]) <= p->bound))
-          return ap_fail(err, AP_ERR_INTERNAL, "list%d, channel %zu: %.9g, expected %.9g", 1 << f,
-                         c, (double)p->out[at], (double)p->truth[at]);
+          return ap_fail(err, AP_ERR_INTERNAL, "%s, channel %zu: %.9g, expected %.9g",
+                         ap_packed_form_name(p->of->forms[f]), c, (double)p->out[at],
+                         (double)p->truth[at]);
       }
   }
   return AP_OK;
@@ -125,25 +153,93 @@ static void report(void *problem, size_t way, ap_bench_meter *meter) {
   const forms_problem *p = problem;
   (void)way;
   ap_bench_counter(meter, "macs_nonzero",
-                   p->kept * (double)(p->g.out.h * p->g.out.w * BLOCKS * AP_PACKED_LANES),
+                   p->kept * (double)(p->g.out.h * p->g.out.w * p->of->n_blocks * AP_PACKED_LANES),
                    AP_BENCH_RATE);
 }
 
-ap_status ap_micro_forms(ap_error *err) {
-  static const char *const axes[] = {"channels", "side"};
-  static const int64_t points[] = {16, 32, 32, 16, 64, 8, 64, 32, 128, 16, 256, 8, 512, 4, 512, 2};
-  static const ap_bench_way ways[] = {
-      {"list8", list8}, {"list4", list4}, {"list2", list2}, {"list1", list1}};
-  return ap_bench_register(&(ap_bench_case){.name = "forms/row_vectors",
-                                            .n_axes = 2,
+static ap_status put(const char *name, const subject *of, const ap_bench_way *ways,
+                     const char *const *axes, size_t n_axes, const int64_t *points, size_t n_values,
+                     ap_error *err) {
+  return ap_bench_register(&(ap_bench_case){.name = name,
+                                            .context = of,
+                                            .n_axes = n_axes,
                                             .axes = axes,
-                                            .n_points = sizeof points / sizeof points[0] / 2,
+                                            .n_points = n_values / n_axes,
                                             .points = points,
-                                            .n_ways = FORMS,
+                                            .n_ways = of->n_forms,
                                             .ways = ways,
                                             .setup = setup,
                                             .verify = verify,
                                             .report = report,
                                             .teardown = teardown},
                            err);
+}
+
+/* ---- the layers ------------------------------------------------------------------------------- */
+static ap_packed_conv layer_of(size_t c_in, size_t c_out, size_t side, size_t kernel,
+                               size_t groups) {
+  return (ap_packed_conv){.in = {.c = c_in, .h = side, .w = side},
+                          .out = {.c = c_out},
+                          .kh = kernel,
+                          .kw = kernel,
+                          .stride_h = 1,
+                          .stride_w = 1,
+                          .pad_top = kernel / 2,
+                          .pad_left = kernel / 2,
+                          .groups = groups};
+}
+
+static void row_vectors(const int64_t *point, ap_packed_conv *g, size_t *percent, size_t *columns) {
+  *g = layer_of((size_t)point[0], (size_t)point[0], (size_t)point[1], 3, 1);
+  *percent = 10;
+  *columns = 8;
+}
+static void pointwise(const int64_t *point, ap_packed_conv *g, size_t *percent, size_t *columns) {
+  *g = layer_of((size_t)point[0], (size_t)point[1], (size_t)point[2], 1, 1);
+  *percent = (size_t)point[3];
+  *columns = 1;
+}
+static void depthwise(const int64_t *point, ap_packed_conv *g, size_t *percent, size_t *columns) {
+  const size_t channels = (size_t)point[0];
+  *g = layer_of(channels, channels, (size_t)point[1], (size_t)point[2], channels);
+  *percent = 100;
+  *columns = 1;
+}
+
+#define COUNT(x) (sizeof(x) / sizeof(x)[0])
+
+ap_status ap_micro_forms(ap_error *err) {
+  static const ap_packed_form lists[] = {AP_PACKED_LIST8, AP_PACKED_LIST4, AP_PACKED_LIST2,
+                                         AP_PACKED_LIST1};
+  static const ap_packed_form strips[] = {AP_PACKED_LIST4, AP_PACKED_LIST1, AP_PACKED_STRIP4,
+                                          AP_PACKED_STRIP1, AP_PACKED_AUTO};
+  static const ap_packed_form planes[] = {AP_PACKED_LIST1, AP_PACKED_PLANE, AP_PACKED_AUTO};
+  static const subject of_rows = {lists, COUNT(lists), 2, row_vectors};
+  static const subject of_points = {strips, COUNT(strips), 1, pointwise};
+  static const subject of_planes = {planes, COUNT(planes), 1, depthwise};
+  static const char *const row_axes[] = {"channels", "side"};
+  static const char *const point_axes[] = {"inputs", "outputs", "side", "percent_kept"};
+  static const char *const plane_axes[] = {"channels", "side", "kernel"};
+  static const int64_t row_points[] = {16,  32, 32,  16, 64,  8, 64,  32,
+                                       128, 16, 256, 8,  512, 4, 512, 2};
+  static const int64_t point_points[] = {
+      64, 64, 32, 100, 24, 144, 32, 100, 144, 24, 32, 100, 256, 256, 8, 100, 960, 160, 4, 100,
+      64, 64, 32, 30,  24, 144, 32, 30,  144, 24, 32, 30,  256, 256, 8, 30,  960, 160, 4, 30,
+      64, 64, 32, 10,  24, 144, 32, 10,  144, 24, 32, 10,  256, 256, 8, 10,  960, 160, 4, 10};
+  static const int64_t plane_points[] = {144, 32, 3, 384, 8, 3, 960, 4, 3, 96, 32, 5, 672, 8, 5};
+  /* in the order of the forms */
+  static const ap_bench_way list_ways[] = {
+      {"list8", run_0}, {"list4", run_1}, {"list2", run_2}, {"list1", run_3}};
+  static const ap_bench_way strip_ways[] = {
+      {"list4", run_0}, {"list1", run_1}, {"strip4", run_2}, {"strip1", run_3}, {"chosen", run_4}};
+  static const ap_bench_way plane_ways[] = {{"list1", run_0}, {"plane", run_1}, {"chosen", run_2}};
+  ap_status st = put("forms/row_vectors", &of_rows, list_ways, row_axes, COUNT(row_axes),
+                     row_points, COUNT(row_points), err);
+  if (!st)
+    st = put("forms/pointwise", &of_points, strip_ways, point_axes, COUNT(point_axes), point_points,
+             COUNT(point_points), err);
+  if (!st)
+    st = put("forms/depthwise", &of_planes, plane_ways, plane_axes, COUNT(plane_axes), plane_points,
+             COUNT(plane_points), err);
+  return st;
 }
