@@ -1,4 +1,5 @@
-/* kernels/curve.h - fixed functions of one number, as all CPU paths compute them: the logistic function and
+/* kernels/curve.h - fixed functions of one number, as CPU paths compute them (but the float evaluator's logistic
+ * function, kernels/packed.h): the logistic function and
  * other curves that are bounded by 0 and 1 and that activations are made of.
  *
  *   activation                     by a curve
@@ -9,9 +10,10 @@
  *   Mish                           x MISH(x)
  *   Softplus                       max(x, 0) + BEND(x)
  *   Softsign                       x NEAR(x)
+ *   local response normalisation   x FADE(s), where s is a sum of squares
  *
  * Relative error of values below 1e-6 (LOGISTIC: 3e-7) down to where a curve ends: its value at -87 (NORMAL: -12.5,
- * MISH: -86) is also that of all smaller x. BEND and NEAR are the same on both sides of 0; NEAR has no end. Slopes: within 6e-7. NaN gives NaN. All but the exact ones give the same bits on every instruction set
+ * MISH: -86) is also that of all smaller x. BEND, NEAR and FADE are the same on both sides of 0; the last two have no end. Slopes: within 6e-7. NaN gives NaN. All but the exact ones give the same bits on every instruction set
  * (nothing is fused), so that the quantised network (nn/integer.h) is one and the same everywhere. */
 #ifndef AP_KERNELS_CURVE_H
 #define AP_KERNELS_CURVE_H
@@ -29,10 +31,11 @@ typedef enum {
   AP_CURVE_MISH,     /* tanh(log(1 + exp(x))) */
   AP_CURVE_BEND,     /* log(1 + exp(-|x|)) */
   AP_CURVE_NEAR,     /* 1 / (1 + |x|) */
+  AP_CURVE_FADE,     /* (1 + |x|)^(-3/4) */
   AP_CURVES
 } ap_curve;
 
-/* "sigmoid", "normal", "decay", "mish", "bend", "near"; "none"; "?" out of range. */
+/* "sigmoid", "normal", "decay", "mish", "bend", "near", "fade"; "none"; "?" out of range. */
 const char *ap_curve_name(ap_curve curve);
 float ap_curve_value(ap_curve curve, float x);
 /* y[i] = ap_curve_value(curve, x[i]); x and y may be the same. */

@@ -109,8 +109,8 @@ static void run_op(const eval_chunk *k, const op *o, size_t candidate) {
       break;
     }
     case OP_CURVE:
-      ap_packed_curve_run(o->curve, &p->tensors[o->in.tensor].shape, out_shape, k->n_blocks, in,
-                          out);
+      ap_packed_curve_run(j->isa, o->curve, &p->tensors[o->in.tensor].shape, out_shape, k->n_blocks,
+                          in, out);
       break;
     case OP_FLATTEN:
       ap_packed_flatten_run(&p->tensors[o->in.tensor].shape, out_shape, k->n_blocks, in, out);

@@ -10,7 +10,7 @@
 
 const char *ap_curve_name(ap_curve curve) {
   static const char *const names[AP_CURVES] = {"none", "sigmoid", "normal", "decay",
-                                               "mish", "bend",    "near"};
+                                               "mish", "bend",    "near",   "fade"};
   return (unsigned)curve < AP_CURVES ? names[curve] : "?";
 }
 
@@ -70,6 +70,12 @@ static inline float bend(float x) {
 
 static inline float near_zero(float x) { return 1.0f / (1.0f + (x < 0 ? -x : x)); }
 
+/* Roots are rounded correctly everywhere. */
+static inline float fade(float x) {
+  const float root = sqrtf(near_zero(x));
+  return root * sqrtf(root);
+}
+
 /* Phi(-u) = exp(-u^2 / 2) R(u) for u >= 0, R a polynomial of t = 1 / (1 + 0.26 u) without constant term: least
  * squares of the relative error over 0 <= u <= 13.2, reweighted until it was even (4.9e-8 then). u^2 is taken as h^2 +
  * (u - h)(u + h), where h has 12 bits and its square is exact. */
@@ -115,6 +121,7 @@ ROW(decay_row, decay)
 ROW(mish_row, mish)
 ROW(bend_row, bend)
 ROW(near_row, near_zero)
+ROW(fade_row, fade)
 
 static void not_a_number(const float *x, size_t n, float *y) {
   (void)x;
@@ -123,7 +130,7 @@ static void not_a_number(const float *x, size_t n, float *y) {
 
 void ap_curve_row(ap_curve curve, const float *x, size_t n, float *y) {
   static void (*const rows[AP_CURVES])(const float *x, size_t n, float *y) = {
-      not_a_number, logistic_row, normal_row, decay_row, mish_row, bend_row, near_row};
+      not_a_number, logistic_row, normal_row, decay_row, mish_row, bend_row, near_row, fade_row};
   rows[(unsigned)curve < AP_CURVES ? curve : AP_CURVE_NONE](x, n, y);
 }
 
@@ -156,17 +163,23 @@ static inline float near_slope(float x) {
   return x > 0 ? -(y * y) : y * y;
 }
 
+static inline float fade_slope(float x) {
+  const float y = 0.75f * (fade(x) * near_zero(x));
+  return x > 0 ? -y : y;
+}
+
 ROW(logistic_slopes, logistic_slope)
 ROW(normal_slopes, normal_slope)
 ROW(decay_slopes, decay_slope)
 ROW(mish_slopes, mish_slope)
 ROW(bend_slopes, bend_slope)
 ROW(near_slopes, near_slope)
+ROW(fade_slopes, fade_slope)
 
 void ap_curve_slope_row(ap_curve curve, const float *kept, size_t n, float *slope) {
   static void (*const rows[AP_CURVES])(const float *x, size_t n, float *y) = {
       not_a_number, logistic_slopes, normal_slopes, decay_slopes,
-      mish_slopes,  bend_slopes,     near_slopes};
+      mish_slopes,  bend_slopes,     near_slopes,   fade_slopes};
   rows[(unsigned)curve < AP_CURVES ? curve : AP_CURVE_NONE](kept, n, slope);
 }
 
@@ -188,6 +201,8 @@ double ap_curve_exact(ap_curve curve, double x) {
       return log1p(exp(-fabs(x)));
     case AP_CURVE_NEAR:
       return 1 / (1 + fabs(x));
+    case AP_CURVE_FADE:
+      return pow(1 + fabs(x), -0.75);
     case AP_CURVE_NONE:
     case AP_CURVES:
       break;
@@ -211,6 +226,8 @@ double ap_curve_exact_slope(ap_curve curve, double kept) {
       return (x > 0 ? -1 : 1) / (1 + exp(fabs(x)));
     case AP_CURVE_NEAR:
       return (x > 0 ? -1 : 1) / ((1 + fabs(x)) * (1 + fabs(x)));
+    case AP_CURVE_FADE:
+      return (x > 0 ? -0.75 : 0.75) * pow(1 + fabs(x), -1.75);
     case AP_CURVE_NONE:
     case AP_CURVES:
       break;

@@ -126,6 +126,15 @@ void ap_packed_map_run(const ap_packed_isa *isa, const ap_packed_source *in, siz
       }
 }
 
+/* n: of whole blocks. */
+static void curve_values(const ap_packed_isa *isa, ap_curve curve, const float *x, size_t n,
+                         float *y) {
+  if (curve == AP_CURVE_LOGISTIC)
+    isa->logistic(x, n, y);
+  else
+    ap_curve_row(curve, x, n, y);
+}
+
 enum { GATED = 16 }; /* pixels whose gate is on the stack */
 
 void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,
@@ -144,7 +153,7 @@ void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,
           const float *residual = source_pixel(res, b, c, y);
           const float *factors = source_pixel(gate, b, c, y);
           if (curve) {
-            ap_curve_row(curve, factors + x * AP_PACKED_LANES, n * AP_PACKED_LANES, gates);
+            curve_values(isa, curve, factors + x * AP_PACKED_LANES, n * AP_PACKED_LANES, gates);
             factors = gates;
           }
           isa->gate_row(source_pixel(in, b, c, y) + x * in_column, in_column, factors,
@@ -154,12 +163,12 @@ void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,
         }
 }
 
-void ap_packed_curve_run(ap_curve curve, const ap_packed_shape *in_shape,
+void ap_packed_curve_run(const ap_packed_isa *isa, ap_curve curve, const ap_packed_shape *in_shape,
                          const ap_packed_shape *out_shape, size_t n_blocks, const float *in,
                          float *out) {
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < out_shape->c; ++c)
       for (size_t y = 0; y < out_shape->h; ++y)
-        ap_curve_row(curve, pixel_const(in_shape, in, b, c, y, 0), out_shape->w * AP_PACKED_LANES,
-                     pixel(out_shape, out, b, c, y, 0));
+        curve_values(isa, curve, pixel_const(in_shape, in, b, c, y, 0),
+                     out_shape->w * AP_PACKED_LANES, pixel(out_shape, out, b, c, y, 0));
 }

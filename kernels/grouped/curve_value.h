@@ -13,6 +13,7 @@ SIMT_FN float grouped_curve(int curve, float x) {
   if (curve == AP_CURVE_DECAY) return expf(x > 0.0f ? 0.0f : x);
   if (curve == AP_CURVE_BEND) return log1pf(expf(-fabsf(x)));
   if (curve == AP_CURVE_NEAR) return 1.0f / (1.0f + fabsf(x));
+  if (curve == AP_CURVE_FADE) return powf(1.0f + fabsf(x), -0.75f);
   const float n = expf(x > 40.0f ? 40.0f : x), m = n * (n + 2.0f); /* AP_CURVE_MISH */
   return m / (m + 2.0f);
 }
@@ -27,6 +28,8 @@ SIMT_FN float grouped_curve_slope(int curve, float kept) {
     const float y = 1.0f / (1.0f + fabsf(kept));
     return kept > 0.0f ? -(y * y) : y * y;
   }
+  if (curve == AP_CURVE_FADE)
+    return (kept > 0.0f ? -0.75f : 0.75f) * powf(1.0f + fabsf(kept), -1.75f);
   const float n = expf(kept > 40.0f ? 40.0f : kept), m = n * (n + 2.0f);
   return 2.0f / (m + 2.0f) * (1.0f + m / (m + 2.0f)) * (n / (1.0f + n));
 }

@@ -254,6 +254,13 @@ static void put_curve(writer *w, size_t i) {
       before = before ? put_number(w, "Add", node, "raised", before, 1) : NULL;
       if (before) (void)ap_proto_node(&w->b, "Reciprocal", node->name, &before, 1);
       break;
+    case AP_CURVE_FADE: { /* (1 + |x|)^(-3/4) */
+      char *base[2] = {put_part(w, "Abs", node, "absolute", x), part(w, node->name, "power")};
+      ap_proto_number(&w->b, base[1], -0.75f);
+      base[0] = base[0] ? put_number(w, "Add", node, "raised", base[0], 1) : NULL;
+      if (base[0]) (void)ap_proto_node(&w->b, "Pow", node->name, base, 2);
+      break;
+    }
     default:
       (void)ap_proto_node(&w->b, "Sigmoid", node->name, &x, 1);
       break;

@@ -37,6 +37,7 @@ static const struct {
     {"HardSigmoid", ap_onnx_lower_hard_sigmoid, 1, " alpha beta "},
     {"HardSwish", ap_onnx_lower_swish, 1, " "},
     {"Identity", ap_onnx_lower_same, 1, " "},
+    {"LRN", ap_onnx_lower_lrn, 1, " alpha beta bias size "},
     {"LeakyRelu", ap_onnx_lower_leaky_relu, 1, " alpha "},
     {"LogSoftmax", ap_onnx_lower_softmax, 1, " axis "},
     {"MatMul", ap_onnx_lower_matmul, 2, " "},

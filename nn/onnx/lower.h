@@ -42,7 +42,8 @@ extern ap_onnx_rule ap_onnx_lower_sigmoid, ap_onnx_lower_hard_sigmoid, ap_onnx_l
     ap_onnx_lower_tanh, ap_onnx_lower_gelu, ap_onnx_lower_erf, ap_onnx_lower_elu, ap_onnx_lower_exp,
     ap_onnx_lower_gated; /* lower_curve.c */
 extern ap_onnx_rule ap_onnx_lower_softplus, ap_onnx_lower_abs,
-    ap_onnx_lower_reciprocal; /* lower_soft.c */
+    ap_onnx_lower_reciprocal;          /* lower_soft.c */
+extern ap_onnx_rule ap_onnx_lower_lrn; /* lower_lrn.c */
 extern ap_onnx_rule ap_onnx_lower_product, ap_onnx_lower_pow,
     ap_onnx_lower_expand; /* lower_gate.c */
 extern ap_onnx_rule ap_onnx_lower_reshape, ap_onnx_lower_transpose, ap_onnx_lower_pad,
@@ -70,6 +71,8 @@ AP_NODISCARD ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const
                                               const ap_onnx_tensor **constant, ap_error *err);
 /* Can no value of the network's node be below 0? False also where that is not plain to see. */
 bool ap_onnx_is_nonnegative(const ap_network *net, size_t node);
+/* Is the node 1 + |x|? *x: a node of the network. */
+bool ap_onnx_is_raised(const ap_network *net, size_t node, size_t *x);
 /* Is the node -x of its input? */
 bool ap_onnx_is_negation(const ap_network *net, size_t node);
 /* A Softplus that was put off becomes nodes. */
@@ -100,6 +103,9 @@ AP_NODISCARD ap_status ap_onnx_put_gather(ap_onnx_lowering *low, const ap_onnx_n
 /* Numbers the channels anew where their parts are swapped: they stand in order then. */
 AP_NODISCARD ap_status ap_onnx_order_parts(ap_onnx_lowering *low, const ap_onnx_node *node,
                                            ap_onnx_view *view, ap_error *err);
+/* So many more channels by number: UNSUPPORTED where a file wants too many. */
+AP_NODISCARD ap_status ap_onnx_count_picks(ap_onnx_lowering *low, const ap_onnx_node *node,
+                                           size_t n, ap_error *err);
 void ap_onnx_picks_release(ap_onnx_lowering *low); /* all of them, at the end */
 /* One value a channel of a constant that is broadcast over the view (settled): ap_free it. A flat view of an
  * image in the plain order is flattened, so that each value is a channel. */

@@ -13,8 +13,8 @@ struct ap_onnx_picks {
   size_t numbers[];
 };
 
-static ap_status count_picks(ap_onnx_lowering *low, const ap_onnx_node *node, size_t n,
-                             ap_error *err) {
+ap_status ap_onnx_count_picks(ap_onnx_lowering *low, const ap_onnx_node *node, size_t n,
+                              ap_error *err) {
   if (n > MAX_PICKS - low->n_picks)
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "more than %zu channels are picked by number", MAX_PICKS);
@@ -24,7 +24,7 @@ static ap_status count_picks(ap_onnx_lowering *low, const ap_onnx_node *node, si
 
 static ap_status new_picks(ap_onnx_lowering *low, const ap_onnx_node *node, size_t n,
                            size_t **numbers, ap_error *err) {
-  ap_status st = count_picks(low, node, n, err);
+  ap_status st = ap_onnx_count_picks(low, node, n, err);
   if (st) return st;
   ap_onnx_picks *picks = ap_calloc(1, sizeof *picks + n * sizeof *picks->numbers);
   if (!picks) return ap_onnx_node_fail(node, err, AP_ERR_MEMORY, "%zu channels", n);
@@ -56,7 +56,7 @@ static ap_status emit_gather(ap_onnx_lowering *low, const ap_onnx_node *node, ap
                              ap_error *err) {
   const ap_node like = {.kind = AP_NODE_GATHER, .shape.c = picked(view), .picks = view->picks};
   size_t input = view->node;
-  ap_status st = count_picks(low, node, like.shape.c, err);
+  ap_status st = ap_onnx_count_picks(low, node, like.shape.c, err);
   if (!st) st = ap_onnx_emit(low, node, view->picks_name, like, &input, 1, &view->node, err);
   view->picks = NULL;
   return st;

@@ -99,7 +99,7 @@ ap_status ap_onnx_lower_product(ap_onnx_lowering *low, const ap_onnx_node *node,
   return st;
 }
 
-/* x^2, x^3 */
+/* x^2, x^3; (1 + |x|)^(-3/4) */
 ap_status ap_onnx_lower_pow(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   const ap_onnx_tensor *power;
   ap_onnx_view view;
@@ -109,10 +109,17 @@ ap_status ap_onnx_lower_pow(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
               ? ap_onnx_node_constant(low->graph, node, 1)
               : NULL;
   const double p = power && power->count == 1 ? ap_onnx_tensor_get(power, 0) : 0;
+  size_t x = view.node;
+  if (!(fabs(p + 0.75) > 0) && ap_onnx_is_raised(low->net, view.node, &x)) {
+    view.node = x;
+    view.sole = false;
+    st = ap_onnx_put_curve(low, node, AP_CURVE_FADE, &view, err);
+    if (!st) ap_onnx_set_view(low, node, view, view.node);
+    return st;
+  }
   if (!(p >= 1 && p <= 3) || fabs(p - rint(p)) > 0)
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "exponents that are one number, 1, 2 or 3, are supported");
-  const size_t x = view.node;
   for (int i = 1; !st && i < (int)p; i++)
     st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &view, x, err);
   if (!st && p > 1) ap_onnx_set_view(low, node, view, view.node);

@@ -19,6 +19,12 @@ static bool is_absolute(const ap_network *net, size_t node, size_t *x) {
   return ap_onnx_is_negation(net, other) && net->nodes[other].inputs[0] == *x;
 }
 
+bool ap_onnx_is_raised(const ap_network *net, size_t node, size_t *x) {
+  float scale, shift;
+  return ap_onnx_is_affine(net, node, &scale, &shift) && !(fabsf(scale - 1) > 0) &&
+         !(fabsf(shift - 1) > 0) && is_absolute(net, net->nodes[node].inputs[0], x);
+}
+
 /* max(x, 0) + max(-x, 0) */
 ap_status ap_onnx_lower_abs(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   const ap_node relu = {.kind = AP_NODE_RELU};
@@ -38,12 +44,10 @@ ap_status ap_onnx_lower_abs(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
 /* 1 / (1 + |x|) */
 ap_status ap_onnx_lower_reciprocal(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
-  float scale, shift;
   size_t x;
   ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
   if (st) return st;
-  if (!ap_onnx_is_affine(low->net, view.node, &scale, &shift) || fabsf(scale - 1) > 0 ||
-      fabsf(shift - 1) > 0 || !is_absolute(low->net, low->net->nodes[view.node].inputs[0], &x))
+  if (!ap_onnx_is_raised(low->net, view.node, &x))
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "of numbers that may be 0; of 1 + Abs it is supported");
   view.node = x;

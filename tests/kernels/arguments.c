@@ -162,7 +162,7 @@ static void gates(void **state) {
   ap_buffer *a = floats(24), *b = floats(24), *y = floats(24), *few = floats(4), *v = NULL;
   (void)state;
   REFUSED(ap_curve_forward(tested, AP_CURVE_NONE, 24, a, y, &error), AP_ERR_ARG, "curve 0");
-  REFUSED(ap_curve_backward(tested, AP_CURVES, 24, a, b, b, false, &error), AP_ERR_ARG, "curve 7");
+  REFUSED(ap_curve_backward(tested, AP_CURVES, 24, a, b, b, false, &error), AP_ERR_ARG, "curve 8");
   REFUSED(ap_curve_forward(tested, AP_CURVE_LOGISTIC, 25, a, y, &error), AP_ERR_ARG, "25");
   REFUSED(ap_curve_forward(tested, AP_CURVE_LOGISTIC, 24, NULL, y, &error), AP_ERR_ARG,
           "x is missing");

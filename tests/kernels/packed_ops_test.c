@@ -190,13 +190,38 @@ static void test_gate(void **state) {
       if (bits & 2) want += (double)r[i];
       assert_true(fabs((double)y[i] - fmin(fmax(want, -1), 1)) < 1e-5);
     }
-    ap_packed_curve_run(some, &out, &out, blocks_of(N), pr, po);
+    ap_packed_curve_run(isas[isa], some, &out, &out, blocks_of(N), pr, po);
     ap_packed_to_nchw(&out, N, po, y);
     for (size_t i = 0; i < N * C * pixels; ++i)
       assert_true(fabs((double)y[i] - ap_curve_exact(some, (double)r[i])) < 1e-6);
     float *const all[] = {x, r, g, px, pr, pg, po, y};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
   }
+}
+
+/* The logistic function over its range, at its ends and of NaN. */
+static void test_logistic(void **state) {
+  (void)state;
+  enum { W = 4001 };
+  const ap_packed_shape s = shape(1, 1, W, 0);
+  float *x = room(s.block), *y = room(s.block);
+  for (size_t i = 0; i < (size_t)W * AP_PACKED_LANES; ++i)
+    x[s.origin + i] = (float)(-95 + 190.0 * (double)i / (W * AP_PACKED_LANES - 1));
+  const float ends[] = {NAN, -NAN, INFINITY, -INFINITY, 0, -0.0F, 3e38F, -3e38F};
+  memcpy(x + s.origin, ends, sizeof ends);
+  for (size_t isa = 0; isa < 3; ++isa) {
+    if (!isas[isa]) continue;
+    ap_packed_curve_run(isas[isa], AP_CURVE_LOGISTIC, &s, &s, 1, x, y);
+    const float *v = x + s.origin, *got = y + s.origin;
+    assert_true(isnan(got[0]) && isnan(got[1]) && got[2] == 1 && got[6] == 1);
+    assert_true(got[4] == 0.5F && got[5] == 0.5F && got[3] == got[7] && got[3] < 2e-38F);
+    for (size_t i = 8; i < (size_t)W * AP_PACKED_LANES; ++i) {
+      const double want = ap_curve_exact(AP_CURVE_LOGISTIC, fmax((double)v[i], -87));
+      assert_true(fabs((double)got[i] - want) < 1e-6 * want);
+    }
+  }
+  ap_free(x);
+  ap_free(y);
 }
 
 static void test_flatten_and_pixels(void **state) {
@@ -232,6 +257,7 @@ int main(void) {
       cmocka_unit_test(test_pool),
       cmocka_unit_test(test_map),
       cmocka_unit_test(test_gate),
+      cmocka_unit_test(test_logistic),
       cmocka_unit_test(test_flatten_and_pixels),
   };
   return cmocka_run_group_tests(tests, find_isas, NULL);

@@ -599,6 +599,21 @@ def curves(g):
     g.gemm(8)
 
 
+def local_norms(g):
+    """LRN as in AlexNet and in Inception: windows of three sizes, behind ReLU and pools, and of signed values."""
+    g.conv(3, 12, 5, strides=[2, 2], pads=[2, 2, 2, 2])
+    g.x = g.op("Relu", g.x)
+    g.x = g.op("LRN", g.x, size=5, alpha=0.02, beta=0.75, bias=2.0)
+    g.x = g.op("MaxPool", g.x, kernel_shape=[3, 3], strides=[2, 2])
+    g.conv(12, 16, 3, groups=2, pads=[1, 1, 1, 1])
+    g.x = g.op("LRN", g.x, size=7, alpha=0.5)
+    left = g.x
+    g.conv(16, 16, 1)
+    g.x = g.op("Add", left, g.op("LRN", g.x, size=3, beta=1.0, alpha=1.5))
+    g.x = g.op("Flatten", g.op("GlobalAveragePool", g.x))
+    g.gemm(16)
+
+
 def shuffles(g):
     """Channels in groups, swapped: in five dimensions, in four, by sizes worked out; then halves of it."""
     g.conv(3, 12, 3, strides=[2, 2])
@@ -699,6 +714,7 @@ CASES = {
     "swish": (swish, (9, 13, 14), None),
     "slopes": (slopes, (9, 13, 16), None),
     "curves": (curves, (12, 13, 18, 20), None),
+    "local_norms": (local_norms, (9, 13, 18), None),
     "shuffles": (shuffles, (9, 13, 18), None),
     "channels_of": (channels_of, (9, 11, 13, 18), None),
     "channels_last_gates": (channels_last_gates, (9, 13), NHWC),

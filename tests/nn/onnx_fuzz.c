@@ -329,7 +329,7 @@ static void test_graphs(void **state) {
                                     "PRelu",     "Split",       "Erf",
                                     "Exp",       "Elu",         "Gelu",
                                     "Mish",      "Softplus",    "Softsign",
-                                    "Abs",       "Reciprocal"};
+                                    "Abs",       "Reciprocal",  "LRN"};
   static const char *const fitting[][2] = {
       {"Conv", " c0"},   {"Conv", " c3 c4"},
       {"Add", " c5"},    {"Mul", " c7"},
