@@ -243,16 +243,23 @@ def framework_rows(network, threads, batches, seconds):
     return rows
 
 
-def bench_rows(program, network, path, repetitions):
+def bench_rows(program, network, path, threads, repetitions):
     command = [program] + ([f"--model={path}"] if path else [])
-    command += [f"--benchmark_filter=^evaluator/{re.escape(network)}/.*(sparsity_percent:0/vector_columns:1/threads:1|"
-               "sparsity_percent:90/).*/(evaluator|integer)/", "--benchmark_format=json",
+    command += [f"--benchmark_filter=^evaluator/{re.escape(network)}/.*(sparsity_percent:0/vector_columns:1|"
+               f"sparsity_percent:90/vector_columns:[18])/threads:({'|'.join(map(str, threads))})/(evaluator|integer)/", "--benchmark_format=json",
                f"--benchmark_repetitions={repetitions}", "--benchmark_min_time=0.05"]
     found = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     document = json.loads(found.stdout)
     if found.returncode:
         sys.exit(f"{' '.join(command)}: status {found.returncode}")
-    return document["context"], document["benchmarks"]
+    repeated = ("run_name", "family_index", "per_family_instance_index")
+    return document["context"], [{k: short(v) for k, v in row.items() if k not in repeated} for row in document["benchmarks"]
+                                 if row["run_type"] == "iteration"]
+
+
+def short(value):
+    """Seven digits, which are more than a clock's."""
+    return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
 def rate(row, clock):
@@ -301,14 +308,15 @@ def main():
     files = {stem(path): path for path in o.onnx.split(",")} if o.onnx else {}
     named = o.networks or ("" if files else "vgg16,resnet18,resnet20")
     networks, batches = [n for n in named.split(",") if n] + list(files), [int(b) for b in o.batches.split(",")]
+    threads = [int(t) for t in o.threads.split(",")]
     rows, context = [], {"host_name": platform.node(), "num_cpus": os.cpu_count()}
     for network in networks:
         path = files.get(network)
         if o.bench:
-            context, found = bench_rows(o.bench, network, path, o.repetitions)
+            context, found = bench_rows(o.bench, network, path, threads, o.repetitions)
             rows += found
-        for threads in (int(t) for t in o.threads.split(",")):
-            rows += onnx_rows(path, threads, batches, o.seconds) if path else framework_rows(network, threads, batches, o.seconds)
+        for n in threads:
+            rows += onnx_rows(path, n, batches, o.seconds) if path else framework_rows(network, n, batches, o.seconds)
     context["baselines_command"] = " ".join(sys.argv)
     context.pop("host_name", None)
     if o.out:
