@@ -103,6 +103,13 @@ typedef struct {
   size_t in, out, residual;
 } packed_unit;
 
+/* Of a tile of STRIPn: as many as there are sums for, at most 12 for one or two output channels. */
+#define PACKED_STRIP_UNITS(accumulators, width) \
+  ((width) <= 2 && (accumulators) > 12 ? 12 / (width) : (accumulators) / (width))
+static inline size_t packed_strip_units(size_t accumulators, size_t width) {
+  return PACKED_STRIP_UNITS(accumulators, width);
+}
+
 /* PLANE: rows of one output channel that take the same entries. */
 typedef struct {
   const packed_word *from, *to;
@@ -215,7 +222,6 @@ size_t packed_winograd_rows(const ap_packed_conv *g, size_t tile);
 size_t packed_winograd_channel(size_t rows, size_t vector);
 void packed_run_winograd(const packed_job *j, size_t n_blocks);
 /* ---- packed_strip.c, packed_plane.c ----------------------------------------------------------- */
-size_t packed_strip_units(const ap_packed_isa *isa, size_t width); /* of a tile */
 size_t packed_strip_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *g);
 void packed_run_strips(const packed_job *j, size_t n_blocks);
 size_t packed_plane_scratch_bytes(const ap_packed_conv *g);

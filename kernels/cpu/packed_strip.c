@@ -20,13 +20,9 @@ enum {
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 
-size_t packed_strip_units(const ap_packed_isa *isa, size_t width) {
-  return isa->accumulators / width;
-}
-
 /* Tiles of a strip at most. */
 static size_t strip_tiles(const ap_packed_isa *isa, size_t lines, size_t width) {
-  const size_t units = packed_strip_units(isa, width);
+  const size_t units = packed_strip_units(isa->accumulators, width);
   const size_t tile = max_size(lines, 1) * units * isa->vector * sizeof(float);
   return max_size(min_size(STRIP_BYTES / tile, STRIP_UNITS / units), 1);
 }
@@ -64,7 +60,7 @@ static void place(const packed_job *j, size_t first, size_t n, packed_unit *at) 
 void packed_run_strips(const packed_job *j, size_t n_blocks) {
   const ap_packed_weights *w = j->weights;
   const ap_packed_isa *isa = w->isa;
-  const size_t units = packed_strip_units(isa, w->width);
+  const size_t units = packed_strip_units(isa->accumulators, w->width);
   const size_t total = n_blocks * j->g->out.h * j->g->out.w * (AP_PACKED_LANES / isa->vector);
   const size_t tiles = (total + units - 1) / units, most = strip_tiles(isa, w->n_lines, w->width);
   const size_t strips = (tiles + most - 1) / most;

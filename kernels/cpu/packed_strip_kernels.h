@@ -75,7 +75,7 @@ typedef void strip_rest_k(const tile_state *s, size_t list, const float *in, con
 INLINE void strip_body(const packed_tile *tile, const packed_unit *at, size_t n, float *in,
                        const int width, strip_rest_k *const *rest) {
   const tile_state s = state_of(tile);
-  const int units = ACCUMULATORS / width;
+  const int units = PACKED_STRIP_UNITS(ACCUMULATORS, width);
   strip_copy(s.tile.in, s.weights.lines, s.weights.n_lines, at, n, units, in);
   const size_t full = n / (size_t)units, left = n % (size_t)units;
   const size_t step = s.weights.n_lines * (size_t)units * VECTOR;
@@ -95,7 +95,7 @@ INLINE void strip_body(const packed_tile *tile, const packed_unit *at, size_t n,
 }
 
 /* clang-format off */
-#define STRIP_FITS(w, u) ((u) * (w) < ACCUMULATORS)
+#define STRIP_FITS(w, u) ((u) < PACKED_STRIP_UNITS(ACCUMULATORS, w))
 #define STRIP_REST(w, u)                                                                              \
   static void strip_##w##_##u(const tile_state *s, size_t list, const float *in, const packed_unit *at) { \
     if (STRIP_FITS(w, u)) strip_tile(s, list, in, at, w, u);                                              \
@@ -105,15 +105,14 @@ STRIP_REST(1, 7) STRIP_REST(1, 8) STRIP_REST(1, 9) STRIP_REST(1, 10) STRIP_REST(
 STRIP_REST(2, 1) STRIP_REST(2, 2) STRIP_REST(2, 3) STRIP_REST(2, 4) STRIP_REST(2, 5)
 STRIP_REST(4, 1) STRIP_REST(4, 2) STRIP_REST(4, 3) STRIP_REST(4, 4) STRIP_REST(4, 5)
 STRIP_REST(8, 1) STRIP_REST(8, 2)
-/* clang-format on */
-
 #define STRIP(w, ...)                                                                         \
   static void strip_##w(const packed_tile *t, const packed_unit *at, size_t n, float *copy) { \
     static strip_rest_k *const rest[] = {NULL, __VA_ARGS__};                                  \
+    _Static_assert(sizeof rest / sizeof *rest >= PACKED_STRIP_UNITS(ACCUMULATORS, w), "");    \
     strip_body(t, at, n, copy, w, rest);                                                      \
   }
-                    STRIP(1, strip_1_1, strip_1_2, strip_1_3, strip_1_4, strip_1_5, strip_1_6,
-                          strip_1_7, strip_1_8, strip_1_9, strip_1_10, strip_1_11)
-                        STRIP(2, strip_2_1, strip_2_2, strip_2_3, strip_2_4, strip_2_5)
-                            STRIP(4, strip_4_1, strip_4_2, strip_4_3, strip_4_4, strip_4_5)
-                                STRIP(8, strip_8_1, strip_8_2)
+STRIP(1, strip_1_1, strip_1_2, strip_1_3, strip_1_4, strip_1_5, strip_1_6, strip_1_7, strip_1_8, strip_1_9, strip_1_10, strip_1_11)
+STRIP(2, strip_2_1, strip_2_2, strip_2_3, strip_2_4, strip_2_5)
+STRIP(4, strip_4_1, strip_4_2, strip_4_3, strip_4_4, strip_4_5)
+STRIP(8, strip_8_1, strip_8_2)
+/* clang-format on */

@@ -54,7 +54,7 @@ static double strip_work(const ap_packed_isa *isa, const ap_packed_conv *g, ap_p
                          double entries) {
   if (form < AP_PACKED_STRIP4) return INFINITY; /* not measured */
   const double width = (double)packed_form_width(form);
-  const double units = (double)packed_strip_units(isa, packed_form_width(form));
+  const double units = (double)packed_strip_units(isa->accumulators, packed_form_width(form));
   const double each = width > units ? (width + 1) * (1 + units) / units / 2 : width * 1.02;
   const bool far = g->kh * g->kw == 1 && g->in.channel * sizeof(float) > FAR_BYTES;
   return (entries * each + (double)(g->in.c * g->kh * g->kw) * strip_input_cost +
@@ -195,7 +195,7 @@ static void fill_lists(const packed_scan *s, const packed_kept *kept, const floa
   const size_t channel = w->form == AP_PACKED_WINOGRAD
                              ? packed_winograd_channel(w->band_rows, w->isa->vector)
                              : g->in.channel;
-  const size_t line = packed_strip_units(w->isa, w->width) * w->isa->vector;
+  const size_t line = packed_strip_units(w->isa->accumulators, w->width) * w->isa->vector;
   writer to = {.w = w,
                .s = s,
                .kept = kept,
