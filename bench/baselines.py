@@ -245,7 +245,8 @@ def framework_rows(network, threads, batches, seconds):
 
 def bench_rows(program, network, path, threads, repetitions):
     command = [program] + ([f"--model={path}"] if path else [])
-    command += [f"--benchmark_filter=^evaluator/{re.escape(network)}/.*(sparsity_percent:0/vector_columns:1|"
+    escaped = re.sub(r"([^\w-])", r"\\\1", network)  # of the characters that extended expressions know
+    command += [f"--benchmark_filter=^evaluator/{escaped}/.*(sparsity_percent:0/vector_columns:1|"
                f"sparsity_percent:90/vector_columns:[18])/threads:({'|'.join(map(str, threads))})/(evaluator|integer)/", "--benchmark_format=json",
                f"--benchmark_repetitions={repetitions}", "--benchmark_min_time=0.05"]
     found = subprocess.run(command, stdout=subprocess.PIPE, check=False)

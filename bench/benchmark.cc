@@ -21,6 +21,7 @@ namespace {
 // One point of one case and what is known about it.
 struct Point {
   ap_bench_case c;
+  std::string name;
   const int64_t *values;
   void *problem = nullptr;
   bool ready = false;  // set up and verified, or `error` says why not
@@ -130,6 +131,8 @@ void add_point(const ap_bench_case &c, size_t index) {
   points.push_back(std::make_unique<Point>());
   Point *p = points.back().get();
   p->c = c;
+  p->name = c.name;
+  p->c.name = p->name.c_str();
   p->values = c.n_axes ? c.points + index * c.n_axes : nullptr;
   std::string name = c.name;
   for (size_t a = 0; a < c.n_axes; ++a) {
@@ -165,6 +168,11 @@ ap_status ap_bench_register(const ap_bench_case *c, ap_error *err) {
   if (c->n_axes ? !c->axes || !c->points || c->n_points == 0 : c->n_points > 1) {
     return ap_fail(err, AP_ERR_ARG, "case %s: %zu points on %zu axes", c->name, c->n_points,
                    c->n_axes);
+  }
+  for (const auto &other : points) {
+    if (other->name == c->name) {
+      return ap_fail(err, AP_ERR_ARG, "case %s: there is one of this name already", c->name);
+    }
   }
   for (size_t i = 0; i < c->n_ways; ++i) {
     if (!c->ways[i].name || !c->ways[i].run) {

@@ -50,8 +50,8 @@ typedef struct {
   void (*teardown)(void *problem); /* never with NULL */
 } ap_bench_case;
 
-/* The record is copied; what it points to is kept until the program ends. Errors: ARG for a missing
- * name, way or function, MEMORY. */
+/* The record and its name are copied; what else it points to is kept until the program ends. Errors: ARG for a missing
+ * name, way or function, or a name that another case has; MEMORY. */
 AP_NODISCARD ap_status ap_bench_register(const ap_bench_case *c, ap_error *err);
 
 /* Reads Google Benchmark's options (--benchmark_filter, --benchmark_format, ...), runs what is

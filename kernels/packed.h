@@ -72,8 +72,8 @@ static inline size_t ap_packed_reach_w(const ap_packed_conv *g) {
  * them uses, with n weights each (n = 1: any pattern at its own cost; 2, 4, 8: row-vectors, dense
  * layers). KERNEL3: per output channel, whole 3x3 kernels (column-vectors of height 9). WINOGRAD: the
  * same with half the products, for stride 1 (kernels/cpu/packed_winograd.c; its rounding errors are
- * about twice those of the other forms). STRIPn: lists like LISTn over copies of their inputs (1x1 convolutions with little
- * pruned: kernels/cpu/packed_strip.c). PLANE: lists like LIST1, one output channel after the other (depthwise convolutions).
+ * about twice those of the other forms). STRIP1, STRIP4: lists like LIST1 and LIST4 over copies of their inputs (1x1
+ * convolutions: kernels/cpu/packed_strip.c). PLANE: lists like LIST1, one output channel after the other (depthwise convolutions).
  * AUTO: the form with the least work, by counting. */
 typedef enum {
   AP_PACKED_AUTO,
@@ -84,20 +84,19 @@ typedef enum {
   AP_PACKED_KERNEL3,
   AP_PACKED_WINOGRAD, /* this and the following: floats only */
   AP_PACKED_STRIP1,
-  AP_PACKED_STRIP2,
   AP_PACKED_STRIP4,
-  AP_PACKED_STRIP8,
   AP_PACKED_PLANE,
   AP_PACKED_FORMS
 } ap_packed_form;
-const char *ap_packed_form_name(ap_packed_form form); /* "list1", ..., "winograd" */
+const char *ap_packed_form_name(ap_packed_form form); /* "list1", ..., "plane" */
 
 typedef struct ap_packed_weights ap_packed_weights;
 /* matrix: K x N row-major, K = c_in / groups * kh * kw in the order c, kh, kw; N = c_out; zeros are
  * left out. bias: N floats or NULL. Nothing is kept of the arguments but `isa`.
  * Errors: ARG for a geometry that does not fit, a weight or bias that is not finite, or a form
  * that this geometry cannot have (KERNEL3: 3x3 kernels without dilation, equal strides of 1 or 2; WINOGRAD:
- * strides of 1; LISTn > 1 and STRIPn: n divides c_out / groups where groups > 1); MEMORY. */
+ * strides of 1; LISTn > 1 and STRIP4: n divides c_out / groups where groups > 1; STRIPn: at most 8192 weights a column in
+ * all groups); MEMORY. */
 AP_NODISCARD ap_status ap_packed_weights_create(const ap_packed_isa *isa,
                                                 const ap_packed_conv *geometry, const float *matrix,
                                                 const float *bias, ap_packed_form form,

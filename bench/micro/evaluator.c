@@ -1,5 +1,4 @@
 /* bench/micro/evaluator.c - images per second of the candidate evaluator against the dense path. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -7,30 +6,36 @@
 
 enum { IMAGES = 1000 }; /* the first of a search split */
 
-/* Of a built-in network, or of a file. */
-typedef struct {
-  const char *network, *file;
-} subject;
-
-static ap_status setup(const void *context, const int64_t *point, void **problem, ap_error *err) {
-  const subject *of = context;
+static ap_status open(const ap_micro_setting *setting, void **problem, ap_error *err) {
   ap_micro_pair *pair = ap_calloc(1, sizeof *pair);
-  ap_status st = AP_OK;
   *problem = NULL;
   if (!pair) return ap_fail(err, AP_ERR_MEMORY, "problem");
-  const ap_micro_setting setting = {.network = of->network,
-                                    .file = of->file,
-                                    .percent = point[0],
-                                    .row_vectors = point[1] > 1,
-                                    .n_images = of->network ? IMAGES : 0,
-                                    .threads = (size_t)point[2]};
-  st = ap_micro_pair_open(&setting, pair, err);
+  ap_status st = ap_micro_pair_open(setting, pair, err);
   if (st) {
     ap_free(pair);
     return st;
   }
   *problem = pair;
   return AP_OK;
+}
+
+static ap_micro_setting setting_of(const int64_t *point) {
+  return (ap_micro_setting){
+      .percent = point[0], .row_vectors = point[1] > 1, .threads = (size_t)point[2]};
+}
+
+static ap_status setup(const void *context, const int64_t *point, void **problem, ap_error *err) {
+  ap_micro_setting setting = setting_of(point);
+  setting.network = context;
+  setting.n_images = IMAGES;
+  return open(&setting, problem, err);
+}
+
+static ap_status setup_file(const void *context, const int64_t *point, void **problem,
+                            ap_error *err) {
+  ap_micro_setting setting = setting_of(point);
+  setting.file = context;
+  return open(&setting, problem, err);
 }
 
 static void teardown(void *problem) {
@@ -54,7 +59,7 @@ static void report(void *problem, size_t way, ap_bench_meter *meter) {
   if (way > 0) ap_bench_counter(meter, "kept", pair->macs_kept, AP_BENCH_VALUE);
 }
 
-static ap_status put(const char *name, const subject *of, ap_error *err) {
+static ap_bench_case shape(void) {
   static const char *const axes[] = {"sparsity_percent", "vector_columns", "threads"};
   static const int64_t points[] = {
       0,  1, 1, /* vectors of 1 column have 9 rows, those of 8 columns 1 row */
@@ -66,45 +71,36 @@ static ap_status put(const char *name, const subject *of, ap_error *err) {
   };
   static const ap_bench_way ways[] = {
       {"dense", dense}, {"evaluator", sparse}, {"integer", integer}};
-  return ap_bench_register(&(ap_bench_case){.name = name,
-                                            .context = of,
-                                            .n_axes = 3,
-                                            .axes = axes,
-                                            .n_points = sizeof points / sizeof points[0] / 3,
-                                            .points = points,
-                                            .n_ways = 3,
-                                            .ways = ways,
-                                            .setup = setup,
-                                            .verify = verify,
-                                            .report = report,
-                                            .teardown = teardown},
-                           err);
+  return (ap_bench_case){.n_axes = 3,
+                         .axes = axes,
+                         .n_points = sizeof points / sizeof points[0] / 3,
+                         .points = points,
+                         .n_ways = 3,
+                         .ways = ways,
+                         .setup = setup,
+                         .verify = verify,
+                         .report = report,
+                         .teardown = teardown};
 }
 
 ap_status ap_micro_evaluator(ap_error *err) {
-  static const subject built_in[] = {
-      {"lenet5", NULL}, {"resnet8", NULL}, {"resnet20", NULL}, {"resnet18", NULL}, {"vgg16", NULL}};
-  ap_status st = AP_OK;
-  for (size_t i = 0; i < sizeof built_in / sizeof built_in[0] && !st; i++) {
-    char name[64];
-    (void)snprintf(name, sizeof name, "evaluator/%s", built_in[i].network);
-    st = put(name, &built_in[i], err);
-  }
-  return st;
+  static const char *const names[] = {"evaluator/lenet5", "evaluator/resnet8", "evaluator/resnet20",
+                                      "evaluator/resnet18", "evaluator/vgg16"};
+  const ap_bench_case of_built_in = shape();
+  return ap_micro_register(&of_built_in, names, sizeof names / sizeof names[0], err);
 }
 
 ap_status ap_micro_evaluator_model(const char *path, ap_error *err) {
   const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
   const char *dot = strrchr(file, '.');
   const int length = (int)(dot && dot > file ? (size_t)(dot - file) : strlen(file));
-  subject *of = ap_calloc(1, sizeof *of); /* for as long as the program runs */
   char *name = ap_sprintf("evaluator/%.*s", length, file);
-  ap_status st = of && name ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "%s", path);
-  if (!st) {
-    of->file = path;
-    st = put(name, of, err);
-  }
+  if (!name) return ap_fail(err, AP_ERR_MEMORY, "%s", path);
+  ap_bench_case of_file = shape();
+  of_file.name = name;
+  of_file.context = path;
+  of_file.setup = setup_file;
+  ap_status st = ap_bench_register(&of_file, err);
   ap_free(name);
-  if (st) ap_free(of);
   return st;
 }

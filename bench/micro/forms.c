@@ -38,7 +38,7 @@ static void teardown(void *problem) {
   ap_free(p);
 }
 
-/* Pixel (y, x) of a channel, image 0 of block 0; the border counts from -1 on. */
+/* Pixel (y, x) of a channel, image 0 of block 0. */
 static size_t place(const ap_packed_shape *s, size_t c, size_t y, size_t x) {
   return c * s->channel + s->origin + y * s->row + x * AP_PACKED_LANES;
 }

@@ -106,14 +106,9 @@ float ap_curve_value(ap_curve curve, float x) {
 
 /* One loop a curve; none of them branches. Powers of two are made of whole numbers, for which registers of 8 need AVX2;
  * nothing is fused in any of the variants. */
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-#define CURVE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CURVE_CLONES
-#endif
-#define ROW(name, of)                                                 \
-  CURVE_CLONES static void name(const float *x, size_t n, float *y) { \
-    for (size_t i = 0; i < n; i++) y[i] = of(x[i]);                   \
+#define ROW(name, of)                                                                    \
+  AP_CLONES_OF("avx512f", "avx2") static void name(const float *x, size_t n, float *y) { \
+    for (size_t i = 0; i < n; i++) y[i] = of(x[i]);                                      \
   }
 ROW(logistic_row, logistic)
 ROW(normal_row, normal)

@@ -8,10 +8,11 @@
 /* Compiles a function for AVX-512, for AVX with FMA and for the baseline, and picks one when the
  * program is loaded. Not under the thread sanitizer, whose run time does not exist yet by then. */
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-#define AP_CLONES __attribute__((target_clones("avx512f", "fma", "default")))
+#define AP_CLONES_OF(...) __attribute__((target_clones(__VA_ARGS__, "default")))
 #else
-#define AP_CLONES
+#define AP_CLONES_OF(...)
 #endif
+#define AP_CLONES AP_CLONES_OF("avx512f", "fma")
 
 /* Elements of one block of an elementwise loop: some 10 us of work. */
 #define AP_FAST_BLOCK ((size_t)32768)

@@ -43,7 +43,7 @@ struct ap_packed8_weights {
   double reach; /* largest magnitude of a value */
 };
 
-/* One register tile over all output channels. Strides in bytes. */
+/* One register tile over all output channels, or those of some lists. Strides in bytes. */
 typedef struct {
   const ap_packed8_weights *weights;
   packed_entries entries; /* LISTn: those to do, of these lists: */

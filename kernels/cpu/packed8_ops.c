@@ -191,7 +191,7 @@ static void map_line(const map_rule *k, const row *in, const row *res, size_t x,
   float value[LANES] ON_LINE, other[LANES] ON_LINE;
   const bool adds = row_line(k->isa, res, x, other);
   if (!k->affine && is_one(k->factor)) {
-    if (!row_line(k->isa, in, x, line)) memset(line, 0, sizeof value);
+    if (!row_line(k->isa, in, x, line)) memset(line, 0, LANES * sizeof *line);
   } else {
     if (!row_line(k->isa, in, x, value)) memset(value, 0, sizeof value);
     for (size_t i = 0; i < LANES; ++i)

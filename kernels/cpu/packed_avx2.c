@@ -19,10 +19,9 @@
 #define LIST_WORK 1.6, 2.6, 4.4, 10.0
 /* Least squares over 34 layers (24 to 2048 inputs, 1x1 to 32x32 pixels), 5 to 100 % of single weights and rows of eight; what
  * decides between lists and strips in large images set right by `autoprune-bench --benchmark_filter=^forms/pointwise`. */
-static const packed_pointwise pointwise[8] = {
-    {1.7, 1.55, 0.8, 13, 0},  {3.3, 0.95, 0.9, 17, 0}, {5.2, 0.5, 1.2, 40, 0},
-    {11.6, 0.75, 3, 139, 0},  {2, 1, 0, 5, 3},         {4.9, 0.35, 0.3, 10, 3},
-    {4.8, 0.8, 0.3, 42, 2.5}, {12.7, 1, 0.4, 70, 4},
+static const packed_pointwise pointwise[] = {
+    {1.7, 1.55, 0.8, 13, 0}, {3.3, 0.95, 0.9, 17, 0}, {5.2, 0.5, 1.2, 40, 0},
+    {11.6, 0.75, 3, 139, 0}, {2, 1, 0, 5, 3},         {4.8, 0.8, 0.3, 42, 2.5},
 };
 #define POINTWISE_WORK pointwise
 #include "kernels/cpu/packed_kernels.h"

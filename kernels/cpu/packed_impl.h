@@ -18,6 +18,8 @@ enum {
   PACKED_LIST_AHEAD = 16,     /* and of wide lists */
   PACKED_WORDS_AHEAD = 250,   /* words of a list that are fetched ahead */
   PACKED_LISTS_AT_ONCE = 128, /* that grow side by side while they are built */
+  PACKED_STRIP_LINES = 8192,  /* of a tile that is copied, at most */
+  PACKED_LINES_AHEAD = 2,     /* of them that are fetched ahead */
   PACKED_FAR_BYTES = 2 << 20  /* of a tensor that the nearest caches do not hold */
 };
 
@@ -43,7 +45,8 @@ struct ap_packed_weights {
   float *bias;        /* [n_lists * width] */
   size_t band_rows;   /* WINOGRAD: output rows of a full band */
   size_t n_lines;     /* STRIPn: inputs of a pixel that a list reads, */
-  int32_t *lines; /* and where each lies, in floats from the pixel under the output, tap (0, 0) */
+  int32_t *lines;     /* and where each lies, in floats from the pixel under the output, tap (0, 0);
+                     PACKED_LINES_AHEAD zeros */
 };
 
 /* Where tap number `tap` of a kernel stands. */
@@ -103,9 +106,9 @@ typedef struct {
   size_t in, out, residual;
 } packed_unit;
 
-/* Of a tile of STRIPn: as many as there are sums for, at most 12 for one or two output channels. */
+/* Of a tile of STRIPn: as many as there are sums for, at most 12. */
 #define PACKED_STRIP_UNITS(accumulators, width) \
-  ((width) <= 2 && (accumulators) > 12 ? 12 / (width) : (accumulators) / (width))
+  ((accumulators) / (width) < 12 ? (accumulators) / (width) : 12)
 static inline size_t packed_strip_units(size_t accumulators, size_t width) {
   return PACKED_STRIP_UNITS(accumulators, width);
 }
@@ -144,8 +147,8 @@ struct ap_packed_isa {
   size_t kernel_h, kernel_w; /* largest tile of KERNEL3 */
   size_t winograd_h;         /* rows of a tile of WINOGRAD, 4 columns wide */
   size_t vector;             /* floats of a register: images that a pass of WINOGRAD does */
-  /* Work in multiply-adds per pixel (packed_weights.c): of an entry of LIST1 to LIST8; and in layers of 1x1 kernels of LIST1 to LIST8
-   * and STRIP1 to STRIP8, or NULL where that was not measured. */
+  /* Work in multiply-adds per pixel (packed_weights.c): of an entry of LIST1 to LIST8; and in layers of 1x1 kernels of LIST1 to LIST8,
+   * STRIP1 and STRIP4, or NULL where that was not timed (then there are no strips). */
   double list_work[4];
   const packed_pointwise *pointwise;
   /* [form LIST1..LIST8][rows - 1][columns - 1][0: any column stride, 1: stride 1, 2: stride 2];
@@ -164,8 +167,8 @@ struct ap_packed_isa {
    * fetch ahead; part: floats from one `vector` images' values to the next */
   void (*winograd_input)(const float *in, const float *next, size_t in_row, size_t rows,
                          size_t columns, size_t part, float *out);
-  /* all lists over n units, whose inputs are copied to `copy`; [STRIP1 .. STRIP8] */
-  void (*strip[4])(const packed_tile *tile, const packed_unit *at, size_t n, float *copy);
+  /* all lists over n units, whose inputs are copied to `copy`; [0: STRIP1, 1: STRIP4] */
+  void (*strip[2])(const packed_tile *tile, const packed_unit *at, size_t n, float *copy);
   void (*plane)(const packed_plane *plane);
   /* weights of a 3x3 kernel, `step` floats apart, to 3 x PACKED_WINOGRAD words */
   void (*winograd_weights)(const float *from, size_t step, packed_word *to);

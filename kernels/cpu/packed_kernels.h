@@ -538,7 +538,7 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
                      WINOGRAD_TABLE_ROW(4)},
         .winograd_input = winograd_input,
         .winograd_weights = winograd_weights,
-        .strip = {strip_1, strip_2, strip_4, strip_8},
+        .strip = {strip_1, strip_4},
         .plane = plane,
         .window = window,
         .map_row = map_row,

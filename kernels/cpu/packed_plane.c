@@ -40,9 +40,9 @@ void packed_run_planes(const packed_job *j, size_t n_blocks) {
                     .columns = g->out.w,
                     .low = first->low,
                     .high = first->high};
-  for (size_t b = 0; b < n_blocks; ++b)
+  for (size_t b = 0; b < n_blocks; ++b) {
+    const packed_tile t = packed_tile_at(j, b, 0, 0);
     for (size_t channel = 0; channel < g->out.c; ++channel) {
-      const packed_tile t = packed_tile_at(j, b, 0, 0);
       const float *residual = packed_residual_channel(&t, channel);
       p.bias = w->bias[channel];
       for (size_t i = 0; i < n; ++i) {
@@ -55,4 +55,5 @@ void packed_run_planes(const packed_job *j, size_t n_blocks) {
         w->isa->plane(&p);
       }
     }
+  }
 }

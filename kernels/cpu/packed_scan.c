@@ -7,20 +7,18 @@
 const char *ap_packed_form_name(ap_packed_form form) {
   static const char *const names[AP_PACKED_FORMS] = {"auto",   "list1",   "list2",    "list4",
                                                      "list8",  "kernel3", "winograd", "strip1",
-                                                     "strip2", "strip4",  "strip8",   "plane"};
+                                                     "strip4", "plane"};
   return (unsigned)form < AP_PACKED_FORMS ? names[form] : "?";
 }
 
 size_t packed_form_width(ap_packed_form form) {
   switch (form) {
     case AP_PACKED_LIST2:
-    case AP_PACKED_STRIP2:
       return 2;
     case AP_PACKED_LIST4:
     case AP_PACKED_STRIP4:
       return 4;
     case AP_PACKED_LIST8:
-    case AP_PACKED_STRIP8:
       return 8;
     default:
       return 1;
@@ -32,7 +30,7 @@ bool packed_whole_kernels(ap_packed_form form) {
 }
 
 bool packed_strips(ap_packed_form form) {
-  return form >= AP_PACKED_STRIP1 && form <= AP_PACKED_STRIP8;
+  return form == AP_PACKED_STRIP1 || form == AP_PACKED_STRIP4;
 }
 
 bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form) {
@@ -41,6 +39,7 @@ bool packed_form_possible(const ap_packed_conv *g, ap_packed_form form) {
     return g->kh == 3 && g->kw == 3 && ap_packed_reach_h(g) == 3 && ap_packed_reach_w(g) == 3 &&
            g->stride_h == g->stride_w && g->stride_h <= most;
   }
+  if (packed_strips(form) && g->in.c * g->kh * g->kw > PACKED_STRIP_LINES) return false;
   return g->groups == 1 || g->out.c / g->groups % packed_form_width(form) == 0;
 }
 
@@ -128,7 +127,8 @@ void packed_scan_count(packed_scan *s, const ap_packed_conv *g,
                        void (*units)(const uint64_t *bits, size_t n, size_t counts[4]),
                        size_t (*kernels)(const uint64_t *bits, size_t kernels, size_t words)) {
   units(s->bits, s->k * s->words, s->entries + AP_PACKED_LIST1);
-  for (int i = 0; i < 4; ++i) s->entries[AP_PACKED_STRIP1 + i] = s->entries[AP_PACKED_LIST1 + i];
+  s->entries[AP_PACKED_STRIP1] = s->entries[AP_PACKED_LIST1];
+  s->entries[AP_PACKED_STRIP4] = s->entries[AP_PACKED_LIST4];
   s->entries[AP_PACKED_PLANE] = s->entries[AP_PACKED_LIST1];
   if (packed_form_possible(g, AP_PACKED_KERNEL3))
     s->entries[AP_PACKED_KERNEL3] = s->entries[AP_PACKED_WINOGRAD] =

@@ -1,6 +1,6 @@
-/* kernels/cpu/packed_strip.c - forms STRIP4 and STRIP8: lists of 4 or 8 output channels over copies of their inputs.
+/* kernels/cpu/packed_strip.c - forms STRIP1 and STRIP4: lists of one output channel or four over copies of their inputs.
  *
- * Where most inputs are read by most lists (1x1 convolutions with little pruned), what costs is not reading a value again but
+ * In 1x1 convolutions what costs is not reading a value again but
  * finding it: neighbouring channels lie whole images apart, each in a page of its own. So a strip of output pixels gets a
  * copy of all it reads, in the order in which it is read, small enough for the second-level cache; each list then
  * walks through the strip, a tile of registers after the other, and its outputs follow each other, too.
@@ -30,7 +30,8 @@ static size_t strip_tiles(const ap_packed_isa *isa, size_t lines, size_t width) 
 enum { TABLE_BYTES = (STRIP_UNITS * sizeof(packed_unit) + 63) / 64 * 64 };
 
 size_t packed_strip_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *g) {
-  const size_t tile = g->in.c * g->kh * g->kw * isa->accumulators * isa->vector * sizeof(float);
+  const size_t tile = g->in.c * g->kh * g->kw * packed_strip_units(isa->accumulators, 1) *
+                      isa->vector * sizeof(float);
   return TABLE_BYTES + max_size(tile, STRIP_BYTES);
 }
 
@@ -70,6 +71,6 @@ void packed_run_strips(const packed_job *j, size_t n_blocks) {
     const packed_part part = packed_part_of(tiles, strips, i);
     const size_t first = part.first * units, n = min_size(part.count * units, total - first);
     place(j, first, n, at);
-    isa->strip[w->form - AP_PACKED_STRIP1](&j->first, at, n, copy);
+    isa->strip[w->form == AP_PACKED_STRIP4](&j->first, at, n, copy);
   }
 }

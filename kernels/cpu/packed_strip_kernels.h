@@ -1,14 +1,12 @@
-/* kernels/cpu/packed_strip_kernels.h - the vector kernels of forms STRIP4 and STRIP8; part of packed_kernels.h, see
+/* kernels/cpu/packed_strip_kernels.h - the vector kernels of forms STRIP1 and STRIP4; part of packed_kernels.h, see
  * packed_strip.c for the layout. */
-
-#define STRIP_AHEAD 2 /* lines that are fetched ahead */
 
 /* Inputs of n units, `tile` of them side by side. A line's lie one behind the other in memory, or nearly so. */
 INLINE void strip_copy(const float *in, const int32_t *lines, size_t n_lines, const packed_unit *at,
                        size_t n, const int tile, float *out) {
   const size_t units = (size_t)tile, step = n_lines * units * VECTOR;
   for (size_t line = 0; line < n_lines; ++line, out += units * VECTOR) {
-    const float *from = in + lines[line], *next = in + lines[line + STRIP_AHEAD];
+    const float *from = in + lines[line], *next = in + lines[line + PACKED_LINES_AHEAD];
     float *to = out;
     size_t u = 0;
     for (; u + units <= n; u += units, to += step) {
@@ -102,9 +100,7 @@ INLINE void strip_body(const packed_tile *tile, const packed_unit *at, size_t n,
   }
 STRIP_REST(1, 1) STRIP_REST(1, 2) STRIP_REST(1, 3) STRIP_REST(1, 4) STRIP_REST(1, 5) STRIP_REST(1, 6)
 STRIP_REST(1, 7) STRIP_REST(1, 8) STRIP_REST(1, 9) STRIP_REST(1, 10) STRIP_REST(1, 11)
-STRIP_REST(2, 1) STRIP_REST(2, 2) STRIP_REST(2, 3) STRIP_REST(2, 4) STRIP_REST(2, 5)
 STRIP_REST(4, 1) STRIP_REST(4, 2) STRIP_REST(4, 3) STRIP_REST(4, 4) STRIP_REST(4, 5)
-STRIP_REST(8, 1) STRIP_REST(8, 2)
 #define STRIP(w, ...)                                                                         \
   static void strip_##w(const packed_tile *t, const packed_unit *at, size_t n, float *copy) { \
     static strip_rest_k *const rest[] = {NULL, __VA_ARGS__};                                  \
@@ -112,7 +108,5 @@ STRIP_REST(8, 1) STRIP_REST(8, 2)
     strip_body(t, at, n, copy, w, rest);                                                      \
   }
 STRIP(1, strip_1_1, strip_1_2, strip_1_3, strip_1_4, strip_1_5, strip_1_6, strip_1_7, strip_1_8, strip_1_9, strip_1_10, strip_1_11)
-STRIP(2, strip_2_1, strip_2_2, strip_2_3, strip_2_4, strip_2_5)
 STRIP(4, strip_4_1, strip_4_2, strip_4_3, strip_4_4, strip_4_5)
-STRIP(8, strip_8_1, strip_8_2)
-/* clang-format on */
+    /* clang-format on */

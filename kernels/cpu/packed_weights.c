@@ -32,16 +32,15 @@ static double winograd_work(const ap_packed_conv *g, double kernels) {
                  (double)g->out.c * winograd_output_cost);
 }
 
-/* STRIPn: reads of a tile's units and of the entry's weights, of which a cycle does as many as multiply-adds; copies of the
- * inputs; the beginning and end of a list. Lists that look for their inputs in large images, one of each, are slower than
- * their work says, by this much: */
-static const double strip_input_cost = 10, strip_list_cost = 8, far_cost = 1.35;
-enum { NEAR_BYTES = 32 << 10, FAR_BYTES = 8 << 10 /* from a channel to the next */ };
+/* 1x1 kernels (packed_pointwise): what counts as a tile whose inputs do not fit, and as channels far apart. */
+enum { NEAR_BYTES = 32 << 10, FAR_BYTES = 8 << 10 };
 
 static double pointwise_work(const ap_packed_isa *isa, const ap_packed_conv *g, ap_packed_form form,
                              double entries) {
-  const packed_pointwise *p = isa->pointwise + (packed_strips(form) ? 4 + (form - AP_PACKED_STRIP1)
-                                                                    : form - AP_PACKED_LIST1);
+  const packed_pointwise *p =
+      isa->pointwise + (form == AP_PACKED_STRIP1   ? 4
+                        : form == AP_PACKED_STRIP4 ? 5
+                                                   : form - AP_PACKED_LIST1);
   const size_t inputs = g->in.c / g->groups * isa->accumulators * isa->vector * sizeof(float);
   double each = p->entry;
   if (inputs > NEAR_BYTES) each += p->deep;
@@ -50,35 +49,41 @@ static double pointwise_work(const ap_packed_isa *isa, const ap_packed_conv *g, 
          (double)g->in.c * p->line;
 }
 
+/* STRIP4 of other kernels: an entry, a copied input, a list's beginning and end. STRIP1 is slower than LIST1 there. */
+static const double strip_cost = 4.08, strip_input_cost = 10, strip_list_cost = 8;
+
 static double strip_work(const ap_packed_isa *isa, const ap_packed_conv *g, ap_packed_form form,
                          double entries) {
-  if (form < AP_PACKED_STRIP4) return INFINITY; /* not measured */
-  const double width = (double)packed_form_width(form);
-  const double units = (double)packed_strip_units(isa->accumulators, packed_form_width(form));
-  const double each = width > units ? (width + 1) * (1 + units) / units / 2 : width * 1.02;
-  const bool far = g->kh * g->kw == 1 && g->in.channel * sizeof(float) > FAR_BYTES;
-  return (entries * each + (double)(g->in.c * g->kh * g->kw) * strip_input_cost +
-          (double)g->out.c / width * strip_list_cost) /
-         (far ? far_cost : 1);
+  if (!isa->pointwise || form == AP_PACKED_STRIP1) return INFINITY;
+  return entries * strip_cost + (double)(g->in.c * g->kh * g->kw) * strip_input_cost +
+         (double)g->out.c / (double)packed_form_width(form) * strip_list_cost;
 }
 
 /* PLANE, against lists and kernels in the same layers, which find each input anew for one output channel: an
- * entry; a row of a channel; of the others an output, however few its entries. */
-static const double plane_entry_cost = 0.6, plane_row_cost = 24, alone_cost = 3;
+ * entry; a row of a channel; of the others an output, however few its entries. A single input channel for all outputs
+ * counts as such a layer where that was timed; lists find it quickly there. */
+static const double plane_entry_cost = 0.6, plane_single_cost = 1.3, plane_row_cost = 24,
+                    alone_cost = 3;
 
-static double plane_work(const packed_scan *s, const ap_packed_conv *g, double entries) {
-  if (g->in.c > g->groups) return INFINITY;
-  return entries * plane_entry_cost * packed_scan_share(s, g) +
+static bool reads_one_input(const ap_packed_isa *isa, const ap_packed_conv *g) {
+  return g->in.c == g->groups && (g->groups > 1 || isa->pointwise);
+}
+
+static double plane_work(const packed_scan *s, const ap_packed_isa *isa, const ap_packed_conv *g,
+                         double entries) {
+  if (!reads_one_input(isa, g)) return INFINITY;
+  const double each = g->groups > 1 ? plane_entry_cost : plane_single_cost;
+  return entries * each * packed_scan_share(s, g) +
          (double)g->out.c / (double)g->out.w * plane_row_cost;
 }
 
 static double work_of(const packed_scan *s, const ap_packed_isa *isa, const ap_packed_conv *g,
                       ap_packed_form form) {
   const double entries = (double)s->entries[form];
-  const double alone = g->in.c == g->groups ? (double)g->out.c * alone_cost : 0;
+  const double alone = reads_one_input(isa, g) ? (double)g->out.c * alone_cost : 0;
   if (form == AP_PACKED_WINOGRAD) return winograd_work(g, entries);
   if (form == AP_PACKED_KERNEL3) return entries * kernel_work(g) + alone;
-  if (form == AP_PACKED_PLANE) return plane_work(s, g, entries);
+  if (form == AP_PACKED_PLANE) return plane_work(s, isa, g, entries);
   if (g->kh * g->kw == 1 && isa->pointwise) return pointwise_work(isa, g, form, entries);
   if (packed_strips(form)) return strip_work(isa, g, form, entries);
   return entries * isa->list_work[form - AP_PACKED_LIST1] * packed_scan_share(s, g) + alone;
@@ -177,7 +182,7 @@ static ap_status find_lines(const packed_scan *s, ap_packed_weights *w, size_t *
   }
   const size_t each = (*lines)[s->rows];
   w->n_lines = each * g->groups;
-  w->lines = ap_calloc(w->n_lines + 2, sizeof *w->lines);
+  w->lines = ap_calloc(w->n_lines + PACKED_LINES_AHEAD, sizeof *w->lines);
   if (!w->lines) return ap_fail(err, AP_ERR_MEMORY, "%zu inputs", w->n_lines);
   for (size_t group = 0; group < g->groups; ++group)
     for (size_t r = 0; r < s->rows; ++r) {
@@ -304,7 +309,8 @@ ap_packed_form ap_packed_weights_form(const ap_packed_weights *weights) { return
 size_t ap_packed_weights_bytes(const ap_packed_weights *w) {
   return sizeof *w + (w->n_lists + 1) * sizeof *w->start +
          (w->bound ? w->segments * w->n_lists * sizeof *w->bound : 0) +
-         w->n_lists * w->width * sizeof *w->bias + w->n_lines * sizeof *w->lines +
+         w->n_lists * w->width * sizeof *w->bias +
+         (w->lines ? (w->n_lines + PACKED_LINES_AHEAD) * sizeof *w->lines : 0) +
          (w->n_entries + PACKED_LIST_AHEAD) * w->entry_words * sizeof *w->words;
 }
 

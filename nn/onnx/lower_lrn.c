@@ -8,7 +8,7 @@
 
 enum { MOST = 255 }; /* channels of a window */
 
-/* The view's channels from number `first` on, as many as in `like`. */
+/* So many channels of the node `padded`, from number `first` on. */
 static ap_status shifted(ap_onnx_lowering *low, const ap_onnx_node *node, size_t padded,
                          size_t first, size_t channels, size_t *index, ap_error *err) {
   size_t *picks = ap_calloc(channels, sizeof *picks);

@@ -191,9 +191,38 @@ static void program_times_its_smallest_case(void **state) {
   json_decref(d);
 }
 
+/* A model's file is a case of its own, verified as the built-in networks are; a name is taken once. */
+static void program_times_a_model(void **state) {
+  static const char *const ways[] = {"dense/", "evaluator/", "integer/"};
+  const char *point =
+      "evaluator/lenet5_fashion-mnist/sparsity_percent:90/vector_columns:8/threads:1/";
+  char options[512];
+  int status = -1;
+  (void)state;
+  (void)snprintf(options, sizeof options, "--model='%s' --benchmark_filter=^%s",
+                 AP_MODELS "/lenet5_fashion-mnist.apm", point);
+  json_t *d = run(AP_PROGRAM, options, &status);
+  assert_int_equal(status, 0);
+  assert_int_equal(json_array_size(json_object_get(d, "benchmarks")), 3);
+  for (size_t i = 0; i < 3; i++) {
+    assert_starts(text_of(entry(d, i), "name"), point);
+    assert_starts(text_of(entry(d, i), "name") + strlen(point), ways[i]);
+    assert_null(json_object_get(entry(d, i), "error_occurred"));
+    assert_true(number(entry(d, i), "images") > 0);
+  }
+  json_decref(d);
+  assert_null(run(AP_PROGRAM, "--model=elsewhere/lenet5.onnx", &status));
+  assert_int_equal(status, 1);
+  d = run(AP_PROGRAM, "--model=none.onnx --benchmark_filter=^evaluator/none/", &status);
+  assert_int_equal(status, 1);
+  assert_refused(entry(d, 0), "IO: none.onnx: no such file");
+  json_decref(d);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_point_and_way),
+      cmocka_unit_test(program_times_a_model),
       cmocka_unit_test(no_ratio_without_baseline),
       cmocka_unit_test(ratio_is_to_the_median),
       cmocka_unit_test(what_does_not_verify_has_no_time),

@@ -64,7 +64,7 @@ static const conv_case cases[] = {
 };
 
 static inline bool possible(const conv_case *k, ap_packed_form form) {
-  static const size_t width[AP_PACKED_FORMS] = {1, 1, 2, 4, 8, 1, 1, 1, 2, 4, 8, 1};
+  static const size_t width[AP_PACKED_FORMS] = {1, 1, 2, 4, 8, 1, 1, 1, 4, 1};
   const bool whole = form == AP_PACKED_WINOGRAD || form == AP_PACKED_KERNEL3;
   if (whole && (k->dilation_h > 1 || k->dilation_w > 1)) return false;
   if (form == AP_PACKED_WINOGRAD)

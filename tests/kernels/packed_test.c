@@ -205,7 +205,9 @@ static void test_wide_and_deep(void **state) {
   (void)state;
   for (size_t isa = 0; isa < N_ISAS; ++isa) {
     if (!isas[isa]) continue;
-    assert_true(packed_strips(chosen(&pointwise, 0, 1, isa)));
+    const bool timed = isas[isa]->pointwise;
+    assert_true(packed_strips(chosen(&pointwise, 0, 1, isa)) == timed);
+    assert_int_equal(chosen(&pointwise, 2, 0.1, isa), timed ? AP_PACKED_STRIP1 : AP_PACKED_LIST1);
     assert_false(packed_strips(chosen(&pointwise, 4, 0.1, isa)));
     assert_int_equal(chosen(&depthwise, 0, 1, isa), AP_PACKED_PLANE);
     assert_int_equal(chosen(&five, 0, 1, isa), AP_PACKED_PLANE);
