@@ -245,14 +245,14 @@ def framework_rows(network, threads, batches, seconds):
 
 def bench_rows(program, network, path, threads, repetitions):
     command = [program] + ([f"--model={path}"] if path else [])
-    escaped = re.sub(r"([^\w-])", r"\\\1", network)  # of the characters that extended expressions know
+    escaped = re.sub(r"([][.^$*+?(){}|\\])", r"\\\1", network)  # what extended expressions know, and nothing else
     command += [f"--benchmark_filter=^evaluator/{escaped}/.*(sparsity_percent:0/vector_columns:1|"
                f"sparsity_percent:90/vector_columns:[18])/threads:({'|'.join(map(str, threads))})/(evaluator|integer)/", "--benchmark_format=json",
                f"--benchmark_repetitions={repetitions}", "--benchmark_min_time=0.05"]
     found = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    document = json.loads(found.stdout)
     if found.returncode:
         sys.exit(f"{' '.join(command)}: status {found.returncode}")
+    document = json.loads(found.stdout)
     repeated = ("run_name", "family_index", "per_family_instance_index")
     return document["context"], [{k: short(v) for k, v in row.items() if k not in repeated} for row in document["benchmarks"]
                                  if row["run_type"] == "iteration"]
@@ -306,7 +306,10 @@ def main():
     o = parser.parse_args()
     if o.out and os.path.exists(o.out):
         sys.exit(f"{o.out} exists")
-    files = {stem(path): path for path in o.onnx.split(",")} if o.onnx else {}
+    paths = o.onnx.split(",") if o.onnx else []
+    files = {stem(path): path for path in paths}
+    if len(files) < len(paths):
+        sys.exit("--onnx: two files of one name")
     named = o.networks or ("" if files else "vgg16,resnet18,resnet20")
     networks, batches = [n for n in named.split(",") if n] + list(files), [int(b) for b in o.batches.split(",")]
     threads = [int(t) for t in o.threads.split(",")]

@@ -27,7 +27,7 @@ static double kept_macs(const ap_network *net, ap_error *err, ap_status *st) {
   return (double)kept / (double)all;
 }
 
-/* As nn/infer.c takes: large images are few at a time. */
+/* As nn/infer.c takes. */
 static size_t batch_of(const ap_micro_pair *pair) {
   return pair->n_images < 128 ? pair->n_images : 128;
 }

@@ -31,14 +31,14 @@ static ap_status sum_channels(ap_onnx_lowering *low, const ap_onnx_node *node, s
                          .channels_before = before,
                          .channels_after = after};
   const ap_node sum = {.kind = AP_NODE_ADD};
-  size_t padded, parts[2];
+  size_t padded, parts[2] = {0};
   if (before + after == 0) return AP_OK;
   ap_status st = ap_onnx_emit(low, node, node->name, zeros, index, 1, &padded, err);
   for (size_t i = 0; !st && i <= before + after; i++) {
     st = shifted(low, node, padded, i, channels, &parts[i > 0], err);
     if (!st && i > 0) st = ap_onnx_emit(low, node, node->name, sum, parts, 2, &parts[0], err);
   }
-  *index = parts[0];
+  if (!st) *index = parts[0];
   return st;
 }
 
