@@ -6,7 +6,7 @@
 
 enum { IMAGES = 1000 }; /* the first of a search split */
 
-static ap_status open(const ap_micro_setting *setting, void **problem, ap_error *err) {
+static ap_status open_pair(const ap_micro_setting *setting, void **problem, ap_error *err) {
   ap_micro_pair *pair = ap_calloc(1, sizeof *pair);
   *problem = NULL;
   if (!pair) return ap_fail(err, AP_ERR_MEMORY, "problem");
@@ -28,14 +28,14 @@ static ap_status setup(const void *context, const int64_t *point, void **problem
   ap_micro_setting setting = setting_of(point);
   setting.network = context;
   setting.n_images = IMAGES;
-  return open(&setting, problem, err);
+  return open_pair(&setting, problem, err);
 }
 
 static ap_status setup_file(const void *context, const int64_t *point, void **problem,
                             ap_error *err) {
   ap_micro_setting setting = setting_of(point);
   setting.file = context;
-  return open(&setting, problem, err);
+  return open_pair(&setting, problem, err);
 }
 
 static void teardown(void *problem) {

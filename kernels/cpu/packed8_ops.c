@@ -254,7 +254,7 @@ static curve_rule curve_of(const ap_packed8_isa *isa, ap_curve curve, const ap_p
 
 /* Line x of a row, through the curve where there is one. */
 static void curved_line(const curve_rule *k, const row *r, size_t x, float *line) {
-  if (!k->curve || !r->tensor->codes) {
+  if (!k->curve || !k->in->tensor.codes || !r->at) {
     (void)row_line(k->isa, r, x, line);
     if (k->curve) curve_line(k->curve, k->in->factor, k->per_unit, line, LANES);
     return;
