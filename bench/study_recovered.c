@@ -20,10 +20,7 @@ const char *ap_recovery_name(ap_recovery how) { return names[how]; }
 
 bool ap_recovery_applies(ap_recovery how, const ap_network *trained) {
   if (how != AP_RECOVERY_RECALIBRATED && how != AP_RECOVERY_REPAIRED_RECALIBRATED) return true;
-  for (size_t i = 0; i < trained->n_nodes; i++) {
-    if (trained->nodes[i].kind == AP_NODE_BATCHNORM) return true;
-  }
-  return false;
+  return ap_network_has_statistics(trained);
 }
 
 void ap_recovered_release(ap_recovered *r) {

@@ -77,6 +77,7 @@ static ap_status make_views(ap_executor *ex, ap_error *err) {
     if (st) return st;
     plain += aligned(n_bias);
     if (node->kind == AP_NODE_BATCHNORM) {
+      b->affine = ap_node_is_affine(node);
       st = statistics_views(ex, statistics, node->shape.c, b, err);
       if (st) return st;
       statistics += 2 * aligned(node->shape.c);

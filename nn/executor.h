@@ -16,7 +16,7 @@ typedef struct ap_executor ap_executor;
 
 typedef enum {
   AP_FORWARD_INFER, /* batch normalisation by its running statistics */
-  AP_FORWARD_TRAIN  /* by the batch's own; updates the running ones */
+  AP_FORWARD_TRAIN /* by the batch's own; updates the running ones. Nodes that are affine (nn/network.h) stay as they are. */
 } ap_forward_mode;
 
 /* net: kept until destroy for its structure, which must not change meanwhile; its weights are

@@ -34,9 +34,12 @@ static ap_status backward_batchnorm(ap_executor *ex, size_t i, size_t n, ap_erro
   ap_node_buffers *b = &ex->nodes[i];
   ap_bn_shape shape = {
       .n = n, .c = node->shape.c, .hw = node->shape.h * node->shape.w, .epsilon = node->epsilon};
+  ap_buffer *dy = grad(ex, i), *zeros = b->mean;
   ap_status st =
-      ap_bn_backward(ex->be, &shape, ap_executor_value(ex, node->inputs[0]), grad(ex, i), b->weight,
-                     b->save_mean, b->save_inv_std, grad(ex, i), b->d_weight, b->d_bias, err);
+      b->affine
+          ? ap_bn_forward_infer(ex->be, &shape, dy, b->weight, zeros, zeros, b->var, dy, err)
+          : ap_bn_backward(ex->be, &shape, ap_executor_value(ex, node->inputs[0]), dy, b->weight,
+                           b->save_mean, b->save_inv_std, dy, b->d_weight, b->d_bias, err);
   return st ? st : pass_on(ex, i, 0, n, err);
 }
 

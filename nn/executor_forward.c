@@ -97,7 +97,7 @@ static ap_status forward_batchnorm(ap_executor *ex, size_t i, size_t n, ap_forwa
                        .hw = node->shape.h * node->shape.w,
                        .epsilon = node->epsilon,
                        .momentum = bn_momentum};
-  if (mode == AP_FORWARD_INFER) {
+  if (mode == AP_FORWARD_INFER || b->affine) {
     return ap_bn_forward_infer(ex->be, &shape, x, b->weight, b->bias, b->mean, b->var, y, err);
   }
   return ap_bn_forward_train(ex->be, &shape, x, b->weight, b->bias, y, b->save_mean,

@@ -36,6 +36,7 @@ typedef struct {
   ap_buffer *weight, *bias, *mean, *var;
   ap_buffer *d_weight, *d_bias, *save_mean, *save_inv_std;
   ap_buffer *picks, *starts, *users; /* GATHER; these are its own */
+  bool affine;                       /* ap_node_is_affine */
 } ap_node_buffers;
 
 struct ap_executor {

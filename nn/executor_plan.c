@@ -26,7 +26,7 @@ size_t ap_shape_floats(ap_shape3 shape) { return shape.c * shape.h * shape.w; }
 
 static bool has_parameters(const ap_node *node) {
   return node->kind == AP_NODE_CONV || node->kind == AP_NODE_LINEAR ||
-         node->kind == AP_NODE_BATCHNORM;
+         (node->kind == AP_NODE_BATCHNORM && !ap_node_is_affine(node));
 }
 
 static bool is_pool(const ap_node *node) {

@@ -101,6 +101,12 @@ AP_NODISCARD ap_status ap_network_builtin(const char *name, ap_shape3 input, siz
 bool ap_node_pads(const ap_node *node);
 /* Is the node a MULTIPLY whose second input holds one factor for all pixels of a channel? */
 bool ap_node_scales_channels(const ap_network *net, const ap_node *node);
+/* Is the node a BATCHNORM whose statistics change nothing (mean 0, variance + epsilon 1 in float32, in every channel)? That is
+ * a scale and a shift, as ONNX files have them: part of an activation (LeakyReLU, HardSwish, GELU, ...), or behind a
+ * normalisation of another kind. Training and recalibration leave it as it is. */
+bool ap_node_is_affine(const ap_node *node);
+/* Has it a BATCHNORM that is not such: statistics that can be measured anew? */
+bool ap_network_has_statistics(const ap_network *net);
 /* Number of weights, biases of a node (0 for nodes without). */
 size_t ap_node_weight_count(const ap_network *net, size_t node);
 size_t ap_node_bias_count(const ap_network *net, size_t node);

@@ -148,6 +148,21 @@ bool ap_node_scales_channels(const ap_network *net, const ap_node *node) {
   return (a.h != 1 || a.w != 1) && b.h == 1 && b.w == 1;
 }
 
+bool ap_node_is_affine(const ap_node *node) {
+  if (node->kind != AP_NODE_BATCHNORM) return false;
+  for (size_t c = 0; c < node->shape.c; c++) {
+    if (fabsf(node->mean[c]) > 0 || fabsf(node->var[c] + node->epsilon - 1) > 0) return false;
+  }
+  return true;
+}
+
+bool ap_network_has_statistics(const ap_network *net) {
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    if (net->nodes[i].kind == AP_NODE_BATCHNORM && !ap_node_is_affine(&net->nodes[i])) return true;
+  }
+  return false;
+}
+
 static ap_status gather_shape(ap_node *node, ap_shape3 in, ap_error *err) {
   if (!node->picks || node->shape.c == 0)
     return ap_fail(err, AP_ERR_ARG, "%s: gather of no channels", node->name);

@@ -7,13 +7,6 @@
 #define BATCH 128       /* images whose statistics are averaged */
 #define DRAW_SEED 20210 /* which images: the same for every network */
 
-static bool has_batchnorm(const ap_network *net) {
-  for (size_t i = 0; i < net->n_nodes; i++) {
-    if (net->nodes[i].kind == AP_NODE_BATCHNORM) return true;
-  }
-  return false;
-}
-
 /* Running statistics after k images move by n / (k + n) of the way to a batch of n: in the end
  * every image has had the same share. */
 static ap_status average(ap_executor *ex, ap_feed *feed, const uint32_t *order, size_t n_images,
@@ -47,7 +40,7 @@ ap_status ap_recalibrate(ap_backend *be, ap_network *net, const ap_dataset *data
                    n_images, ap_dataset_name(data), all);
   }
   if (n_images == 0) n_images = all;
-  if (!has_batchnorm(net)) return AP_OK;
+  if (!ap_network_has_statistics(net)) return AP_OK;
   order = ap_calloc(all, sizeof *order);
   if (!order) {
     st = ap_fail(err, AP_ERR_MEMORY, "drawing of %zu images", all);

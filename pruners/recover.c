@@ -95,13 +95,6 @@ static void apply_masks(ap_network *net, const mask_set *set) {
   }
 }
 
-static bool has_batchnorm(const ap_network *net) {
-  for (size_t i = 0; i < net->n_nodes; i++) {
-    if (net->nodes[i].kind == AP_NODE_BATCHNORM) return true;
-  }
-  return false;
-}
-
 static ap_status quantise_network(ap_network *net, const ap_level_db *db, const uint32_t *levels,
                                   unsigned bits, ap_error *err) {
   size_t n = ap_network_layers(net, NULL, 0);
@@ -165,7 +158,7 @@ ap_status ap_recover(ap_backend *be, const ap_network *trained, const ap_dataset
   if (recipe->epochs > 0) {
     st = ap_train(be, net, data, recipe, (const float *const *)set.masks, checkpoint, observer,
                   context, err);
-  } else if (has_batchnorm(net)) {
+  } else if (ap_network_has_statistics(net)) {
     size_t images = ap_dataset_describe(data, AP_SPLIT_TRAIN).n_images;
     st = ap_recalibrate(be, net, data,
                         images < RECALIBRATION_IMAGES ? images : RECALIBRATION_IMAGES, err);

@@ -25,12 +25,13 @@ size_t ap_following_batchnorm(const ap_network *net, size_t node) {
  * added to the bias is the mean of what pruning took away, so it belongs to the running mean: beta is
  * what the channel's average should be, and stays it when statistics are measured anew (by
  * recalibration, or by the batches of fine-tuning). Channels that normalisation switches off stay as
- * they are. */
+ * they are. Behind a normalisation that is a scale and a shift alone the bias is the layer's own. */
 static void unfold_layer(ap_network *net, const ap_layer_info *info, const float *matrix,
                          const float *bias) {
   size_t node = info->node, k = info->k, n = info->n, bn = ap_following_batchnorm(net, node);
   ap_node *layer = &net->nodes[node], *norm = bn == SIZE_MAX ? NULL : &net->nodes[bn];
   float *own_bias = layer->bias, *weight = layer->weight;
+  const bool affine = norm && ap_node_is_affine(norm);
   for (size_t j = 0; j < n; j++) {
     double gain =
         norm ? (double)norm->weight[j] / sqrt((double)norm->var[j] + (double)norm->epsilon) : 1.0;
@@ -38,7 +39,9 @@ static void unfold_layer(ap_network *net, const ap_layer_info *info, const float
     for (size_t i = 0; i < k; i++) {
       weight[j * k + i] = (float)((double)matrix[i * n + j] / gain);
     }
-    if (norm) {
+    if (affine && own_bias) {
+      own_bias[j] = (float)(((double)bias[j] - (double)norm->bias[j]) / gain);
+    } else if (norm && !affine) {
       double own = own_bias ? (double)own_bias[j] : 0.0;
       norm->mean[j] = (float)(own - ((double)bias[j] - (double)norm->bias[j]) / gain);
     } else if (own_bias) {
@@ -47,13 +50,16 @@ static void unfold_layer(ap_network *net, const ap_layer_info *info, const float
   }
 }
 
-/* A layer without normalisation and without a bias gets one, if there is something to put into it. */
+/* A layer without a bias, and without statistics behind it, gets one if there is something to put into it. */
 static ap_status make_room(ap_network *net, const ap_layer_info *info, const float *bias,
                            ap_error *err) {
   ap_node *layer = &net->nodes[info->node];
+  const size_t bn = ap_following_batchnorm(net, info->node);
+  const ap_node *norm = bn == SIZE_MAX ? NULL : &net->nodes[bn];
   bool needed = false;
-  if (layer->bias || ap_following_batchnorm(net, info->node) != SIZE_MAX) return AP_OK;
-  for (size_t j = 0; j < info->n; j++) needed = needed || bias[j] < 0 || bias[j] > 0;
+  if (layer->bias || (norm && !ap_node_is_affine(norm))) return AP_OK;
+  for (size_t j = 0; j < info->n; j++)
+    needed = needed || fabsf(bias[j] - (norm ? norm->bias[j] : 0)) > 0;
   if (!needed) return AP_OK;
   layer->bias = ap_calloc(info->n, sizeof *layer->bias);
   return layer->bias ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "bias of %s", info->name);
@@ -131,7 +137,7 @@ static ap_status take_statistics(ap_network *net, const ap_layer_info *info, ap_
   const size_t images = ap_walk_images_for(walk, size);
   float *output;
   ap_status st;
-  if (!norm) return AP_OK;
+  if (!norm || ap_node_is_affine(norm)) return AP_OK;
   output = ap_calloc(images * size, sizeof *output);
   if (!output) return ap_fail(err, AP_ERR_MEMORY, "outputs of %s", info->name);
   st = ap_walk_output(walk, node, images, output, err);

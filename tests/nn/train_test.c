@@ -327,6 +327,45 @@ static void test_recalibration(void **state) {
   ap_backend_close(be);
 }
 
+/* Scales and shifts are part of activations, in networks from ONNX files: no statistics, nothing to train. */
+static void test_scales_and_shifts_stay(void **state) {
+  ap_backend *be = open_backend("cpu", 2);
+  ap_network *net = NULL;
+  size_t first, second, norm;
+  (void)state;
+  must(ap_network_create("affine", (ap_shape3){1, SIDE, SIDE}, &net, &failure));
+  first = put_affine(net, put_conv(net, 4, 3, 1, 1, true, 0));
+  norm = put_plain(net, AP_NODE_BATCHNORM, put_conv(net, 4, 3, 1, 1, false, first));
+  second = put_affine(net, put_plain(net, AP_NODE_RELU, norm));
+  (void)put_linear(net, 10, true, put_plain(net, AP_NODE_FLATTEN, second));
+  net->classes = 10;
+  randomise(net, 3);
+  ap_network *start = NULL;
+  must(ap_network_copy(net, &start, &failure));
+  assert_true(ap_network_has_statistics(net));
+  for (int trains = 0; trains < 2; trains++) {
+    if (trains) {
+      ap_train_options options = ap_train_defaults(images);
+      options.epochs = 1;
+      must(ap_train(be, net, images, &options, NULL, NULL, NULL, NULL, &failure));
+      assert_true(net->nodes[norm].weight[0] != start->nodes[norm].weight[0]);
+    } else {
+      must(ap_recalibrate(be, net, images, 0, &failure));
+    }
+    assert_true(net->nodes[norm].mean[0] != start->nodes[norm].mean[0]);
+    for (size_t k = 0; k < 2; k++) {
+      const ap_node *is = &net->nodes[k ? second : first], *was = &start->nodes[k ? second : first];
+      assert_memory_equal(is->weight, was->weight, 4 * sizeof(float));
+      assert_memory_equal(is->bias, was->bias, 4 * sizeof(float));
+      assert_memory_equal(is->mean, was->mean, 4 * sizeof(float));
+      assert_memory_equal(is->var, was->var, 4 * sizeof(float));
+    }
+  }
+  ap_network_destroy(start);
+  ap_network_destroy(net);
+  ap_backend_close(be);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       /* first those that fork, while no thread runs */
@@ -339,6 +378,7 @@ int main(void) {
       cmocka_unit_test(test_bad_calls),
       cmocka_unit_test(test_memory_failures),
       cmocka_unit_test(test_recalibration),
+      cmocka_unit_test(test_scales_and_shifts_stay),
   };
   return cmocka_run_group_tests(tests, open_images, close_images);
 }

@@ -78,6 +78,14 @@ static inline size_t put_curve(ap_network *net, ap_curve curve, size_t from) {
   return put(net, (ap_node){.kind = AP_NODE_CURVE, .curve = curve}, from, 0);
 }
 
+/* A scale and a shift, as the ONNX reader makes them. */
+static inline size_t put_affine(ap_network *net, size_t from) {
+  const size_t at = put(net, (ap_node){.kind = AP_NODE_BATCHNORM, .epsilon = 0x1p-20F}, from, 0);
+  for (size_t c = 0; c < net->nodes[at].shape.c; c++) net->nodes[at].var[c] = 1 - 0x1p-20F;
+  assert_true(ap_node_is_affine(&net->nodes[at]));
+  return at;
+}
+
 /* Weights of a size that keeps activations near 1, and statistics as of a trained network. */
 static inline void randomise(ap_network *net, uint64_t seed) {
   ap_rng rng;
@@ -91,7 +99,8 @@ static inline void randomise(ap_network *net, uint64_t seed) {
       n->weight[j] = (float)((norm ? 1 : 0) + scale * ap_rng_normal(&rng));
     }
     for (size_t j = 0; j < biases; j++) n->bias[j] = (float)(0.3 * ap_rng_normal(&rng));
-    for (size_t j = 0; norm && j < n->shape.c; j++) {
+    const bool measured = norm && !ap_node_is_affine(n);
+    for (size_t j = 0; measured && j < n->shape.c; j++) {
       n->mean[j] = (float)(0.3 * ap_rng_normal(&rng));
       n->var[j] = (float)(0.5 + ap_rng_uniform(&rng));
     }

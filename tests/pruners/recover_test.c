@@ -394,6 +394,51 @@ static void a_bias_is_added_where_needed(void **state) {
   ap_network_destroy(start);
 }
 
+static ap_network *affine_network(uint64_t seed) {
+  ap_network *net = NULL;
+  size_t at;
+  must(ap_network_create("affine", (ap_shape3){1, SIDE, SIDE}, &net, &failure));
+  at = put_affine(net, put_conv(net, 3, 3, 1, 1, false, 0));
+  at = put_affine(net, put_conv(net, 4, 3, 1, 1, true, put_plain(net, AP_NODE_RELU, at)));
+  (void)put_linear(net, 10, true, put_plain(net, AP_NODE_FLATTEN, at));
+  net->classes = 10;
+  randomise(net, seed);
+  return net;
+}
+
+/* Scales and shifts behind layers (of ONNX files) stay as they are; the layers' biases take what there is. */
+static void scales_and_shifts_stay(void **state) {
+  ap_network *net = affine_network(31), *other = affine_network(32), *start = NULL, *again = NULL;
+  ap_network *before = NULL;
+  (void)state;
+  must(ap_network_copy(net, &before, &failure));
+  must(ap_network_fold(other, &start, &failure));
+  must(ap_unfold_network(be, net, start, images, &failure));
+  for (size_t i = 0; i < net->n_nodes; i++) {
+    const ap_node *is = &net->nodes[i], *was = &before->nodes[i];
+    if (is->kind != AP_NODE_BATCHNORM) continue;
+    assert_true(ap_node_is_affine(is));
+    assert_memory_equal(is->weight, was->weight, is->shape.c * sizeof(float));
+    assert_memory_equal(is->bias, was->bias, is->shape.c * sizeof(float));
+  }
+  must(ap_network_fold(net, &again, &failure));
+  for (size_t i = 0; i < again->n_nodes; i++) {
+    for (size_t j = 0; j < ap_node_weight_count(again, i); j++) {
+      float a = again->nodes[i].weight[j], b = start->nodes[i].weight[j];
+      assert_true(fabsf(a - b) <= 1e-5f * fabsf(b) + 1e-6f);
+    }
+    for (size_t j = 0; j < ap_node_bias_count(again, i); j++) {
+      float a = again->nodes[i].bias[j], b = start->nodes[i].bias[j];
+      assert_true(fabsf(a - b) <= 1e-5f * (1 + fabsf(b)));
+    }
+  }
+  ap_network_destroy(net);
+  ap_network_destroy(other);
+  ap_network_destroy(start);
+  ap_network_destroy(again);
+  ap_network_destroy(before);
+}
+
 static double squared_difference(const ap_network *a, const ap_network *b) {
   size_t n = ap_dataset_describe(images, AP_SPLIT_CALIBRATION).n_images;
   float *x = ap_calloc(n * 10, sizeof *x), *y = ap_calloc(n * 10, sizeof *y);
@@ -536,6 +581,7 @@ int main(void) {
                                      cmocka_unit_test(repair_leaves_the_wanted_average),
                                      cmocka_unit_test(unfolding_another_network),
                                      cmocka_unit_test(a_bias_is_added_where_needed),
+                                     cmocka_unit_test(scales_and_shifts_stay),
                                      cmocka_unit_test(pairs_of_one_network),
                                      cmocka_unit_test(sequences),
                                      cmocka_unit_test(cutting_dead_inputs_keeps_the_function),
