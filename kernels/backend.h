@@ -108,6 +108,23 @@ AP_NODISCARD ap_status ap_bn_backward(ap_backend *be, const ap_bn_shape *shape, 
                                       ap_buffer *save_inv_std, ap_buffer *dx, ap_buffer *dgamma,
                                       ap_buffer *dbeta, ap_error *err);
 
+/* ---- normalisation of an image by itself: group, instance, layer normalisation -----------------
+ */
+typedef struct {
+  size_t outer, count,
+      inner;     /* x: [outer][count][inner]; a set is the `count` values of one (outer, inner):
+      of [n, c, h, w] and g groups of channels n * g, c / g * h * w, 1; of each pixel's channels n, c, h * w */
+  float epsilon; /* > 0 */
+} ap_norm_shape;
+/* y = (x - mean) / sqrt(variance + epsilon), mean and variance (divided by count) those of x's set. In place
+ * allowed. */
+AP_NODISCARD ap_status ap_norm_forward(ap_backend *be, const ap_norm_shape *shape, ap_buffer *x,
+                                       ap_buffer *y, ap_error *err);
+/* dx (+)= gradient. dx == dy allowed without accumulate. */
+AP_NODISCARD ap_status ap_norm_backward(ap_backend *be, const ap_norm_shape *shape, ap_buffer *x,
+                                        ap_buffer *dy, ap_buffer *dx, bool accumulate,
+                                        ap_error *err);
+
 /* ---- elementwise -------------------------------------------------------------------------------
  */
 /* y = min(max(x, 0), ceiling); ceiling INFINITY is plain ReLU, 6 is ReLU6. In place allowed. */

@@ -56,6 +56,12 @@ typedef struct {
                            const float *gamma, const float *save_mean, const float *save_inv_std,
                            float *dx, float *dgamma, float *dbeta, ap_error *err);
 
+  /* outer, count, inner > 0. */
+  ap_status (*norm_forward)(ap_backend *be, const ap_norm_shape *s, const float *x, float *y,
+                            ap_error *err);
+  ap_status (*norm_backward)(ap_backend *be, const ap_norm_shape *s, const float *x,
+                             const float *dy, float *dx, bool accumulate, ap_error *err);
+
   /* count > 0. A NaN input gives a NaN output, so that a diverged training shows. */
   ap_status (*relu_forward)(ap_backend *be, size_t count, float ceiling, const float *x, float *y,
                             ap_error *err);

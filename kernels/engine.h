@@ -38,10 +38,13 @@ typedef enum {
   /* out[first_out + c] = in[c] * scale[c] + shift[c], c < channels; where asked for the logistic function
    * of that, times a gate. */
   AP_ENGINE_MAP,
+  /* out = (in - mean) / sqrt(variance + epsilon) * scale[c] + shift[c], those of an image by itself: over each of
+   * `groups` runs of channels, or over the channels of each pixel */
+  AP_ENGINE_NORM,
   AP_ENGINE_FLATTEN /* [c, h, w] to [c * h * w, 1, 1] */
 } ap_engine_kind;
 
-/* LAYER, POOL and MAP end with + residual (not POOL), then clipping to [low, high]. */
+/* LAYER, POOL, MAP and NORM end with + residual (not POOL), then clipping to [low, high]. */
 typedef struct {
   ap_engine_kind kind;
   ap_engine_source in, residual;
@@ -49,11 +52,13 @@ typedef struct {
   float low, high;
   size_t layer;                                         /* LAYER: its number */
   size_t kh, kw, stride_h, stride_w, pad_top, pad_left; /* LAYER, POOL */
-  size_t groups;                                        /* LAYER; > 0 */
+  size_t groups;                                        /* LAYER, NORM; > 0 */
   size_t dilation_h, dilation_w; /* LAYER: taps stand so far apart; 0 counts as 1 */
   bool maximum, count_padding;   /* POOL */
-  size_t channels, first_out;    /* MAP */
-  const float *scale, *shift;    /* INPUT, MAP: per channel; NULL for MAP: 1 and 0 */
+  bool each_pixel;               /* NORM; then groups is 1 */
+  float epsilon;                 /* NORM; > 0 */
+  size_t channels, first_out;    /* MAP; NORM: all channels */
+  const float *scale, *shift;    /* INPUT, MAP, NORM: per channel; NULL but for INPUT: 1 and 0 */
   /* MAP; of all others gate.tensor is AP_ENGINE_NONE and the rest 0. */
   /* [channels] which channel of `in` each takes, below the tensor's; in.first is not looked at then.
    * NULL: c - in.first. */

@@ -154,6 +154,20 @@ void ap_packed_map_run(const ap_packed_isa *isa, const ap_packed_source *in, siz
                        size_t first_out, size_t n_blocks, float *out,
                        const ap_packed_epilogue *epilogue);
 
+/* An image normalised by itself: over each of `groups` equal runs of channels (> 0; divides them), or over the channels of each
+ * pixel. */
+typedef struct {
+  size_t groups;
+  bool each_pixel; /* groups is 1 */
+  float epsilon;   /* > 0 */
+} ap_packed_norm;
+/* out[c] = clip((in[c] - mean) / sqrt(variance + epsilon) * scale[c] + shift[c] + residual[c]), in and out of one size; scale and
+ * shift NULL: 1 and 0. */
+void ap_packed_norm_run(const ap_packed_isa *isa, const ap_packed_norm *norm,
+                        const ap_packed_shape *in_shape, const float *in, const float *scale,
+                        const float *shift, const ap_packed_shape *out_shape, size_t n_blocks,
+                        float *out, const ap_packed_epilogue *epilogue);
+
 /* out[c] = clip(in[c] * gate[c] + residual[c]) for out's channels. curve: the gate's values go through
  * it (kernels/curve.h) first, unless it is NONE; its stride_w is 1 then. */
 void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,

@@ -12,6 +12,7 @@
  * synchronously, allocate nothing and may be called from any thread on disjoint outputs. */
 #ifndef AP_KERNELS_PACKED8_H
 #define AP_KERNELS_PACKED8_H
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -103,6 +104,21 @@ void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *pool, 
 void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, size_t channels,
                         const float *scale, const float *shift, const ap_packed8_target *out,
                         size_t first_out, size_t n_blocks, const ap_packed8_epilogue *epilogue);
+
+/* An image normalised by itself (ap_packed_norm, whose epsilon is not looked at): with sums in double over channels, rows, columns
+ * in that order, mean = (float)(sum of in / count), d = in - mean,
+ *   v[c] = d * (float)(per_unit / sqrt(sum of d * d / count + epsilon))
+ * rounded once; where scale is not NULL v[c] * scale[c] + shift[c], fused; + residual (its product fused), clipped. epsilon: in
+ * squares of the source's steps. The source's factor is not looked at. */
+void ap_packed8_norm_run(const ap_packed8_isa *isa, const ap_packed_norm *norm, double epsilon,
+                         double per_unit, const ap_packed8_source *in, const float *scale,
+                         const float *shift, const ap_packed8_target *out, size_t n_blocks,
+                         const ap_packed8_epilogue *epilogue);
+/* The factor of d there. */
+static inline float ap_packed8_norm_factor(double squares, size_t count, double epsilon,
+                                           double per_unit) {
+  return (float)(per_unit / sqrt(squares / (double)count + epsilon));
+}
 
 /* out[c] = clip((in[c] * gate[c]) * in's factor + residual[c]) for out's channels, products rounded one by
  * one, the residual's fused with the sum. With a curve (kernels/curve.h) the gate's value is curve(gate[c] * gate's

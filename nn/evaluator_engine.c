@@ -4,9 +4,9 @@
 #include "nn/evaluator_impl.h"
 
 static const ap_engine_kind kinds[] = {
-    [OP_INPUT] = AP_ENGINE_INPUT,    [OP_LAYER] = AP_ENGINE_LAYER, [OP_POOL] = AP_ENGINE_POOL,
-    [OP_MAP] = AP_ENGINE_MAP,        [OP_GATE] = AP_ENGINE_MAP,    [OP_CURVE] = AP_ENGINE_MAP,
-    [OP_FLATTEN] = AP_ENGINE_FLATTEN};
+    [OP_INPUT] = AP_ENGINE_INPUT, [OP_LAYER] = AP_ENGINE_LAYER,    [OP_POOL] = AP_ENGINE_POOL,
+    [OP_MAP] = AP_ENGINE_MAP,     [OP_NORM] = AP_ENGINE_NORM,      [OP_GATE] = AP_ENGINE_MAP,
+    [OP_CURVE] = AP_ENGINE_MAP,   [OP_FLATTEN] = AP_ENGINE_FLATTEN};
 
 static ap_engine_source source(const op_input *in) {
   return (ap_engine_source){in->tensor == EVAL_NONE ? AP_ENGINE_NONE : in->tensor, in->stride_h,
@@ -39,6 +39,11 @@ static ap_engine_op convert(const op *o) {
     to.groups = o->conv.groups;
     to.dilation_h = o->conv.dilation_h;
     to.dilation_w = o->conv.dilation_w;
+  }
+  if (o->kind == OP_NORM) {
+    to.groups = o->norm.groups;
+    to.each_pixel = o->norm.each_pixel;
+    to.epsilon = o->norm.epsilon;
   }
   if (o->kind == OP_POOL) {
     to.kh = o->pool.kh;

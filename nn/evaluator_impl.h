@@ -21,7 +21,16 @@
 #define EVAL_MOST_AT_ONCE ((size_t)1024)
 
 /* ---- plan ------------------------------------------------------------------------------------ */
-typedef enum { OP_INPUT, OP_LAYER, OP_POOL, OP_MAP, OP_GATE, OP_CURVE, OP_FLATTEN } op_kind;
+typedef enum {
+  OP_INPUT,
+  OP_LAYER,
+  OP_POOL,
+  OP_MAP,
+  OP_GATE,
+  OP_CURVE,
+  OP_NORM,
+  OP_FLATTEN
+} op_kind;
 
 /* How a tensor is read; see ap_packed_source. */
 typedef struct {
@@ -41,8 +50,9 @@ typedef struct {
   ap_packed_conv conv;        /* LAYER */
   ap_packed_pool pool;        /* POOL */
   size_t channels, first_out; /* MAP */
-  float *scale, *shift;       /* MAP: [channels] or NULL; INPUT: [channels] */
+  float *scale, *shift;       /* MAP, NORM: [channels] or NULL; INPUT: [channels] */
   uint32_t *picks;            /* MAP: [channels] or NULL; see ap_packed_source */
+  ap_packed_norm norm;        /* NORM */
   ap_curve curve;             /* CURVE; GATE: of the gate, or NONE */
 } op;
 

@@ -53,10 +53,11 @@ static void set_units(eval_plan *p, const ap_network *net) {
     }
     if (o->kind == OP_CURVE) o->in.ratio = p->tensors[o->in.tensor].unit;
     o->high = (float)((double)o->high / unit);
-    if (o->kind != OP_MAP || !o->scale) continue;
+    if ((o->kind != OP_MAP && o->kind != OP_NORM) || !o->scale) continue;
+    /* what is normalised is in the unit of the scale and shift that alone read it */
+    const double from = o->kind == OP_NORM ? unit : p->tensors[o->in.tensor].unit;
     for (size_t c = 0; c < o->channels; ++c)
-      ap_integer_affine(&net->nodes[o->node], c, p->tensors[o->in.tensor].unit, unit, &o->scale[c],
-                        &o->shift[c]);
+      ap_integer_affine(&net->nodes[o->node], c, from, unit, &o->scale[c], &o->shift[c]);
   }
 }
 
@@ -167,6 +168,12 @@ void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
     case OP_CURVE:
       ap_packed8_curve_run(j->integers, o->curve, &in, per_unit(p, o), &out, k->n_blocks);
       break;
+    case OP_NORM: {
+      const double from = p->tensors[o->in.tensor].unit, to = p->tensors[o->out].unit;
+      ap_packed8_norm_run(j->integers, &o->norm, ap_integer_norm_epsilon(o->norm.epsilon, from),
+                          1 / to, &in, o->scale, o->shift, &out, k->n_blocks, &epilogue);
+      break;
+    }
     case OP_FLATTEN:
       ap_packed8_flatten_run(&in.tensor, &out.tensor, k->n_blocks, in.data, out.data);
       break;

@@ -21,7 +21,7 @@ static bool is_layer(const ap_node *n) {
 }
 /* May it become part of an addition or a ReLU, as a layer does? */
 static bool is_between(const ap_node *n) {
-  return n->kind == AP_NODE_BATCHNORM || n->kind == AP_NODE_MULTIPLY;
+  return n->kind == AP_NODE_BATCHNORM || n->kind == AP_NODE_MULTIPLY || ap_node_is_norm(n);
 }
 static bool is_pool(const ap_node *n) {
   return n->kind == AP_NODE_MAXPOOL || n->kind == AP_NODE_AVGPOOL;
@@ -70,6 +70,10 @@ static void find_fusions(compiler *c) {
       if (c->users[p] == 1 && (is_layer(from) || is_pool(from) || from->kind == AP_NODE_ADD ||
                                is_between(from) || from->kind == AP_NODE_SHORTCUT))
         c->absorbed[p] = true;
+    }
+    if (n->kind == AP_NODE_BATCHNORM) { /* its scale and shift */
+      const size_t p = n->inputs[0];
+      if (c->users[p] == 1 && ap_node_is_norm(&c->net->nodes[p])) c->absorbed[p] = true;
     }
     if (n->kind == AP_NODE_MULTIPLY) {
       const size_t k = own_curve(c, n);
@@ -206,6 +210,12 @@ static void emit_gate(const compiler *c, const ap_node *n, op *o) {
   if (ap_node_scales_channels(c->net, n)) o->gate.stride_h = o->gate.stride_w = 0;
 }
 
+static void emit_norm(const compiler *c, const ap_node *n, op *o) {
+  o->kind = OP_NORM;
+  o->in.tensor = c->value[n->inputs[0]];
+  o->norm = (ap_packed_norm){n->groups, n->kind == AP_NODE_LAYERNORM, n->epsilon};
+}
+
 /* The operation of one node (possibly at the end of a chain of absorbed ones) into `o`. */
 static ap_status emit_chain(compiler *c, size_t node, op *o, ap_error *err) {
   const ap_node *nodes = c->net->nodes, *n = &nodes[node];
@@ -235,8 +245,15 @@ static ap_status emit_chain(compiler *c, size_t node, op *o, ap_error *err) {
       emit_layer(c, n, node, o);
       return AP_OK;
     case AP_NODE_BATCHNORM:
-      o->in = read_node(c, n->inputs[0]);
+      if (c->absorbed[n->inputs[0]])
+        emit_norm(c, &nodes[n->inputs[0]], o);
+      else
+        o->in = read_node(c, n->inputs[0]);
       return emit_affine(n, o, err);
+    case AP_NODE_GROUPNORM:
+    case AP_NODE_LAYERNORM:
+      emit_norm(c, n, o);
+      return AP_OK;
     case AP_NODE_GATHER:
       return emit_gather(c, n, o, err);
     case AP_NODE_MULTIPLY:

@@ -112,6 +112,10 @@ static void run_op(const eval_chunk *k, const op *o, size_t candidate) {
       ap_packed_curve_run(j->isa, o->curve, &p->tensors[o->in.tensor].shape, out_shape, k->n_blocks,
                           in, out);
       break;
+    case OP_NORM:
+      ap_packed_norm_run(j->isa, &o->norm, &p->tensors[o->in.tensor].shape, in, o->scale, o->shift,
+                         out_shape, k->n_blocks, out, &epilogue);
+      break;
     case OP_FLATTEN:
       ap_packed_flatten_run(&p->tensors[o->in.tensor].shape, out_shape, k->n_blocks, in, out);
       break;

@@ -101,6 +101,10 @@ static ap_status backward_plain(ap_executor *ex, size_t i, size_t n, ap_error *e
     return ap_gather_backward(ex->be, &gather, ex->nodes[i].starts, ex->nodes[i].users, dy, dx,
                               accumulate, err);
   }
+  if (ap_node_is_norm(node)) {
+    const ap_norm_shape norm = ap_executor_norm_shape(ex->net, i, n);
+    return ap_norm_backward(ex->be, &norm, x, dy, dx, accumulate, err);
+  }
   if (node->kind == AP_NODE_SHORTCUT) {
     move = ap_executor_shortcut_shape(ex->net, i, n);
     return ap_move_backward(ex->be, &move, dy, dx, accumulate, err);
@@ -129,6 +133,8 @@ static ap_status backward_node(ap_executor *ex, size_t i, size_t n, ap_error *er
     case AP_NODE_RELU:
     case AP_NODE_CURVE:
     case AP_NODE_GATHER:
+    case AP_NODE_GROUPNORM:
+    case AP_NODE_LAYERNORM:
     case AP_NODE_MAXPOOL:
     case AP_NODE_AVGPOOL:
     case AP_NODE_SHORTCUT:

@@ -88,6 +88,13 @@ ap_gate_shape ap_executor_gate_shape(const ap_network *net, size_t i, size_t n) 
                          .per_plane = ap_node_scales_channels(net, node)};
 }
 
+ap_norm_shape ap_executor_norm_shape(const ap_network *net, size_t i, size_t n) {
+  const ap_node *node = &net->nodes[i];
+  const size_t c = node->shape.c, pixels = node->shape.h * node->shape.w;
+  if (node->kind == AP_NODE_LAYERNORM) return (ap_norm_shape){n, c, pixels, node->epsilon};
+  return (ap_norm_shape){n * node->groups, c / node->groups * pixels, 1, node->epsilon};
+}
+
 static ap_status forward_batchnorm(ap_executor *ex, size_t i, size_t n, ap_forward_mode mode,
                                    float bn_momentum, ap_buffer *x, ap_buffer *y, ap_error *err) {
   const ap_node *node = &ex->net->nodes[i];
@@ -137,6 +144,7 @@ static ap_status forward_node(ap_executor *ex, size_t i, size_t n, ap_forward_mo
   ap_pool_shape pool;
   ap_gate_shape gate;
   ap_gather_shape gather;
+  ap_norm_shape norm;
   switch (node->kind) {
     case AP_NODE_CONV:
     case AP_NODE_LINEAR:
@@ -164,6 +172,10 @@ static ap_status forward_node(ap_executor *ex, size_t i, size_t n, ap_forward_mo
       return ap_multiply(ex->be, &gate, x, ap_executor_value(ex, node->inputs[1]), y, false, err);
     case AP_NODE_CURVE:
       return ap_curve_forward(ex->be, node->curve, count, x, y, err);
+    case AP_NODE_GROUPNORM:
+    case AP_NODE_LAYERNORM:
+      norm = ap_executor_norm_shape(ex->net, i, n);
+      return ap_norm_forward(ex->be, &norm, x, y, err);
     case AP_NODE_FLATTEN: /* the same memory */
       return AP_OK;
     case AP_NODE_INPUT:

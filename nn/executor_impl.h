@@ -61,6 +61,7 @@ ap_move_shape ap_executor_shortcut_shape(const ap_network *net, size_t node, siz
 ap_move_shape ap_executor_concat_shape(const ap_network *net, size_t node, size_t k, size_t c0,
                                        size_t n);
 ap_gate_shape ap_executor_gate_shape(const ap_network *net, size_t node, size_t n);
+ap_norm_shape ap_executor_norm_shape(const ap_network *net, size_t node, size_t n);
 /* Of a GATHER node: what its calls need. */
 AP_NODISCARD ap_status ap_executor_gather_create(ap_executor *ex, size_t node, ap_error *err);
 ap_gather_shape ap_executor_gather_shape(const ap_network *net, size_t node, size_t n);

@@ -35,6 +35,7 @@ static bool is_pool(const ap_node *node) {
 
 static bool backward_reads_inputs(const ap_node *node) {
   return has_parameters(node) || is_pool(node) || node->kind == AP_NODE_MULTIPLY ||
+         ap_node_is_norm(node) ||
          (node->kind == AP_NODE_CURVE && !ap_curve_keeps_value(node->curve));
 }
 
@@ -48,7 +49,7 @@ static size_t in_place_input(const planner *p, size_t i) {
   const ap_node *node = &p->net->nodes[i];
   bool offered = node->kind == AP_NODE_RELU || node->kind == AP_NODE_ADD ||
                  node->kind == AP_NODE_CURVE || node->kind == AP_NODE_BATCHNORM ||
-                 node->kind == AP_NODE_MULTIPLY;
+                 node->kind == AP_NODE_MULTIPLY || ap_node_is_norm(node);
   if (p->training && backward_reads_inputs(node)) offered = false;
   size_t whole =
       ap_node_scales_channels(p->net, node) ? 1 : node->n_inputs; /* inputs of its size */
@@ -140,7 +141,7 @@ static void plan_forward(planner *p) {
 static bool can_take(const ap_node *node) {
   return node->kind == AP_NODE_RELU || node->kind == AP_NODE_CURVE ||
          node->kind == AP_NODE_BATCHNORM || node->kind == AP_NODE_FLATTEN ||
-         (node->kind == AP_NODE_ADD && node->inputs[0] != node->inputs[1]);
+         ap_node_is_norm(node) || (node->kind == AP_NODE_ADD && node->inputs[0] != node->inputs[1]);
 }
 
 static void plan_backward(planner *p) {

@@ -121,6 +121,10 @@ float ap_integer_curve(ap_curve curve, float x, double x_unit, double to_unit) {
   return ap_curve_value(curve, x * (float)x_unit) * (float)(1 / to_unit);
 }
 
+double ap_integer_norm_epsilon(float epsilon, double x_unit) {
+  return (double)epsilon / (x_unit * x_unit);
+}
+
 float ap_integer_round(const ap_integer_value *value, float v) {
   if (!value->rounded) return v;
   v = rintf(v);

@@ -71,6 +71,9 @@ float ap_integer_pixel(const ap_network *net, size_t channel, unsigned pixel, do
 float ap_integer_product_factor(double x_unit, double y_unit, double to_unit);
 /* CURVE: v = ap_curve_value(curve, x * (float)x_unit) * (float)(1 / to_unit) (kernels/curve.h). */
 float ap_integer_curve(ap_curve curve, float x, double x_unit, double to_unit);
+/* GROUPNORM, LAYERNORM: what ap_packed8_norm_run says (kernels/packed8.h) of the input's steps, with per_unit 1 / the unit of
+ * the result, and epsilon in squares of the input's steps: */
+double ap_integer_norm_epsilon(float epsilon, double x_unit);
 float ap_integer_round(const ap_integer_value *value, float v); /* as is where not rounded */
 
 AP_EXTERN_C_END

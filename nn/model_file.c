@@ -143,7 +143,8 @@ static json_t *describe_node(const ap_node *node) {
   if (node->dilation_h > 1 || node->dilation_w > 1)
     bad = bad ||
           put(object, "dilation", sizes((const size_t[]){node->dilation_h, node->dilation_w}, 2));
-  if (conv) bad = bad || put(object, "groups", json_integer((json_int_t)node->groups));
+  if (conv || node->kind == AP_NODE_GROUPNORM)
+    bad = bad || put(object, "groups", json_integer((json_int_t)node->groups));
   if (average) bad = bad || put(object, "count_padding", json_boolean(node->count_padding));
   if (node->kind == AP_NODE_SHORTCUT) {
     bad = bad || put(object, "before", json_integer((json_int_t)node->channels_before));
@@ -153,7 +154,7 @@ static json_t *describe_node(const ap_node *node) {
     bad = bad || put(object, "picks", sizes(node->picks, node->shape.c));
   if (node->kind == AP_NODE_RELU && isfinite(node->ceiling))
     bad = bad || put(object, "ceiling", json_real((double)node->ceiling));
-  if (node->kind == AP_NODE_BATCHNORM)
+  if (node->kind == AP_NODE_BATCHNORM || ap_node_is_norm(node))
     bad = bad || put(object, "epsilon", json_real((double)node->epsilon));
   if (!bad) return object;
   json_decref(object);

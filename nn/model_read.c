@@ -186,6 +186,11 @@ static ap_status read_geometry(const json_t *object, const char *where, ap_node 
     case AP_NODE_RELU:
       if (!json_object_get(object, "ceiling")) return AP_OK;
       return read_float(object, "ceiling", 1e38, where, &node->ceiling, err);
+    case AP_NODE_GROUPNORM:
+      st = ap_json_size(object, "groups", 1, most, where, &node->groups, err);
+      if (st) return st;
+      /* fall through */
+    case AP_NODE_LAYERNORM:
     case AP_NODE_BATCHNORM:
       return read_float(object, "epsilon", 1e38, where, &node->epsilon, err);
     default:

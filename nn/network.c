@@ -9,13 +9,14 @@
 
 const char *ap_node_type(const ap_node *node) {
   static const char *const names[AP_NODE_KINDS] = {
-      [AP_NODE_INPUT] = "input",       [AP_NODE_CONV] = "conv",
-      [AP_NODE_LINEAR] = "linear",     [AP_NODE_BATCHNORM] = "batchnorm",
-      [AP_NODE_RELU] = "relu",         [AP_NODE_ADD] = "add",
-      [AP_NODE_MAXPOOL] = "maxpool",   [AP_NODE_AVGPOOL] = "avgpool",
-      [AP_NODE_SHORTCUT] = "shortcut", [AP_NODE_CONCAT] = "concat",
-      [AP_NODE_FLATTEN] = "flatten",   [AP_NODE_GATHER] = "gather",
-      [AP_NODE_MULTIPLY] = "multiply"};
+      [AP_NODE_INPUT] = "input",        [AP_NODE_CONV] = "conv",
+      [AP_NODE_LINEAR] = "linear",      [AP_NODE_BATCHNORM] = "batchnorm",
+      [AP_NODE_RELU] = "relu",          [AP_NODE_ADD] = "add",
+      [AP_NODE_MAXPOOL] = "maxpool",    [AP_NODE_AVGPOOL] = "avgpool",
+      [AP_NODE_SHORTCUT] = "shortcut",  [AP_NODE_CONCAT] = "concat",
+      [AP_NODE_FLATTEN] = "flatten",    [AP_NODE_GATHER] = "gather",
+      [AP_NODE_MULTIPLY] = "multiply",  [AP_NODE_GROUPNORM] = "groupnorm",
+      [AP_NODE_LAYERNORM] = "layernorm"};
   if (node->kind == AP_NODE_CURVE) return ap_curve_name(node->curve);
   return (unsigned)node->kind < AP_NODE_KINDS ? names[node->kind] : "?";
 }

@@ -28,6 +28,11 @@ typedef enum {
   AP_NODE_GATHER,   /* channel i is channel picks[i] of the input: slices, shuffles */
   AP_NODE_MULTIPLY, /* two inputs of one shape, or a second of [c, 1, 1]: a factor for each channel */
   AP_NODE_CURVE,    /* `curve` of every value: the logistic function and others (kernels/curve.h) */
+  /* (x - mean) / sqrt(variance + epsilon), those of an image by itself: over each of `groups` equal runs of
+   * channels (as many groups as channels: instance normalisation), or over the channels of each pixel. Scale and
+   * shift are a BATCHNORM behind it (ap_node_is_affine). */
+  AP_NODE_GROUPNORM,
+  AP_NODE_LAYERNORM,
   AP_NODE_KINDS
 } ap_node_kind;
 
@@ -50,7 +55,7 @@ typedef struct {
   size_t *picks;        /* GATHER: [shape.c] channels of the input, in any order */
   bool count_padding;   /* AVGPOOL; ap_node_pads() */
   float ceiling;        /* RELU */
-  float epsilon;        /* BATCHNORM */
+  float epsilon;        /* BATCHNORM, GROUPNORM, LAYERNORM */
   ap_curve curve;       /* CURVE */
   unsigned weight_bits; /* CONV, LINEAR: of the quantised weights, AP_WEIGHT_BITS_LEAST..MOST; 0: as
                            many as the hardware gives */
@@ -79,7 +84,7 @@ AP_NODISCARD ap_status ap_network_copy(const ap_network *net, ap_network **out, 
 /* Appends a deep copy of the node `like` after checking it and working out its shape; nothing of
  * `like` is kept, so it may live on the caller's stack, zero-initialised apart from what matters.
  *   shape     only shape.c is read, and only for CONV, LINEAR and GATHER: the output channels
- *   defaults  0 stands for: stride 1, groups 1, dilation 1, ceiling INFINITY (RELU), epsilon 1e-5 (BATCHNORM),
+ *   defaults  0 stands for: stride 1, groups 1, dilation 1, ceiling INFINITY (RELU), epsilon 1e-5 (normalisations),
  *             AP_CURVE_LOGISTIC (CURVE);
  *             a LINEAR node's kernel is taken as 1 x 1
  *   values    weight NULL: zeros (BATCHNORM: ones); CONV and LINEAR bias NULL: no bias; beta and
@@ -101,6 +106,10 @@ AP_NODISCARD ap_status ap_network_builtin(const char *name, ap_shape3 input, siz
 bool ap_node_pads(const ap_node *node);
 /* Is the node a MULTIPLY whose second input holds one factor for all pixels of a channel? */
 bool ap_node_scales_channels(const ap_network *net, const ap_node *node);
+/* Is it a GROUPNORM or a LAYERNORM? */
+static inline bool ap_node_is_norm(const ap_node *node) {
+  return node->kind == AP_NODE_GROUPNORM || node->kind == AP_NODE_LAYERNORM;
+}
 /* Is the node a BATCHNORM whose statistics change nothing (mean 0, variance + epsilon 1 in float32, in every channel)? That is
  * a scale and a shift, as ONNX files have them: part of an activation (LeakyReLU, HardSwish, GELU, ...), or behind a
  * normalisation of another kind. Training and recalibration leave it as it is. */

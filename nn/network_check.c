@@ -233,6 +233,13 @@ static ap_status work_out_shape(const ap_network *net, ap_node *node, ap_error *
         return ap_fail(err, AP_ERR_ARG, "%s: curve %d", node->name, (int)node->curve);
       node->shape = in;
       return AP_OK;
+    case AP_NODE_GROUPNORM:
+    case AP_NODE_LAYERNORM:
+      if (node->kind == AP_NODE_LAYERNORM || !node->groups) node->groups = 1;
+      if (in.c % node->groups)
+        return ap_fail(err, AP_ERR_ARG, "%s: %zu groups do not divide %zu channels", node->name,
+                       node->groups, in.c);
+      /* fall through */
     case AP_NODE_BATCHNORM:
       if (node->epsilon == 0.0f) node->epsilon = 1e-5f;
       if (!(node->epsilon > 0.0f) || !isfinite(node->epsilon))

@@ -121,7 +121,8 @@ static void hash_node(ap_hash *hash, const ap_network *net, size_t index) {
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) hash_number(hash, sizes[i]);
   hash_number(hash, node->count_padding);
   hash_floats(hash, node->kind == AP_NODE_RELU ? &node->ceiling : &none, 1);
-  hash_floats(hash, node->kind == AP_NODE_BATCHNORM ? &node->epsilon : &none, 1);
+  const bool has_epsilon = node->kind == AP_NODE_BATCHNORM || ap_node_is_norm(node);
+  hash_floats(hash, has_epsilon ? &node->epsilon : &none, 1);
   hash_floats(hash, node->weight, ap_node_weight_count(net, index));
   hash_floats(hash, node->bias, node->shape.c);
   hash_floats(hash, node->mean, node->shape.c);

@@ -2,7 +2,7 @@
 # protobuf-c. Without them everything else is built, and .onnx files are refused with a word on how to get it.
 list(APPEND NN_SOURCES
   onnx/fold.c onnx/fold_arith.c onnx/fold_move.c onnx/fold_reduce.c onnx/graph.c onnx/import.c
-  onnx/lower.c onnx/lower_affine.c onnx/lower_channels.c onnx/lower_curve.c onnx/lower_gate.c onnx/lower_linear.c onnx/lower_lrn.c onnx/lower_soft.c
+  onnx/lower.c onnx/lower_affine.c onnx/lower_channels.c onnx/lower_curve.c onnx/lower_gate.c onnx/lower_linear.c onnx/lower_lrn.c onnx/lower_norm.c onnx/lower_soft.c
   onnx/lower_move.c onnx/lower_point.c
   onnx/lower_tools.c onnx/lower_unused.c onnx/lower_window.c onnx/node.c onnx/shapes.c onnx/tensor.c onnx/view.c)
 

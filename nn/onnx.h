@@ -28,7 +28,7 @@ bool ap_onnx_is_name(const char *path); /* does it end in ".onnx"? */
 AP_NODISCARD ap_status ap_onnx_import(const char *path, ap_network **out, json_t **metadata,
                                       ap_error *err);
 
-/* Writes a network, pruned or not (zeros stay in place), as opset 13 with an open batch: input
+/* Writes a network, pruned or not (zeros stay in place), as opset 13 (17 with a LAYERNORM) with an open batch: input
  * "input", one output. Equal networks and properties give equal bytes. metadata_props hold
  * autoprune.mean, autoprune.std, autoprune.sha256 (ap_network_hash) and every member of `properties`
  * (an object, or NULL) as autoprune.MEMBER: texts as they are, other values as JSON.

@@ -19,6 +19,15 @@ static void shortcut_outputs(const ap_node *node, size_t c_in, const uint8_t *in
   memcpy(dead + node->channels_before, in, c_in);
 }
 
+/* Of a run of `each` channels that are normalised together all are 0, or none is. */
+static void norm_outputs(const uint8_t *in, size_t channels, size_t each, uint8_t *dead) {
+  for (size_t first = 0; first < channels; first += each) {
+    uint8_t all = 1;
+    for (size_t c = first; c < first + each; c++) all &= in[c];
+    memset(dead + first, all, each);
+  }
+}
+
 static void node_outputs(const ap_network *net, size_t index, uint8_t **dead) {
   const ap_node *node = &net->nodes[index];
   const uint8_t *in = node->n_inputs ? dead[node->inputs[0]] : NULL;
@@ -45,6 +54,10 @@ static void node_outputs(const ap_network *net, size_t index, uint8_t **dead) {
       break;
     case AP_NODE_MULTIPLY:
       for (size_t c = 0; c < node->shape.c; c++) out[c] = in[c] || dead[node->inputs[1]][c];
+      break;
+    case AP_NODE_GROUPNORM:
+    case AP_NODE_LAYERNORM:
+      norm_outputs(in, node->shape.c, node->shape.c / node->groups, out);
       break;
     case AP_NODE_CURVE: /* never 0 */
       memset(out, 0, node->shape.c);

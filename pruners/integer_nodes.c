@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/packed8.h"
 #include "pruners/integer_impl.h"
 
 static size_t floats_of(ap_shape3 s) { return s.c * s.h * s.w; }
@@ -55,6 +56,32 @@ static void multiply(const job *j, const float *x, const float *other, double un
 static void curve(const job *j, const float *x, float *y) {
   for (size_t i = 0; i < j->n * floats_of(j->node->shape); i++) {
     y[i] = ap_integer_round(j->value, ap_integer_curve(j->node->curve, x[i], j->from, j->to));
+  }
+}
+
+/* Values k = 0 .. count - 1 of a set, `step` apart. */
+static void norm_set(const job *j, const float *x, size_t count, size_t step, float *y) {
+  const double epsilon = ap_integer_norm_epsilon(j->node->epsilon, j->from);
+  double sum = 0, squares = 0;
+  for (size_t k = 0; k < count; k++) sum += (double)x[k * step];
+  const float mean = (float)(sum / (double)count);
+  for (size_t k = 0; k < count; k++) {
+    const double d = (double)(x[k * step] - mean);
+    squares += d * d;
+  }
+  const float factor = ap_packed8_norm_factor(squares, count, epsilon, 1 / j->to);
+  for (size_t k = 0; k < count; k++)
+    y[k * step] = ap_integer_round(j->value, (x[k * step] - mean) * factor);
+}
+
+static void norm(const job *j, const float *x, float *y) {
+  const ap_shape3 s = j->node->shape;
+  const size_t pixels = s.h * s.w, image = s.c * pixels, groups = j->node->groups;
+  for (size_t i = 0; i < j->n; i++, x += image, y += image) {
+    for (size_t p = 0; p < pixels && j->node->kind == AP_NODE_LAYERNORM; p++)
+      norm_set(j, x + p, s.c, pixels, y + p);
+    for (size_t g = 0; g < groups && j->node->kind == AP_NODE_GROUPNORM; g++)
+      norm_set(j, x + g * (image / groups), image / groups, 1, y + g * (image / groups));
   }
 }
 
@@ -158,6 +185,10 @@ void ap_integer_node(const ap_integer_network *in, size_t index, size_t n, float
       break;
     case AP_NODE_CURVE:
       curve(&j, x, y);
+      break;
+    case AP_NODE_GROUPNORM:
+    case AP_NODE_LAYERNORM:
+      norm(&j, x, y);
       break;
     case AP_NODE_GATHER:
       gather(&j, x, y);

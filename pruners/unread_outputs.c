@@ -37,6 +37,15 @@ static void merge(uint8_t *into, const uint8_t *from, size_t n) {
   for (size_t i = 0; i < n; i++) into[i] |= from[i];
 }
 
+/* Of a run of `each` channels that are normalised together every one is read where any is. */
+static void norm_inputs(const uint8_t *out, size_t channels, size_t each, uint8_t *read) {
+  for (size_t first = 0; first < channels; first += each) {
+    uint8_t any = 0;
+    for (size_t c = first; c < first + each; c++) any |= out[c];
+    for (size_t c = first; c < first + each; c++) read[c] |= any;
+  }
+}
+
 /* What a node that is read in these channels reads itself. */
 static void node_inputs(const ap_network *net, size_t index, uint8_t **read) {
   const ap_node *node = &net->nodes[index];
@@ -54,6 +63,10 @@ static void node_inputs(const ap_network *net, size_t index, uint8_t **read) {
     case AP_NODE_MAXPOOL:
     case AP_NODE_AVGPOOL:
       merge(read[node->inputs[0]], out, node->shape.c);
+      break;
+    case AP_NODE_GROUPNORM:
+    case AP_NODE_LAYERNORM:
+      norm_inputs(out, node->shape.c, node->shape.c / node->groups, read[node->inputs[0]]);
       break;
     case AP_NODE_ADD:
     case AP_NODE_MULTIPLY:

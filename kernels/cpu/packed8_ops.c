@@ -226,6 +226,78 @@ void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, 
     }
 }
 
+/* ---- an image normalised by itself -------------------------------------------------------------- */
+typedef struct {
+  const ap_packed8_isa *isa;
+  const ap_packed8_source *in;
+  size_t block, first, channels, y, rows, x, columns; /* of a set */
+} norm_set;
+
+/* Sums in double of the lines, or (centre not NULL) of the squares of their deviations. */
+static void norm_sums(const norm_set *s, const float *centre, double sums[LANES]) {
+  const ap_packed8_tensor *t = &s->in->tensor;
+  float line[LANES] ON_LINE;
+  memset(sums, 0, LANES * sizeof *sums);
+  for (size_t c = s->first; c < s->first + s->channels; ++c)
+    for (size_t y = s->y; y < s->y + s->rows; ++y)
+      for (size_t x = s->x; x < s->x + s->columns; ++x) {
+        get_line(s->isa, t, s->in->data, place(t, s->block, c, y, x), line);
+        for (size_t i = 0; i < LANES; ++i) {
+          const double d = centre ? (double)(line[i] - centre[i]) : (double)line[i];
+          sums[i] += centre ? d * d : d;
+        }
+      }
+}
+
+typedef struct {
+  double epsilon, per_unit;
+  const float *scale, *shift;
+  const ap_packed8_source *residual;
+} norm_rule;
+
+static void norm_run_set(const norm_set *s, const norm_rule *r, const target *to) {
+  const ap_packed8_tensor *t = &s->in->tensor;
+  const size_t count = s->channels * s->rows * s->columns;
+  float mean[LANES] ON_LINE, factor[LANES] ON_LINE, line[LANES] ON_LINE, other[LANES] ON_LINE;
+  double sums[LANES];
+  norm_sums(s, NULL, sums);
+  for (size_t i = 0; i < LANES; ++i) mean[i] = (float)(sums[i] / (double)count);
+  norm_sums(s, mean, sums);
+  for (size_t i = 0; i < LANES; ++i)
+    factor[i] = ap_packed8_norm_factor(sums[i], count, r->epsilon, r->per_unit);
+  for (size_t c = s->first; c < s->first + s->channels; ++c)
+    for (size_t y = s->y; y < s->y + s->rows; ++y) {
+      const row plus = row_of(r->residual, s->block, c, y);
+      for (size_t x = s->x; x < s->x + s->columns; ++x) {
+        get_line(s->isa, t, s->in->data, place(t, s->block, c, y, x), line);
+        for (size_t i = 0; i < LANES; ++i) line[i] = (line[i] - mean[i]) * factor[i];
+        if (r->scale) {
+          for (size_t i = 0; i < LANES; ++i) other[i] = r->shift[c];
+          s->isa->fused(line, r->scale[c], other);
+          memcpy(line, other, sizeof line);
+        }
+        if (row_line(s->isa, &plus, x, other)) s->isa->fused(other, r->residual->factor, line);
+        put_line(to, place(&to->to->tensor, s->block, c, y, x), line);
+      }
+    }
+}
+
+void ap_packed8_norm_run(const ap_packed8_isa *isa, const ap_packed_norm *norm, double epsilon,
+                         double per_unit, const ap_packed8_source *in, const float *scale,
+                         const float *shift, const ap_packed8_target *out, size_t n_blocks,
+                         const ap_packed8_epilogue *epilogue) {
+  const target to = target_of(isa, out, epilogue->low, epilogue->high);
+  const norm_rule rule = {epsilon, per_unit, scale, shift, &epilogue->residual};
+  const ap_packed_shape *s = in->tensor.shape;
+  const size_t each = s->c / norm->groups, pixels = norm->each_pixel ? s->h * s->w : 1;
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t i = 0; i < norm->groups * pixels; ++i) {
+      norm_set set = {isa, in, b, i * each, each, 0, s->h, 0, s->w};
+      if (norm->each_pixel) set = (norm_set){isa, in, b, 0, s->c, i / s->w, 1, i % s->w, 1};
+      norm_run_set(&set, &rule, &to);
+    }
+}
+
 /* In place: curve(line * factor) * per_unit. */
 static void curve_line(ap_curve curve, float factor, float per_unit, float *line, size_t n) {
   for (size_t i = 0; i < n; ++i) line[i] *= factor;

@@ -179,7 +179,15 @@ struct ap_packed_isa {
   void (*map_row)(const float *in, size_t in_column, float scale, float shift,
                   const float *residual, size_t residual_column, size_t n, float low, float high,
                   float *out);
-  /* the same: out = clip(in * gate + residual) */
+  /* sums[i * step] += in[i] - centre[i * step], squared where centre is not NULL (then 0); n pixels in_step apart, of
+   * LANES each; step: LANES or, all into one sum, 0 */
+  void (*moment_row)(const float *in, size_t in_step, size_t n, const float *centre, float *sums,
+                     size_t step);
+  /* the same steps: out = clip((in - mean) * (inverse * scale) + shift + residual) */
+  void (*norm_row)(const float *in, const float *mean, const float *inverse, size_t step,
+                   float scale, float shift, const float *residual, size_t residual_column,
+                   size_t n, float low, float high, float *out);
+  /* as map_row: out = clip(in * gate + residual) */
   void (*gate_row)(const float *in, size_t in_column, const float *gate, size_t gate_column,
                    const float *residual, size_t residual_column, size_t n, float low, float high,
                    float *out);

@@ -342,6 +342,7 @@ INLINE void kernel_body(const packed_tile *tile, const int blocks, const int row
   }
 }
 
+#include "kernels/cpu/packed_norm_kernels.h"
 #include "kernels/cpu/packed_plane_kernels.h"
 #include "kernels/cpu/packed_strip_kernels.h"
 #include "kernels/cpu/packed_winograd_kernels.h"
@@ -542,6 +543,8 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
         .plane = plane,
         .window = window,
         .map_row = map_row,
+        .moment_row = moment_row,
+        .norm_row = norm_row,
         .gate_row = gate_row,
         .logistic = logistic,
         .pixels = pixels,

@@ -41,6 +41,10 @@ ap_status ap_ref_curve_forward(ap_backend *be, ap_curve curve, size_t count, con
                                float *y, ap_error *err);
 ap_status ap_ref_curve_backward(ap_backend *be, ap_curve curve, size_t count, const float *kept,
                                 const float *dy, float *dx, bool accumulate, ap_error *err);
+ap_status ap_ref_norm_forward(ap_backend *be, const ap_norm_shape *s, const float *x, float *y,
+                              ap_error *err);
+ap_status ap_ref_norm_backward(ap_backend *be, const ap_norm_shape *s, const float *x,
+                               const float *dy, float *dx, bool accumulate, ap_error *err);
 ap_status ap_ref_multiply(ap_backend *be, const ap_gate_shape *s, const float *a, const float *b,
                           float *y, bool accumulate, ap_error *err);
 ap_status ap_ref_multiply_sum(ap_backend *be, const ap_gate_shape *s, const float *a,

@@ -1,7 +1,7 @@
 # Appends the CUDA backend to the room's sources; the language is enabled by language.cmake.
 set(cuda_operations
   add bias bn_backward bn_infer bn_train channel_sum col2im curve fill gather grouped_conv grouped_items
-  im2col image_gather move multiply pool
+  im2col image_gather move multiply norm pool
   pool_backward relu scale sgd softmax_loss sum_parts wide)
 list(TRANSFORM cuda_operations PREPEND cuda/)
 list(TRANSFORM cuda_operations APPEND .cu)

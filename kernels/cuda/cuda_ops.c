@@ -97,6 +97,19 @@ ap_status ap_cuda_multiply_sum(ap_backend *be, const ap_gate_shape *s, const flo
                      ap_cuda_launch_multiply_sum_f32(cu->stream, s, a, b, y, accumulate), err);
 }
 
+ap_status ap_cuda_norm_forward(ap_backend *be, const ap_norm_shape *s, const float *x, float *y,
+                               ap_error *err) {
+  ap_cuda *cu = ap_cuda_of(be);
+  return ap_cuda_end(cu, "norm_forward", ap_cuda_launch_norm_f32(cu->stream, s, x, y), err);
+}
+
+ap_status ap_cuda_norm_backward(ap_backend *be, const ap_norm_shape *s, const float *x,
+                                const float *dy, float *dx, bool accumulate, ap_error *err) {
+  ap_cuda *cu = ap_cuda_of(be);
+  return ap_cuda_end(cu, "norm_backward",
+                     ap_cuda_launch_norm_backward_f32(cu->stream, s, x, dy, dx, accumulate), err);
+}
+
 /* ---- windows ------------------------------------------------------------------------------- */
 
 typedef struct {

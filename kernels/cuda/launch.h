@@ -84,6 +84,12 @@ cudaError_t ap_cuda_launch_multiply_sum_f32(cudaStream_t stream, const ap_gate_s
                                             const float *a, const float *b, float *y,
                                             bool accumulate);
 
+cudaError_t ap_cuda_launch_norm_f32(cudaStream_t stream, const ap_norm_shape *s, const float *x,
+                                    float *y);
+cudaError_t ap_cuda_launch_norm_backward_f32(cudaStream_t stream, const ap_norm_shape *s,
+                                             const float *x, const float *dy, float *dx,
+                                             bool accumulate);
+
 /* planes = n * c, below 2^31. */
 cudaError_t ap_cuda_launch_pool_f32(cudaStream_t stream, ap_pool_kind kind, size_t planes,
                                     const ap_cuda_window *window, bool count_padding,

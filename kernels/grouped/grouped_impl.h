@@ -145,6 +145,16 @@ typedef struct {
   int32_t curve, gate_curve; /* ap_curve; NONE: as it is */
 } grouped_map;
 
+/* Of a set of values of an image: `each` channels, all pixels or one. */
+typedef struct {
+  grouped_batch batch;
+  grouped_tensor in, out;
+  grouped_epilogue epilogue;
+  const float *scale, *shift; /* NULL: 1, 0 */
+  int32_t each, each_pixel;
+  float epsilon;
+} grouped_norm;
+
 /* Loss and prediction of every image of a chunk for every candidate. */
 typedef struct {
   grouped_batch batch; /* in: the logits' slot */
@@ -172,6 +182,7 @@ typedef enum {
   GROUPED_POOL,
   GROUPED_MAP,
   GROUPED_GATE, /* a map with picks, the logistic function or a gate */
+  GROUPED_NORM,
   GROUPED_SCORE,
   GROUPED_TOTAL,
   GROUPED_KERNELS
@@ -187,6 +198,7 @@ typedef struct {
     grouped_input input;
     grouped_pool pool;
     grouped_map map;
+    grouped_norm norm;
     grouped_score score;
     grouped_total total;
   } with;

@@ -125,6 +125,9 @@ static void run(host_device *d, const grouped_launch *l) {
         case GROUPED_GATE:
           grouped_gate_item(&l->with.map, node, item);
           break;
+        case GROUPED_NORM:
+          grouped_norm_item(&l->with.norm, node, item);
+          break;
         default:
           grouped_score_item(&l->with.score, node, item);
           break;

@@ -206,6 +206,68 @@ SIMT_FN void grouped_gate_item(const grouped_map *g, uint32_t node, uint64_t ite
   grouped_map_end(g, node, of.residual, &i, v);
 }
 
+/* ---- normalisation of an image by itself ------------------------------------------------------ */
+/* Sums of 8 images over a set, row by row so that few small values meet a large sum; with centre those of squares of
+ * deviations. i: the set's first place, of `rows` x `columns` in each channel. */
+SIMT_FN void grouped_norm_sums(const grouped_norm *g, const unsigned char *from,
+                               const grouped_item *i, int rows, int columns, const float *centre,
+                               float *sums) {
+  SIMT_UNROLL
+  for (int j = 0; j < 8; j++) sums[j] = 0;
+  for (int c = i->c; c < i->c + g->each; c++) {
+    float channel[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    for (int y = i->y; y < i->y + rows; y++) {
+      float row[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+      for (int x = i->x; x < i->x + columns; x++) {
+        float v[8];
+        grouped_load8(&g->in, from, i->block, c, y, x, i->half, v);
+        SIMT_UNROLL
+        for (int j = 0; j < 8; j++) {
+          const float d = centre ? v[j] - centre[j] : v[j];
+          row[j] += centre ? d * d : d;
+        }
+      }
+      SIMT_UNROLL
+      for (int j = 0; j < 8; j++) channel[j] += row[j];
+    }
+    SIMT_UNROLL
+    for (int j = 0; j < 8; j++) sums[j] += channel[j];
+  }
+}
+
+/* item: 8 images of a set. */
+SIMT_FN void grouped_norm_item(const grouped_norm *g, uint32_t node, uint64_t item) {
+  const grouped_tensor *out = &g->out, *more = &g->epilogue.residual.tensor;
+  const int h = g->each_pixel ? out->h : 1, w = g->each_pixel ? out->w : 1;
+  const int rows = g->each_pixel ? 1 : out->h, columns = g->each_pixel ? 1 : out->w;
+  grouped_item i = grouped_item_of(item, out->c / g->each, h, w);
+  const grouped_node of = g->batch.nodes[node];
+  const unsigned char *from = g->in.data + of.in * g->in.slot;
+  const float count = (float)g->each * (float)rows * (float)columns;
+  float mean[8], inverse[8];
+  i.c *= g->each;
+  grouped_norm_sums(g, from, &i, rows, columns, NULL, mean);
+  SIMT_UNROLL
+  for (int j = 0; j < 8; j++) mean[j] /= count;
+  grouped_norm_sums(g, from, &i, rows, columns, mean, inverse);
+  SIMT_UNROLL
+  for (int j = 0; j < 8; j++) inverse[j] = 1.0f / sqrtf(inverse[j] / count + g->epsilon);
+  for (int c = i.c; c < i.c + g->each; c++) {
+    const float scale = g->scale ? g->scale[c] : 1, shift = g->scale ? g->shift[c] : 0;
+    for (int y = i.y; y < i.y + rows; y++) {
+      for (int x = i.x; x < i.x + columns; x++) {
+        float v[8];
+        grouped_load8(&g->in, from, i.block, c, y, x, i.half, v);
+        SIMT_UNROLL
+        for (int j = 0; j < 8; j++) v[j] = (v[j] - mean[j]) * inverse[j] * scale + shift;
+        grouped_finish(&g->epilogue, more->data + of.residual * more->slot, i.block, c, y, x,
+                       i.half, v);
+        grouped_store8(out, out->data + node * out->slot, i.block, c, y, x, i.half, v);
+      }
+    }
+  }
+}
+
 /* ---- scores ----------------------------------------------------------------------------------- */
 SIMT_FN float grouped_logit(const grouped_tensor *t, const unsigned char *block, int lane, int c) {
   return grouped_load1(t, block, c * GROUPED_IMAGES + lane);

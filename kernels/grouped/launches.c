@@ -115,6 +115,23 @@ static grouped_map map_of(const position *at, size_t op, const grouped_batch *b)
                        .gate_curve = (int32_t)o->gate_curve};
 }
 
+static void set_norm(const position *at, size_t op, grouped_launch *l) {
+  const ap_engine *e = at->e;
+  const ap_engine_op *o = &e->program.ops[op];
+  const ap_engine_tensor *t = &e->program.tensors[o->out];
+  grouped_norm *g = &l->with.norm;
+  l->kernel = GROUPED_NORM;
+  l->items = (uint64_t)at->blocks * o->groups * (o->each_pixel ? t->h * t->w : 1) * 2;
+  g->in = tensor_of(at, o->in.tensor);
+  g->out = tensor_of(at, o->out);
+  g->epilogue = (grouped_epilogue){source_of(at, &o->residual), o->low, o->high};
+  g->scale = e->scale[op];
+  g->shift = e->shift[op];
+  g->each = (int32_t)(t->c / o->groups);
+  g->each_pixel = o->each_pixel;
+  g->epsilon = o->epsilon;
+}
+
 static ap_status launch_op(const position *at, size_t i, ap_error *err) {
   ap_engine *e = at->e;
   const ap_engine_op *o = &e->program.ops[i];
@@ -141,6 +158,10 @@ static ap_status launch_op(const position *at, size_t i, ap_error *err) {
       l.with.map = map_of(at, i, &batch);
       l.kernel = e->picks[i] || o->curve || l.with.map.gate.present ? GROUPED_GATE : GROUPED_MAP;
       l.items = items_of(at, o->out, o->channels);
+      break;
+    case AP_ENGINE_NORM:
+      l.with.norm.batch = batch;
+      set_norm(at, i, &l);
       break;
     case AP_ENGINE_FLATTEN:
       l.kernel = GROUPED_MAP;

@@ -78,6 +78,10 @@ static ap_status check_op(const ap_engine_program *p, size_t i, ap_error *err) {
     good = in->c == out->c && o->pad_top < o->kh + over && o->pad_left < o->kw + over &&
            (out->h - 1) * o->stride_h < in->h + o->pad_top + over &&
            (out->w - 1) * o->stride_w < in->w + o->pad_left + over;
+  if (good && o->kind == AP_ENGINE_NORM)
+    good = in->c == out->c && in->h == out->h && in->w == out->w && o->channels == out->c &&
+           o->groups > 0 && out->c % o->groups == 0 && (o->groups == 1 || !o->each_pixel) &&
+           o->epsilon > 0 && !o->scale == !o->shift;
   if (good && o->kind == AP_ENGINE_MAP)
     good = o->channels > 0 && o->channels <= out->c && o->first_out <= out->c - o->channels &&
            !o->scale == !o->shift;

@@ -13,6 +13,7 @@
 #include "nn/onnx/proto_build.h"
 
 #define OPSET 13
+#define LAYERNORM_OPSET 17            /* where a node needs LayerNormalization */
 #define MAX_FILE ((size_t)2147483647) /* what protobuf readers accept */
 
 bool ap_onnx_available(void) { return true; }
@@ -106,6 +107,54 @@ static void put_norm(writer *w, size_t i) {
   }
   ap_proto_float(&w->b, ap_proto_node(&w->b, "BatchNormalization", node->name, inputs, 5),
                  "epsilon", node->epsilon);
+}
+
+/* "NODE.what" of n equal values. */
+static char *put_equal(writer *w, const ap_node *node, const char *what, size_t n, float value) {
+  char *name = part(w, node->name, what);
+  if (name) ap_proto_equal(&w->b, name, n, value);
+  return name;
+}
+
+/* A node [N, groups, rest], whose result gets its shape back. */
+static void put_groupnorm(writer *w, size_t i) {
+  const ap_node *node = &w->net->nodes[i];
+  const int64_t groups[] = {0, (int64_t)node->groups, -1};
+  const int64_t shape[] = {0, (int64_t)node->shape.c, (int64_t)node->shape.h,
+                           (int64_t)node->shape.w};
+  char *inputs[3] = {part(w, node->name, "groups"), put_equal(w, node, "ones", node->groups, 1),
+                     put_equal(w, node, "zeros", node->groups, 0)};
+  if (!inputs[0] || !inputs[1] || !inputs[2]) return;
+  reshape(w, inputs[0], w->value[node->inputs[0]], groups, 3);
+  ap_proto_float(&w->b, ap_proto_node(&w->b, "InstanceNormalization", node->name, inputs, 3),
+                 "epsilon", node->epsilon);
+  char *image = part(w, node->name, "image");
+  if (image) reshape(w, image, node->name, shape, w->rank[i] == 2 ? 2 : 4);
+  w->value[i] = image ? image : node->name; /* NULL: out of memory, which is noted */
+}
+
+static char *transpose(writer *w, const ap_node *node, const char *what, char *input,
+                       const size_t order[4]) {
+  char *name = part(w, node->name, what);
+  if (name)
+    ap_proto_ints(&w->b, ap_proto_node(&w->b, "Transpose", name, &input, 1), "perm", order, 4);
+  return name;
+}
+
+/* Over the last dimension: that of the channels, where they are moved there. */
+static void put_layernorm(writer *w, size_t i) {
+  static const size_t last[] = {0, 2, 3, 1}, first[] = {0, 3, 1, 2};
+  const ap_node *node = &w->net->nodes[i];
+  const bool image = w->rank[i] == 4;
+  char *x = w->value[node->inputs[0]];
+  if (image) x = transpose(w, node, "last", x, last);
+  char *inputs[2] = {x, put_equal(w, node, "ones", node->shape.c, 1)};
+  if (!inputs[0] || !inputs[1]) return;
+  Onnx__NodeProto *proto = ap_proto_node(&w->b, "LayerNormalization", node->name, inputs, 2);
+  ap_proto_int(&w->b, proto, "axis", -1);
+  ap_proto_float(&w->b, proto, "epsilon", node->epsilon);
+  char *back = image ? transpose(w, node, "image", node->name, first) : node->name;
+  w->value[i] = back ? back : node->name;
 }
 
 static void put_relu(writer *w, size_t i) {
@@ -288,7 +337,7 @@ static void put_node(writer *w, size_t i) {
   const ap_node *node = &w->net->nodes[i];
   bool flat = node->kind == AP_NODE_LINEAR || node->kind == AP_NODE_FLATTEN;
   bool same = node->kind == AP_NODE_RELU || node->kind == AP_NODE_BATCHNORM ||
-              node->kind == AP_NODE_CURVE || node->kind == AP_NODE_GATHER;
+              node->kind == AP_NODE_CURVE || node->kind == AP_NODE_GATHER || ap_node_is_norm(node);
   w->value[i] = node->name;
   w->rank[i] = flat ? 2 : same ? w->rank[node->inputs[0]] : 4;
   switch (node->kind) {
@@ -300,6 +349,12 @@ static void put_node(writer *w, size_t i) {
       break;
     case AP_NODE_BATCHNORM:
       put_norm(w, i);
+      break;
+    case AP_NODE_GROUPNORM:
+      put_groupnorm(w, i);
+      break;
+    case AP_NODE_LAYERNORM:
+      put_layernorm(w, i);
       break;
     case AP_NODE_RELU:
       put_relu(w, i);
@@ -427,7 +482,10 @@ ap_status ap_onnx_export(const char *path, const ap_network *net, const json_t *
   ap_status st = AP_OK;
   if (properties && !json_is_object(properties))
     return ap_fail(err, AP_ERR_ARG, "%s: the properties are no JSON object", path);
-  ap_proto_init(&w.b, net->name, OPSET);
+  int64_t opset = OPSET;
+  for (size_t i = 0; i < net->n_nodes; i++)
+    if (net->nodes[i].kind == AP_NODE_LAYERNORM) opset = LAYERNORM_OPSET;
+  ap_proto_init(&w.b, net->name, opset);
   w.value = ap_calloc(net->n_nodes, sizeof *w.value);
   w.rank = ap_calloc(net->n_nodes, sizeof *w.rank);
   if (w.b.failed || !w.value || !w.rank) {

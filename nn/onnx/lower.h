@@ -44,6 +44,8 @@ extern ap_onnx_rule ap_onnx_lower_sigmoid, ap_onnx_lower_hard_sigmoid, ap_onnx_l
 extern ap_onnx_rule ap_onnx_lower_softplus, ap_onnx_lower_abs,
     ap_onnx_lower_reciprocal;          /* lower_soft.c */
 extern ap_onnx_rule ap_onnx_lower_lrn; /* lower_lrn.c */
+extern ap_onnx_rule ap_onnx_lower_instance_norm, ap_onnx_lower_group_norm,
+    ap_onnx_lower_layer_norm; /* lower_norm.c */
 extern ap_onnx_rule ap_onnx_lower_product, ap_onnx_lower_pow,
     ap_onnx_lower_expand; /* lower_gate.c */
 extern ap_onnx_rule ap_onnx_lower_reshape, ap_onnx_lower_transpose, ap_onnx_lower_pad,

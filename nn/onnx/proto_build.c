@@ -189,6 +189,12 @@ void ap_proto_number(ap_proto *b, char *name, float value) {
   ap_proto_floats(b, name, NULL, 0, own);
 }
 
+void ap_proto_equal(ap_proto *b, char *name, size_t n, float value) {
+  float *values = make(b, n, sizeof *values);
+  for (size_t i = 0; values && i < n; i++) values[i] = value;
+  if (values) ap_proto_floats(b, name, &n, 1, values);
+}
+
 void ap_proto_indices(ap_proto *b, char *name, const int64_t *values, size_t n) {
   int64_t *own = make(b, n, sizeof *own);
   if (own) memcpy(own, values, n * sizeof *own);

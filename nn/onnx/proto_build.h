@@ -33,7 +33,8 @@ void ap_proto_ints(ap_proto *b, Onnx__NodeProto *node, const char *name, const s
                    size_t n);
 /* Initialisers. The floats are not copied. */
 void ap_proto_floats(ap_proto *b, char *name, const size_t *dims, size_t n_dims, float *values);
-void ap_proto_number(ap_proto *b, char *name, float value); /* a scalar */
+void ap_proto_number(ap_proto *b, char *name, float value);          /* a scalar */
+void ap_proto_equal(ap_proto *b, char *name, size_t n, float value); /* n times the same */
 void ap_proto_indices(ap_proto *b, char *name, const int64_t *values, size_t n);
 /* An image or a vector of floats with an open batch. */
 void ap_proto_input(ap_proto *b, const char *name, const size_t *dims, size_t n_dims);

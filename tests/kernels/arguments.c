@@ -193,6 +193,22 @@ static void gates(void **state) {
   ap_buffer_destroy(few);
 }
 
+static void norms(void **state) {
+  const ap_norm_shape s = {2, 3, 4, 1e-5f}, flat = {2, 3, 4, 0}, large = {SIZE_MAX, 2, 1, 1};
+  ap_buffer *x = floats(24), *y = floats(24), *few = floats(23);
+  (void)state;
+  REFUSED(ap_norm_forward(tested, &flat, x, y, &error), AP_ERR_ARG, "epsilon");
+  REFUSED(ap_norm_forward(tested, &large, x, y, &error), AP_ERR_ARG, "outer");
+  REFUSED(ap_norm_forward(tested, &s, few, y, &error), AP_ERR_ARG, "x has");
+  REFUSED(ap_norm_forward(tested, &s, x, few, &error), AP_ERR_ARG, "y has");
+  REFUSED(ap_norm_backward(tested, &s, x, few, y, false, &error), AP_ERR_ARG, "dy has");
+  REFUSED(ap_norm_backward(tested, &s, x, y, y, true, &error), AP_ERR_ARG, "overlap");
+  REFUSED(ap_norm_backward(tested, &s, x, y, x, false, &error), AP_ERR_ARG, "overlap");
+  ap_buffer_destroy(x);
+  ap_buffer_destroy(y);
+  ap_buffer_destroy(few);
+}
+
 static void gathers(void **state) {
   ap_gather_shape s = {2, 3, 5, 4}, bad = s;
   ap_buffer *x = floats(24), *y = floats(40), *picks = floats(5), *starts = floats(4);
@@ -290,9 +306,11 @@ static void recovers(void **state) {
 
 int run_arguments(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(opening),          cmocka_unit_test(buffers),  cmocka_unit_test(convolution),
-      cmocka_unit_test(others),           cmocka_unit_test(gates),    cmocka_unit_test(gathers),
-      cmocka_unit_test(allocations_fail), cmocka_unit_test(recovers),
+      cmocka_unit_test(opening),     cmocka_unit_test(buffers),
+      cmocka_unit_test(convolution), cmocka_unit_test(others),
+      cmocka_unit_test(gates),       cmocka_unit_test(norms),
+      cmocka_unit_test(gathers),     cmocka_unit_test(allocations_fail),
+      cmocka_unit_test(recovers),
   };
   return cmocka_run_group_tests_name("arguments", tests, NULL, NULL);
 }

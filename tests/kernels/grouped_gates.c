@@ -114,6 +114,43 @@ static void test_gates(void **state) {
   }
 }
 
+/* Groups, channels, all and each pixel's channels; alone, scaled, with a shortcut and clipped. */
+static void build_norms(subject *s, size_t h, size_t w) {
+  const size_t in = subject_input(s, 3, h, w);
+  const size_t a = layer(s, in, 12, 1);
+  const size_t groups = subject_norm(s, a, 3, false, true);
+  subject_last(s)->residual = whole(a);
+  const size_t b = layer(s, groups, 12, 2);
+  const size_t pixels = subject_norm(s, b, 1, true, true);
+  subject_last(s)->residual = whole(groups);
+  subject_last(s)->low = 0;
+  subject_last(s)->high = 3;
+  const size_t all = subject_norm(s, pixels, 1, false, false);
+  const size_t c = layer(s, all, 5, 1);
+  const size_t each = subject_norm(s, c, 5, false, false);
+  const size_t bare = subject_norm(s, each, 1, true, false);
+  (void)subject_layer(s, bare, 9, h, w, 1, 0, 1);
+  subject_finish(s, 37, &rng);
+}
+
+static void test_norms(void **state) {
+  static const size_t sizes[][2] = {{4, 6}, {1, 5}, {7, 7}};
+  (void)state;
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    subject s = {.n_images = 0};
+    build_norms(&s, sizes[i][0], sizes[i][1]);
+    add_levels(&s);
+    const ap_engine_options options = options_with(0, 0);
+    ap_engine *e = subject_engine(&s, engine_name, &options);
+    for (uint32_t level = 0; level < 3; level++) {
+      const uint32_t levels[MOST_LAYERS] = {level, 0, (level + 1) % 3, level % 2};
+      compare("norms", &s, e, levels, engine_bf16 ? 1.0 / 32 : 2e-5);
+    }
+    ap_engine_destroy(e);
+    subject_release(&s);
+  }
+}
+
 /* What the program pointed to may be gone before the first batch. */
 static void test_program_is_copied(void **state) {
   (void)state;
@@ -210,8 +247,11 @@ static void test_gate_batches(void **state) {
 
 int run_grouped_gates(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_gates),        cmocka_unit_test(test_program_is_copied),
-      cmocka_unit_test(test_random_gates), cmocka_unit_test(test_gate_batches),
+      cmocka_unit_test(test_gates),
+      cmocka_unit_test(test_norms),
+      cmocka_unit_test(test_program_is_copied),
+      cmocka_unit_test(test_random_gates),
+      cmocka_unit_test(test_gate_batches),
       cmocka_unit_test(test_gate_misuse),
   };
   return cmocka_run_group_tests_name("gates", tests, NULL, NULL);

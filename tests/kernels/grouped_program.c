@@ -90,6 +90,21 @@ size_t subject_map(subject *s, size_t in, size_t channels, size_t stride, size_t
              channels, (t->h - 1) / stride + 1, (t->w - 1) / stride + 1);
 }
 
+size_t subject_norm(subject *s, size_t in, size_t groups, bool each_pixel, bool scaled) {
+  const ap_engine_tensor *t = &s->tensors[in];
+  assert_true(!scaled || t->c <= MOST_SCALED);
+  return add(s,
+             (ap_engine_op){.kind = AP_ENGINE_NORM,
+                            .in.tensor = in,
+                            .groups = groups,
+                            .each_pixel = each_pixel,
+                            .epsilon = 0.5f,
+                            .channels = t->c,
+                            .scale = scaled ? s->scale : NULL,
+                            .shift = scaled ? s->shift : NULL},
+             t->c, t->h, t->w);
+}
+
 size_t subject_concat(subject *s, size_t a, size_t b) {
   const ap_engine_tensor *left = &s->tensors[a], *right = &s->tensors[b];
   const size_t c = left->c + right->c;
@@ -268,6 +283,22 @@ static double map(const machine *m, const ap_engine_op *o, size_t c, size_t y, s
   return v * (o->gate_curve ? ap_curve_exact(o->gate_curve, gate) : gate);
 }
 
+static double norm(const machine *m, const ap_engine_op *o, size_t c, size_t y, size_t x) {
+  const ap_engine_tensor *t = &m->s->tensors[o->in.tensor];
+  const double *v = m->values[o->in.tensor], at = v[(c * t->h + y) * t->w + x];
+  const size_t each = t->c / o->groups, first = c / each * each, pixels = t->h * t->w;
+  double sum = 0, squares = 0, n = 0;
+  for (size_t i = first * pixels; i < (first + each) * pixels; i++) {
+    if (o->each_pixel && i % pixels != y * t->w + x) continue;
+    sum += v[i];
+    squares += v[i] * v[i];
+    n++;
+  }
+  const double variance = squares / n - sum / n * (sum / n);
+  const double z = (at - sum / n) / sqrt(variance + (double)o->epsilon);
+  return o->scale ? z * (double)o->scale[c] + (double)o->shift[c] : z;
+}
+
 static double value(const machine *m, const ap_engine_op *o, const uint32_t *levels, size_t image,
                     size_t c, size_t y, size_t x) {
   const subject *s = m->s;
@@ -287,11 +318,15 @@ static double value(const machine *m, const ap_engine_op *o, const uint32_t *lev
     case AP_ENGINE_MAP:
       v = map(m, o, c, y, x);
       break;
+    case AP_ENGINE_NORM:
+      v = norm(m, o, c, y, x);
+      break;
     case AP_ENGINE_FLATTEN:
       v = m->values[o->in.tensor][c];
       break;
   }
-  if (o->kind == AP_ENGINE_LAYER || o->kind == AP_ENGINE_MAP) v += read(m, &o->residual, c, y, x);
+  if (o->kind == AP_ENGINE_LAYER || o->kind == AP_ENGINE_MAP || o->kind == AP_ENGINE_NORM)
+    v += read(m, &o->residual, c, y, x);
   return fmin(fmax(v, (double)o->low), (double)o->high);
 }
 

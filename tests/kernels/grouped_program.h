@@ -46,6 +46,8 @@ size_t subject_pool(subject *s, size_t in, size_t size, size_t stride, size_t pa
 /* in[c - first] at every stride-th place, c < channels. */
 size_t subject_map(subject *s, size_t in, size_t channels, size_t stride, size_t first,
                    bool scaled);
+/* Scale and shift as a map has them. */
+size_t subject_norm(subject *s, size_t in, size_t groups, bool each_pixel, bool scaled);
 size_t subject_concat(subject *s, size_t a, size_t b); /* equal heights and widths */
 ap_engine_op *subject_last(subject *s);                /* the last operation, to be changed */
 /* Gives the last operation, a map, picks: all 0, to be filled. */

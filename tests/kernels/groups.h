@@ -5,6 +5,7 @@
 int run_compare_conv(void);
 int run_compare_rest(void);
 int run_compare_gate(void);
+int run_compare_norm(void);
 int run_gradients(void);
 int run_arguments(void);
 

@@ -34,6 +34,7 @@ int main(int argc, char **argv) {
   failed += run_compare_conv();
   failed += run_compare_rest();
   failed += run_compare_gate();
+  failed += run_compare_norm();
   failed += run_gradients();
   failed += run_arguments();
   ap_backend_close(tested);

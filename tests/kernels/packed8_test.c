@@ -433,6 +433,61 @@ static void gates(void **state) {
   }
 }
 
+/* An image normalised by itself: bit for bit what packed8.h says. */
+static void norms(void **state) {
+  (void)state;
+  enum { C = 6, H = 3, W = 5, PIXELS = H * W, N = 66 };
+  static const size_t groups[] = {1, 3, C, 1};
+  const float scale[C] = {1.5F, -2, 0.3F, 7, 1, -0.01F}, shift[C] = {3, 0, -20, 1, 0.4F, 90};
+  ap_rng rng;
+  ap_rng_seed(&rng, 10, 0);
+  for (int bits = 0; bits < 64 * N_ISAS; ++bits) {
+    const ap_packed8_isa *isa = isas[bits / 64];
+    if (!isa) continue;
+    const size_t kind = (size_t)(bits / 16 % 4);
+    const ap_packed_norm norm = {groups[kind], kind == 3, 0};
+    packed x = {.n = 0}, r = {.n = 0}, y = {.n = 0};
+    assert_int_equal(ap_packed_shape_init(C, H, W, 1, 0, 0, 2, &x.shape, NULL), AP_OK);
+    assert_int_equal(ap_packed_shape_init(C, H, W, 0, 0, 0, 0, &r.shape, NULL), AP_OK);
+    assert_int_equal(ap_packed_shape_init(C, H, W, 1, 1, 1, 1, &y.shape, NULL), AP_OK);
+    open_packed(&x, N, bits & 1, bits & 1 ? 100 : 0);
+    open_packed(&r, N, bits & 1, bits & 1 ? 7 : 0);
+    open_packed(&y, N, bits & 2, bits & 2 ? 50 : 0);
+    fill(&rng, &x);
+    fill(&rng, &r);
+    const ap_packed8_source from = {x.data, x.tensor, 0.3F, 1, 1, 0, NULL};
+    const ap_packed8_target to = {y.data, y.tensor, 220};
+    const bool affine = bits & 8;
+    ap_packed8_epilogue e = {.low = -40, .high = 120};
+    if (bits & 4) e.residual = (ap_packed8_source){r.data, r.tensor, 1.5F, 1, 1, 0, NULL};
+    ap_packed8_norm_run(isa, &norm, 2.5, 30, &from, affine ? scale : NULL, affine ? shift : NULL,
+                        &to, y.blocks, &e);
+    for (size_t i = 0; i < count_of(&y); ++i) {
+      const size_t image = i / (C * PIXELS), c = i / PIXELS % C, at = i % PIXELS;
+      const size_t each = C / norm.groups, first = norm.each_pixel ? 0 : c / each * each;
+      const size_t count = norm.each_pixel ? C : each * PIXELS;
+      const size_t begin = image * C * PIXELS + first * PIXELS + (norm.each_pixel ? at : 0);
+      const size_t step = norm.each_pixel ? PIXELS : 1;
+      double sum = 0, squares = 0;
+      for (size_t k = 0; k < count; ++k) sum += (double)value(&x, begin + k * step);
+      const float mean = (float)(sum / (double)count);
+      for (size_t k = 0; k < count; ++k) {
+        const double d = (double)(value(&x, begin + k * step) - mean);
+        squares += d * d;
+      }
+      float v = value(&x, i) - mean;
+      v = v * (float)(30 / sqrt(squares / (double)count + 2.5));
+      if (affine) v = fmaf(v, scale[c], shift[c]);
+      if (bits & 4) v = fmaf(value(&r, i), 1.5F, v);
+      assert_true(value(&y, i) == expected(v, &to, -40, 120));
+    }
+    check_border(&y);
+    ap_free(x.data);
+    ap_free(r.data);
+    ap_free(y.data);
+  }
+}
+
 static void ways_in(void **state) {
   (void)state;
   float table[2 * 256];
@@ -515,7 +570,7 @@ int main(void) {
       cmocka_unit_test(every_form),   cmocka_unit_test(random_shapes),
       cmocka_unit_test(largest_sums), cmocka_unit_test(form_chosen),
       cmocka_unit_test(pools),        cmocka_unit_test(maps),
-      cmocka_unit_test(gates),        cmocka_unit_test(ways_in),
-      cmocka_unit_test(errors)};
+      cmocka_unit_test(gates),        cmocka_unit_test(norms),
+      cmocka_unit_test(ways_in),      cmocka_unit_test(errors)};
   return cmocka_run_group_tests(tests, find_isas, NULL);
 }

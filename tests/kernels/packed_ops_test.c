@@ -200,6 +200,63 @@ static void test_gate(void **state) {
 }
 
 /* The logistic function over its range, at its ends and of NaN. */
+/* Which set value (c, at) of an image belongs to: of all that have its number. */
+static size_t set_of(const ap_packed_norm *norm, size_t channels, size_t c, size_t at) {
+  return norm->each_pixel ? at : c / (channels / norm->groups);
+}
+
+static double normalised(const ap_packed_norm *norm, const float *x, size_t channels, size_t pixels,
+                         size_t c, size_t at) {
+  const size_t set = set_of(norm, channels, c, at);
+  double sum = 0, squares = 0, n = 0;
+  for (size_t i = 0; i < channels * pixels; ++i) {
+    if (set_of(norm, channels, i / pixels, i % pixels) != set) continue;
+    sum += (double)x[i];
+    squares += (double)x[i] * (double)x[i];
+    n += 1;
+  }
+  const double mean = sum / n, variance = squares / n - mean * mean;
+  return ((double)x[c * pixels + at] - mean) / sqrt(variance + (double)norm->epsilon);
+}
+
+/* out = clip((in - mean) / sqrt(variance + epsilon) * scale + shift + residual), in all kinds of sets. */
+static void test_norm(void **state) {
+  (void)state;
+  enum { N = 18, C = 12, H = 2 };
+  static const size_t widths[] = {1, 3, 4, 15, 16, 17, 35};
+  static const size_t groups[] = {1, 3, C, 1};
+  ap_rng rng;
+  ap_rng_seed(&rng, 5, 0);
+  for (size_t bits = 0; bits < sizeof widths / sizeof *widths * 3 * 4 * 2; ++bits) {
+    const size_t w = widths[bits / 24], isa = bits / 8 % 3, kind = bits / 2 % 4, pixels = H * w;
+    const ap_packed_norm norm = {groups[kind], kind == 3, 0.1F};
+    if (!isas[isa]) continue;
+    const ap_packed_shape in = shape(C, H, w, 1), out = shape(C, H, w, 2),
+                          rs = shape(C - 3, H, w, 0);
+    float *x = numbers(&rng, N * C * pixels), *r = numbers(&rng, N * (C - 3) * pixels);
+    float *scale = numbers(&rng, C), *shift = numbers(&rng, C);
+    float *px = packed(&in, N, x), *pr = packed(&rs, N, r);
+    float *po = room(blocks_of(N) * out.block), *y = room(N * C * pixels);
+    ap_packed_epilogue e = ap_packed_epilogue_default();
+    if (bits & 1) e = (ap_packed_epilogue){{pr, &rs, 1, 1, 2, NULL}, -1, 1}; /* for channels 2.. */
+    ap_packed_norm_run(isas[isa], &norm, &in, px, bits & 1 ? scale : NULL, bits & 1 ? shift : NULL,
+                       &out, blocks_of(N), po, &e);
+    ap_packed_to_nchw(&out, N, po, y);
+    for (size_t i = 0; i < N * C * pixels; ++i) {
+      const size_t n = i / pixels / C, c = i / pixels % C, at = i % pixels;
+      double want = normalised(&norm, x + n * C * pixels, C, pixels, c, at);
+      if (bits & 1) {
+        want = want * (double)scale[c] + (double)shift[c];
+        if (c >= 2 && c < C - 1) want += (double)r[(n * (C - 3) + c - 2) * pixels + at];
+        want = fmin(fmax(want, -1), 1);
+      }
+      assert_true(fabs((double)y[i] - want) < 1e-5);
+    }
+    float *const all[] = {x, r, scale, shift, px, pr, po, y};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) ap_free(all[i]);
+  }
+}
+
 static void test_logistic(void **state) {
   (void)state;
   enum { W = 4001 };
@@ -257,6 +314,7 @@ int main(void) {
       cmocka_unit_test(test_pool),
       cmocka_unit_test(test_map),
       cmocka_unit_test(test_gate),
+      cmocka_unit_test(test_norm),
       cmocka_unit_test(test_logistic),
       cmocka_unit_test(test_flatten_and_pixels),
   };

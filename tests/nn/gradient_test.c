@@ -7,7 +7,7 @@
 #define CLASSES 10
 #define TRIALS 3
 #define SEEDS 4
-#define NODES 36 /* of every_kind */
+#define NODES 40 /* of every_kind */
 
 /* Every kind of node, fan-out before every kind that can work in place, both paddings. */
 static ap_network *every_kind(uint64_t seed) {
@@ -32,6 +32,10 @@ static ap_network *every_kind(uint64_t seed) {
   at = put(net, (ap_node){.kind = AP_NODE_GATHER, .shape.c = 5, .picks = (size_t[]){2, 0, 3, 0, 2}},
            at, 0);
   at = put_affine(net, at);
+  at = put(net, (ap_node){.kind = AP_NODE_GROUPNORM, .groups = 5, .epsilon = 0.1F}, at, 0);
+  other = put(net, (ap_node){.kind = AP_NODE_LAYERNORM, .epsilon = 0.5F}, at, 0);
+  at = put(net, (ap_node){.kind = AP_NODE_ADD}, at, other); /* its input is used twice */
+  at = put(net, (ap_node){.kind = AP_NODE_GROUPNORM, .groups = 1}, at, 0);
   at = put(net, (ap_node){.kind = AP_NODE_MAXPOOL, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2},
            at, 0);
   other = put(net,

@@ -103,7 +103,17 @@ static inline ap_network *odd_network(void) {
   const size_t merged = put(net, add, put(net, add, again, put(net, concat, half, rest)), mixed_up);
   const size_t elu =
       put(net, add, put_plain(net, AP_NODE_RELU, uneven), put_curve(net, AP_CURVE_DECAY, uneven));
-  const size_t shape_norm = put(net, add, put_plain(net, AP_NODE_BATCHNORM, merged), elu);
+  /* normalised by itself: a scale and shift behind it, inside an addition, behind a ReLU, read twice, by a layer */
+  const ap_node thirds = {.kind = AP_NODE_GROUPNORM, .groups = 3, .epsilon = 1};
+  const ap_node each = {.kind = AP_NODE_GROUPNORM, .groups = 9, .epsilon = 0.5F},
+                pixel = {.kind = AP_NODE_LAYERNORM, .epsilon = 1};
+  const size_t layered = put(net, pixel, merged, 0);
+  const size_t grouped = put(net, add, put_affine(net, put(net, thirds, merged, 0)), layered);
+  const size_t instance = put_plain(net, AP_NODE_RELU, put(net, each, layered, 0));
+  const size_t normed = put(net, add, put_plain(net, AP_NODE_RELU, grouped), instance);
+  const size_t after = put_affine(net, put(net, pixel, normed, 0));
+  const size_t behind = put(net, add, put_conv(net, 9, 1, 1, 1, true, after), normed);
+  const size_t shape_norm = put(net, add, put_plain(net, AP_NODE_BATCHNORM, behind), elu);
   const size_t flat = put_plain(net, AP_NODE_FLATTEN, shape_norm);
   const size_t left = put_linear(net, 7, true, put_plain(net, AP_NODE_RELU, flat));
   const size_t right = put_linear(net, 6, false, put_plain(net, AP_NODE_FLATTEN, joined));

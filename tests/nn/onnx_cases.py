@@ -614,6 +614,60 @@ def local_norms(g):
     g.gemm(16)
 
 
+def instance_norm(g, groups, c, h, w, affine=True):
+    """PyTorch's GroupNorm: groups by a Reshape, then a scale and a shift for each channel."""
+    x = g.op("Reshape", g.x, g.ints(0, groups, -1))
+    ones, zeros = np.ones(groups, np.float32), np.zeros(groups, np.float32)
+    x = g.op("InstanceNormalization", x, g.const(ones), g.const(zeros), epsilon=1e-4)
+    g.x = g.op("Reshape", x, g.ints(-1, c, h, w))
+    if affine:
+        g.x = g.op("Mul", g.x, g.const(g.normal(c, 1, 1) + np.float32(1)))
+        g.x = g.op("Add", g.x, g.const(g.normal(c, 1, 1)))
+
+
+def own_norms(g):
+    """Group and instance normalisation, and those of all channels: as layers of their own and through a Reshape."""
+    g.conv(3, 12, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    instance_norm(g, 4, 12, 16, 16)
+    g.relu()
+    left = g.x
+    g.conv(12, 12, 3, pads=[1, 1, 1, 1])
+    g.x = g.op("InstanceNormalization", g.x, g.const(g.normal(12)), g.const(g.normal(12)))
+    g.x = g.op("Add", g.x, left)
+    instance_norm(g, 1, 12, 16, 16, affine=False)
+    g.relu()
+    instance_norm(g, 12, 12, 16, 16)
+    if g.opset >= 18:
+        n = 12 if g.opset >= 21 else 3
+        g.x = g.op("GroupNormalization", g.x, g.const(g.normal(n)), g.const(g.normal(n)), num_groups=3)
+    head(g, 12)
+
+
+def layer_norms(g):
+    """A ConvNeXt: normalised over channels, with Transposes around; over pixels, over all, over features."""
+    g.conv(3, 12, 4, strides=[4, 4])
+    for scaled in (True, False):
+        left = g.x
+        g.conv(12, 12, 7, groups=12, pads=[3, 3, 3, 3])
+        g.transpose(0, 2, 3, 1)
+        more = [g.const(g.normal(12))] if scaled else []
+        g.x = g.op("LayerNormalization", g.x, g.const(g.normal(12) + np.float32(1)), *more, epsilon=1e-6)
+        g.x = g.op("Add", g.op("MatMul", g.x, g.const(g.normal(12, 24))), g.const(g.normal(24)))
+        g.relu()
+        g.x = g.op("MatMul", g.x, g.const(g.normal(24, 12)))
+        g.x = g.op("Mul", g.x, g.const(g.normal(12)))
+        g.transpose(0, 3, 1, 2)
+        g.x = g.op("Add", left, g.x)
+    one = g.const(np.ones((8, 8), np.float32))
+    g.x = g.op("LayerNormalization", g.x, one, axis=2)
+    scale = np.broadcast_to(g.normal(12, 1, 1) + np.float32(1), (12, 8, 8))
+    g.x = g.op("LayerNormalization", g.x, g.const(scale.copy()), axis=-3, epsilon=1e-3)
+    g.x = g.op("LayerNormalization", g.op("Flatten", g.x), g.const(g.normal(768)), g.const(g.normal(768)))
+    g.gemm(768, 16)
+    g.x = g.op("LayerNormalization", g.x, g.const(g.normal(16)), g.const(g.normal(16)), axis=1)
+    g.gemm(16)
+
+
 def shuffles(g):
     """Channels in groups, swapped: in five dimensions, in four, by sizes worked out; then halves of it."""
     g.conv(3, 12, 3, strides=[2, 2])
@@ -715,6 +769,8 @@ CASES = {
     "slopes": (slopes, (9, 13, 16), None),
     "curves": (curves, (12, 13, 18, 20), None),
     "local_norms": (local_norms, (9, 13, 18), None),
+    "own_norms": (own_norms, (9, 13, 18, 21), None),
+    "layer_norms": (layer_norms, (17, 18), None),
     "shuffles": (shuffles, (9, 13, 18), None),
     "channels_of": (channels_of, (9, 11, 13, 18), None),
     "channels_last_gates": (channels_last_gates, (9, 13), NHWC),
