@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "pruners/baselines/baselines_impl.h"
+#include "pruners/recover_impl.h"
 
 #define SCHEMA "autoprune-policy-1"
 #define MAX_LAYERS 100000
@@ -286,6 +287,10 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
     if (st) goto done;
   }
   ap_layer_set_matrix(net, info->node, matrix);
+  if (partition.granularity.kind ==
+      AP_GRANULARITY_FILTER) /* a removed filter is gone, bias included */
+    for (size_t j = 0; net->nodes[info->node].bias && j < info->n; j++)
+      if (!kept[j]) net->nodes[info->node].bias[j] = 0;
 done:
   ap_free(matrix);
   ap_free(order);
@@ -336,6 +341,7 @@ ap_status ap_policy_apply(const ap_policy *policy, const ap_array_spec *array, a
   for (size_t i = 0; i < policy->n_layers && !st; i++) {
     st = apply_layer(policy, i, &info[i], array, net, err);
   }
+  if (!st) st = ap_follow_channels(policy->pruner.granularity, net, err);
   ap_free(info);
   return st;
 }

@@ -51,7 +51,7 @@ AP_NODISCARD ap_status ap_policy_set_weight_bits(const ap_policy *policy, ap_net
                                                  ap_error *err);
 
 /* Prunes a folded network in place: per layer the n_kept best vectors by pruners/pruner.h stay, or
- * those that it names.
+ * those that it names. With whole filters or input channels what they make useless in the neighbouring layers becomes 0, too.
  * ARG when layer names or vector counts do not fit the network on this array. */
 AP_NODISCARD ap_status ap_policy_apply(const ap_policy *policy, const ap_array_spec *array,
                                        ap_network *net, ap_error *err);

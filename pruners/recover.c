@@ -121,9 +121,9 @@ static ap_status quantise_network(ap_network *net, const ap_level_db *db, const 
   return st;
 }
 
-ap_status ap_follow_channels(const ap_level_db *db, ap_network *folded, ap_error *err) {
+ap_status ap_follow_channels(ap_granularity granularity, ap_network *folded, ap_error *err) {
   size_t removed;
-  switch (ap_level_db_pruner(db).granularity.kind) {
+  switch (granularity.kind) {
     case AP_GRANULARITY_FILTER:
       return ap_remove_dead_inputs(folded, &removed, err);
     case AP_GRANULARITY_CHANNEL:
@@ -135,7 +135,7 @@ ap_status ap_follow_channels(const ap_level_db *db, ap_network *folded, ap_error
 
 static ap_status finish(ap_network *folded, const ap_level_db *db, const uint32_t *levels,
                         unsigned weight_bits, ap_error *err) {
-  ap_status st = ap_follow_channels(db, folded, err);
+  ap_status st = ap_follow_channels(ap_level_db_pruner(db).granularity, folded, err);
   if (!st && weight_bits) st = quantise_network(folded, db, levels, weight_bits, err);
   return st;
 }
@@ -194,7 +194,7 @@ ap_status ap_deploy_levels(const ap_network *folded, const ap_level_db *db, cons
     if (!st) ap_layer_set_matrix(net, info->node, matrix);
     ap_free(matrix);
   }
-  if (!st) st = ap_follow_channels(db, net, err);
+  if (!st) st = ap_follow_channels(ap_level_db_pruner(db).granularity, net, err);
   if (!st) {
     *out = net;
     net = NULL;

@@ -4,6 +4,8 @@
 #include "nn/network.h"
 #include "pruners/level_db.h"
 
-/* Zeroes what the removal of whole filters or input channels makes useless in the neighbouring layers. */
-AP_NODISCARD ap_status ap_follow_channels(const ap_level_db *db, ap_network *folded, ap_error *err);
+/* Zeroes what the removal of whole filters (whose biases are 0) or of input channels makes useless in the neighbouring
+ * layers; of other granularities nothing. */
+AP_NODISCARD ap_status ap_follow_channels(ap_granularity granularity, ap_network *folded,
+                                          ap_error *err);
 #endif

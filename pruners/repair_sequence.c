@@ -88,7 +88,7 @@ ap_status ap_repair_sequence(ap_backend *be, ap_pool *pool, const ap_network *fo
   if (!st) st = fit_layers(pool, folded, db, levels, options, now, dense, net, err);
   ap_walk_destroy(now);
   ap_walk_destroy(dense);
-  if (!st) st = ap_follow_channels(db, net, err);
+  if (!st) st = ap_follow_channels(ap_level_db_pruner(db).granularity, net, err);
   if (st) {
     ap_network_destroy(net);
     return st;

@@ -252,6 +252,52 @@ static void policies_travel(void **state) {
   }
 }
 
+/* Is all of input channel c of the layer behind 0? What flattening makes of a channel are `taps` rows one after the other. */
+static bool rows_are_zero(const ap_network *net, const ap_layer_info *info, size_t c, size_t taps) {
+  const float *w = net->nodes[info->node].weight;
+  for (size_t j = 0; j < info->n; j++)
+    for (size_t t = 0; t < taps; t++)
+      if (fabsf(w[j * info->k + c * taps + t]) > 0) return false;
+  return true;
+}
+
+/* Whole filters and whole input channels: what they make useless on the other side goes with them, bias included. */
+static void neighbours_follow(void **state) {
+  static const char *const pruners[] = {"filter", "channel"};
+  (void)state;
+  for (size_t kind = 0; kind < 2; kind++) {
+    ap_network *net = folded("lenet5", 7);
+    ap_tech *tech = hardware("128", "128", "9", "8");
+    ap_policy *policy = NULL;
+    ap_pruner pruner;
+    ap_layer_info info[4];
+    size_t gone = 0;
+    for (size_t i = 1; i < net->n_nodes; i++) /* so that a bias that stays shows */
+      for (size_t j = 0; net->nodes[i].bias && j < net->nodes[i].shape.c; j++)
+        net->nodes[i].bias[j] = 0.25f;
+    must(ap_pruner_parse(pruners[kind], &pruner, &failure));
+    must(ap_policy_uniform(net, tech, &pruner, 0.4, &policy, &failure));
+    must(ap_policy_apply(policy, ap_tech_array(tech), net, &failure));
+    assert_int_equal(ap_network_layers(net, info, 4), 4);
+    for (size_t l = 0; l < 3; l++) {
+      const ap_node *node = &net->nodes[info[l].node];
+      const size_t taps = info[l + 1].k / info[l].n;
+      for (size_t j = 0; j < info[l].n; j++) {
+        bool empty = true;
+        for (size_t i = 0; i < info[l].k; i++)
+          empty = empty && !(fabsf(node->weight[j * info[l].k + i]) > 0);
+        assert_int_equal(empty, rows_are_zero(net, &info[l + 1], j, taps));
+        assert_int_equal(empty, !(fabsf(node->bias[j]) > 0));
+        gone += empty;
+      }
+    }
+    assert_true(gone > 100);
+    ap_policy_destroy(policy);
+    ap_tech_close(tech);
+    ap_network_destroy(net);
+  }
+}
+
 static void bad_policies_are_refused(void **state) {
   static const char *const texts[] = {
       "",
@@ -385,6 +431,7 @@ int main(void) {
                                      cmocka_unit_test(refuses_bad_options),
                                      cmocka_unit_test(survives_failing_allocations),
                                      cmocka_unit_test(policies_travel),
+      cmocka_unit_test(neighbours_follow),
                                      cmocka_unit_test(bad_policies_are_refused),
                                      cmocka_unit_test(one_matrix_by_hand),
                                      cmocka_unit_test(rounding_removes_no_vector),
