@@ -5,8 +5,8 @@
 static uint64_t ceil_div(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
 
 ap_status ap_map_join_groups(const ap_array_spec *spec, ap_granularity granularity, size_t groups,
-                             size_t k, size_t n, ap_map_summary *map, ap_events *events,
-                             ap_needs *needs, ap_error *err) {
+                             size_t held, size_t k, size_t n, ap_map_summary *map,
+                             ap_events *events, ap_needs *needs, ap_error *err) {
   ap_packing packing;
   uint64_t places, side_by_side, occupied = map->crossbars;
   ap_status st = ap_packing_init(spec, granularity, k, n, &packing, err);
@@ -25,7 +25,15 @@ ap_status ap_map_join_groups(const ap_array_spec *spec, ap_granularity granulari
     map->crossbars = ceil_div(occupied, side_by_side);
     events->cycles = ceil_div(events->cycles, occupied) * most;
   } else { /* crossbars of their own, which work in parallel */
-    events->cycles = ceil_div(events->cycles, groups);
+    events->cycles = ceil_div(events->cycles, held);
+  }
+  if (held <
+      groups) { /* which ones there are: a bit each, read and decoded with the other tables */
+    map->column_index_bits += groups;
+    map->index_bits += groups;
+    needs->index_bits += groups;
+    events->index_fetch_bits += groups * needs->positions;
+    events->index_decodes += held * needs->positions;
   }
   needs->crossbars = map->crossbars;
   return AP_OK;

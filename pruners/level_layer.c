@@ -30,7 +30,8 @@ static ap_status count_whole(const ap_level_db *db, const ap_level_layer *l, con
     ap_events_add(events, &same);
     ap_needs_add(needs, &own);
   }
-  return ap_map_join_groups(array, granularity, groups, l->info.k, width, map, events, needs, err);
+  return ap_map_join_groups(array, granularity, groups, map->ous > 0 ? groups : 0, l->info.k, width,
+                            map, events, needs, err);
 }
 
 static ap_status count_kept(const ap_level_db *db, ap_level_layer *l, const uint8_t *kept,

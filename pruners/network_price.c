@@ -101,7 +101,7 @@ done:
 
 /* One group's counts, added to the layer's. */
 static ap_status add_group(const ap_array_spec *spec, ap_granularity granularity, bool check,
-                           const stored_matrix *part, bool first, ap_layer_price *out,
+                           const stored_matrix *part, bool first, ap_layer_price *out, size_t *held,
                            ap_error *err) {
   ap_map_summary map;
   ap_events events;
@@ -110,6 +110,7 @@ static ap_status add_group(const ap_array_spec *spec, ap_granularity granularity
                               part->positions, &map, &events, &own, err);
   if (!st && check) st = check_mapping(spec, granularity, part, &map, err);
   if (st) return st;
+  *held += map.ous > 0;
   if (first) {
     out->map = map;
     out->events = events;
@@ -128,18 +129,18 @@ static ap_status price_groups(const ap_tech *tech, ap_granularity granularity, b
                               ap_layer_price *out, ap_error *err) {
   const ap_array_spec own = ap_array_for_weights(ap_tech_array(tech), out->info.weight_bits);
   const ap_array_spec *spec = &own;
-  size_t width = out->info.n / groups;
+  size_t width = out->info.n / groups, held = 0;
   ap_status st = AP_OK;
   for (size_t g = 0; g < groups && !st; g++) {
     stored_matrix part;
     st = take_columns(spec, granularity, &out->info, matrix, q, g * width, width, &part, err);
-    if (!st) st = add_group(spec, granularity, check, &part, g == 0, out, err);
+    if (!st) st = add_group(spec, granularity, check, &part, g == 0, out, &held, err);
     release(&part);
   }
   if (st) return st;
   out->map.n = out->info.n;
-  st = ap_map_join_groups(spec, granularity, groups, out->info.k, width, &out->map, &out->events,
-                          &out->needs, err);
+  st = ap_map_join_groups(spec, granularity, groups, held, out->info.k, width, &out->map,
+                          &out->events, &out->needs, err);
   return st ? st : ap_cost_layer(tech, &out->events, &out->needs, &out->cost, err);
 }
 

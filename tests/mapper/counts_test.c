@@ -287,8 +287,8 @@ static void groups_share_crossbars(void **state) {
       ap_needs_add(&all.n, &one.n);
     }
     assert_int_equal(ap_granularity_parse(cases[i].name, &g, NULL), AP_OK);
-    assert_int_equal(ap_map_join_groups(&spec, g, cases[i].groups, cases[i].k, cases[i].n, &all.s,
-                                        &all.e, &all.n, NULL),
+    assert_int_equal(ap_map_join_groups(&spec, g, cases[i].groups, cases[i].groups, cases[i].k,
+                                        cases[i].n, &all.s, &all.e, &all.n, NULL),
                      AP_OK);
     if (all.s.crossbars != cases[i].crossbars || all.s.crossbars_dense != cases[i].dense ||
         all.e.cycles != cases[i].cycles || all.n.crossbars != cases[i].crossbars) {
@@ -297,6 +297,28 @@ static void groups_share_crossbars(void **state) {
     }
     assert_int_equal(all.e.ou_reads, cases[i].groups * one.e.ou_reads);
   }
+}
+
+/* 64 groups of which 5 hold anything: a bit says of each whether it does, read and decoded at every position. */
+static void absent_groups_are_named(void **state) {
+  ap_array_spec spec = ap_array_spec_default();
+  counted one = count(&spec, "column-vector", NULL, 9, 1, 10), all = one;
+  ap_granularity g;
+  (void)state;
+  assert_int_equal(ap_granularity_parse("column-vector", &g, NULL), AP_OK);
+  for (size_t j = 1; j < 5; j++) {
+    ap_map_summary_add(&all.s, &one.s);
+    ap_events_add(&all.e, &one.e);
+    ap_needs_add(&all.n, &one.n);
+  }
+  assert_int_equal(all.s.index_bits, 0);
+  assert_int_equal(ap_map_join_groups(&spec, g, 64, 5, 9, 1, &all.s, &all.e, &all.n, NULL), AP_OK);
+  assert_int_equal(all.s.index_bits, 64);
+  assert_int_equal(all.s.column_index_bits, 64);
+  assert_int_equal(all.n.index_bits, 64);
+  assert_int_equal(all.e.index_fetch_bits, 640);
+  assert_int_equal(all.e.index_decodes, 50);
+  assert_int_equal(all.s.crossbars, 1);
 }
 
 int main(void) {
@@ -308,6 +330,7 @@ int main(void) {
                                      cmocka_unit_test(isaac_conversions),
                                      cmocka_unit_test(monotone),
                                      cmocka_unit_test(negative_control),
-                                     cmocka_unit_test(groups_share_crossbars)};
+                                     cmocka_unit_test(groups_share_crossbars),
+                                     cmocka_unit_test(absent_groups_are_named)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
