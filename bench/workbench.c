@@ -24,8 +24,7 @@ ap_status ap_workbench_open(const ap_network *net, const ap_dataset *data, const
   ap_workbench *b;
   ap_status st;
   *out = NULL;
-  if (in.c != info.channels || in.h != info.height || in.w != info.width ||
-      net->classes != info.classes) {
+  if (!ap_dataset_fits(&info, in.c, in.h, in.w) || net->classes != info.classes) {
     return ap_fail(err, AP_ERR_ARG,
                    "%s takes %zux%zux%zu images of %zu classes, %s has %zux%zux%zu of %zu",
                    net->name, in.c, in.h, in.w, net->classes, ap_dataset_name(data), info.channels,

@@ -163,6 +163,11 @@ static ap_status read_folder(const char *dir, ap_raw_images *train, ap_raw_image
                  dir);
 }
 
+bool ap_dataset_fits(const ap_dataset_info *info, size_t c, size_t h, size_t w) {
+  if (c == 1 && h == 1) return info->channels * info->height * info->width == w;
+  return info->channels == c && info->height == h && info->width == w;
+}
+
 ap_status ap_dataset_open(const char *name, ap_dataset **out, ap_error *err) {
   ap_raw_images train = {0}, test = {0};
   ap_dataset *data = NULL;

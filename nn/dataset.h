@@ -6,6 +6,7 @@
  * loading: safe from any thread. */
 #ifndef AP_NN_DATASET_H
 #define AP_NN_DATASET_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,9 @@ void ap_dataset_destroy(ap_dataset *data);
 typedef struct {
   size_t n_images, channels, height, width, classes;
 } ap_dataset_info;
+/* Do such images fit a network that takes [c, h, w]? They are of that size, or it takes a row [1, 1, w] of as many values: the
+ * pixels in the order channels, rows, columns. */
+bool ap_dataset_fits(const ap_dataset_info *info, size_t c, size_t h, size_t w);
 const char *ap_dataset_name(const ap_dataset *data); /* as given to ap_dataset_open, clean text */
 ap_dataset_info ap_dataset_describe(const ap_dataset *data, ap_split split);
 /* SHA-256 over sizes, pixels and labels in the order of the splits. */

@@ -20,7 +20,7 @@ static ap_status check_data(const ap_network *net, const ap_dataset *data, ap_sp
                             size_t *n_images, ap_error *err) {
   const ap_dataset_info info = ap_dataset_describe(data, split);
   const ap_shape3 in = net->nodes[0].shape;
-  if (info.channels != in.c || info.height != in.h || info.width != in.w)
+  if (!ap_dataset_fits(&info, in.c, in.h, in.w))
     return ap_fail(err, AP_ERR_ARG, "%s takes %zux%zux%zu images, %s has %zux%zux%zu", net->name,
                    in.c, in.h, in.w, ap_dataset_name(data), info.channels, info.height, info.width);
   if (info.classes > net->classes)

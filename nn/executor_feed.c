@@ -55,7 +55,7 @@ static ap_status check_fit(const ap_network *net, const ap_dataset *data, ap_spl
                            const ap_dataset_info *info, size_t first, size_t n_images,
                            ap_error *err) {
   ap_shape3 in = net->nodes[0].shape;
-  if (in.c != info->channels || in.h != info->height || in.w != info->width || in.c > 4) {
+  if (!ap_dataset_fits(info, in.c, in.h, in.w) || in.c > 4) {
     return ap_fail(err, AP_ERR_ARG, "network %s takes images of %zux%zux%zu, %s has %zux%zux%zu",
                    net->name, in.c, in.h, in.w, ap_dataset_name(data), info->channels, info->height,
                    info->width);
@@ -79,7 +79,8 @@ ap_status ap_feed_create(ap_backend *be, const ap_network *net, const ap_dataset
                          ap_split split, size_t first, size_t n_images, size_t batch,
                          size_t n_slots, ap_feed **out, ap_error *err) {
   ap_dataset_info info = ap_dataset_describe(data, split);
-  size_t image = info.channels * info.height * info.width;
+  const ap_shape3 in = net->nodes[0].shape;
+  const size_t image = in.c * in.h * in.w;
   ap_feed *feed = NULL;
   ap_status st = check_fit(net, data, split, &info, first, n_images, err);
   *out = NULL;
@@ -91,14 +92,12 @@ ap_status ap_feed_create(ap_backend *be, const ap_network *net, const ap_dataset
   feed->classes = net->classes;
   feed->stride = (batch + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN;
   feed->n_slots = n_slots;
-  feed->shape = (ap_image_shape){.n_source = n_images ? n_images : info.n_images - first,
-                                 .c = info.channels,
-                                 .h = info.height,
-                                 .w = info.width};
+  feed->shape = (ap_image_shape){
+      .n_source = n_images ? n_images : info.n_images - first, .c = in.c, .h = in.h, .w = in.w};
   st = upload(be, ap_dataset_pixels(data, split) + first * image, feed->shape.n_source * image,
               &feed->pixels, err);
-  if (!st) st = upload(be, net->mean, info.channels * sizeof(float), &feed->mean, err);
-  if (!st) st = upload(be, net->std, info.channels * sizeof(float), &feed->std, err);
+  if (!st) st = upload(be, net->mean, in.c * sizeof(float), &feed->mean, err);
+  if (!st) st = upload(be, net->std, in.c * sizeof(float), &feed->std, err);
   if (!st) st = column_init(feed, &feed->picks, sizeof(ap_image_pick), err);
   if (!st) st = column_init(feed, &feed->labels, sizeof(int32_t), err);
   if (!st) st = column_init(feed, &feed->loss, sizeof(float), err);

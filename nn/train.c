@@ -252,8 +252,10 @@ ap_status ap_train(ap_backend *be, ap_network *net, const ap_dataset *data,
                    const ap_train_options *options, const float *const *masks,
                    const char *checkpoint, ap_train_observer *observer, void *context,
                    ap_error *err) {
-  run r = {.options = options, .checkpoint = checkpoint, .observer = observer, .context = context};
-  ap_status st = ap_train_check(options, net, masks, err);
+  ap_train_options own = *options;
+  if (net->nodes[0].shape.h == 1) own.crop = own.cutout = 0, own.flip = false; /* a row of values */
+  run r = {.options = &own, .checkpoint = checkpoint, .observer = observer, .context = context};
+  ap_status st = ap_train_check(&own, net, masks, err);
   if (st) return st;
   r.started = r.reported = ap_seconds();
   st = prepare(&r, be, net, data, masks, err);

@@ -284,8 +284,7 @@ static ap_status check_images(const ap_integer_network *in, const ap_dataset *da
                               size_t *n_images, ap_error *err) {
   ap_dataset_info info = ap_dataset_describe(data, split);
   ap_shape3 shape = in->net->nodes[0].shape;
-  if (info.channels != shape.c || info.height != shape.h || info.width != shape.w ||
-      info.classes > in->net->classes) {
+  if (!ap_dataset_fits(&info, shape.c, shape.h, shape.w) || info.classes > in->net->classes) {
     return ap_fail(err, AP_ERR_ARG,
                    "%s has %zux%zux%zu images of %zu classes, network %s takes %zux%zux%zu and "
                    "tells %zu classes apart",

@@ -76,6 +76,46 @@ static void test_outputs(void **state) {
   ap_network_destroy(net);
 }
 
+/* Two linear layers, on an image or on a row of its values. */
+static ap_network *flat_network(ap_shape3 in) {
+  ap_network *net = NULL;
+  size_t at;
+  must(ap_network_create("flat", in, &net, &failure));
+  at = put_linear(net, 12, true, put_plain(net, AP_NODE_FLATTEN, 0));
+  (void)put_linear(net, 10, true, put_plain(net, AP_NODE_RELU, at));
+  net->classes = 10;
+  net->mean[0] = 0.3F;
+  net->std[0] = 0.25F;
+  randomise(net, 9);
+  return net;
+}
+
+/* A network that takes a row takes images of as many values, and trains on them. */
+static void test_rows(void **state) {
+  ap_network *image = flat_network((ap_shape3){1, SIDE, SIDE});
+  ap_network *row = flat_network((ap_shape3){1, 1, SIDE * SIDE});
+  ap_network *other = flat_network((ap_shape3){1, 1, SIDE * SIDE + 1});
+  ap_train_options options = ap_train_defaults(images);
+  float one[400], two[400];
+  ap_backend *be = NULL;
+  ap_score score;
+  (void)state;
+  must(ap_backend_open("cpu", 2, &be, &failure));
+  must(ap_infer(be, image, images, AP_SPLIT_TEST, 0, &score, one, &failure));
+  must(ap_infer(be, row, images, AP_SPLIT_TEST, 0, &score, two, &failure));
+  assert_memory_equal(one, two, sizeof one);
+  assert_int_equal(ap_infer(be, other, images, AP_SPLIT_TEST, 0, &score, two, &failure),
+                   AP_ERR_ARG);
+  options.epochs = 1;
+  options.crop = 2;
+  options.flip = true;
+  must(ap_train(be, row, images, &options, NULL, NULL, NULL, NULL, &failure));
+  ap_backend_close(be);
+  ap_network_destroy(image);
+  ap_network_destroy(row);
+  ap_network_destroy(other);
+}
+
 /* Node 1 sees the normalised pixels, node 6 (linear) what plain_logits multiplies. */
 static void test_node_input(void **state) {
   const size_t n = 130;
@@ -233,6 +273,7 @@ static void test_misfits_are_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_outputs),
+      cmocka_unit_test(test_rows),
       cmocka_unit_test(test_node_input),
       cmocka_unit_test(test_walk),
       cmocka_unit_test(test_folding_keeps_outputs),
