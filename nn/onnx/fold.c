@@ -169,6 +169,7 @@ static const struct {
     {"Add", ap_onnx_fold_binary, 2},
     {"And", ap_onnx_fold_binary, 2},
     {"Cast", ap_onnx_fold_cast, 1},
+    {"CastLike", ap_onnx_fold_cast_like, 1},
     {"Ceil", ap_onnx_fold_unary, 1},
     {"Clip", ap_onnx_fold_clip, 1},
     {"Concat", ap_onnx_fold_concat, 1},

@@ -23,8 +23,8 @@ AP_NODISCARD ap_status ap_onnx_fold(ap_onnx_graph *graph, const ap_onnx_node *no
 
 /* ---- the rules ---- */
 extern ap_onnx_fold_rule ap_onnx_fold_binary, ap_onnx_fold_unary, ap_onnx_fold_clip,
-    ap_onnx_fold_cast, ap_onnx_fold_where;    /* fold_arith.c */
-extern ap_onnx_fold_rule ap_onnx_fold_reduce; /* fold_reduce.c */
+    ap_onnx_fold_cast, ap_onnx_fold_cast_like, ap_onnx_fold_where; /* fold_arith.c */
+extern ap_onnx_fold_rule ap_onnx_fold_reduce;                      /* fold_reduce.c */
 extern ap_onnx_fold_rule ap_onnx_fold_reshape, ap_onnx_fold_transpose, ap_onnx_fold_slice,
     ap_onnx_fold_concat, ap_onnx_fold_gather, ap_onnx_fold_expand; /* fold_move.c */
 

@@ -217,6 +217,20 @@ ap_status ap_onnx_fold_cast(const ap_onnx_graph *graph, const ap_onnx_node *node
   return st;
 }
 
+/* Like a constant, or like the image, which is of floats. */
+ap_status ap_onnx_fold_cast_like(const ap_onnx_graph *graph, const ap_onnx_node *node,
+                                 ap_onnx_tensor **out, ap_error *err) {
+  const ap_onnx_tensor *x = ap_onnx_fold_input(graph, node, 0);
+  const ap_onnx_tensor *like = ap_onnx_fold_input(graph, node, 1);
+  if (like && like->is_int && !x->is_int)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "floats like integers");
+  if (x->is_int == (like && like->is_int))
+    return ap_onnx_tensor_reshape(x, x->dims, x->n_dims, out, err);
+  ap_status st = ap_onnx_tensor_create(false, x->dims, x->n_dims, out, err);
+  for (size_t i = 0; !st && i < x->count; i++) (*out)->f[i] = (float)ap_onnx_tensor_get(x, i);
+  return st;
+}
+
 ap_status ap_onnx_fold_where(const ap_onnx_graph *graph, const ap_onnx_node *node,
                              ap_onnx_tensor **out, ap_error *err) {
   const ap_onnx_tensor *c = ap_onnx_fold_input(graph, node, 0);

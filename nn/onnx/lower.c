@@ -14,10 +14,12 @@ static const struct {
 } rules[] = {
     {"Abs", ap_onnx_lower_abs, 1, " "},
     {"Add", ap_onnx_lower_arithmetic, 2, " "},
+    {"ArgMax", ap_onnx_lower_argmax, 1, " axis keepdims select_last_index "},
     {"AveragePool", ap_onnx_lower_average_pool, 1,
      " auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides "},
     {"BatchNormalization", ap_onnx_lower_batch_norm, 5, " epsilon momentum spatial training_mode "},
     {"Cast", ap_onnx_lower_same, 1, " saturate to "},
+    {"CastLike", ap_onnx_lower_same, 2, " saturate round_mode "},
     {"Celu", ap_onnx_lower_elu, 1, " alpha "},
     {"Clip", ap_onnx_lower_clip, 3, " max min "},
     {"Concat", ap_onnx_lower_concat, AP_ONNX_MAX_NODES, " axis "},
@@ -34,6 +36,7 @@ static const struct {
     {"Gemm", ap_onnx_lower_gemm, 3, " alpha beta transA transB "},
     {"GlobalAveragePool", ap_onnx_lower_global_pool, 1, " "},
     {"GlobalMaxPool", ap_onnx_lower_global_pool, 1, " "},
+    {"Greater", ap_onnx_lower_greater, 2, " "},
     {"GroupNormalization", ap_onnx_lower_group_norm, 3, " epsilon num_groups stash_type "},
     {"HardSigmoid", ap_onnx_lower_hard_sigmoid, 1, " alpha beta "},
     {"HardSwish", ap_onnx_lower_swish, 1, " "},
@@ -57,6 +60,7 @@ static const struct {
     {"Reciprocal", ap_onnx_lower_reciprocal, 1, " "},
     {"ReduceMax", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
     {"ReduceMean", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
+    {"ReduceSum", ap_onnx_lower_reduce, 2, " axes keepdims noop_with_empty_axes "},
     {"Relu", ap_onnx_lower_relu, 1, " "},
     {"Reshape", ap_onnx_lower_reshape, 2, " allowzero shape "},
     {"Selu", ap_onnx_lower_elu, 1, " alpha gamma "},
@@ -73,11 +77,12 @@ static const struct {
     {"Tanh", ap_onnx_lower_tanh, 1, " "},
     {"Transpose", ap_onnx_lower_transpose, 1, " perm "},
     {"Unsqueeze", ap_onnx_lower_reshape, 2, " axes "},
+    {"Where", ap_onnx_lower_where, 3, " "},
 };
 #define N_RULES (sizeof rules / sizeof *rules)
 
 static ap_status unknown_operator(const ap_onnx_node *node, ap_error *err) {
-  char list[800] = "";
+  char list[1000] = "";
   size_t used = 0;
   for (size_t i = 0; i < N_RULES; i++)
     used += (size_t)snprintf(list + used, sizeof list - used, " %s", rules[i].op);
@@ -115,8 +120,10 @@ static ap_status apply_rule(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
 /* Does the node depend on the image? *known false: on a value that nothing computes. */
 static bool depends(const ap_onnx_lowering *low, const ap_onnx_node *node, size_t *missing) {
   bool found = false;
+  /* the second input of CastLike tells a type, which is float for all of the image */
+  const size_t n = strcmp(node->op, "CastLike") == 0 && node->n_inputs > 1 ? 1 : node->n_inputs;
   *missing = AP_ONNX_NONE;
-  for (size_t i = 0; i < node->n_inputs; i++) {
+  for (size_t i = 0; i < n; i++) {
     size_t value = node->inputs[i];
     if (value == AP_ONNX_NONE) continue;
     if (low->views[value].live) {

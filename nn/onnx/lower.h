@@ -37,13 +37,14 @@ extern ap_onnx_rule ap_onnx_lower_gemm, ap_onnx_lower_matmul; /* lower_linear.c 
 extern ap_onnx_rule ap_onnx_lower_batch_norm, ap_onnx_lower_arithmetic, ap_onnx_lower_neg,
     ap_onnx_lower_sum; /* lower_affine.c */
 extern ap_onnx_rule ap_onnx_lower_relu, ap_onnx_lower_leaky_relu, ap_onnx_lower_clip,
-    ap_onnx_lower_bound, ap_onnx_lower_same, ap_onnx_lower_softmax; /* lower_point.c */
+    ap_onnx_lower_bound, ap_onnx_lower_same, ap_onnx_lower_softmax,
+    ap_onnx_lower_argmax; /* lower_point.c */
 extern ap_onnx_rule ap_onnx_lower_sigmoid, ap_onnx_lower_hard_sigmoid, ap_onnx_lower_swish,
     ap_onnx_lower_tanh, ap_onnx_lower_gelu, ap_onnx_lower_erf, ap_onnx_lower_elu, ap_onnx_lower_exp,
     ap_onnx_lower_gated; /* lower_curve.c */
-extern ap_onnx_rule ap_onnx_lower_softplus, ap_onnx_lower_abs,
-    ap_onnx_lower_reciprocal;          /* lower_soft.c */
-extern ap_onnx_rule ap_onnx_lower_lrn; /* lower_lrn.c */
+extern ap_onnx_rule ap_onnx_lower_softplus, ap_onnx_lower_abs, ap_onnx_lower_reciprocal,
+    ap_onnx_lower_quotient, ap_onnx_lower_greater, ap_onnx_lower_where; /* lower_soft.c */
+extern ap_onnx_rule ap_onnx_lower_lrn;                                  /* lower_lrn.c */
 extern ap_onnx_rule ap_onnx_lower_instance_norm, ap_onnx_lower_group_norm,
     ap_onnx_lower_layer_norm; /* lower_norm.c */
 extern ap_onnx_rule ap_onnx_lower_product, ap_onnx_lower_pow,

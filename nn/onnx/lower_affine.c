@@ -24,7 +24,11 @@ ap_status ap_onnx_lower_batch_norm(ap_onnx_lowering *low, const ap_onnx_node *no
     st = ap_onnx_input_constant(low, node, i + 1, names[i], true, &values[i], err);
   if (!st) st = ap_onnx_attr_float(node, "epsilon", 1e-5f, &epsilon, err);
   if (!st) st = ap_onnx_attr_int(node, "spatial", 1, 1, 1, &spatial, err);
-  if (!st) st = ap_onnx_attr_int(node, "training_mode", 0, 0, 0, &training, err);
+  if (!st) st = ap_onnx_attr_int(node, "training_mode", 0, 0, 1, &training, err);
+  if (!st && training)
+    st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                           "its training_mode is on; export the network for inference (in PyTorch "
+                           "model.eval() before, and no training=TrainingMode.TRAINING)");
   if (!st) st = ap_onnx_settle(low, node, &view, err);
   if (st) return st;
   if (view.n_dims == 2 && !ap_onnx_view_is_axis(&view, 1, AP_AXIS_C) &&
@@ -283,8 +287,7 @@ ap_status ap_onnx_lower_arithmetic(ap_onnx_lowering *low, const ap_onnx_node *no
     if (add) return ap_onnx_lower_sum(low, node, err);
     if (sub) return subtract(low, node, err);
     if (!divide) return ap_onnx_lower_product(low, node, err);
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "of two inputs that depend on the image; one constant is supported");
+    return ap_onnx_lower_quotient(low, node, err);
   }
   ap_status st = ap_onnx_input_view(low, node, second, &view, err);
   if (!st) st = ap_onnx_input_constant(low, node, !second, "constant", true, &constant, err);

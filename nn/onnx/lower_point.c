@@ -135,13 +135,39 @@ ap_status ap_onnx_lower_clip(ap_onnx_lowering *low, const ap_onnx_node *node, ap
   return st ? st : clip(low, node, 0, lo, hi, err);
 }
 
+/* Of two images: a + max(b - a, 0), and a - max(a - b, 0) for the smaller ones. */
+static ap_status bound_image(ap_onnx_lowering *low, const ap_onnx_node *node, bool larger,
+                             ap_error *err) {
+  const ap_node relu = {.kind = AP_NODE_RELU};
+  ap_onnx_view a, b;
+  ap_status st = ap_onnx_input_settled(low, node, 0, &a, err);
+  if (!st) st = ap_onnx_input_settled(low, node, 1, &b, err);
+  if (st) return st;
+  if (!ap_onnx_view_equal(&a, &b))
+    return ap_onnx_node_fail(
+        node, err, AP_ERR_UNSUPPORTED,
+        "images of different shape or layout (%zu x %zu x %zu and %zu x %zu x %zu)", a.shape.c,
+        a.shape.h, a.shape.w, b.shape.c, b.shape.h, b.shape.w);
+  ap_onnx_view more = larger ? b : a, less = larger ? a : b; /* of the difference */
+  less.sole = false;
+  st = ap_onnx_affine_number(low, node, &less, -1, 0, err);
+  if (!st) st = ap_onnx_combine(low, node, AP_NODE_ADD, &more, less.node, err);
+  if (!st) st = ap_onnx_append(low, node, relu, &more, err);
+  if (!st && !larger) st = ap_onnx_affine_number(low, node, &more, -1, 0, err);
+  if (!st) st = ap_onnx_combine(low, node, AP_NODE_ADD, &a, more.node, err);
+  if (!st) ap_onnx_set_view(low, node, a, a.node);
+  return st;
+}
+
 /* Max and Min of the image and one number: one bound of a Clip. */
 ap_status ap_onnx_lower_bound(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   const ap_onnx_tensor *constant;
   bool least = strcmp(node->op, "Max") == 0, second;
   if (node->n_inputs != 2 || node->inputs[0] == AP_ONNX_NONE || node->inputs[1] == AP_ONNX_NONE)
-    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
-                             "%zu inputs; an image and one number are supported", node->n_inputs);
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "%zu inputs; two are supported",
+                             node->n_inputs);
+  if (low->views[node->inputs[0]].live && low->views[node->inputs[1]].live)
+    return bound_image(low, node, least, err);
   second = low->views[node->inputs[1]].live;
   ap_status st = ap_onnx_input_constant(low, node, !second, "second input", true, &constant, err);
   if (st) return st;
@@ -173,6 +199,25 @@ ap_status ap_onnx_lower_same(ap_onnx_lowering *low, const ap_onnx_node *node, ap
   }
   if (!st) ap_onnx_set_alias(low, node, view);
   return st;
+}
+
+/* The number of the largest class score, at the end: accuracy needs no more than the scores. */
+ap_status ap_onnx_lower_argmax(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  ap_onnx_view view;
+  int64_t axis, keep, last;
+  size_t d;
+  ap_status st = ap_onnx_input_moved(low, node, 0, &view, err);
+  if (!st) st = ap_onnx_attr_int(node, "axis", 0, INT32_MIN, INT32_MAX, &axis, err);
+  if (!st) st = ap_onnx_attr_int(node, "keepdims", 1, 0, 1, &keep, err);
+  if (!st) st = ap_onnx_attr_int(node, "select_last_index", 0, 0, 0, &last, err);
+  if (!st) st = ap_onnx_node_axis(node, axis, view.n_dims, &d, err);
+  if (st) return st;
+  if (node->outputs[0] != low->graph->output || d != 1 || view.n_dims != 2)
+    return ap_onnx_node_fail(
+        node, err, AP_ERR_UNSUPPORTED,
+        "over the class scores [N, classes], as the graph's output, it is supported");
+  ap_onnx_set_alias(low, node, view);
+  return AP_OK;
 }
 
 /* Classes keep their order: the logits in front of it are what the network gives. */

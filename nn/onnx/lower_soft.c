@@ -78,6 +78,59 @@ ap_status ap_onnx_lower_softplus(ap_onnx_lowering *low, const ap_onnx_node *node
   return AP_OK;
 }
 
+/* x / (1 + |x|) */
+ap_status ap_onnx_lower_quotient(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  ap_onnx_view a, b;
+  ap_status st = ap_onnx_input_settled(low, node, 0, &a, err);
+  if (!st) st = ap_onnx_input_settled(low, node, 1, &b, err);
+  if (st) return st;
+  if (!ap_onnx_is_raised(low->net, b.node, &b.node) || !ap_onnx_view_equal(&a, &b))
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "of two inputs that depend on the image; one constant, or a second of "
+                             "1 + Abs is supported");
+  b.sole = false;
+  st = ap_onnx_put_curve(low, node, AP_CURVE_NEAR, &b, err);
+  if (!st) st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &a, b.node, err);
+  if (!st) ap_onnx_set_view(low, node, a, a.node);
+  return st;
+}
+
+/* Nothing yet: PyTorch writes Softplus as Where(x > 20, x, Softplus(x)). */
+ap_status ap_onnx_lower_greater(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  const ap_onnx_tensor *constant;
+  ap_onnx_view view;
+  ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
+  if (!st) st = ap_onnx_input_constant(low, node, 1, "second input", true, &constant, err);
+  if (!st && constant->count != 1)
+    st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                           "a constant of %zu values; one number is supported", constant->count);
+  if (st) return st;
+  view.compared = true;
+  view.above = constant->f[0];
+  view.pending_name = node->name;
+  view.sole = false;
+  ap_onnx_set_alias(low, node, view);
+  return AP_OK;
+}
+
+#define SAME_ABOVE 17.0f /* from there on log(1 + exp(x)) and x are one float */
+ap_status ap_onnx_lower_where(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
+  const ap_onnx_view *v[3] = {NULL, NULL, NULL};
+  for (size_t i = 0; i < 3 && i < node->n_inputs; i++)
+    if (node->inputs[i] != AP_ONNX_NONE) v[i] = &low->views[node->inputs[i]];
+  if (!v[0] || !v[1] || !v[2])
+    return ap_onnx_node_fail(node, err, AP_ERR_FORMAT, "three inputs are expected");
+  if (!v[0]->live || !v[0]->compared || !(v[0]->above >= SAME_ABOVE) || !v[1]->live ||
+      v[1]->softplus || v[1]->compared || !v[2]->live || !v[2]->softplus ||
+      v[0]->node != v[1]->node || v[2]->node != v[1]->node || !ap_onnx_view_equal(v[0], v[1]) ||
+      !ap_onnx_view_equal(v[2], v[1]))
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "Where(x > a, x, Softplus(x)) with a from %g is supported",
+                             (double)SAME_ABOVE);
+  ap_onnx_set_alias(low, node, *v[2]);
+  return AP_OK;
+}
+
 /* max(x, 0) + log(1 + exp(-|x|)) */
 ap_status ap_onnx_settle_softplus(ap_onnx_lowering *low, const ap_onnx_node *node,
                                   ap_onnx_view *view, ap_error *err) {

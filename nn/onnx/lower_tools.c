@@ -20,6 +20,10 @@ static ap_status live_input(ap_onnx_lowering *low, const ap_onnx_node *node, siz
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "it follows %.80s, which repeats values; Mul may follow",
                              view->pending_name);
+  if (view->compared)
+    return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
+                             "it follows %.80s, a comparison; Where of a Softplus may follow",
+                             view->pending_name);
   if (!view->softplus) return AP_OK;
   ap_status st = ap_onnx_settle_softplus(low, node, view, err);
   if (!st) low->views[node->inputs[input]] = *view;

@@ -261,16 +261,17 @@ ap_status ap_onnx_lower_global_pool(ap_onnx_lowering *low, const ap_onnx_node *n
                      whole_image(&view, average ? AP_NODE_AVGPOOL : AP_NODE_MAXPOOL), err);
 }
 
-/* ReduceMean and ReduceMax over all of height, of width or of both, and nothing else: a pool with a window
+/* ReduceMean, ReduceSum (as many times the mean) and ReduceMax over all of height, of width or of both, and nothing else: a pool with a window
  * of that size. */
 ap_status ap_onnx_lower_reduce(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
-  bool mean = strcmp(node->op, "ReduceMean") == 0;
+  const bool sum = strcmp(node->op, "ReduceSum") == 0;
+  const bool mean = sum || strcmp(node->op, "ReduceMean") == 0;
   const char *what = mean ? "mean" : "maximum";
   ap_node like = {.kind = mean ? AP_NODE_AVGPOOL : AP_NODE_MAXPOOL, .kh = 1, .kw = 1};
   ap_onnx_view view;
   const int64_t *axes = NULL;
   int64_t keep, none;
-  size_t n = 0, map[AP_ONNX_MAX_DIMS], rank = 0, index;
+  size_t n = 0, map[AP_ONNX_MAX_DIMS], rank = 0;
   bool gone[AP_ONNX_MAX_DIMS] = {false};
   ap_status st = ap_onnx_input_view(low, node, 0, &view, err);
   if (!st) st = ap_onnx_node_ints(low->graph, node, "axes", 1, &axes, &n, err);
@@ -299,10 +300,10 @@ ap_status ap_onnx_lower_reduce(ap_onnx_lowering *low, const ap_onnx_node *node, 
     }
     if (!gone[d] || keep) map[rank++] = d;
   }
-  st = ap_onnx_emit(low, node, node->name, like, &view.node, 1, &index, err);
+  st = ap_onnx_append(low, node, like, &view, err);
+  if (!st && sum) st = ap_onnx_affine_number(low, node, &view, (float)(like.kh * like.kw), 0, err);
   if (st) return st;
-  view.shape = low->net->nodes[index].shape;
   ap_onnx_view_rearrange(&view, map, rank);
-  ap_onnx_set_view(low, node, view, index);
+  ap_onnx_set_view(low, node, view, view.node);
   return AP_OK;
 }

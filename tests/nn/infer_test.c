@@ -2,6 +2,7 @@
 #include "nn/infer.h"
 
 #include "kernels/backend.h"
+#include "nn/train.h"
 #include "tests/nn/train_testing.h"
 
 static const char *const backends[] = {"cpu-ref", "cpu"};

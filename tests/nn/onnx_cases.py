@@ -668,6 +668,28 @@ def layer_norms(g):
     g.gemm(16)
 
 
+def written_out(g):
+    """As PyTorch's exporters write Softplus and Softsign, maxima of two images, sums over pixels."""
+    g.conv(3, 8, 3, strides=[2, 2])
+    above = g.op("Greater", g.x, g.const(np.float32(20)))
+    g.x = g.op("Where", above, g.x, g.op("Softplus", g.x))
+    left = g.x
+    g.conv(8, 8, 3, pads=[1, 1, 1, 1])
+    g.x = g.op("Max", left, g.op("Mul", g.x, g.const(np.float32(1.5))))
+    g.conv(8, 8, 1)
+    g.x = g.op("Div", g.x, g.op("Add", g.op("Abs", g.x), g.const(np.float32(1))))
+    zero = g.op("CastLike", g.const(np.int64([0])), g.x) if g.opset >= 15 else g.const(np.float32([0]))
+    g.x = g.op("Add", g.x, zero)
+    left = g.x
+    g.conv(8, 8, 1)
+    g.x = g.op("Min", g.x, left)
+    axes = {} if g.opset >= 13 else {"axes": [2, 3]}
+    inputs = [g.ints(2, 3)] if g.opset >= 13 else []
+    g.x = g.op("ReduceSum", g.x, *inputs, keepdims=0, **axes)
+    g.x = g.op("Mul", g.x, g.const(np.float32(1 / 225)))
+    g.gemm(8)
+
+
 def shuffles(g):
     """Channels in groups, swapped: in five dimensions, in four, by sizes worked out; then halves of it."""
     g.conv(3, 12, 3, strides=[2, 2])
@@ -771,6 +793,7 @@ CASES = {
     "local_norms": (local_norms, (9, 13, 18), None),
     "own_norms": (own_norms, (9, 13, 18, 21), None),
     "layer_norms": (layer_norms, (17, 18), None),
+    "written_out": (written_out, (9, 13, 18), None),
     "shuffles": (shuffles, (9, 13, 18), None),
     "channels_of": (channels_of, (9, 11, 13, 18), None),
     "channels_last_gates": (channels_last_gates, (9, 13), NHWC),

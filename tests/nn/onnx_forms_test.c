@@ -198,6 +198,25 @@ static void test_written_out(void **state) {
   assert_non_null(strstr(err.text, "node n (Sub): a constant of 192 values"));
 }
 
+/* The number of the largest score as the output: the scores are the network's. */
+static void test_argmax(void **state) {
+  onnx_model m;
+  wire linear = {0}, axis = {0};
+  (void)state;
+  model_begin(&m);
+  attr_int(&linear, "transB", 1);
+  attr_int(&axis, "axis", 1);
+  attr_int(&axis, "keepdims", 0);
+  model_floats(&m, "w", INTS(4, 192), NULL);
+  model_node(&m, "Flatten", "flat", "image", "f", NULL);
+  model_node(&m, "Gemm", "fc", "f w", "scores", &linear);
+  model_node(&m, "ArgMax", "best", "scores", "y", &axis);
+  ap_network *net = import(&m);
+  assert_int_equal(net->nodes[net->n_nodes - 1].kind, AP_NODE_LINEAR);
+  assert_int_equal(net->classes, 4);
+  ap_network_destroy(net);
+}
+
 /* A Softmax at the end, also with operators behind it that change no value. */
 static void test_end(void **state) {
   static const char *const ops[] = {"Identity", "Flatten", "Squeeze", "Dropout", "Cast", "Relu"};
@@ -268,12 +287,12 @@ static void test_opsets(void **state) {
 int main(void) {
   SKIP_WITHOUT_ONNX();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_bounds),   cmocka_unit_test(test_many_ways),
-      cmocka_unit_test(test_sum),      cmocka_unit_test(test_reductions),
-      cmocka_unit_test(test_pads),     cmocka_unit_test(test_average),
-      cmocka_unit_test(test_dilation), cmocka_unit_test(test_written_out),
-      cmocka_unit_test(test_end),      cmocka_unit_test(test_side_branch),
-      cmocka_unit_test(test_opsets),
+      cmocka_unit_test(test_bounds),      cmocka_unit_test(test_many_ways),
+      cmocka_unit_test(test_sum),         cmocka_unit_test(test_reductions),
+      cmocka_unit_test(test_pads),        cmocka_unit_test(test_average),
+      cmocka_unit_test(test_dilation),    cmocka_unit_test(test_written_out),
+      cmocka_unit_test(test_argmax),      cmocka_unit_test(test_end),
+      cmocka_unit_test(test_side_branch), cmocka_unit_test(test_opsets),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -64,8 +64,12 @@ static void test_operators(void **state) {
   (void)state;
   refused_node("Sin", NULL, "r", u,
                "node n: operator Sin is not supported on the image; "
-               "supported are Abs Add AveragePool");
+               "supported are Abs Add ArgMax AveragePool");
   refused_node("Div", NULL, "r r", u, "node n (Div): of two inputs that depend on the image");
+  refused_node("ArgMax", NULL, "r", u, "node n (ArgMax): over the class scores [N, classes]");
+  refused_node("Where", NULL, "r r r", u, "node n (Where): Where(x > a, x, Softplus(x))");
+  refused_node("Where", NULL, "r r", f, "node n (Where): three inputs");
+  refused_node("Greater", NULL, "r v3", u, "node n (Greater): a constant of 3 values");
   refused_node("Add", NULL, "r full", u, "node n (Add): a constant of 192 values");
   refused_node("Add", NULL, "r v4", u, "node n (Add): a constant of 4 values");
   refused_node("Add", NULL, "r", f, "node n (Add): two inputs");
@@ -134,7 +138,6 @@ static void test_operators(void **state) {
   refused_node("Gemm", NULL, "r matrix", f, "node n (Gemm): matrices of 4 and 2 dimensions");
   refused_node("BatchNormalization", NULL, "r v3 v3 v3 v4", f,
                "node n (BatchNormalization): variance of 4 values for 3 channels");
-  refused_node("Clip", NULL, "r v3", f, "node n (Clip): its min is not one number");
   refused_node("Clip", NULL, "r seventeen", u, "node n (Clip): bounds 17 and inf");
   refused_node("Clip", NULL, "r one one", u, "node n (Clip): bounds 1 and 1");
   refused_node("Max", NULL, "r seventeen", u, "node n (Max): bounds 17 and inf");
