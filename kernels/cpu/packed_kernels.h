@@ -407,6 +407,26 @@ static void logistic(const float *x, size_t n, float *y) {
   }
 }
 
+/* Phi(x) = 1/2 + x P(x^2) / Q(x^2) up to where it is 0 or 1 in float32: P and Q by least squares of the error of Phi,
+ * reweighted until it was even (9e-9; 1.6e-7 with its roundings). NaN stays. */
+static void normal(const float *x, size_t n, float *y) {
+  const float far = 5.6F;
+  for (size_t i = 0; i < n; i += VECTOR) {
+    const vec z = smaller(splat(far), larger(splat(-far), load(x + i))), u = z * z;
+    vec p = u * 2.214536378e-08F + splat(6.356531138e-06F);
+    vec q = u * 1.180213438e-06F + splat(7.510179305e-05F);
+    p = p * u + splat(1.738502785e-04F);
+    q = q * u + splat(1.912975527e-03F);
+    p = p * u + splat(4.707256538e-03F);
+    q = q * u + splat(2.894006059e-02F);
+    p = p * u + splat(3.437605936e-02F);
+    q = q * u + splat(2.528337154e-01F);
+    p = p * u + splat(3.989422216e-01F);
+    q = q * u + splat(1.0F);
+    store(y + i, (z * p) / q + splat(0.5F));
+  }
+}
+
 static void pixels(const uint8_t *in, size_t n, float scale, float shift, float *out) {
   for (size_t i = 0; i < n * LANES; ++i) out[i] = (float)in[i] * scale + shift;
 }
@@ -547,6 +567,7 @@ SMALL(1) SMALL(2) SMALL(3) SMALL(4)
         .norm_row = norm_row,
         .gate_row = gate_row,
         .logistic = logistic,
+        .normal = normal,
         .pixels = pixels,
         .nonzero = nonzero,
         .count_units = packed_count_units,

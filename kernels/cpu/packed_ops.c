@@ -131,6 +131,8 @@ static void curve_values(const ap_packed_isa *isa, ap_curve curve, const float *
                          float *y) {
   if (curve == AP_CURVE_LOGISTIC)
     isa->logistic(x, n, y);
+  else if (curve == AP_CURVE_NORMAL)
+    isa->normal(x, n, y);
   else
     ap_curve_row(curve, x, n, y);
 }

@@ -281,6 +281,28 @@ static void test_logistic(void **state) {
   ap_free(y);
 }
 
+/* Phi is right to 2e-7 of 1 (not of itself), also far out. */
+static void test_normal(void **state) {
+  (void)state;
+  enum { W = 4001 };
+  const ap_packed_shape s = shape(1, 1, W, 0);
+  float *x = room(s.block), *y = room(s.block);
+  for (size_t i = 0; i < (size_t)W * AP_PACKED_LANES; ++i)
+    x[s.origin + i] = (float)(-9 + 18.0 * (double)i / (W * AP_PACKED_LANES - 1));
+  const float ends[] = {NAN, -NAN, INFINITY, -INFINITY, 0, -0.0F, 3e38F, -3e38F};
+  memcpy(x + s.origin, ends, sizeof ends);
+  for (size_t isa = 0; isa < 3; ++isa) {
+    if (!isas[isa]) continue;
+    ap_packed_curve_run(isas[isa], AP_CURVE_NORMAL, &s, &s, 1, x, y);
+    const float *v = x + s.origin, *got = y + s.origin;
+    assert_true(isnan(got[0]) && isnan(got[1]) && got[4] == 0.5F && got[5] == 0.5F);
+    for (size_t i = 2; i < (size_t)W * AP_PACKED_LANES; ++i)
+      assert_true(fabs((double)got[i] - ap_curve_exact(AP_CURVE_NORMAL, (double)v[i])) < 2e-7);
+  }
+  ap_free(x);
+  ap_free(y);
+}
+
 static void test_flatten_and_pixels(void **state) {
   (void)state;
   enum { N = 18, C = 2, H = 3, W = 5 };
@@ -316,6 +338,7 @@ int main(void) {
       cmocka_unit_test(test_gate),
       cmocka_unit_test(test_norm),
       cmocka_unit_test(test_logistic),
+      cmocka_unit_test(test_normal),
       cmocka_unit_test(test_flatten_and_pixels),
   };
   return cmocka_run_group_tests(tests, find_isas, NULL);
