@@ -63,11 +63,11 @@ static void print_chip(const ap_tech *tech) {
   (void)printf("%-20s %5s %8s %10s %12s  %s\n", "component", "level", "count", "power mW",
                "area mm2", "source");
   for (int p = 0; p < AP_PART_COUNT; p++) {
-    const ap_component *c = ap_tech_component(tech, (ap_part)p);
+    const ap_component c = ap_chip_component(tech, (ap_part)p);
     static const char *const levels[] = {"ima", "tile", "chip"};
-    if (c->level == AP_LEVEL_ADDED) continue;
-    (void)printf("%-20s %5s %8g %10.4g %12.6g  %s\n", ap_part_name((ap_part)p), levels[c->level],
-                 c->count, c->power_mw, c->area_mm2, c->source);
+    if (c.level == AP_LEVEL_ADDED) continue;
+    (void)printf("%-20s %5s %8g %10.4g %12.6g  %s\n", ap_part_name((ap_part)p), levels[c.level],
+                 c.count, c.power_mw, c.area_mm2, c.source);
   }
   (void)printf("\n%-6s %12.6g mW  %10.6g mm2\n%-6s %12.6g mW  %10.6g mm2\n", "IMA", t.ima_power_mw,
                t.ima_area_mm2, "tile", t.tile_power_mw, t.tile_area_mm2);

@@ -243,6 +243,10 @@ static void component(compiler *c, ap_part part, ap_component *out) {
   } else if (out->scaling != parts[part].scaling) {
     static const char *const laws[] = {"unit", "share", "converter"};
     refuse(c, find(c, section, "scaling"), laws[parts[part].scaling]);
+  } else if (out->scaling != AP_SCALING_SHARE && out->shared_by != 1.0) {
+    refuse(c, find(c, section, "shared_by"),
+           part == AP_PART_ADC ? "1 (converters that crossbars share: model.adcs_per_crossbar)"
+                               : "1 for a part that scales by units");
   } else if (out->level == AP_LEVEL_ADDED && out->power_mw != 0.0) {
     refuse(c, find(c, section, "power_mw"), "0 for a part that the chip's table does not have");
   }

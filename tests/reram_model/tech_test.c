@@ -152,6 +152,7 @@ static void damage_is_named(void **state) {
       {"energy_pj = ", "energy_pj = 1e309", "energy_pj = 1e309", "energy_pj"},
       {"level = ima", "level = tile", "level = tile", "expected ima"},
       {"scaling = unit", "scaling = share", "scaling = share", "expected unit"},
+      {"shared_by = 1", "shared_by = 2", "shared_by = 2", "shared_by = '2', expected 1 for a part"},
       {"evidence = published", "evidence = rumour", "evidence = rumour", "published or derived"},
       {"adc_law = isaac", "adc_law = moore", "adc_law = moore", "isaac or sre"},
       {"adc_bits = 0", "adc_bits = 0\nadc_bits = 0", "adc_bits = 0\nadc_bits", "key occurs twice"},
@@ -242,6 +243,10 @@ static void overrides(void **state) {
   assert_int_equal(ap_tech_override(tech, "rows", "4", &err), AP_ERR_ARG);
   assert_int_equal(ap_tech_override(tech, "array.rows", "", &err), AP_ERR_ARG);
   assert_int_equal(ap_tech_override(tech, "component.adc.energy_pj", "nan", &err), AP_ERR_ARG);
+  assert_int_equal(ap_tech_override(tech, "component.adc.shared_by", "2", &err), AP_ERR_ARG);
+  assert_non_null(strstr(err.text, "model.adcs_per_crossbar"));
+  assert_int_equal(ap_tech_override(tech, "component.input_sum.shared_by", "2", &err), AP_ERR_ARG);
+  assert_int_equal(ap_tech_override(tech, "component.router.shared_by", "2", &err), AP_OK);
   assert_int_equal(ap_tech_override(tech, "array.adc_bits", "3", &err), AP_OK);
   assert_int_equal(ap_tech_override(tech, "model.adc_law", "survey", &err), AP_ERR_ARG);
   assert_non_null(strstr(err.text, "converter of 3 bits"));
