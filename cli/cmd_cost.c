@@ -48,9 +48,10 @@ static void print_table(const ap_priced *priced) {
                price->cost.total_energy_uj, price->cost.total_latency_us);
   print_components(&price->cost);
   (void)printf(
-      "\nPower: average %.6g mW, pipelined %.6g mW (an inference every %.6g us), peak %.6g mW.\n",
+      "\nPower: average %.6g mW, pipelined %.6g mW (an inference every %.6g us),\npeak of the "
+      "reads %.6g mW.\n",
       price->cost.average_power_mw, price->cost.pipelined_power_mw, price->cost.interval_us,
-      price->cost.peak_power_mw);
+      price->cost.peak_read_power_mw);
   (void)printf(
       "\nHardware %s, %s. Energy and latency are of one inference, layers one after the "
       "other.\n",

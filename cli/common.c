@@ -324,6 +324,7 @@ json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const a
   json_t *compression = json_object(), *hardware = json_object();
   const ap_map_summary *map = &priced->price->map;
   char hash[65] = "";
+  json_int_t adc_bits = ap_array_adc_bits(ap_tech_array(priced->tech));
   bool good = document && compression && hardware &&
               ap_tech_hash(priced->tech, hash, NULL) == AP_OK &&
               ap_cli_set(compression, "weights", ratio(map->weights, map->weights_kept)) &&
@@ -332,6 +333,7 @@ json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const a
               ap_cli_set(compression, "crossbars", ratio(map->crossbars_dense, map->crossbars)) &&
               ap_cli_set(hardware, "name", json_string(ap_tech_name(priced->tech))) &&
               ap_cli_set(hardware, "hash", json_string(hash)) &&
+              ap_cli_set(hardware, "adc_bits", json_integer(adc_bits)) &&
               ap_cli_set(hardware, "configuration", ap_tech_to_json(priced->tech));
   if (good && with_cost) {
     const ap_cost *cost = &priced->price->cost;

@@ -165,7 +165,7 @@ ap_status ap_cost_layer(const ap_tech *tech, const ap_events *events, const ap_n
   reads = (double)share;
   out->latency_us[AP_PART_ARRAY] = reads * ap_tech_array_cycle_ns(tech) / NS_PER_US;
   out->latency_us[AP_PART_ADC] = reads * (read_ns - ap_tech_array_cycle_ns(tech)) / NS_PER_US;
-  out->peak_power_mw = peak_power(tech, adc_energy, needs);
+  out->peak_read_power_mw = peak_power(tech, adc_energy, needs);
   out->programming_energy_uj = (double)needs->cells_written * (double)needs->replication *
                                ap_tech_component(tech, AP_PART_PROGRAMMING)->energy_pj / PJ_PER_UJ;
   if (needs->crossbars) {
@@ -183,7 +183,7 @@ void ap_cost_add(ap_cost *total, const ap_cost *layer) {
     total->latency_us[i] += layer->latency_us[i];
   }
   if (layer->interval_us > total->interval_us) total->interval_us = layer->interval_us;
-  total->peak_power_mw += layer->peak_power_mw;
+  total->peak_read_power_mw += layer->peak_read_power_mw;
   total->programming_energy_uj += layer->programming_energy_uj;
   if (layer->programming_latency_us > total->programming_latency_us) {
     total->programming_latency_us = layer->programming_latency_us; /* crossbars in parallel */
@@ -211,7 +211,7 @@ json_t *ap_cost_to_json(const ap_cost *cost) {
                    cost->total_area_mm2, "energy_uj", cost->total_energy_uj, "latency_us",
                    cost->total_latency_us, "interval_us", cost->interval_us, "average_power_mw",
                    cost->average_power_mw, "pipelined_power_mw", cost->pipelined_power_mw,
-                   "peak_power_mw", cost->peak_power_mw, "programming_energy_uj",
+                   "peak_read_power_mw", cost->peak_read_power_mw, "programming_energy_uj",
                    cost->programming_energy_uj, "programming_latency_us",
                    cost->programming_latency_us, "components", parts);
 }

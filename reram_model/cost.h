@@ -21,7 +21,7 @@ typedef struct {
   double interval_us;        /* between inferences when layers are pipelined: slowest layer */
   double average_power_mw;   /* total_energy / total_latency; 0 when the latency is 0 */
   double pipelined_power_mw; /* total_energy / interval */
-  double peak_power_mw;      /* every crossbar that exists reads a full OU each cycle: array, DAC,
+  double peak_read_power_mw; /* every crossbar that exists reads a full OU each cycle: array, DAC,
                                 sample-and-hold, ADC, shift-and-add */
   double programming_energy_uj;  /* writing all cells once; not in the totals */
   double programming_latency_us; /* rows of a crossbar one after the other, crossbars in parallel */

@@ -209,7 +209,7 @@ static void a_full_tile_costs_a_tile(void **state) {
   c = price(tech, &e, &n);
   near(c.total_area_mm2, t.tile_area_mm2, 1e-9);
   /* a busy tile's array, converter ... power is the table's: 96 arrays of 3 + 0.5 + ... mW */
-  near(c.peak_power_mw, 12 * (16 + 4 + 2.4 + 0.01) + 96 * 128 * 0.0416667 / 100, 0.001);
+  near(c.peak_read_power_mw, 12 * (16 + 4 + 2.4 + 0.01) + 96 * 128 * 0.0416667 / 100, 0.001);
   ap_tech_close(tech);
 }
 
@@ -243,7 +243,7 @@ static void breakdown_adds_up(void **state) {
     near(total.total_area_mm2, 2 * c.total_area_mm2, 1e-12);
     near(total.total_energy_uj, 2 * c.total_energy_uj, 1e-12);
     near(total.total_latency_us, 2 * c.total_latency_us, 1e-12);
-    near(total.peak_power_mw, 2 * c.peak_power_mw, 1e-12);
+    near(total.peak_read_power_mw, 2 * c.peak_read_power_mw, 1e-12);
     assert_true(total.interval_us == c.interval_us);
     near(total.average_power_mw * total.total_latency_us, 1e3 * total.total_energy_uj, 1e-12);
     near(total.pipelined_power_mw * total.interval_us, 1e3 * total.total_energy_uj, 1e-12);
@@ -368,6 +368,10 @@ static void json(void **state) {
        24.08 - 16 * (1 - 0.594) - 0.01 * (1 - 64.0 / 1024), 1e-9);
   part = json_array_get(json_object_get(j, "components"), AP_PART_ADC);
   near(json_number_value(json_object_get(part, "power_mw")), 16 * 0.594, 1e-9);
+  json_decref(j);
+  j = ap_events_to_json(&e);
+  assert_int_equal(json_object_size(j), sizeof e / sizeof(uint64_t));
+  assert_int_equal(json_integer_value(json_object_get(j, "shift_adds")), e.shift_adds);
   json_decref(j);
   ap_events_add(&sum, &e);
   ap_events_add(&sum, &e);
