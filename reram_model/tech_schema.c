@@ -268,7 +268,8 @@ static void array(compiler *c, ap_array_spec *out) {
   out->slices = (ap_slices)get(c, "array", "slices");
   if (!c->status && ap_array_spec_check(out, &inner)) {
     char where[300];
-    place(c, find(c, "array", "ou_rows"), where, sizeof where);
+    bool wide = out->ou_cols > out->cols && out->ou_rows <= out->rows;
+    place(c, find(c, "array", wide ? "ou_cols" : "ou_rows"), where, sizeof where);
     c->status = ap_fail(c->err, c->code, "%s: [array] %s", where, inner.text);
   }
 }

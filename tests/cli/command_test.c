@@ -113,6 +113,8 @@ static void test_bad_options(void **state) {
   command_bad("--chip takes no --replicate", WORDS("cost", "--chip", "--replicate", "2"));
   command_bad("--chip takes no --record", WORDS("cost", "--chip", "--record"));
   command_bad("--positions goes with --matrix", WORDS("map", "--model", "m", "--positions", "1"));
+  command_bad("--mean and --std go with --model",
+              WORDS("map", "--matrix", "m", "--mean", "1", "--std", "1"));
   command_bad("--keep 0x1p-1: a number", WORDS("map", "--model", "m", "--keep", "0x1p-1"));
   command_bad("--keep  0.5: a number", WORDS("map", "--model", "m", "--keep", " 0.5"));
   command_bad("--describe evaluates nothing",
@@ -169,7 +171,8 @@ static void test_bad_hardware(void **state) {
   const float w[4] = {1, 2, 3, 4};
   (void)state;
   save_f32("w.npy", 2, 2, w);
-  command_bad("rows", WORDS("map", "--matrix", "w.npy", "--set", "array.rows=0"));
+  command_bad("--set: ou: [array] rows = '0'",
+              WORDS("map", "--matrix", "w.npy", "--set", "array.rows=0"));
   command_bad("larger than the crossbar",
               WORDS("map", "--matrix", "w.npy", "--set", "array.ou_rows=129"));
   command_bad("section.key=value", WORDS("cost", "--matrix", "w.npy", "--set", "nothing"));
