@@ -48,7 +48,8 @@ static void print_table(const ap_priced *priced) {
                price->cost.total_energy_uj, price->cost.total_latency_us);
   print_components(&price->cost);
   (void)printf(
-      "\nPower: average %.6g mW, pipelined %.6g mW (an inference every %.6g us), peak %.6g mW.\n",
+      "\nPower: average %.6g mW, pipelined %.6g mW (an inference every %.6g us),\npeak of the "
+      "reads %.6g mW.\n",
       price->cost.average_power_mw, price->cost.pipelined_power_mw, price->cost.interval_us,
       price->cost.peak_power_mw);
   (void)printf(
@@ -63,11 +64,11 @@ static void print_chip(const ap_tech *tech) {
   (void)printf("%-20s %5s %8s %10s %12s  %s\n", "component", "level", "count", "power mW",
                "area mm2", "source");
   for (int p = 0; p < AP_PART_COUNT; p++) {
-    const ap_component *c = ap_tech_component(tech, (ap_part)p);
+    const ap_component c = ap_chip_component(tech, (ap_part)p);
     static const char *const levels[] = {"ima", "tile", "chip"};
-    if (c->level == AP_LEVEL_ADDED) continue;
-    (void)printf("%-20s %5s %8g %10.4g %12.6g  %s\n", ap_part_name((ap_part)p), levels[c->level],
-                 c->count, c->power_mw, c->area_mm2, c->source);
+    if (c.level == AP_LEVEL_ADDED) continue;
+    (void)printf("%-20s %5s %8g %10.4g %12.6g  %s\n", ap_part_name((ap_part)p), levels[c.level],
+                 c.count, c.power_mw, c.area_mm2, c.source);
   }
   (void)printf("\n%-6s %12.6g mW  %10.6g mm2\n%-6s %12.6g mW  %10.6g mm2\n", "IMA", t.ima_power_mw,
                t.ima_area_mm2, "tile", t.tile_power_mw, t.tile_area_mm2);

@@ -63,7 +63,10 @@ ap_status ap_cli_open_tech(const char *hw, const ap_text_list *overrides, ap_tec
   ap_status st = ap_tech_open(hw ? hw : "ou", &tech, err);
   *out = NULL;
   if (!st) st = ap_cli_read_changes(overrides, &changes, err);
-  if (!st) st = ap_tech_override_all(tech, changes.items, changes.n, err);
+  if (!st) {
+    st = ap_tech_override_all(tech, changes.items, changes.n, err);
+    if (st) (void)ap_fail_context(err, st, "--set");
+  }
   if (st) {
     ap_tech_close(tech);
     return st;
@@ -233,8 +236,10 @@ ap_status ap_cli_price(const ap_subject *subject, uint64_t seed, ap_priced *out,
   }
   if (subject->matrix && subject->weight_bits) {
     return ap_fail(err, AP_ERR_ARG,
-                   "--weight-bits goes with --model (of a matrix: --set array.weight_bits=%s)",
-                   subject->weight_bits);
+                   "--weight-bits goes with --model (of a matrix: --set array.weight_bits=BITS)");
+  }
+  if (subject->matrix && (subject->model.mean || subject->model.std)) {
+    return ap_fail(err, AP_ERR_ARG, "--mean and --std go with --model, not with --matrix");
   }
   if (subject->positions && !subject->matrix) {
     return ap_fail(err, AP_ERR_ARG, "--positions goes with --matrix (a model has its own)");
@@ -324,6 +329,7 @@ json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const a
   json_t *compression = json_object(), *hardware = json_object();
   const ap_map_summary *map = &priced->price->map;
   char hash[65] = "";
+  json_int_t adc_bits = ap_array_adc_bits(ap_tech_array(priced->tech));
   bool good = document && compression && hardware &&
               ap_tech_hash(priced->tech, hash, NULL) == AP_OK &&
               ap_cli_set(compression, "weights", ratio(map->weights, map->weights_kept)) &&
@@ -332,6 +338,7 @@ json_t *ap_cli_priced_json(const ap_cli *cli, const ap_subject *subject, const a
               ap_cli_set(compression, "crossbars", ratio(map->crossbars_dense, map->crossbars)) &&
               ap_cli_set(hardware, "name", json_string(ap_tech_name(priced->tech))) &&
               ap_cli_set(hardware, "hash", json_string(hash)) &&
+              ap_cli_set(hardware, "adc_bits", json_integer(adc_bits)) &&
               ap_cli_set(hardware, "configuration", ap_tech_to_json(priced->tech));
   if (good && with_cost) {
     const ap_cost *cost = &priced->price->cost;

@@ -11,6 +11,7 @@ ap_status ap_map_join_groups(const ap_array_spec *spec, ap_granularity granulari
   uint64_t places, side_by_side, occupied = map->crossbars;
   ap_status st = ap_packing_init(spec, granularity, k, n, &packing, err);
   if (st || groups <= 1) return st;
+  map->positions /= groups; /* all groups look at the same ones */
   /* whole matrices that lie in one crossbar as they are, on a grid; 0: one does not fit */
   side_by_side = (spec->rows / k) * (spec->cols / (n * packing.slices));
   places = ap_array_ous(spec);
@@ -27,8 +28,7 @@ ap_status ap_map_join_groups(const ap_array_spec *spec, ap_granularity granulari
   } else { /* crossbars of their own, which work in parallel */
     events->cycles = ceil_div(events->cycles, held);
   }
-  if (held <
-      groups) { /* which ones there are: a bit each, read and decoded with the other tables */
+  if (held < groups) { /* which there are: a bit each, read and decoded with the other tables */
     map->column_index_bits += groups;
     map->index_bits += groups;
     needs->index_bits += groups;

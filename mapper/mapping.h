@@ -59,8 +59,9 @@ AP_NODISCARD ap_status ap_map_count(const ap_array_spec *spec, ap_granularity gr
                                     ap_needs *needs, ap_error *err);
 
 /* A grouped convolution is `groups` matrices of k x n with inputs of their own; the layer's crossbars are
- * shared by them. In: sums over the groups of what ap_map_count gives, and how many groups hold anything (`held`). Out: crossbars, dense
- * crossbars and cycles of the layer, and a bit a group in the column index where some hold nothing; all other sums stand. Rules: docs/MAPPING.md#grouped-convolutions. ARG (spec,
+ * shared by them. In: sums over the groups of what ap_map_count gives, and how many groups hold anything (`held`). Out: positions,
+ * crossbars, dense crossbars and cycles of the layer, and a bit a group in the column index where some hold nothing; all other sums
+ * stand. Rules: docs/MAPPING.md#grouped-convolutions. ARG (spec,
  * sizes). */
 AP_NODISCARD ap_status ap_map_join_groups(const ap_array_spec *spec, ap_granularity granularity,
                                           size_t groups, size_t held, size_t k, size_t n,

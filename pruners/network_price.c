@@ -291,13 +291,14 @@ void ap_network_price_destroy(ap_network_price *price) {
 
 /* info: NULL for the total. */
 static json_t *one_to_json(const ap_layer_info *info, const ap_map_summary *map,
-                           const ap_cost *cost, bool with_cost) {
+                           const ap_events *events, const ap_cost *cost, bool with_cost) {
   json_t *object = ap_map_summary_to_json(map), *named = json_object();
   int bad = !object || !named;
   if (!bad && info) bad = json_object_set_new(named, "name", json_string(info->name));
   if (!bad) bad = json_object_update(named, object);
   if (!bad && info) {
-    bad = json_object_set_new(named, "weight_bits", json_integer((json_int_t)info->weight_bits));
+    bad = json_object_set_new(named, "groups", json_integer((json_int_t)info->groups)) ||
+          json_object_set_new(named, "weight_bits", json_integer((json_int_t)info->weight_bits));
   }
   if (!bad && !info) {
     (void)json_object_del(named, "K");
@@ -307,7 +308,8 @@ static json_t *one_to_json(const ap_layer_info *info, const ap_map_summary *map,
   }
   if (!bad && with_cost) {
     json_t *prices = ap_cost_to_json(cost);
-    bad = !prices || json_object_update(named, prices);
+    bad = !prices || json_object_update(named, prices) ||
+          json_object_set_new(named, "events", ap_events_to_json(events));
     json_decref(prices);
   }
   json_decref(object);
@@ -323,12 +325,13 @@ json_t *ap_network_price_to_json(const ap_network_price *price, bool with_cost) 
   int bad = !root || !layers;
   for (size_t i = 0; i < price->n_layers && !bad; i++) {
     const ap_layer_price *l = &price->layers[i];
-    bad = json_array_append_new(layers, one_to_json(&l->info, &l->map, &l->cost, with_cost));
+    bad = json_array_append_new(layers,
+                                one_to_json(&l->info, &l->map, &l->events, &l->cost, with_cost));
   }
   if (!bad) bad = json_object_set(root, "layers", layers);
   if (!bad) {
-    bad =
-        json_object_set_new(root, "total", one_to_json(NULL, &price->map, &price->cost, with_cost));
+    bad = json_object_set_new(
+        root, "total", one_to_json(NULL, &price->map, &price->events, &price->cost, with_cost));
   }
   json_decref(layers);
   if (bad) {

@@ -47,8 +47,9 @@ AP_NODISCARD ap_status ap_network_price_replicate(ap_network_price *price, const
                                                   uint32_t copies, ap_error *err);
 void ap_network_price_destroy(ap_network_price *price);
 
-/* {"layers": [{"name", "K", "N", ..., "weight_bits"}, ...], "total": {...}}: the members of
- * ap_map_summary_to_json and, with_cost, those of ap_cost_to_json beside them. NULL out of memory. */
+/* {"layers": [{"name", "K", "N", ..., "groups", "weight_bits"}, ...], "total": {...}}: the members of
+ * ap_map_summary_to_json and, with_cost, those of ap_cost_to_json and "events" (of one copy) beside them. NULL
+ * out of memory. */
 json_t *ap_network_price_to_json(const ap_network_price *price, bool with_cost);
 
 /* The same for one matrix (K x N float32 or quantised integers as floats), P input positions.

@@ -44,14 +44,14 @@ static double at(ap_adc_law law, unsigned bits, bool area) {
   return survey_energy_pj[bits - SURVEY_MIN_BITS];
 }
 
-static ap_status check(ap_adc_law law, unsigned bits, ap_error *err) {
+static ap_status check(ap_adc_law law, const char *what, unsigned bits, ap_error *err) {
   unsigned lo = law == AP_ADC_LAW_SURVEY ? SURVEY_MIN_BITS : 1;
   unsigned hi = law == AP_ADC_LAW_SURVEY ? SURVEY_MAX_BITS : MAX_BITS;
   if ((unsigned)law > AP_ADC_LAW_SURVEY) {
     return ap_fail(err, AP_ERR_ARG, "converter law %d is not known", (int)law);
   }
   if (bits < lo || bits > hi) {
-    return ap_fail(err, AP_ERR_ARG, "converter of %u bits, the law '%s' covers %u to %u", bits,
+    return ap_fail(err, AP_ERR_ARG, "%s of %u bits, the law '%s' covers %u to %u", what, bits,
                    ap_adc_law_name(law), lo, hi);
   }
   return AP_OK;
@@ -61,7 +61,10 @@ static ap_status ratio(ap_adc_law law, unsigned bits, unsigned reference_bits, b
                        double *factor, ap_error *err) {
   ap_status st = AP_OK;
   *factor = 0.0;
-  if ((st = check(law, bits, err)) || (st = check(law, reference_bits, err))) return st;
+  if ((st = check(law, "converter", bits, err)) ||
+      (st = check(law, "converter of reference (adc_reference_bits)", reference_bits, err))) {
+    return st;
+  }
   *factor = at(law, bits, area) / at(law, reference_bits, area);
   return AP_OK;
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "reram_model/cost_impl.h"
+
 #define PJ_PER_UJ 1e6
 #define NS_PER_US 1e3
 
@@ -22,9 +24,7 @@ static void finish(ap_cost *c) {
   c->pipelined_power_mw = c->interval_us > 0 ? 1e3 * c->total_energy_uj / c->interval_us : 0;
 }
 
-/* Units of a part that `crossbars` crossbars (all copies) need; parts of AP_SCALING_UNIT and
- * CONVERTER. */
-static double units(const ap_tech *tech, ap_part part, double crossbars, const ap_needs *needs) {
+double ap_part_units(const ap_tech *tech, ap_part part, double crossbars) {
   const ap_array_spec *a = ap_tech_array(tech);
   switch (part) {
     case AP_PART_ARRAY:
@@ -35,6 +35,14 @@ static double units(const ap_tech *tech, ap_part part, double crossbars, const a
       return crossbars * (double)a->ou_cols;
     case AP_PART_ADC:
       return crossbars * ap_tech_adcs_per_crossbar(tech);
+    default:
+      return crossbars; /* added parts: one a crossbar */
+  }
+}
+
+/* The same for a layer, whose `crossbars` are those of all copies. */
+static double units(const ap_tech *tech, ap_part part, double crossbars, const ap_needs *needs) {
+  switch (part) {
     case AP_PART_INDEX_BUFFER:
       return (double)needs->index_bits * (double)needs->replication;
     case AP_PART_INDEX_DECODER:
@@ -42,8 +50,23 @@ static double units(const ap_tech *tech, ap_part part, double crossbars, const a
     case AP_PART_INPUT_SUM:
       return needs->input_sums ? crossbars : 0.0;
     default:
-      return crossbars; /* AP_PART_PROGRAMMING: one writer a crossbar */
+      return ap_part_units(tech, part, crossbars);
   }
+}
+
+ap_status ap_converter_factors(const ap_tech *tech, double *energy, double *area, ap_error *err) {
+  ap_adc_law law = ap_tech_adc_law(tech);
+  unsigned bits = ap_array_adc_bits(ap_tech_array(tech));
+  unsigned reference = ap_tech_adc_reference_bits(tech);
+  ap_status st = ap_adc_law_energy(law, bits, reference, energy, err);
+  return st ? st : ap_adc_law_area(law, bits, reference, area, err);
+}
+
+double ap_read_ns(const ap_tech *tech) {
+  double converters = ap_tech_adcs_per_crossbar(tech) * ap_tech_adc_rate_gsps(tech);
+  double conversion_ns = (double)ap_tech_array(tech)->ou_cols / converters;
+  double cycle_ns = ap_tech_array_cycle_ns(tech);
+  return conversion_ns < cycle_ns ? cycle_ns : conversion_ns;
 }
 
 static double area_of(const ap_tech *tech, ap_part part, double adc_area, const ap_needs *needs) {
@@ -102,8 +125,7 @@ static double events_of(ap_part part, const ap_events *e) {
   return 0.0;
 }
 
-static double peak_power(const ap_tech *tech, double adc_energy, double cycle_ns,
-                         const ap_needs *needs) {
+static double peak_power(const ap_tech *tech, double adc_energy, const ap_needs *needs) {
   const ap_array_spec *a = ap_tech_array(tech);
   double rows = (double)a->ou_rows, cols = (double)a->ou_cols;
   double read_pj = rows * cols * ap_tech_component(tech, AP_PART_ARRAY)->energy_pj +
@@ -111,7 +133,7 @@ static double peak_power(const ap_tech *tech, double adc_energy, double cycle_ns
                    cols * ap_tech_component(tech, AP_PART_SAMPLE_HOLD)->energy_pj +
                    cols * ap_tech_component(tech, AP_PART_ADC)->energy_pj * adc_energy +
                    cols * ap_tech_component(tech, AP_PART_SHIFT_ADD)->energy_pj;
-  return (double)needs->crossbars * (double)needs->replication * read_pj / cycle_ns;
+  return (double)needs->crossbars * (double)needs->replication * read_pj / ap_read_ns(tech);
 }
 
 /* Reads of the busiest copy: copies share whole positions, a layer of one position gains nothing. */
@@ -127,14 +149,11 @@ ap_status ap_cost_layer(const ap_tech *tech, const ap_events *events, const ap_n
                         ap_cost *out, ap_error *err) {
   ap_status st = AP_OK;
   const ap_array_spec *array = ap_tech_array(tech);
-  unsigned bits = ap_array_adc_bits(array), reference = ap_tech_adc_reference_bits(tech);
-  double adc_energy = 0, adc_area = 0, cycle_ns = 0, reads = 0;
+  double adc_energy = 0, adc_area = 0, read_ns = ap_read_ns(tech), reads = 0;
   uint64_t share = 0; /* of the reads, for each copy */
   memset(out, 0, sizeof *out);
   if (needs->replication == 0) return ap_fail(err, AP_ERR_ARG, "replication is 0, expected >= 1");
-  st = ap_adc_law_energy(ap_tech_adc_law(tech), bits, reference, &adc_energy, err);
-  if (!st) st = ap_adc_law_area(ap_tech_adc_law(tech), bits, reference, &adc_area, err);
-  if (st) return st;
+  if ((st = ap_converter_factors(tech, &adc_energy, &adc_area, err))) return st;
   for (int i = 0; i < (int)AP_PART_COUNT; i++) {
     ap_part part = (ap_part)i;
     double factor = part == AP_PART_ADC ? adc_energy : 1.0;
@@ -142,16 +161,11 @@ ap_status ap_cost_layer(const ap_tech *tech, const ap_events *events, const ap_n
     out->energy_uj[i] =
         events_of(part, events) * ap_tech_component(tech, part)->energy_pj * factor / PJ_PER_UJ;
   }
-  /* An OU's bitlines share the crossbar's converters; a read lasts as long as the slower of both.
-   */
-  cycle_ns =
-      (double)array->ou_cols / (ap_tech_adcs_per_crossbar(tech) * ap_tech_adc_rate_gsps(tech));
-  if (cycle_ns < ap_tech_array_cycle_ns(tech)) cycle_ns = ap_tech_array_cycle_ns(tech);
   share = busiest_share(events, needs);
   reads = (double)share;
   out->latency_us[AP_PART_ARRAY] = reads * ap_tech_array_cycle_ns(tech) / NS_PER_US;
-  out->latency_us[AP_PART_ADC] = reads * (cycle_ns - ap_tech_array_cycle_ns(tech)) / NS_PER_US;
-  out->peak_power_mw = peak_power(tech, adc_energy, cycle_ns, needs);
+  out->latency_us[AP_PART_ADC] = reads * (read_ns - ap_tech_array_cycle_ns(tech)) / NS_PER_US;
+  out->peak_power_mw = peak_power(tech, adc_energy, needs);
   out->programming_energy_uj = (double)needs->cells_written * (double)needs->replication *
                                ap_tech_component(tech, AP_PART_PROGRAMMING)->energy_pj / PJ_PER_UJ;
   if (needs->crossbars) {

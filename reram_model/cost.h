@@ -40,8 +40,8 @@ void ap_cost_add(ap_cost *total, const ap_cost *layer);
 json_t *ap_cost_to_json(const ap_cost *cost);
 
 /* The published kind of table, computed from the components of the technology (AP_LEVEL_ADDED parts
- * are not in it). Peak operations: 2 per multiply-accumulate, every array
- * busy: R x floor(C/s) weights an array, once in activation_bits x (OUs that cover it) cycles. */
+ * are not in it). Peak operations: 2 per multiply-accumulate, every array reads one full OU after the
+ * other, as a crossbar full of packed OUs does: OU rows x OU columns / s weights a read and input bit. */
 typedef struct {
   double ima_power_mw, ima_area_mm2;
   double tile_power_mw, tile_area_mm2;
@@ -49,6 +49,9 @@ typedef struct {
   double peak_gops, peak_gops_per_w, peak_gops_per_mm2;
   double storage_mib, storage_mib_per_mm2; /* 2^20 bytes of cells */
 } ap_chip_table;
+/* A part as the table has it: of a part that scales by units or converters as many as the arrays of an IMA
+ * need, as layers pay for them; others as the file says. Text pointers as in ap_tech_component. */
+ap_component ap_chip_component(const ap_tech *tech, ap_part part);
 void ap_chip_table_compute(const ap_tech *tech, ap_chip_table *out);
 /* {"ima": {"power_mw", "area_mm2"}, "tile": {...}, "chip": {"tiles", "power_w", "area_mm2"},
  *  "peak": {"gops", "gops_per_w", "gops_per_mm2"}, "storage": {"mib",

@@ -31,3 +31,18 @@ void ap_needs_add(ap_needs *sum, const ap_needs *one) {
   add(&sum->cells_written, one->cells_written);
   sum->input_sums |= one->input_sums;
 }
+
+json_t *ap_events_to_json(const ap_events *e) {
+  return json_pack(
+      "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+      "ou_reads", (json_int_t)e->ou_reads, "row_drives", (json_int_t)e->row_drives, "cell_reads",
+      (json_int_t)e->cell_reads, "adc_conversions", (json_int_t)e->adc_conversions, "sample_holds",
+      (json_int_t)e->sample_holds, "shift_adds", (json_int_t)e->shift_adds, "partial_sum_adds",
+      (json_int_t)e->partial_sum_adds, "input_sum_adds", (json_int_t)e->input_sum_adds,
+      "index_fetch_bits", (json_int_t)e->index_fetch_bits, "index_decodes",
+      (json_int_t)e->index_decodes, "input_register_bytes", (json_int_t)e->input_register_bytes,
+      "output_register_bytes", (json_int_t)e->output_register_bytes, "edram_bytes",
+      (json_int_t)e->edram_bytes, "bus_bytes", (json_int_t)e->bus_bytes, "router_bytes",
+      (json_int_t)e->router_bytes, "activations", (json_int_t)e->activations, "pool_inputs",
+      (json_int_t)e->pool_inputs, "cycles", (json_int_t)e->cycles);
+}

@@ -3,6 +3,7 @@
  * Counting rules of every field: docs/MAPPING.md#events. */
 #ifndef AP_RERAM_MODEL_EVENTS_H
 #define AP_RERAM_MODEL_EVENTS_H
+#include <jansson.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -43,6 +44,8 @@ typedef struct {
 
 /* *sum += *one, field by field; cycles add up too (layers one after the other). Saturates. */
 void ap_events_add(ap_events *sum, const ap_events *one);
+/* {"ou_reads", "row_drives", ...}: the fields by their names. NULL out of memory. */
+json_t *ap_events_to_json(const ap_events *events);
 
 /* *sum += *one: crossbars, index bits and cells add up; the sum needs input sums where one does, and keeps
  * its own positions and replication. */

@@ -66,26 +66,36 @@ static void note_section(reader *r, const char *line) {
   if (!e->sections[e->n_sections++].name) fail_memory(r);
 }
 
+/* The line is refused, and its first characters up to `length` are shown. */
+static char *refuse_line(reader *r, const char *what, size_t length) {
+  char start[41];
+  if (length >= sizeof start) length = sizeof start - 1;
+  memcpy(start, r->text + r->at, length);
+  start[length] = '\0';
+  fail_here(r, what, start);
+  return NULL;
+}
+
 /* inih asks for the next line. */
 static char *next_line(char *buffer, int size, void *stream) {
   reader *r = stream;
+  const char *strange = NULL;
   size_t length = 0;
   if (r->status || r->at >= r->size) return NULL;
   r->line++;
   while (r->at + length < r->size && r->text[r->at + length] != '\n') length++;
+  strange = memchr(r->text + r->at, '\0', length);
+  if (strange) return refuse_line(r, "zero byte (UTF-16?), expected UTF-8, after", length);
+  strange = memchr(r->text + r->at, '\r', length);
+  if (strange && strange + 1 < r->text + r->at + length) {
+    return refuse_line(r, "CR inside a line, expected lines that end with LF or CR LF:",
+                       (size_t)(strange - r->text) - r->at);
+  }
   if (length > MAX_LINE || length + 2 > (size_t)size) {
-    char start[41];
-    memcpy(start, r->text + r->at, 40);
-    start[40] = '\0';
-    fail_here(r, "line is longer than 195 characters:", start);
-    return NULL;
+    return refuse_line(r, "line is longer than 195 characters:", length);
   }
   memcpy(buffer, r->text + r->at, length);
   buffer[length] = '\0';
-  if (strlen(buffer) != length) {
-    fail_here(r, "zero byte after", buffer);
-    return NULL;
-  }
   r->at += length + (r->at + length < r->size ? 1 : 0);
   if (buffer[0] == ' ' || buffer[0] == '\t') { /* inih would continue the value before */
     const char *text = buffer + strspn(buffer, " \t\r");
@@ -147,7 +157,10 @@ ap_status ap_entries_parse(const char *text, size_t size, const char *name, ap_e
   memset(out, 0, sizeof *out);
   out->file = ap_strdup(name);
   if (!out->file) return ap_fail(err, AP_ERR_MEMORY, "technology name");
-  broken = ini_parse_stream(next_line, &r, take, &r);
+  if (size >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
+    r.status = ap_fail(err, AP_ERR_FORMAT, "%s:1: a text in UTF-16, expected UTF-8", name);
+  }
+  if (!r.status) broken = ini_parse_stream(next_line, &r, take, &r);
   if (!r.status && broken > 0) {
     r.status = ap_fail(err, AP_ERR_FORMAT, "%s:%d: expected [section], key = value or a comment",
                        name, broken);

@@ -243,6 +243,10 @@ static void component(compiler *c, ap_part part, ap_component *out) {
   } else if (out->scaling != parts[part].scaling) {
     static const char *const laws[] = {"unit", "share", "converter"};
     refuse(c, find(c, section, "scaling"), laws[parts[part].scaling]);
+  } else if (out->scaling != AP_SCALING_SHARE && out->shared_by != 1.0) {
+    refuse(c, find(c, section, "shared_by"),
+           part == AP_PART_ADC ? "1 (converters that crossbars share: model.adcs_per_crossbar)"
+                               : "1 for a part that scales by units");
   } else if (out->level == AP_LEVEL_ADDED && out->power_mw != 0.0) {
     refuse(c, find(c, section, "power_mw"), "0 for a part that the chip's table does not have");
   }
@@ -264,7 +268,8 @@ static void array(compiler *c, ap_array_spec *out) {
   out->slices = (ap_slices)get(c, "array", "slices");
   if (!c->status && ap_array_spec_check(out, &inner)) {
     char where[300];
-    place(c, find(c, "array", "ou_rows"), where, sizeof where);
+    bool wide = out->ou_cols > out->cols && out->ou_rows <= out->rows;
+    place(c, find(c, "array", wide ? "ou_cols" : "ou_rows"), where, sizeof where);
     c->status = ap_fail(c->err, c->code, "%s: [array] %s", where, inner.text);
   }
 }

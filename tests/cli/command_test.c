@@ -113,6 +113,8 @@ static void test_bad_options(void **state) {
   command_bad("--chip takes no --replicate", WORDS("cost", "--chip", "--replicate", "2"));
   command_bad("--chip takes no --record", WORDS("cost", "--chip", "--record"));
   command_bad("--positions goes with --matrix", WORDS("map", "--model", "m", "--positions", "1"));
+  command_bad("--mean and --std go with --model",
+              WORDS("map", "--matrix", "m", "--mean", "1", "--std", "1"));
   command_bad("--keep 0x1p-1: a number", WORDS("map", "--model", "m", "--keep", "0x1p-1"));
   command_bad("--keep  0.5: a number", WORDS("map", "--model", "m", "--keep", " 0.5"));
   command_bad("--describe evaluates nothing",
@@ -169,7 +171,8 @@ static void test_bad_hardware(void **state) {
   const float w[4] = {1, 2, 3, 4};
   (void)state;
   save_f32("w.npy", 2, 2, w);
-  command_bad("rows", WORDS("map", "--matrix", "w.npy", "--set", "array.rows=0"));
+  command_bad("--set: ou: [array] rows = '0'",
+              WORDS("map", "--matrix", "w.npy", "--set", "array.rows=0"));
   command_bad("larger than the crossbar",
               WORDS("map", "--matrix", "w.npy", "--set", "array.ou_rows=129"));
   command_bad("section.key=value", WORDS("cost", "--matrix", "w.npy", "--set", "nothing"));
@@ -281,7 +284,7 @@ static double sum_parts(const json_t *cost, const char *quantity) {
 static void test_cost(void **state) {
   const char *const quantities[] = {"area_mm2", "energy_uj", "latency_us"};
   float w[40 * 40];
-  json_t *document;
+  json_t *document, *events;
   (void)state;
   for (size_t i = 0; i < 1600; i++) w[i] = (float)(i % 13) - 5.5F;
   save_f32("w.npy", 40, 40, w);
@@ -292,6 +295,11 @@ static void test_cost(void **state) {
     assert_true(total > 0);
     assert_true(fabs(sum_parts(cost, quantities[q]) - total) < 1e-12 * total);
   }
+  /* 5 bands of at most 9 rows, 20 OUs of 2 weights each, 8 input bits at 7 positions */
+  events = json_object_get(json_array_get(json_object_get(document, "layers"), 0), "events");
+  assert_int_equal(json_integer_value(json_object_get(events, "ou_reads")), 5 * 20 * 8 * 7);
+  assert_int_equal(
+      json_integer_value(json_object_get(json_object_get(document, "hardware"), "adc_bits")), 5);
   json_decref(document);
   document = command_json(0, WORDS("cost", "--chip", "--hw", "isaac", "--json"));
   assert_true(

@@ -144,7 +144,8 @@ static void bad_requests(void **state) {
               WORDS("map", "--model", MODEL, "--weight-bits", "4,fc9=8"));
   command_bad("\"1\" is no number of 2 to 16",
               WORDS("cost", "--model", MODEL, "--weight-bits", "1"));
-  command_bad("array.weight_bits=4", WORDS("map", "--matrix", "w.npy", "--weight-bits", "4"));
+  command_bad("--set array.weight_bits=BITS",
+              WORDS("map", "--matrix", "w.npy", "--weight-bits", "conv1=4"));
   command_bad("--weight-bits goes with --datapath or --integer",
               WORDS("eval", "--model", MODEL, "--data", "d", "--weight-bits", "4"));
   command_bad("--weight-bits",

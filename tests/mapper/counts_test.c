@@ -296,6 +296,7 @@ static void groups_share_crossbars(void **state) {
                (int)all.s.crossbars_dense, (int)all.e.cycles);
     }
     assert_int_equal(all.e.ou_reads, cases[i].groups * one.e.ou_reads);
+    assert_int_equal(all.s.positions, 10);
   }
 }
 

@@ -400,6 +400,7 @@ static void groups_are_mapped_apart(void **state) {
   ap_tech *tech = hardware("128", "128", "9", "8");
   ap_network_price *price = NULL;
   ap_pruner pruner;
+  json_t *document;
   size_t at;
   double energy = 0;
   (void)state;
@@ -416,6 +417,13 @@ static void groups_are_mapped_apart(void **state) {
   assert_int_equal(price->layers[0].map.crossbars, 1);
   assert_int_equal(price->layers[0].events.cycles, 4 * 8 * price->layers[0].info.positions);
   assert_int_equal(price->layers[1].map.crossbars_dense, 1); /* 2 x 3 twice */
+  assert_int_equal(price->layers[0].map.positions, price->layers[0].info.positions);
+  assert_int_equal(price->layers[1].map.positions, price->layers[1].info.positions);
+  document = ap_network_price_to_json(price, false);
+  assert_int_equal(json_integer_value(json_object_get(
+                       json_array_get(json_object_get(document, "layers"), 1), "groups")),
+                   2);
+  json_decref(document);
   assert_int_equal(price->layers[1].map.n, 6);
   assert_int_equal(price->layers[0].map.weights, 36);
   for (size_t l = 0; l < price->n_layers; l++) energy += price->layers[l].cost.total_energy_uj;

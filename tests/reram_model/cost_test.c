@@ -56,8 +56,7 @@ static void isaac_chip(void **state) {
   ap_tech_close(tech);
 }
 
-/* Weights wider than an array lie in several: 8 bitlines in arrays of 4 columns hold half a weight a row,
- * in arrays of 8 one. A read covers 4 columns, so that an array of 8 takes two. */
+/* A read of 4 columns has half of a weight of 8 bitlines, whether the array holds all of it or not. */
 static void narrow_arrays(void **state) {
   static const char *const columns[] = {"4", "8"};
   ap_chip_table t[2];
@@ -72,6 +71,88 @@ static void narrow_arrays(void **state) {
   }
   assert_true(t[0].peak_gops > 0);
   near(t[1].peak_gops, t[0].peak_gops, 1e-9);
+}
+
+/* Latency of one crossbar that is full of packed OUs, at one position, in ns. */
+static double full_crossbar_ns(const ap_tech *tech) {
+  const ap_array_spec *a = ap_tech_array(tech);
+  ap_events e = {.cycles = ap_array_ous(a) * a->activation_bits};
+  ap_needs n = {.crossbars = 1, .replication = 1};
+  return 1e3 * price(tech, &e, &n).total_latency_us;
+}
+
+/* The peak is what full crossbars do: of the preset ou, 224 OUs of 9 x 8 cells, 4 a weight. It waits for
+ * converters as layers do. */
+static void peak_follows_the_latency(void **state) {
+  static const struct {
+    const char *preset, *name, *value;
+    double read_ns; /* by hand */
+  } table[] = {{"isaac", NULL, NULL, 100},
+               {"isaac", "timing.adc_rate_gsps", "0.64", 200},
+               {"isaac", "timing.adc_rate_gsps", "0.01", 12800},
+               {"isaac", "model.adcs_per_crossbar", "0.25", 400},
+               {"isaac", "timing.array_cycle_ns", "50", 100},
+               {"ou", NULL, NULL, 100},
+               {"ou", "timing.adc_rate_gsps", "0.04", 200},
+               {"ou", "array.cols", "130", 100},
+               {"sre", NULL, NULL, 100}};
+  (void)state;
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    ap_tech *tech = open(table[i].preset);
+    const ap_array_spec *a = NULL;
+    double weights = 0, ns = 0;
+    ap_chip_table t;
+    if (table[i].name) {
+      assert_int_equal(ap_tech_override(tech, table[i].name, table[i].value, NULL), AP_OK);
+    }
+    a = ap_tech_array(tech);
+    weights = (double)(ap_array_ous(a) * a->ou_rows * a->ou_cols) / (double)ap_array_slices(a);
+    ns = full_crossbar_ns(tech);
+    near(ns, (double)(ap_array_ous(a) * a->activation_bits) * table[i].read_ns, 1e-9);
+    ap_chip_table_compute(tech, &t);
+    near(t.peak_gops, 16128 * 2 * weights / ns, 1e-9);
+    ap_tech_close(tech);
+  }
+}
+
+/* The table has the arrays, sizes and converters that are asked for: a tile is what the crossbars that fill
+ * it cost a layer, and what all of them store and do at their peak goes with it. */
+static void the_chip_follows_the_array(void **state) {
+  static const ap_tech_change none[1] = {{NULL, NULL}}, more[] = {{"chip.arrays_per_ima", "16"}},
+                              small[] = {{"array.rows", "64"},
+                                         {"array.cols", "64"},
+                                         {"array.ou_rows", "64"},
+                                         {"array.ou_cols", "64"}},
+                              narrow[] = {{"array.adc_bits", "6"}},
+                              few[] = {{"model.adcs_per_crossbar", "0.25"}},
+                              law[] = {{"array.adc_bits", "6"}, {"model.adc_law", "sre"}};
+  static const struct {
+    const ap_tech_change *changes;
+    size_t n;
+    double ima_mw; /* of isaac, by hand: array, DAC, sample-and-hold, ADC; 1.67 mW for the rest */
+  } table[] = {{none, 0, 24.08},
+               {more, 1, 2 * (2.4 + 4 + 0.01 + 16) + 1.67},
+               {small, 4, 2.4 / 4 + 4.0 / 2 + 0.01 / 2 + 16 * (0.938 * 7 / 8 + 0.062 / 2) + 1.67},
+               {narrow, 1, 2.4 + 4 + 0.01 + 16 * (0.938 * 6 / 8 + 0.062 / 4) + 1.67},
+               {few, 1, 2.4 + 4 + 0.01 + 4 + 1.67},
+               {law, 2, 2.4 + 4 + 0.01 + 16 * (64.0 / 7) / (256.0 / 9) + 1.67}};
+  (void)state;
+  for (size_t preset = 0; preset < ap_tech_preset_count(); preset++) {
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+      ap_tech *tech = open(ap_tech_preset_name(preset));
+      ap_needs n = {.replication = 1};
+      ap_events e = {0};
+      ap_chip_table t;
+      assert_int_equal(ap_tech_override_all(tech, table[i].changes, table[i].n, NULL), AP_OK);
+      n.crossbars = (uint64_t)(ap_tech_imas_per_tile(tech) * ap_tech_arrays_per_ima(tech));
+      ap_chip_table_compute(tech, &t);
+      near(t.tile_area_mm2, price(tech, &e, &n).total_area_mm2, 1e-9);
+      if (strcmp(ap_tech_preset_name(preset), "isaac") == 0) {
+        near(t.ima_power_mw, table[i].ima_mw, 1e-9);
+      }
+      ap_tech_close(tech);
+    }
+  }
 }
 
 /* 1 crossbar, 1000 conversions and so on, with the default preset; exact width 5 bits, ISAAC's law:
@@ -282,7 +363,15 @@ static void json(void **state) {
   json_decref(j);
   j = ap_chip_table_to_json(tech);
   assert_int_equal(json_array_size(json_object_get(j, "components")), AP_PART_COUNT);
-  near(json_number_value(json_object_get(json_object_get(j, "ima"), "power_mw")), 24.08, 1e-9);
+  /* 8-bit converters of 16 mW become the 5-bit ones of the array; of 1024 samples 8 an array are left */
+  near(json_number_value(json_object_get(json_object_get(j, "ima"), "power_mw")),
+       24.08 - 16 * (1 - 0.594) - 0.01 * (1 - 64.0 / 1024), 1e-9);
+  part = json_array_get(json_object_get(j, "components"), AP_PART_ADC);
+  near(json_number_value(json_object_get(part, "power_mw")), 16 * 0.594, 1e-9);
+  json_decref(j);
+  j = ap_events_to_json(&e);
+  assert_int_equal(json_object_size(j), sizeof e / sizeof(uint64_t));
+  assert_int_equal(json_integer_value(json_object_get(j, "shift_adds")), e.shift_adds);
   json_decref(j);
   ap_events_add(&sum, &e);
   ap_events_add(&sum, &e);
@@ -297,6 +386,8 @@ static void json(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(isaac_chip),
                                      cmocka_unit_test(narrow_arrays),
+                                     cmocka_unit_test(peak_follows_the_latency),
+                                     cmocka_unit_test(the_chip_follows_the_array),
                                      cmocka_unit_test(layer_by_hand),
                                      cmocka_unit_test(a_full_tile_costs_a_tile),
                                      cmocka_unit_test(breakdown_adds_up),

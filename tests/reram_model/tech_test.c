@@ -146,12 +146,14 @@ static void damage_is_named(void **state) {
       {"rows = 128", "rows =", "rows =", "''"},
       {"rows = 128", "rows = 128 128", "rows = 128 128", "'128 128'"},
       {"ou_rows = 9", "ou_rows = 129", "ou_rows = 129", "129 x 8 is larger than the crossbar"},
+      {"ou_cols = 8", "ou_cols = 129", "ou_cols = 129", "9 x 129 is larger than the crossbar"},
       {"encoding = offset", "encoding = bias", "encoding = bias", "offset or twos-complement or"},
       {"area_mm2 = ", "area_mm2 = -", "area_mm2 = -", "expected a number from 0"},
       {"area_mm2 = ", "area_mm2 = inf", "area_mm2 = inf", "'inf"},
       {"energy_pj = ", "energy_pj = 1e309", "energy_pj = 1e309", "energy_pj"},
       {"level = ima", "level = tile", "level = tile", "expected ima"},
       {"scaling = unit", "scaling = share", "scaling = share", "expected unit"},
+      {"shared_by = 1", "shared_by = 2", "shared_by = 2", "shared_by = '2', expected 1 for a part"},
       {"evidence = published", "evidence = rumour", "evidence = rumour", "published or derived"},
       {"adc_law = isaac", "adc_law = moore", "adc_law = moore", "isaac or sre"},
       {"adc_bits = 0", "adc_bits = 0\nadc_bits = 0", "adc_bits = 0\nadc_bits", "key occurs twice"},
@@ -209,6 +211,14 @@ static void hostile_lines(void **state) {
   (void)state;
   memset(bad, 'x', 5000);
   refused_at(bad, AP_ERR_FORMAT, 1, "longer than 195 characters");
+  refused_at("\xff\xfe[\0t\0]\0", AP_ERR_FORMAT, 1, "UTF-16, expected UTF-8");
+  refused_at("\xfe\xff", AP_ERR_FORMAT, 1, "UTF-16, expected UTF-8");
+  memcpy(bad, text, strlen(text) + 1);
+  for (char *p = bad; *p; p++) {
+    if (*p == '\n') *p = '\r';
+  }
+  refused_at(bad, AP_ERR_FORMAT, 1,
+             "CR inside a line, expected lines that end with LF or CR LF: '[tech");
   refused_at("", AP_ERR_FORMAT, 0, "missing");
   refused_at("\n\n; nothing\n", AP_ERR_FORMAT, 0, "missing");
   memcpy(bad, text, strlen(text) + 1);
@@ -242,6 +252,10 @@ static void overrides(void **state) {
   assert_int_equal(ap_tech_override(tech, "rows", "4", &err), AP_ERR_ARG);
   assert_int_equal(ap_tech_override(tech, "array.rows", "", &err), AP_ERR_ARG);
   assert_int_equal(ap_tech_override(tech, "component.adc.energy_pj", "nan", &err), AP_ERR_ARG);
+  assert_int_equal(ap_tech_override(tech, "component.adc.shared_by", "2", &err), AP_ERR_ARG);
+  assert_non_null(strstr(err.text, "model.adcs_per_crossbar"));
+  assert_int_equal(ap_tech_override(tech, "component.input_sum.shared_by", "2", &err), AP_ERR_ARG);
+  assert_int_equal(ap_tech_override(tech, "component.router.shared_by", "2", &err), AP_OK);
   assert_int_equal(ap_tech_override(tech, "array.adc_bits", "3", &err), AP_OK);
   assert_int_equal(ap_tech_override(tech, "model.adc_law", "survey", &err), AP_ERR_ARG);
   assert_non_null(strstr(err.text, "converter of 3 bits"));
@@ -258,6 +272,7 @@ static void overrides_together(void **state) {
                        survey[] = {{"model.adc_law", "survey"},
                                    {"array.adc_bits", "3"},
                                    {"array.adc_bits", "6"}},
+                       wide[] = {{"model.adc_law", "survey"}, {"model.adc_reference_bits", "9"}},
                        unknown[] = {{"array.rows", "32"}, {"array.row", "32"}};
   ap_tech *tech = NULL;
   ap_error err;
@@ -268,6 +283,9 @@ static void overrides_together(void **state) {
   assert_int_equal(ap_tech_override_all(tech, survey, 3, &err), AP_OK);
   assert_int_equal(ap_tech_array(tech)->adc_bits, 6);
   assert_int_equal(ap_tech_override_all(tech, refused, 2, &err), AP_ERR_ARG);
+  assert_int_equal(ap_tech_override_all(tech, wide, 2, &err), AP_ERR_ARG);
+  assert_non_null(
+      strstr(err.text, "adc_reference_bits) of 9 bits, the law 'survey' covers 4 to 8"));
   assert_int_equal(ap_tech_override_all(tech, unknown, 2, &err), AP_ERR_ARG);
   assert_non_null(strstr(err.text, "array.row"));
   assert_int_equal(ap_tech_array(tech)->rows, 8);
