@@ -327,7 +327,7 @@ static curve_rule curve_of(const ap_packed8_isa *isa, ap_curve curve, const ap_p
 /* Line x of a row, through the curve where there is one. */
 static void curved_line(const curve_rule *k, const row *r, size_t x, float *line) {
   if (!k->curve || !k->in->tensor.codes || !r->at) {
-    (void)row_line(k->isa, r, x, line);
+    if (!row_line(k->isa, r, x, line)) memset(line, 0, LANES * sizeof *line);
     if (k->curve) curve_line(k->curve, k->in->factor, k->per_unit, line, LANES);
     return;
   }
@@ -356,7 +356,7 @@ void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
         const size_t to = place(&out->tensor, b, c, y, 0);
         for (size_t x = 0; x < s->w; ++x) {
           if (!per_channel || (x == 0 && y == 0)) curved_line(&rule, &by, x, factors);
-          (void)row_line(isa, &from, x, line);
+          if (!row_line(isa, &from, x, line)) memset(line, 0, sizeof line);
           for (size_t i = 0; i < LANES; ++i) line[i] = line[i] * factors[i] * in->factor;
           if (row_line(isa, &plus, x, other)) isa->fused(other, res->factor, line);
           put_line(&k, to + x * P8_LINE, line);

@@ -310,17 +310,8 @@ static void results(size_t threads, float *all) {
 }
 
 static void threads_change_nothing(void **state) {
-  const size_t bytes = 4 * THREADED * sizeof(float);
-  float *one = malloc(bytes), *more = malloc(bytes);
   (void)state;
-  assert_true(one && more);
-  results(1, one);
-  for (size_t threads = 2; threads <= 3; threads++) {
-    results(threads, more);
-    assert_memory_equal(one, more, bytes);
-  }
-  free(one);
-  free(more);
+  same_for_all_threads(4 * THREADED, results);
 }
 
 int run_compare_gate(void) {

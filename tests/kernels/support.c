@@ -78,3 +78,15 @@ void tensor_same(const char *what, const tensor *x, double tolerance) {
   free(t);
   free(o);
 }
+
+void same_for_all_threads(size_t floats, void (*results)(size_t threads, float *all)) {
+  float *one = malloc(floats * sizeof *one), *more = malloc(floats * sizeof *more);
+  assert_true(one && more);
+  results(1, one);
+  for (size_t threads = 2; threads <= 3; threads++) {
+    results(threads, more);
+    assert_memory_equal(one, more, floats * sizeof *one);
+  }
+  free(one);
+  free(more);
+}

@@ -30,6 +30,9 @@ extern ap_rng rng;
     if ((call) != AP_OK) fail_msg("%s: %s", #call, ok_error.text); \
   } while (0)
 
+/* Calls results(threads, all) with 1, 2 and 3 threads: all[floats] has the same bits. */
+void same_for_all_threads(size_t floats, void (*results)(size_t threads, float *all));
+
 #define EPS 1e-6
 #define N_OF(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -254,6 +254,17 @@ static void cutting_follows_gates_and_shuffles(void **state) {
   ap_network_destroy(net);
 }
 
+static void same_weights(const ap_network *a, const ap_network *b, float relative) {
+  assert_int_equal(a->n_nodes, b->n_nodes);
+  for (size_t i = 0; i < a->n_nodes; i++) {
+    const ap_node *x = &a->nodes[i], *y = &b->nodes[i];
+    for (size_t j = 0; j < ap_node_weight_count(a, i); j++)
+      assert_true(fabsf(x->weight[j] - y->weight[j]) <= relative * fabsf(y->weight[j]) + 1e-6f);
+    for (size_t j = 0; j < ap_node_bias_count(a, i); j++)
+      assert_true(fabsf(x->bias[j] - y->bias[j]) <= relative * (1 + fabsf(y->bias[j])));
+  }
+}
+
 /* Unfolding is the inverse of folding, with and without normalisation behind a layer. */
 static void unfolding_undoes_folding(void **state) {
   ap_network *net = small_network(21), *folded = NULL, *again = NULL, *deployed = NULL;
@@ -265,17 +276,7 @@ static void unfolding_undoes_folding(void **state) {
   must(ap_deploy_levels(folded, db, levels, &deployed, &failure));
   must(ap_unfold_levels(net, db, levels, &failure));
   must(ap_network_fold(net, &again, &failure));
-  assert_int_equal(again->n_nodes, deployed->n_nodes);
-  for (size_t i = 0; i < again->n_nodes; i++) {
-    for (size_t j = 0; j < ap_node_weight_count(again, i); j++) {
-      float a = again->nodes[i].weight[j], b = deployed->nodes[i].weight[j];
-      assert_true(fabsf(a - b) <= 1e-5f * fabsf(b));
-    }
-    for (size_t j = 0; j < ap_node_bias_count(again, i); j++) {
-      float a = again->nodes[i].bias[j], b = deployed->nodes[i].bias[j];
-      assert_true(fabsf(a - b) <= 1e-5f * (1 + fabsf(b)));
-    }
-  }
+  same_weights(again, deployed, 1e-5f);
   ap_level_db_destroy(db);
   ap_network_destroy(net);
   ap_network_destroy(folded);
@@ -327,17 +328,7 @@ static void unfolding_another_network(void **state) {
   must(ap_network_fold(other, &start, &failure));
   must(ap_unfold_network(be, net, start, images, &failure));
   must(ap_network_fold(net, &again, &failure));
-  assert_int_equal(again->n_nodes, start->n_nodes);
-  for (size_t i = 0; i < again->n_nodes; i++) {
-    for (size_t j = 0; j < ap_node_weight_count(again, i); j++) {
-      float a = again->nodes[i].weight[j], b = start->nodes[i].weight[j];
-      assert_true(fabsf(a - b) <= 1e-4f * fabsf(b) + 1e-6f);
-    }
-    for (size_t j = 0; j < ap_node_bias_count(again, i); j++) {
-      float a = again->nodes[i].bias[j], b = start->nodes[i].bias[j];
-      assert_true(fabsf(a - b) <= 1e-4f * (1 + fabsf(b)));
-    }
-  }
+  same_weights(again, start, 1e-4f);
   for (size_t i = 0; i < net->n_nodes; i++) {
     const ap_node *norm = &net->nodes[i];
     if (norm->kind != AP_NODE_BATCHNORM) continue;
@@ -422,16 +413,7 @@ static void scales_and_shifts_stay(void **state) {
     assert_memory_equal(is->bias, was->bias, is->shape.c * sizeof(float));
   }
   must(ap_network_fold(net, &again, &failure));
-  for (size_t i = 0; i < again->n_nodes; i++) {
-    for (size_t j = 0; j < ap_node_weight_count(again, i); j++) {
-      float a = again->nodes[i].weight[j], b = start->nodes[i].weight[j];
-      assert_true(fabsf(a - b) <= 1e-5f * fabsf(b) + 1e-6f);
-    }
-    for (size_t j = 0; j < ap_node_bias_count(again, i); j++) {
-      float a = again->nodes[i].bias[j], b = start->nodes[i].bias[j];
-      assert_true(fabsf(a - b) <= 1e-5f * (1 + fabsf(b)));
-    }
-  }
+  same_weights(again, start, 1e-5f);
   ap_network_destroy(net);
   ap_network_destroy(other);
   ap_network_destroy(start);
