@@ -219,10 +219,10 @@ static int64_t some_number(ap_rng *rng) {
 static void some_attributes(ap_rng *rng, wire *a) {
   static const char *const ints[] = {"kernel_shape", "strides", "pads", "dilations", "perm",
                                      "axes",         "starts",  "ends", "split"};
-  static const char *const one[] = {"axis",       "group",     "transB",   "ceil_mode",
-                                    "keepdims",   "allowzero", "to",       "count_include_pad",
-                                    "transA",     "start",     "epsilon_", "noop_with_empty_axes",
-                                    "num_outputs"};
+  static const char *const one[] = {"axis",        "group",     "transB",   "ceil_mode",
+                                    "keepdims",    "allowzero", "to",       "count_include_pad",
+                                    "transA",      "start",     "epsilon_", "noop_with_empty_axes",
+                                    "num_outputs", "num_groups"};
   static const char *const modes[] = {"SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET", "SAME"};
   size_t n = ap_rng_below(rng, 4);
   for (size_t k = 0; k < n; k++) {
@@ -309,27 +309,76 @@ static void split(onnx_model *m, ap_rng *rng, const char *inputs, const char *ou
 }
 
 static void test_graphs(void **state) {
-  static const char *const ops[] = {"Add",       "AveragePool", "BatchNormalization",
-                                    "Cast",      "Clip",        "Concat",
-                                    "Conv",      "Div",         "Dropout",
-                                    "Flatten",   "Gemm",        "GlobalAveragePool",
-                                    "Identity",  "MatMul",      "MaxPool",
-                                    "Mul",       "Pad",         "ReduceMean",
-                                    "Relu",      "Reshape",     "Slice",
-                                    "Softmax",   "Squeeze",     "Sub",
-                                    "Transpose", "Unsqueeze",   "Shape",
-                                    "Gather",    "Range",       "ConstantOfShape",
-                                    "Expand",    "Where",       "Equal",
-                                    "Neg",       "ReduceProd",  "Size",
-                                    "Constant",  "Pow",         "Mod",
-                                    "Min",       "Max",         "Sum",
-                                    "ReduceMax", "ReduceMin",   "ReduceL2",
-                                    "Sigmoid",   "HardSigmoid", "HardSwish",
-                                    "Swish",     "Tanh",        "LeakyRelu",
-                                    "PRelu",     "Split",       "Erf",
-                                    "Exp",       "Elu",         "Gelu",
-                                    "Mish",      "Softplus",    "Softsign",
-                                    "Abs",       "Reciprocal",  "LRN"};
+  static const char *const ops[] = {"Add",
+                                    "AveragePool",
+                                    "BatchNormalization",
+                                    "Cast",
+                                    "Clip",
+                                    "Concat",
+                                    "Conv",
+                                    "Div",
+                                    "Dropout",
+                                    "Flatten",
+                                    "Gemm",
+                                    "GlobalAveragePool",
+                                    "Identity",
+                                    "MatMul",
+                                    "MaxPool",
+                                    "Mul",
+                                    "Pad",
+                                    "ReduceMean",
+                                    "Relu",
+                                    "Reshape",
+                                    "Slice",
+                                    "Softmax",
+                                    "Squeeze",
+                                    "Sub",
+                                    "Transpose",
+                                    "Unsqueeze",
+                                    "Shape",
+                                    "Gather",
+                                    "Range",
+                                    "ConstantOfShape",
+                                    "Expand",
+                                    "Where",
+                                    "Equal",
+                                    "Neg",
+                                    "ReduceProd",
+                                    "Size",
+                                    "Constant",
+                                    "Pow",
+                                    "Mod",
+                                    "Min",
+                                    "Max",
+                                    "Sum",
+                                    "ReduceMax",
+                                    "ReduceMin",
+                                    "ReduceL2",
+                                    "Sigmoid",
+                                    "HardSigmoid",
+                                    "HardSwish",
+                                    "Swish",
+                                    "Tanh",
+                                    "LeakyRelu",
+                                    "PRelu",
+                                    "Split",
+                                    "Erf",
+                                    "Exp",
+                                    "Elu",
+                                    "Gelu",
+                                    "Mish",
+                                    "Softplus",
+                                    "Softsign",
+                                    "Abs",
+                                    "Reciprocal",
+                                    "LRN",
+                                    "Greater",
+                                    "ArgMax",
+                                    "ReduceSum",
+                                    "CastLike",
+                                    "GroupNormalization",
+                                    "InstanceNormalization",
+                                    "LayerNormalization"};
   static const char *const fitting[][2] = {
       {"Conv", " c0"},   {"Conv", " c3 c4"},
       {"Add", " c5"},    {"Mul", " c7"},
@@ -349,7 +398,10 @@ static void test_graphs(void **state) {
       {"Neg", ""},       {"Min", " c5"},
       {"LeakyRelu", ""}, {"PRelu", " c5"},
       {"Gather", " c9"}, {"Slice", " c9 c10 c11"},
-      {"Split", ""},     {"Reshape", " cut"}};
+      {"Split", ""},     {"Reshape", " cut"},
+      {"Max", " v0"},    {"InstanceNormalization", " c4 c4"},
+      {"ReduceSum", ""}, {"GroupNormalization", " c4 c4"},
+      {"Div", " v0"},    {"LayerNormalization", " c7"}};
   size_t accepted = 0;
   ap_rng rng;
   (void)state;
@@ -357,8 +409,8 @@ static void test_graphs(void **state) {
   for (unsigned long long i = 0; i < 4 * rounds; i++) {
     onnx_model m = {0};
     size_t n = 1 + ap_rng_below(&rng, 4), size;
-    const int64_t opsets[] = {8, 9, 11, 13, 18};
-    m.opset = opsets[ap_rng_below(&rng, 5)];
+    const int64_t opsets[] = {8, 9, 11, 13, 18, 21};
+    m.opset = opsets[ap_rng_below(&rng, 6)];
     m.producer = ap_rng_below(&rng, 4) ? "writer" : "autoprune";
     model_value(&m, 11, "v0", INTS(0, 3, 8, 8));
     model_value(&m, 12, "y", INTS(0, 4));
@@ -371,7 +423,10 @@ static void test_graphs(void **state) {
         const char *const *fit = fitting[ap_rng_below(&rng, sizeof fitting / sizeof *fitting)];
         (void)snprintf(inputs, sizeof inputs, "v%zu%s", k - 1, fit[1]);
         if (ap_rng_below(&rng, 8) == 0) some_attributes(&rng, &a);
-        if (strcmp(fit[0], "Concat") == 0 || strcmp(fit[0], "Gather") == 0) attr_int(&a, "axis", 1);
+        if (strcmp(fit[0], "Concat") == 0 || strcmp(fit[0], "Gather") == 0 ||
+            strcmp(fit[0], "LayerNormalization") == 0)
+          attr_int(&a, "axis", 1);
+        if (strcmp(fit[0], "GroupNormalization") == 0) attr_int(&a, "num_groups", 3);
         if (strcmp(fit[0], "Reshape") == 0) {
           shuffle(&m, inputs, output);
         } else if (strcmp(fit[0], "Split") == 0) {
