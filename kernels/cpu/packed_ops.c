@@ -109,19 +109,37 @@ static const float *source_pixel(const ap_packed_source *s, size_t b, size_t c, 
   return pixel_const(s->shape, s->data, b, channel, y * s->stride_h, 0);
 }
 
+/* Do all rows of a channel, as an output of that shape reads them, lie one behind the other? One value a channel does. */
+static bool reads_in_a_row(const ap_packed_source *s, const ap_packed_shape *out) {
+  if (!s->data || (s->stride_h == 0 && s->stride_w == 0)) return true;
+  return s->stride_h == 1 && s->stride_w == 1 && s->shape->h == out->h && s->shape->w == out->w &&
+         s->shape->row == s->shape->w * AP_PACKED_LANES;
+}
+
+/* Rows and columns to do: without borders all rows are one, which small maps have short ones of. */
+typedef struct {
+  size_t h, w;
+} extent;
+static extent extent_of(const ap_packed_shape *out, const ap_packed_source *const sources[3]) {
+  bool one = out->row == out->w * AP_PACKED_LANES;
+  for (size_t i = 0; i < 3; ++i) one = one && (!sources[i] || reads_in_a_row(sources[i], out));
+  return one ? (extent){1, out->h * out->w} : (extent){out->h, out->w};
+}
+
 void ap_packed_map_run(const ap_packed_isa *isa, const ap_packed_source *in, size_t channels,
                        const float *scale, const float *shift, const ap_packed_shape *out_shape,
                        size_t first_out, size_t n_blocks, float *out,
                        const ap_packed_epilogue *epilogue) {
   static const float zeros[AP_PACKED_LANES] __attribute__((aligned(64))) = {0};
   const ap_packed_source *res = &epilogue->residual;
+  const extent size = extent_of(out_shape, (const ap_packed_source *const[3]){in, res});
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < channels; ++c)
-      for (size_t y = 0; y < out_shape->h; ++y) {
+      for (size_t y = 0; y < size.h; ++y) {
         const float *from = source_pixel(in, b, c, y);
         isa->map_row(from ? from : zeros, from ? in->stride_w * AP_PACKED_LANES : 0,
                      scale ? scale[c] : 1.0F, shift ? shift[c] : 0.0F, source_pixel(res, b, c, y),
-                     res->stride_w * AP_PACKED_LANES, out_shape->w, epilogue->low, epilogue->high,
+                     res->stride_w * AP_PACKED_LANES, size.w, epilogue->low, epilogue->high,
                      pixel(out_shape, out, b, first_out + c, y, 0));
       }
 }
@@ -145,13 +163,14 @@ void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,
                         const ap_packed_epilogue *epilogue) {
   const ap_packed_source *res = &epilogue->residual;
   const size_t in_column = in->stride_w * AP_PACKED_LANES;
-  const size_t res_column = res->stride_w * AP_PACKED_LANES, step = curve ? GATED : out_shape->w;
+  const extent size = extent_of(out_shape, (const ap_packed_source *const[3]){in, gate, res});
+  const size_t res_column = res->stride_w * AP_PACKED_LANES, step = curve ? GATED : size.w;
   float gates[GATED * AP_PACKED_LANES] __attribute__((aligned(64)));
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < out_shape->c; ++c)
-      for (size_t y = 0; y < out_shape->h; ++y)
-        for (size_t x = 0; x < out_shape->w; x += step) {
-          const size_t n = out_shape->w - x < step ? out_shape->w - x : step;
+      for (size_t y = 0; y < size.h; ++y)
+        for (size_t x = 0; x < size.w; x += step) {
+          const size_t n = size.w - x < step ? size.w - x : step;
           const float *residual = source_pixel(res, b, c, y);
           const float *factors = source_pixel(gate, b, c, y);
           if (curve) {
@@ -168,9 +187,11 @@ void ap_packed_gate_run(const ap_packed_isa *isa, const ap_packed_source *in,
 void ap_packed_curve_run(const ap_packed_isa *isa, ap_curve curve, const ap_packed_shape *in_shape,
                          const ap_packed_shape *out_shape, size_t n_blocks, const float *in,
                          float *out) {
+  const ap_packed_source from = {in, in_shape, 1, 1, 0, NULL};
+  const extent size = extent_of(out_shape, (const ap_packed_source *const[3]){&from});
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < out_shape->c; ++c)
-      for (size_t y = 0; y < out_shape->h; ++y)
-        curve_values(isa, curve, pixel_const(in_shape, in, b, c, y, 0),
-                     out_shape->w * AP_PACKED_LANES, pixel(out_shape, out, b, c, y, 0));
+      for (size_t y = 0; y < size.h; ++y)
+        curve_values(isa, curve, pixel_const(in_shape, in, b, c, y, 0), size.w * AP_PACKED_LANES,
+                     pixel(out_shape, out, b, c, y, 0));
 }
