@@ -227,9 +227,7 @@ ap_status ap_plugin_raw_reserve(ap_plugin_raw *raw, size_t n_scores, size_t n_co
 
 static ap_status check_counts(const ap_plugin_raw *raw, size_t room, size_t count, ap_error *err) {
   if (raw->n_counts > room) {
-    return ap_fail(err, AP_ERR_PLUGIN,
-                   "it wishes for %zu levels; at most %zu (--levels) are "
-                   "expected",
+    return ap_fail(err, AP_ERR_PLUGIN, "it wishes for %zu levels; at most %zu are expected",
                    raw->n_counts, room);
   }
   for (size_t i = 0; i < raw->n_counts; i++) {
@@ -293,6 +291,17 @@ static ap_status check_unchanged(const ap_plugin *plugin, ap_error *err) {
   return st;
 }
 
+/* What a program that failed saw and said stays, to be looked at; of others nothing does. */
+static ap_status close_folder(const char *folder, ap_status st, ap_error *err) {
+  if (st != AP_ERR_PLUGIN) {
+    if (folder[0]) ap_plugin_folder_remove(folder);
+  } else if (err && ap_dir_exists(folder)) { /* the program may have removed it */
+    ap_error first = *err;
+    (void)ap_fail(err, st, "%.400s (its folder: %s)", first.text, folder);
+  }
+  return st;
+}
+
 ap_status ap_plugin_ask(const ap_plugin *plugin, const ap_plugin_question *question,
                         ap_plugin_answer *answer, ap_error *err) {
   const ap_partition *p = question->partition;
@@ -307,6 +316,7 @@ ap_status ap_plugin_ask(const ap_plugin *plugin, const ap_plugin_question *quest
   if (!st) st = check_counts(&raw, question->max_levels, p->count, err);
   if (!st) st = raw.scores ? check_scores(raw.scores, p, err) : check_masks(&raw, p, err);
   if (!st && raw.scores) st = ap_pruner_order_by(raw.scores, p->count, &answer->order, err);
+  st = close_folder(raw.folder, st, err);
   if (st) {
     st = ap_fail_context(err, st, "plug-in %s, layer %s (%zu x %zu, %zu vectors)", plugin->label,
                          question->info->name, p->k, p->n, p->count);

@@ -22,7 +22,7 @@
 typedef struct {
   const ap_plugin *plugin;
   const ap_plugin_question *question;
-  char folder[256];
+  const char *folder;
   ap_child_head *head;
 } program_call;
 
@@ -175,7 +175,7 @@ static ap_status load(const program_call *c, const char *name, bool *there, ap_n
   char *path = NULL;
   ap_status st = in_folder(c, name, &path, err);
   memset(out, 0, sizeof *out);
-  *there = !st && ap_file_exists(path);
+  *there = !st && (ap_file_exists(path) || ap_dir_exists(path)); /* a folder is told, too */
   if (*there) st = ap_npy_load(path, ANSWER_BYTES, out, err);
   if (st == AP_ERR_FORMAT || st == AP_ERR_IO) st = ap_fail_context(err, AP_ERR_PLUGIN, "answer");
   ap_free(path);
@@ -192,15 +192,24 @@ static ap_status find_counts(const program_call *c, bool masks, size_t **counts,
   *counts = NULL;
   *n = 0;
   if (st) return st;
-  if (there && (a.n_dims != 1 || a.count == 0 || !ap_npy_is_integer(a.type))) {
-    st = wrong_shape("levels.npy", &a, "one line of whole numbers of an integer type", err);
+  if (there && (a.n_dims != 1 || a.count == 0)) {
+    st = wrong_shape("levels.npy", &a, "one line of whole numbers", err);
+  } else if (there && !ap_npy_is_integer(a.type)) {
+    st = ap_fail(err, AP_ERR_PLUGIN,
+                 "levels.npy holds floating-point numbers (%g, ...), an integer type is expected",
+                 ap_npy_get(&a, 0));
   }
   if (!st) *n = there ? a.count : masks ? q->n_wanted : 0;
   if (!st) *counts = ap_calloc(*n, sizeof **counts);
   if (!st && !*counts) st = ap_fail(err, AP_ERR_MEMORY, "%zu levels", *n);
   for (size_t i = 0; !st && i < *n; i++) {
     double value = there ? ap_npy_get(&a, i) : (double)q->wanted[i];
-    (*counts)[i] = value > 0 && value < 1e15 ? (size_t)value : 0;
+    if (value >= 0 && value < 1e15) {
+      (*counts)[i] = (size_t)value;
+    } else {
+      st = ap_fail(err, AP_ERR_PLUGIN, "levels.npy holds %g; numbers in 1..%zu are expected", value,
+                   q->partition->count);
+    }
   }
   ap_npy_release(&a);
   return st;
@@ -284,24 +293,33 @@ static int remove_one(const char *path, const struct stat *info, int kind, struc
   return remove(path);
 }
 
+void ap_plugin_folder_remove(const char *folder) {
+  (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A folder of its own in $TMPDIR. */
+static ap_status make_folder(char folder[256], ap_error *err) {
+  const char *place = getenv("TMPDIR");
+  if (!place || !place[0]) place = "/tmp";
+  errno = ENAMETOOLONG;
+  if (strlen(place) <= 200) {
+    (void)snprintf(folder, 256, "%.200s/autoprune-plugin-XXXXXX", place);
+    if (mkdtemp(folder)) return AP_OK;
+  }
+  folder[0] = '\0';
+  return ap_fail(
+      err, AP_ERR_IO,
+      "no working folder in %.200s: %s; $TMPDIR is to name a folder that may be written to", place,
+      strerror(errno));
+}
+
 ap_status ap_plugin_program_ask(const ap_plugin *plugin, const ap_plugin_question *question,
                                 ap_plugin_raw *out, ap_error *err) {
-  program_call c = {.plugin = plugin, .question = question};
-  const char *place = getenv("TMPDIR");
-  ap_status st;
-  (void)snprintf(c.folder, sizeof c.folder, "%.200s/autoprune-plugin-XXXXXX",
-                 place && place[0] ? place : "/tmp");
-  if (!mkdtemp(c.folder)) {
-    return ap_fail(err, AP_ERR_IO, "%s: %s", c.folder, strerror(errno));
-  }
+  program_call c = {.plugin = plugin, .question = question, .folder = out->folder};
+  ap_status st = make_folder(out->folder, err);
+  if (st) return st;
   st = save_question(&c, err);
   if (!st) st = run_program(&c, err);
   if (!st) st = read_answer(&c, out, err);
-  if (st == AP_ERR_PLUGIN && err) { /* what it saw and said stays, to be looked at */
-    ap_error first = *err;
-    (void)ap_fail(err, st, "%.400s (its folder: %s)", first.text, c.folder);
-  } else {
-    (void)nftw(c.folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-  }
   return st;
 }

@@ -407,6 +407,25 @@ static void numpy_programs(void **state) {
   ap_level_db_destroy(library);
 }
 
+/* What a program that failed saw and said is left where the message says, unless it is gone. */
+static void check_folder(void) {
+  static const char says[] = "(its folder: ";
+  char *at_folder = strstr(failure.text, says);
+  if (!at_folder) {
+    assert_int_equal(folders_left(), 0);
+    return;
+  }
+  at_folder += sizeof says - 1;
+  at_folder[strcspn(at_folder, ")")] = '\0';
+  assert_int_equal(folders_left(), 1);
+  assert_true(ap_dir_exists(at_folder));
+  {
+    char command[600];
+    (void)snprintf(command, sizeof command, "rm -r '%s'", at_folder);
+    assert_int_equal(system(command), 0);
+  }
+}
+
 static void check_program(const char *body, const char *says) {
   char text[600];
   ap_level_db *db = NULL;
@@ -422,8 +441,12 @@ static void check_program(const char *body, const char *says) {
   assert_int_equal(st, AP_ERR_PLUGIN);
   assert_non_null(strstr(failure.text, says));
   assert_non_null(strstr(failure.text, "layer conv1"));
+  check_folder();
 }
 
+#define TYPED(type, shape, data)                                                     \
+  "{ printf '\\223NUMPY\\001\\000\\166\\000'; printf '%-117s\\n' \"{'descr': '" type \
+  "', 'fortran_order': False, 'shape': " shape ", }\"; printf '" data "'; }"
 #define HEADER(shape, length)                                                         \
   "{ printf '\\223NUMPY\\001\\000\\166\\000'; printf '%-117s\\n' \"{'descr': '|u1', " \
   "'fortran_order': False, 'shape': " shape ", }\"; head -c " length " /dev/zero; }"
@@ -446,7 +469,23 @@ static void evil_programs(void **state) {
   check_program(HEADER("(60,)", "60") " > scores.npy; cp scores.npy mask.npy", "both scores.npy");
   check_program(HEADER("(60,)", "60") " > scores.npy; " HEADER("(2,)", "2") " > levels.npy",
                 "level 0 keeps 0 vectors");
-  assert_true(folders_left() > 0); /* kept to be looked at */
+  check_program("mkdir scores.npy", "scores.npy: is a directory, a regular file was expected");
+  check_program(HEADER("(60,)", "60") " > scores.npy; " TYPED("<f4", "(1,)",
+                                                              "\\0\\0\\100\\100") " > levels.npy",
+                "levels.npy holds floating-point numbers (3, ...), an integer type is");
+  check_program(
+      HEADER("(60,)", "60") " > scores.npy; " TYPED("|i1", "(1,)", "\\375") " > levels.npy",
+      "levels.npy holds -3; numbers in 1..60 are expected");
+  check_program("rm -r \"$1\"", "neither scores.npy nor mask.npy");
+  assert_null(strstr(failure.text, "its folder")); /* it is no more */
+}
+
+/* Refused at the start, with the path, what was found and what is expected. */
+static void check_refusal(const char *text, const char *says) {
+  ap_pruner p;
+  if (ap_pruner_parse(text, &p, &failure) != AP_ERR_ARG || !strstr(failure.text, says)) {
+    fail_msg("%s -> %s; expected \"%s\"", text, failure.text, says);
+  }
 }
 
 static void what_cannot_be_started(void **state) {
