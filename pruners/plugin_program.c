@@ -4,9 +4,13 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -29,6 +33,83 @@ typedef struct {
 static ap_status in_folder(const program_call *c, const char *name, char **path, ap_error *err) {
   *path = ap_path_join(c->folder, name);
   return *path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "path of %s", name);
+}
+
+/* ---- what can be started ---- */
+
+/* The file behind a word: as named, or along $PATH. NULL: none. */
+static char *find_file(const char *name) {
+  const char *path = getenv("PATH");
+  if (strchr(name, '/')) return ap_strdup(name);
+  while (path && *path) {
+    size_t n = strcspn(path, ":");
+    char *file = ap_sprintf("%.*s/%s", (int)n, path, name);
+    if (file && ap_file_exists(file) && access(file, X_OK) == 0) return file;
+    ap_free(file);
+    path += n + (path[n] == ':');
+  }
+  return NULL;
+}
+
+/* Of a script: "#!INTERPRETER ...". */
+static ap_status check_first_line(const char *path, ap_error *err) {
+  char line[256], *interpreter;
+  FILE *f = fopen(path, "rb");
+  size_t n = f ? fread(line, 1, sizeof line - 1, f) : 0;
+  if (f) (void)fclose(f);
+  line[n] = '\0';
+  if (strncmp(line, "#!", 2) != 0) return AP_OK; /* or it may be run, but not read */
+  n = strcspn(line, "\n");
+  line[n] = '\0';
+  if (line[n - 1] == '\r') {
+    line[n - 1] = '\0';
+    return ap_fail(
+        err, AP_ERR_ARG,
+        "its first line, %.60s, ends with a carriage return (as of Windows); a line feed "
+        "alone is expected",
+        line);
+  }
+  interpreter = line + 2 + strspn(line + 2, " \t");
+  interpreter[strcspn(interpreter, " \t")] = '\0';
+  if (!*interpreter || (ap_file_exists(interpreter) && access(interpreter, X_OK) == 0)) {
+    return AP_OK;
+  }
+  return ap_fail(err, AP_ERR_ARG,
+                 "its first line names the interpreter %.100s, which is not there; an executable "
+                 "file is expected",
+                 interpreter);
+}
+
+static ap_status check_file(const char *path, ap_error *err) {
+  struct stat info;
+  if (stat(path, &info) != 0) {
+    return ap_fail(err, AP_ERR_ARG, "no such program (%s)", strerror(errno));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return ap_fail(err, AP_ERR_ARG, "is %s; an executable file is expected",
+                   S_ISDIR(info.st_mode) ? "a folder" : "a device, pipe or socket");
+  }
+  if (access(path, X_OK) != 0) {
+    return ap_fail(err, AP_ERR_ARG, "is not executable (%s); chmod +x is expected",
+                   strerror(errno));
+  }
+  return check_first_line(path, err);
+}
+
+ap_status ap_plugin_program_find(const char *name, char **path, ap_error *err) {
+  ap_status st;
+  *path = find_file(name);
+  if (!*path) {
+    return ap_fail(err, AP_ERR_ARG, "plug-in exec:%s: no such program in $PATH%s%s", name,
+                   ap_file_exists(name) ? "; the file in this folder is exec:./" : "",
+                   ap_file_exists(name) ? name : "");
+  }
+  st = check_file(*path, err);
+  if (!st) return AP_OK;
+  (void)ap_fail_context(err, st, "plug-in exec:%s", *path);
+  ap_free(*path);
+  *path = NULL;
+  return st;
 }
 
 /* ---- the question ---- */
@@ -107,8 +188,7 @@ static ap_status save_question(const program_call *c, ap_error *err) {
 
 /* ---- the program ---- */
 
-static void run_in_child(void *context) {
-  program_call *c = context;
+static void become_program(program_call *c) {
   char *argv[AP_PLUGIN_TEXT / 2 + 2], *log = ap_path_join(c->folder, "log.txt");
   size_t n = c->plugin->n_words;
   int file = log ? open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
@@ -121,7 +201,39 @@ static void run_in_child(void *context) {
   }
   c->head->state = AP_CHILD_DONE; /* from here on its exit status tells */
   (void)execvp(argv[0], argv);
-  ap_child_give_up(c->head, "cannot be started: %s", strerror(errno));
+  ap_child_give_up(c->head, "%s cannot be started: %s", argv[0], strerror(errno));
+}
+
+static void end_group(int number) {
+  (void)number;
+  (void)kill(0, SIGKILL);
+}
+
+/* Ends as the program has ended. */
+static void wait_for(pid_t program) {
+  int raw = 0;
+  while (waitpid(program, &raw, 0) < 0 && errno == EINTR) continue;
+  if (WIFSIGNALED(raw)) {
+    (void)signal(WTERMSIG(raw), SIG_DFL);
+    (void)raise(WTERMSIG(raw));
+  }
+  _exit(WEXITSTATUS(raw));
+}
+
+/* The program is a child of the process that waits here: when ours dies, that one is told, and ends the group. Told
+ * itself, the program would die and leave what it has started. Until the signal is changed it is SIGKILL. */
+static void run_in_child(void *context) {
+  program_call *c = context;
+  pid_t program;
+  (void)signal(SIGTERM, end_group);
+  (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+  program = fork();
+  if (program > 0) wait_for(program);
+  if (program == 0) {
+    become_program(c);
+  } else {
+    ap_child_give_up(c->head, "no process for it: %s", strerror(errno));
+  }
 }
 
 /* The last line that is not blank, of what it printed. */
