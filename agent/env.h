@@ -14,6 +14,8 @@
 #include "base/status.h"
 AP_EXTERN_C_BEGIN
 
+#define AP_ENV_TALLIES 8
+
 /* What one candidate policy is worth. */
 typedef struct {
   double reward;         /* larger is better; agent/reward.h */
@@ -66,6 +68,12 @@ typedef struct {
    * a candidate early that cannot be better. On an error nothing in out counts. n == 0 does nothing. */
   ap_status (*evaluate)(void *self, size_t n, const double *executed, const ap_outcome *incumbent,
                         ap_outcome *out, ap_error *err);
+
+  /* What evaluating has cost so far: AP_ENV_TALLIES running totals, 0 where there are fewer. A search
+   * keeps them in its state and sets them when it goes on, so that they tell of all of it. Both NULL:
+   * nothing is counted. */
+  void (*tally)(void *self, double *totals);
+  void (*set_tally)(void *self, const double *totals);
 } ap_env;
 
 /* ARG with the reason if a function is missing, a size is 0, or a layer's levels break the rules

@@ -146,6 +146,25 @@ done:
   return st;
 }
 
+static void env_tally(void *self, double *totals) {
+  const ap_evaluator_stats s = ap_evaluator_statistics(((const ap_prune_env *)self)->ev);
+  const double all[AP_ENV_TALLIES] = {
+      (double)s.candidates, (double)s.cache_hits, (double)s.stopped, s.stopped_forwards,
+      s.image_forwards,     s.shared_forwards,    s.seconds};
+  memcpy(totals, all, sizeof all);
+}
+
+static void env_set_tally(void *self, const double *totals) {
+  const ap_evaluator_stats s = {.candidates = (size_t)totals[0],
+                                .cache_hits = (size_t)totals[1],
+                                .stopped = (size_t)totals[2],
+                                .stopped_forwards = totals[3],
+                                .image_forwards = totals[4],
+                                .shared_forwards = totals[5],
+                                .seconds = totals[6]};
+  ap_evaluator_set_statistics(((ap_prune_env *)self)->ev, &s);
+}
+
 /* Scales each of the features to 0..1 over the layers; a constant feature becomes 0.5. */
 static void scale_features(double *features, size_t n) {
   for (size_t f = 0; f < N_STATIC; f++) {
@@ -236,7 +255,9 @@ ap_status ap_prune_env_create(const ap_level_db *db, ap_evaluator *ev, const ap_
                         .level_action = env_level_action,
                         .action_level = env_action_level,
                         .level_cost = env_level_cost,
-                        .evaluate = env_evaluate};
+                        .evaluate = env_evaluate,
+                        .tally = env_tally,
+                        .set_tally = env_set_tally};
   env->features = ap_calloc(env->n_layers * N_STATIC, sizeof *env->features);
   env->dense = ap_calloc(env->n_layers, sizeof *env->dense);
   if (!env->features || !env->dense) st = ap_fail(err, AP_ERR_MEMORY, "environment");

@@ -1,6 +1,6 @@
-/* The file of an interrupted search: "APSEARC4", the settings, the candidates, the searcher's own
- * state, and a SHA-256 of all that. Native byte order: it is continued on the machine that wrote
- * it. */
+/* The file of an interrupted search: "APSEARC5", the settings, the candidates, the seconds and the
+ * environment's tally, the searcher's own state, and a SHA-256 of all that. Native byte order: it is
+ * continued on the machine that wrote it. */
 #include <string.h>
 
 #include "agent/searcher_impl.h"
@@ -8,7 +8,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-static const char magic[] = "APSEARC4";
+static const char magic[] = "APSEARC5";
+#define VERSION_AT (sizeof magic - 2) /* its last character */
 #define MAX_STATE ((size_t)1 << 34)
 
 typedef struct {
@@ -92,6 +93,22 @@ static void get_candidate(ap_state_reader *r, ap_search_result *result, size_t i
                                          .image_forwards = v[11]};
 }
 
+/* What the search has cost up to here. */
+static void put_effort(ap_state_writer *w, const ap_search *s) {
+  double tally[AP_ENV_TALLIES] = {0};
+  if (s->env->tally) s->env->tally(s->env->self, tally);
+  ap_state_put_number(w, s->result->agent_seconds);
+  ap_state_put_number(w, s->result->evaluation_seconds);
+  ap_state_put(w, tally, sizeof tally);
+}
+
+static void get_effort(ap_state_reader *r, ap_search_result *result, double *tally) {
+  result->agent_seconds = ap_state_get_number(r);
+  result->evaluation_seconds = ap_state_get_number(r);
+  result->resumed_seconds = result->agent_seconds + result->evaluation_seconds;
+  ap_state_get(r, tally, AP_ENV_TALLIES * sizeof *tally);
+}
+
 ap_status ap_search_save(const ap_search *s, ap_error *err) {
   ap_status st;
   ap_state_writer w = {0};
@@ -106,6 +123,7 @@ ap_status ap_search_save(const ap_search *s, ap_error *err) {
   for (size_t i = 0; i < s->result->n; i++) {
     put_candidate(&w, &s->result->candidates[i], s->result->n_steps);
   }
+  put_effort(&w, s);
   if (s->ops->save) s->ops->save(s->self, &w);
   if (!w.failed) {
     ap_sha256(w.data, w.size, digest);
@@ -120,6 +138,7 @@ ap_status ap_search_save(const ap_search *s, ap_error *err) {
 static ap_status read_body(ap_search *s, ap_state_reader *r, ap_error *err) {
   const char *path = s->options->state_path;
   setting list[N_SETTINGS];
+  double tally[AP_ENV_TALLIES];
   size_t n;
   if (!ap_state_get_text_is(r, s->ops->name)) {
     return ap_fail(err, AP_ERR_ARG, "%s: state of another searcher than %s", path, s->ops->name);
@@ -142,11 +161,13 @@ static ap_status read_body(ap_search *s, ap_state_reader *r, ap_error *err) {
                    s->options->episodes);
   }
   for (size_t i = 0; i < n; i++) get_candidate(r, s->result, i);
+  get_effort(r, s->result, tally);
   if (s->ops->restore) s->ops->restore(s->self, r);
   if (r->failed || r->at != r->size) {
     return ap_fail(err, AP_ERR_FORMAT, "%s: searcher state does not fit at byte %zu of %zu", path,
                    r->at, r->size);
   }
+  if (s->env->set_tally) s->env->set_tally(s->env->self, tally);
   s->result->n = n;
   s->result->image_forwards = n ? s->result->candidates[n - 1].image_forwards : 0;
   return AP_OK;
@@ -158,6 +179,13 @@ ap_status ap_search_restore(ap_search *s, ap_error *err) {
   size_t size = 0;
   ap_status st = ap_file_read(path, MAX_STATE, &data, &size, err);
   if (st) return st;
+  if (size > sizeof magic && memcmp(data, magic, VERSION_AT) == 0 &&
+      data[VERSION_AT] != magic[VERSION_AT]) {
+    st = ap_fail(err, AP_ERR_FORMAT,
+                 "%s: state of a search by another version of the program (%.8s, %s is expected)",
+                 path, data, magic);
+    goto done;
+  }
   if (size < sizeof magic + sizeof digest || memcmp(data, magic, sizeof magic) != 0) {
     st = ap_fail(err, AP_ERR_FORMAT, "%s: not the state of a search (%zu bytes)", path, size);
     goto done;

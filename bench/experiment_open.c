@@ -18,29 +18,57 @@ static bool name_taken(const ap_experiment *e, const char *name) {
   return false;
 }
 
-/* A row is named by the pruner's label, with some of a plug-in's hash where that is taken. A plug-in that crashes when
- * it is loaded has failed; one that is none is refused. */
+/* Do both give the same answers for the same vectors, whatever they are called? */
+static bool same_pruner(const ap_pruner *a, const ap_pruner *b) {
+  json_t *one = ap_plugin_to_json(&a->plugin), *other = ap_plugin_to_json(&b->plugin);
+  bool same = json_equal(one, other) && a->plugin.kind != AP_PLUGIN_NONE;
+  char text[2][96];
+  ap_pruner_print(a, text[0]);
+  ap_pruner_print(b, text[1]);
+  json_decref(one);
+  json_decref(other);
+  return same && strcmp(text[0], text[1]) == 0;
+}
+
+/* The pruner's label; where that is taken, with some of a plug-in's hash, or with its granularity, behind it. */
+static ap_status name_extra(const ap_experiment *e, ap_experiment_method *m, const char *text,
+                            ap_error *err) {
+  const char *label = ap_pruner_label(&m->pruner);
+  char hash[12], granularity[96];
+  const char *const behind[] = {"", hash, granularity};
+  const size_t n = m->pruner.plugin.kind == AP_PLUGIN_NONE ? 1 : 3;
+  (void)snprintf(hash, sizeof hash, "-%.8s", m->pruner.plugin.sha256);
+  granularity[0] = '-';
+  ap_granularity_print(m->pruner.granularity, granularity + 1);
+  for (size_t i = 0; i < e->n_methods; i++) {
+    if (!same_pruner(&e->methods[i].pruner, &m->pruner)) continue;
+    return ap_fail(err, AP_ERR_ARG, "pruner '%.200s' is given twice (it is %s, too)", text,
+                   e->methods[i].method.name);
+  }
+  for (size_t i = 0; i < n; i++) {
+    (void)snprintf(m->name, sizeof m->name, "%s%s", label, behind[i]);
+    for (char *c = m->name; *c; c++) { /* the figures take names for words */
+      if (*c == ' ' || *c == '\t' || *c == '"' || *c == '\'') *c = '_';
+    }
+    if (!name_taken(e, m->name)) return AP_OK;
+  }
+  return ap_fail(err, AP_ERR_ARG, "pruner '%.200s': a method %s is compared already", text,
+                 m->name);
+}
+
+/* A plug-in that crashes when it is loaded has failed; one that is none is refused. */
 static ap_status open_extra(ap_experiment *e, const char *text, ap_error *err) {
   ap_experiment_method *m = &e->methods[e->n_methods];
   ap_error why = {0};
   ap_status st = ap_pruner_parse(text, &m->pruner, &why);
-  const char *label = ap_pruner_label(&m->pruner);
   if (st == AP_ERR_PLUGIN) {
     (void)snprintf(m->failed, sizeof m->failed, "%s", why.text);
   } else if (st) {
     if (err) *err = why;
     return st;
   }
-  (void)snprintf(m->name, sizeof m->name, "%s", label);
-  if (m->pruner.plugin.kind != AP_PLUGIN_NONE && name_taken(e, m->name)) {
-    (void)snprintf(m->name, sizeof m->name, "%s-%.8s", label, m->pruner.plugin.sha256);
-    if (name_taken(e, m->name)) {
-      return ap_fail(err, AP_ERR_ARG, "pruner '%.200s' is given twice", text);
-    }
-  }
-  for (char *c = m->name; *c; c++) { /* the figures take names for words */
-    if (*c == ' ' || *c == '\t' || *c == '"' || *c == '\'') *c = '_';
-  }
+  st = name_extra(e, m, text, err);
+  if (st) return st;
   m->pruner.plugin.time_limit = e->options->plugin_time_limit;
   m->method = (ap_suite_method){.name = m->name, .pruner = m->pruner.name, .searcher = "uniform"};
   e->n_methods++;

@@ -4,6 +4,7 @@
 #include "bench/cell_read_impl.h"
 #include "bench/csv_head.h"
 #include "bench/hardware_tables_impl.h"
+#include "bench/markdown_impl.h"
 
 void ap_write_breakdown(ap_csv *csv, const json_t *cells) {
   static const char *const columns[] = {
@@ -151,11 +152,16 @@ void ap_markdown_laws(FILE *f, const json_t *cells, const char *network) {
     if (strcmp(text(cell, "network"), network) != 0 || cell == dense) continue;
     if (ap_cell_find(cells, network, text(cell, "method")) != cell) continue;
     if (strcmp(text(cell, "method"), "dense") == 0) continue;
-    (void)fprintf(f, "| %s", text(cell, "method"));
+    (void)fputs("| ", f);
+    ap_markdown_name(f, text(cell, "method"));
     for (size_t j = 0; j < json_array_size(laws); j++) {
       const char *law = text(json_array_get(laws, j), "law");
-      (void)fprintf(f, " | %.2fx / %.2fx", gain(cell, dense, law, "area_mm2"),
-                    gain(cell, dense, law, "energy_uj"));
+      if (!under(cell, law)) { /* it failed */
+        (void)fputs(" | -", f);
+        continue;
+      }
+      ap_markdown_number(f, " | ", gain(cell, dense, law, "area_mm2"), 2, "x");
+      ap_markdown_number(f, " / ", gain(cell, dense, law, "energy_uj"), 2, "x");
     }
     (void)fputs(" |\n", f);
   }

@@ -9,18 +9,21 @@
 #include "base/alloc.h"
 #include "base/csv_read.h"
 #include "base/json.h"
+#include "bench/markdown_impl.h"
 #include "bench/summary_impl.h"
 
 typedef struct {
   const json_t *row;
-  json_t *folders; /* where it stands: an array of last parts of paths */
+  json_t *folders; /* where it stands: an array of their names */
   const char *commit;
-  double compression;
-  bool within;   /* the limit, all seeds */
-  size_t number; /* in the order of reading */
+  double compression; /* NAN: all its seeds failed */
+  bool within;        /* the limit, all seeds */
+  size_t number;      /* in the order of reading */
 } entry;
 
 typedef struct {
+  const char *const *folders; /* all that were given */
+  size_t n_folders;
   json_t *kept; /* array of what the entries point into */
   entry *entries;
   size_t n;
@@ -33,6 +36,18 @@ static const char *field(const entry *e, const char *column) {
 static const char *last_part(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash && slash[1] ? slash + 1 : path;
+}
+
+/* What a folder is called in the tables: the last part of its path, or the path where another one of them
+ * ends alike. */
+static const char *folder_name(const board *b, const char *path) {
+  const char *name = last_part(path);
+  for (size_t i = 0; i < b->n_folders; i++) {
+    if (strcmp(b->folders[i], path) != 0 && strcmp(last_part(b->folders[i]), name) == 0) {
+      return path;
+    }
+  }
+  return name;
 }
 
 /* The same program's row again, kept in two folders: columns but the time it took are equal. */
@@ -59,7 +74,6 @@ static ap_status add_row(board *b, const char *folder, json_t *row, const char *
                          ap_error *err) {
   double compression = ap_csv_field_number(row, "crossbars_compression");
   entry *e;
-  if (isnan(compression)) return AP_OK; /* it failed */
   e = kept_row(b, row, commit);
   if (!e) {
     e = &b->entries[b->n];
@@ -71,7 +85,7 @@ static ap_status add_row(board *b, const char *folder, json_t *row, const char *
                  .number = b->n++};
     if (json_array_append_new(b->kept, e->folders)) return ap_fail(err, AP_ERR_MEMORY, "a row");
   }
-  return json_array_append_new(e->folders, ap_json_text(last_part(folder)))
+  return json_array_append_new(e->folders, ap_json_text(folder_name(b, folder)))
              ? ap_fail(err, AP_ERR_MEMORY, "a row")
              : AP_OK;
 }
@@ -122,6 +136,7 @@ static int by_rank(const void *x, const void *y) {
   const entry *a = x, *b = y;
   int order = by_table(a, b);
   if (order) return order;
+  if (isnan(a->compression) != isnan(b->compression)) return isnan(a->compression) ? 1 : -1;
   if (a->within != b->within) return a->within ? -1 : 1;
   if (a->compression > b->compression) return -1;
   if (a->compression < b->compression) return 1;
@@ -146,13 +161,21 @@ static void write_value(FILE *out, const json_t *row, const char *column, double
 
 static void write_head(FILE *out, const entry *e) {
   bool open = strcmp(field(e, "division"), "closed") != 0;
+  (void)fprintf(out, "\n### %s on %s, suite %s, crossbars %s, OU %s\n\n", field(e, "network"),
+                field(e, "data"), field(e, "suite"), field(e, "crossbar"), field(e, "ou"));
+  if (isnan(e->compression)) return; /* nothing to rank */
   (void)fprintf(out,
-                "\n### %s on %s, suite %s, crossbars %s, OU %s\n\n"
                 "| rank | method | seeds | crossbars | area eff. | energy eff. | accuracy, test "
                 "| loss, selection | results | commit |%s\n"
                 "|---|---|---|---|---|---|---|---|---|---|%s\n",
-                field(e, "network"), field(e, "data"), field(e, "suite"), field(e, "crossbar"),
-                field(e, "ou"), open ? " open because |" : "", open ? "---|" : "");
+                open ? " open because |" : "", open ? "---|" : "");
+}
+
+static void write_folders(FILE *out, const char *before, const entry *e) {
+  for (size_t i = 0; i < json_array_size(e->folders); i++) {
+    (void)fputs(i == 0 ? before : ", ", out);
+    ap_markdown_name(out, json_string_value(json_array_get(e->folders, i)));
+  }
 }
 
 static void write_entry(FILE *out, const entry *e, size_t rank) {
@@ -161,21 +184,42 @@ static void write_entry(FILE *out, const entry *e, size_t rank) {
   } else {
     (void)fputs("| limit not met", out);
   }
-  (void)fprintf(out, " | %s | %s", field(e, "method"), field(e, "n"));
+  (void)fputs(" | ", out);
+  ap_markdown_name(out, field(e, "method"));
+  (void)fprintf(out, " | %s", field(e, "n"));
   write_value(out, e->row, "crossbars_compression", 1, "x");
   write_value(out, e->row, "area_efficiency", 1, "x");
   write_value(out, e->row, "energy_efficiency", 1, "x");
   write_value(out, e->row, "accuracy_test", 100, " %");
   write_value(out, e->row, "accuracy_loss", 100, "");
-  for (size_t i = 0; i < json_array_size(e->folders); i++) {
-    (void)fprintf(out, "%s%s", i == 0 ? " | " : ", ",
-                  json_string_value(json_array_get(e->folders, i)));
-  }
+  write_folders(out, " | ", e);
   (void)fprintf(out, " | %.12s |", e->commit);
   if (strcmp(field(e, "division"), "closed") != 0) {
     (void)fprintf(out, " %s |", field(e, "open_because"));
   }
   (void)fputc('\n', out);
+}
+
+static double failed_seeds(const entry *e) { return ap_csv_field_number(e->row, "failed"); }
+
+/* Below the table of b->entries[from..to-1]: of which methods seeds, or all of them, have no numbers. */
+static void write_failed(FILE *out, const board *b, size_t from, size_t to) {
+  const char *before = isnan(b->entries[from].compression) ? "" : "\n";
+  for (size_t i = from; i < to; i++) {
+    const entry *e = &b->entries[i];
+    if (!isnan(e->compression) && !(failed_seeds(e) > 0)) continue;
+    (void)fprintf(out, "%s- ", before);
+    ap_markdown_name(out, field(e, "method"));
+    if (isnan(e->compression)) {
+      (void)fputs(" failed", out);
+    } else {
+      (void)fprintf(out, ": %.0f more seed%s failed", failed_seeds(e),
+                    failed_seeds(e) > 1 ? "s" : "");
+    }
+    write_folders(out, ": why is in table.md of ", e);
+    (void)fputc('\n', out);
+    before = "";
+  }
 }
 
 /* Equal rates share a rank. */
@@ -185,7 +229,7 @@ static bool tie(const entry *a, const entry *b) {
 
 static void write_board(FILE *out, const board *b) {
   const char *division = "";
-  size_t place = 0, rank = 0;
+  size_t place = 0, rank = 0, first = 0;
   for (size_t i = 0; i < b->n; i++) {
     const entry *e = &b->entries[i];
     if (strcmp(field(e, "division"), division) != 0) {
@@ -195,16 +239,18 @@ static void write_board(FILE *out, const board *b) {
     if (i == 0 || by_table(&b->entries[i - 1], e) != 0) {
       write_head(out, e);
       place = 0;
+      first = i;
     }
     place++;
     if (place == 1 || !tie(&b->entries[i - 1], e)) rank = place;
-    write_entry(out, e, rank);
+    if (!isnan(e->compression)) write_entry(out, e, rank);
+    if (i + 1 == b->n || by_table(e, e + 1) != 0) write_failed(out, b, first, i + 1);
   }
 }
 
 ap_status ap_leaderboard_write(const char *const *folders, size_t n_folders, FILE *out,
                                ap_error *err) {
-  board b = {json_array(), NULL, 0};
+  board b = {.folders = folders, .n_folders = n_folders, .kept = json_array()};
   ap_status st = b.kept ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "leaderboard");
   if (!st && n_folders == 0) st = ap_fail(err, AP_ERR_ARG, "a leaderboard of no results");
   for (size_t i = 0; i < n_folders && !st; i++) st = read_folder(&b, folders[i], err);

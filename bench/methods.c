@@ -128,6 +128,18 @@ static ap_status choose_methods(const char *names, ap_suite *out, ap_error *err)
   return st;
 }
 
+static ap_status unknown_network(const ap_suite *suite, const char *name, ap_error *err) {
+  char known[300] = "";
+  size_t used = 0;
+  for (size_t i = 0; i < suite->n_networks && used < sizeof known; i++) {
+    int n = snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
+                     suite->networks[i].network);
+    used += n > 0 ? (size_t)n : 0;
+  }
+  return ap_fail(err, AP_ERR_ARG, "suite %s has no network '%.40s': names of %s are expected",
+                 suite->name, name, known);
+}
+
 static ap_status choose_networks(const ap_suite *suite, const char *names, ap_suite *out,
                                  ap_error *err) {
   ap_suite_network *list = ap_calloc(suite->n_networks, sizeof *list);
@@ -140,9 +152,7 @@ static ap_status choose_networks(const ap_suite *suite, const char *names, ap_su
   while (next_name(&rest, name, &bad)) {
     size_t i = 0;
     while (i < suite->n_networks && strcmp(suite->networks[i].network, name) != 0) i++;
-    if (bad || i == suite->n_networks) {
-      return ap_fail(err, AP_ERR_ARG, "suite %s has no network '%.40s'", suite->name, name);
-    }
+    if (bad || i == suite->n_networks) return unknown_network(suite, name, err);
     for (size_t j = 0; j < out->n_networks; j++) {
       if (strcmp(list[j].network, name) != 0) continue;
       return ap_fail(err, AP_ERR_ARG, "network '%s' is given twice", name);

@@ -215,7 +215,8 @@ static ap_status save_policy(run *r, ap_error *err) {
   return st;
 }
 
-/* Where the time went: what is not one of the four parts is reading, moments, repair and packing. */
+/* Where the time went, as if in one go: a search that was resumed counts its agent and evaluator up to the
+ * saved state and this run's preparation. What is not one of the four parts is reading, moments, repair and packing. */
 static json_t *seconds_of(const run *r, double total) {
   const ap_level_seconds levels = ap_level_db_seconds(r->db);
   const double agent = r->result->agent_seconds, evaluator = r->result->evaluation_seconds;
@@ -294,7 +295,7 @@ ap_status ap_search_job_run(const ap_search_job *job, const ap_network *net, con
   take_best(&r);
   if (!st) st = save_policy(&r, err);
   if (st) goto done;
-  document = summarise(&r, ap_seconds() - start);
+  document = summarise(&r, ap_seconds() - start + r.result->resumed_seconds);
   if (!document) {
     st = ap_fail(err, AP_ERR_MEMORY, "summary");
     goto done;

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/statistics.h"
 #include "bench/cell_read_impl.h"
+#include "bench/markdown_impl.h"
 #include "bench/summary_impl.h"
 
 static const char *const names[] = {"network", "data",   "suite",    "division", "open_because",
@@ -123,7 +124,9 @@ static void value_text(FILE *f, const json_t *row, const char *name, double scal
 }
 
 static void write_row(FILE *f, const json_t *row) {
-  (void)fprintf(f, "| %s | %.0f", text(row, "method"), at(row, "n"));
+  (void)fputs("| ", f);
+  ap_markdown_name(f, text(row, "method"));
+  (void)fprintf(f, " | %.0f", at(row, "n"));
   value_text(f, row, "accuracy_test", 100, 2, " %");
   value_text(f, row, "accuracy_loss", 100, 2, "");
   value_text(f, row, "crossbars_compression", 1, 2, "x");

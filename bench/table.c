@@ -6,6 +6,7 @@
 #include "bench/csv_head.h"
 #include "bench/curves_impl.h"
 #include "bench/hardware_tables_impl.h"
+#include "bench/markdown_impl.h"
 #include "bench/summary_impl.h"
 #include "bench/table_impl.h"
 
@@ -224,15 +225,6 @@ static ap_status write_csv(const char *dir, const char *name, writer *write, con
 
 #define N_MARKDOWN_NUMBERS 12 /* columns of a table between method and verdict */
 
-/* "1.23" or a dash. */
-static void cell_text(FILE *f, double value, int digits, const char *unit) {
-  if (isfinite(value)) {
-    (void)fprintf(f, " | %.*f%s", digits, value, unit);
-  } else {
-    (void)fputs(" | -", f);
-  }
-}
-
 /* Why there are rows without numbers. */
 static void markdown_failures(FILE *f, const json_t *rows, const char *network) {
   const char *before = "\n";
@@ -263,25 +255,26 @@ static void markdown_network(FILE *f, const json_t *rows, const json_t *first) {
   for (size_t i = 0; i < json_array_size(rows); i++) {
     const json_t *r = json_array_get(rows, i);
     if (strcmp(text(r, "network"), network) != 0) continue;
-    (void)fprintf(f, "| %s", text(r, "method"));
+    (void)fputs("| ", f);
+    ap_markdown_name(f, text(r, "method"));
     if (seeds) (void)fprintf(f, ", seed %.0f", at(r, "seed"));
     if (text(r, "failed")[0]) {
       for (int k = 0; k < N_MARKDOWN_NUMBERS; k++) (void)fputs(" | -", f);
       (void)fprintf(f, " | FAILED |\n");
       continue;
     }
-    cell_text(f, 100 * at(r, "accuracy_test"), 2, " %");
-    cell_text(f, 100 * at(r, "accuracy_selection"), 2, " %");
-    cell_text(f, 100 * at(r, "accuracy_loss"), 2, "");
-    cell_text(f, 100 * at(r, "oneshot_accuracy_selection"), 2, " %");
-    cell_text(f, at(r, "weights_compression"), 2, "x");
-    cell_text(f, at(r, "macs_compression"), 2, "x");
-    cell_text(f, at(r, "ous_compression"), 2, "x");
-    cell_text(f, at(r, "crossbars_compression"), 2, "x");
-    cell_text(f, at(r, "area_efficiency"), 2, "x");
-    cell_text(f, at(r, "energy_efficiency"), 2, "x");
-    cell_text(f, at(r, "index_bits") / 1000, 1, "");
-    cell_text(f, at(r, "compression_vs_pim"), 2, "x");
+    ap_markdown_number(f, " | ", 100 * at(r, "accuracy_test"), 2, " %");
+    ap_markdown_number(f, " | ", 100 * at(r, "accuracy_selection"), 2, " %");
+    ap_markdown_number(f, " | ", 100 * at(r, "accuracy_loss"), 2, "");
+    ap_markdown_number(f, " | ", 100 * at(r, "oneshot_accuracy_selection"), 2, " %");
+    ap_markdown_number(f, " | ", at(r, "weights_compression"), 2, "x");
+    ap_markdown_number(f, " | ", at(r, "macs_compression"), 2, "x");
+    ap_markdown_number(f, " | ", at(r, "ous_compression"), 2, "x");
+    ap_markdown_number(f, " | ", at(r, "crossbars_compression"), 2, "x");
+    ap_markdown_number(f, " | ", at(r, "area_efficiency"), 2, "x");
+    ap_markdown_number(f, " | ", at(r, "energy_efficiency"), 2, "x");
+    ap_markdown_number(f, " | ", at(r, "index_bits") / 1000, 1, "");
+    ap_markdown_number(f, " | ", at(r, "compression_vs_pim"), 2, "x");
     (void)fprintf(f, " | %s |\n", at(r, "feasible") > 0 ? "yes" : "no");
   }
   markdown_failures(f, rows, network);

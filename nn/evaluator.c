@@ -353,6 +353,10 @@ ap_status ap_evaluator_logits(ap_evaluator *ev, const uint32_t *levels, float *l
 
 ap_evaluator_stats ap_evaluator_statistics(const ap_evaluator *ev) { return ev->stats; }
 
+void ap_evaluator_set_statistics(ap_evaluator *ev, const ap_evaluator_stats *stats) {
+  ev->stats = *stats;
+}
+
 /* ---- times ----------------------------------------------------------------------------------- */
 static ap_status need_engine(const ap_evaluator *ev, ap_error *err) {
   return ev->engine

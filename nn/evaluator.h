@@ -103,6 +103,8 @@ typedef struct {
   double seconds;
 } ap_evaluator_stats;
 ap_evaluator_stats ap_evaluator_statistics(const ap_evaluator *ev);
+/* Goes on counting from there: for work that another process has begun. */
+void ap_evaluator_set_statistics(ap_evaluator *ev, const ap_evaluator_stats *stats);
 
 /* For benchmarks, with an engine: the device's own time of n distinct candidates (one batch at most;
  * the cache is not asked and nothing kept), and of one candidate's dense products by the maker's

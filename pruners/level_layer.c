@@ -215,9 +215,10 @@ static ap_status ask_plugin(const ap_level_db *db, const ap_level_layer *l, size
                           .max_levels = db->options.max_levels,
                           .wanted = counts};
   ap_status st = input_squares(db, l, index, &squares, err);
+  if (st) return ap_fail_context(err, st, "%s", l->info.name);
   q.n_wanted = wanted_counts(db, l, counts);
   q.input_mean_square = squares;
-  if (!st) st = ap_plugin_ask(&db->options.pruner.plugin, &q, answer, err);
+  st = ap_plugin_ask(&db->options.pruner.plugin, &q, answer, err);
   ap_free(squares);
   return st;
 }
@@ -250,6 +251,7 @@ ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) 
   bool whole = l->info.groups > 1; /* no choice to make */
   bool plugin = db->options.pruner.plugin.kind != AP_PLUGIN_NONE && !whole;
   bool masks = ap_pruner_gives_masks(&db->options.pruner) && !whole;
+  bool named = false; /* the layer, in an error's text */
   ap_status st = AP_OK;
   if (whole) granularity = (ap_granularity){.kind = AP_GRANULARITY_DENSE};
   st = ap_partition_init(granularity, &array, l->info.k, l->info.n / l->info.groups, &l->partition,
@@ -268,6 +270,7 @@ ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) 
   if (bias) memcpy(l->bias, bias, l->info.n * sizeof *bias);
   if (plugin) {
     st = ask_plugin(db, l, index, counts, &answer, err);
+    named = st != AP_OK;
     l->order = answer.order;
     answer.order = NULL;
   } else if (masks) {
@@ -279,7 +282,7 @@ ap_status ap_level_db_build_layer(ap_level_db *db, size_t index, ap_error *err) 
   if (!st && l->order) st = order_levels(db, l, &answer, kept, counts, err);
   if (!st && !l->order) st = take_masks(db, l, &answer, kept, err);
 done:
-  if (st && st != AP_ERR_PLUGIN) st = ap_fail_context(err, st, "%s", l->info.name);
+  if (st && !named) st = ap_fail_context(err, st, "%s", l->info.name);
   ap_plugin_answer_release(&answer);
   ap_free(counts);
   ap_free(kept);

@@ -170,7 +170,8 @@ ap_status ap_child_run(ap_child_head *head, double limit, ap_child_body *body, v
   if (in_vain && ap_interrupted()) return ap_fail(err, AP_ERR_INTERRUPTED, "interrupted");
   if (in_vain) {
     return ap_fail(err, AP_ERR_PLUGIN, "%s: no answer within %g s%s, stopped", head->doing, limit,
-                   head->limit_is_ours ? "" : " (--plugin-timeout allows more)");
+                   head->limit_is_ours ? " (for loading; --plugin-timeout does not change it)"
+                                       : " (--plugin-timeout allows more)");
   }
   if (WIFSIGNALED(raw)) {
     return ap_fail(err, AP_ERR_PLUGIN, "%s crashed: signal %d (%s)%s%s", head->doing, WTERMSIG(raw),

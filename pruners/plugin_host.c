@@ -116,35 +116,18 @@ static ap_status hash_file(const char *path, char text[AP_SHA256_TEXT], ap_error
   return st;
 }
 
-/* The program's own file: as named, or along $PATH. NULL: none. */
-static char *find_program(const char *name) {
-  const char *path = getenv("PATH");
-  if (strchr(name, '/')) return ap_file_exists(name) ? ap_strdup(name) : NULL;
-  while (path && *path) {
-    size_t n = strcspn(path, ":");
-    char *file = ap_sprintf("%.*s/%s", (int)n, path, name);
-    if (file && access(file, X_OK) == 0) return file;
-    ap_free(file);
-    path += n + (path[n] == ':');
-  }
-  return NULL;
-}
-
 /* *last: number of the last word that is a file. */
 static ap_status hash_program(const ap_plugin *p, char text[AP_SHA256_TEXT], size_t *last,
                               ap_error *err) {
   ap_hash *hash = NULL;
-  char *program = find_program(ap_plugin_word(p, 0)), one[AP_SHA256_TEXT];
-  ap_status st;
+  char *program = NULL, one[AP_SHA256_TEXT];
+  ap_status st = ap_plugin_program_find(ap_plugin_word(p, 0), &program, err);
   *last = 0;
-  if (!program) {
-    return ap_fail(err, AP_ERR_ARG, "plug-in exec:%s: no such program", ap_plugin_word(p, 0));
-  }
-  st = hash_file(program, one, err);
+  if (!st) st = hash_file(program, one, err);
   if (!st) st = ap_hash_create(&hash, err);
   if (!st) ap_hash_add(hash, one, strlen(one));
   for (size_t i = 1; !st && i < p->n_words; i++) {
-    if (!ap_file_exists(ap_plugin_word(p, i)) || ap_dir_exists(ap_plugin_word(p, i))) continue;
+    if (!ap_file_exists(ap_plugin_word(p, i))) continue;
     *last = i;
     st = hash_file(ap_plugin_word(p, i), one, err);
     if (!st) ap_hash_add(hash, one, strlen(one));
@@ -163,8 +146,10 @@ static ap_status hash_of(const ap_plugin *p, char text[AP_SHA256_TEXT], size_t *
                          ap_error *err) {
   *file_word = 0;
   if (p->kind == AP_PLUGIN_PROGRAM) return hash_program(p, text, file_word, err);
-  if (!ap_file_exists(ap_plugin_word(p, 0)) || ap_dir_exists(ap_plugin_word(p, 0))) {
-    return ap_fail(err, AP_ERR_ARG, "plug-in %s: no such file", ap_plugin_word(p, 0));
+  if (!ap_file_exists(ap_plugin_word(p, 0))) {
+    return ap_fail(err, AP_ERR_ARG, "plug-in %s: %s", ap_plugin_word(p, 0),
+                   ap_dir_exists(ap_plugin_word(p, 0)) ? "is a folder; a shared library is expected"
+                                                       : "no such file");
   }
   return hash_file(ap_plugin_word(p, 0), text, err);
 }
@@ -227,9 +212,7 @@ ap_status ap_plugin_raw_reserve(ap_plugin_raw *raw, size_t n_scores, size_t n_co
 
 static ap_status check_counts(const ap_plugin_raw *raw, size_t room, size_t count, ap_error *err) {
   if (raw->n_counts > room) {
-    return ap_fail(err, AP_ERR_PLUGIN,
-                   "it wishes for %zu levels; at most %zu (--levels) are "
-                   "expected",
+    return ap_fail(err, AP_ERR_PLUGIN, "it wishes for %zu levels; at most %zu are expected",
                    raw->n_counts, room);
   }
   for (size_t i = 0; i < raw->n_counts; i++) {
@@ -293,6 +276,17 @@ static ap_status check_unchanged(const ap_plugin *plugin, ap_error *err) {
   return st;
 }
 
+/* What a program that failed saw and said stays, to be looked at; of others nothing does. */
+static ap_status close_folder(const char *folder, ap_status st, ap_error *err) {
+  if (st != AP_ERR_PLUGIN) {
+    if (folder[0]) ap_plugin_folder_remove(folder);
+  } else if (err && ap_dir_exists(folder)) { /* the program may have removed it */
+    ap_error first = *err;
+    (void)ap_fail(err, st, "%.400s (its folder: %s)", first.text, folder);
+  }
+  return st;
+}
+
 ap_status ap_plugin_ask(const ap_plugin *plugin, const ap_plugin_question *question,
                         ap_plugin_answer *answer, ap_error *err) {
   const ap_partition *p = question->partition;
@@ -307,6 +301,7 @@ ap_status ap_plugin_ask(const ap_plugin *plugin, const ap_plugin_question *quest
   if (!st) st = check_counts(&raw, question->max_levels, p->count, err);
   if (!st) st = raw.scores ? check_scores(raw.scores, p, err) : check_masks(&raw, p, err);
   if (!st && raw.scores) st = ap_pruner_order_by(raw.scores, p->count, &answer->order, err);
+  st = close_folder(raw.folder, st, err);
   if (st) {
     st = ap_fail_context(err, st, "plug-in %s, layer %s (%zu x %zu, %zu vectors)", plugin->label,
                          question->info->name, p->k, p->n, p->count);

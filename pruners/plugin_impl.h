@@ -46,6 +46,7 @@ typedef struct {
   uint8_t *masks;  /* n_counts x vectors */
   size_t n_counts; /* of counts; 0 with scores: no wish */
   size_t *counts;
+  char folder[256]; /* with the files of a program's question and answer; "": none */
 } ap_plugin_raw;
 
 /* granularity: text that the library asks for. */
@@ -57,6 +58,11 @@ AP_NODISCARD ap_status ap_plugin_library_ask(const ap_plugin *plugin,
 AP_NODISCARD ap_status ap_plugin_program_ask(const ap_plugin *plugin,
                                              const ap_plugin_question *question, ap_plugin_raw *out,
                                              ap_error *err);
+/* The file that a program's first word means, along $PATH if it has no /; *path: ap_free it. ARG: it is not there, or
+ * cannot be started. */
+AP_NODISCARD ap_status ap_plugin_program_find(const char *name, char **path, ap_error *err);
+/* The folder and all that is in it. */
+void ap_plugin_folder_remove(const char *folder);
 /* Word number i of a plug-in; "" past the last. */
 const char *ap_plugin_word(const ap_plugin *plugin, size_t i);
 /* calloc of scores, or of masks and counts, for a question. */

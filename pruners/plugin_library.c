@@ -49,7 +49,11 @@ static const ap_plugin_pruner *load(library_call *c, ap_plugin_pruner *whole) {
   doing(c, "loading the library");
   library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!library) {
-    no_plugin(c, dlerror());
+    const char *why = dlerror();
+    size_t n = strlen(path);
+    if (strncmp(why, path, n) == 0 && strncmp(why + n, ": ", 2) == 0) why += n + 2;
+    (void)snprintf(text, sizeof text, "cannot be loaded as a shared library: %.200s", why);
+    no_plugin(c, text);
     return NULL;
   }
   symbol = dlsym(library, "autoprune_pruner");

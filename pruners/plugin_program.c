@@ -4,9 +4,13 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -22,13 +26,90 @@
 typedef struct {
   const ap_plugin *plugin;
   const ap_plugin_question *question;
-  char folder[256];
+  const char *folder;
   ap_child_head *head;
 } program_call;
 
 static ap_status in_folder(const program_call *c, const char *name, char **path, ap_error *err) {
   *path = ap_path_join(c->folder, name);
   return *path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "path of %s", name);
+}
+
+/* ---- what can be started ---- */
+
+/* The file behind a word: as named, or along $PATH. NULL: none. */
+static char *find_file(const char *name) {
+  const char *path = getenv("PATH");
+  if (strchr(name, '/')) return ap_strdup(name);
+  while (path && *path) {
+    size_t n = strcspn(path, ":");
+    char *file = ap_sprintf("%.*s/%s", (int)n, path, name);
+    if (file && ap_file_exists(file) && access(file, X_OK) == 0) return file;
+    ap_free(file);
+    path += n + (path[n] == ':');
+  }
+  return NULL;
+}
+
+/* Of a script: "#!INTERPRETER ...". */
+static ap_status check_first_line(const char *path, ap_error *err) {
+  char line[256], *interpreter;
+  FILE *f = fopen(path, "rb");
+  size_t n = f ? fread(line, 1, sizeof line - 1, f) : 0;
+  if (f) (void)fclose(f);
+  line[n] = '\0';
+  if (strncmp(line, "#!", 2) != 0) return AP_OK; /* or it may be run, but not read */
+  n = strcspn(line, "\n");
+  line[n] = '\0';
+  if (line[n - 1] == '\r') {
+    line[n - 1] = '\0';
+    return ap_fail(
+        err, AP_ERR_ARG,
+        "its first line, %.60s, ends with a carriage return (as of Windows); a line feed "
+        "alone is expected",
+        line);
+  }
+  interpreter = line + 2 + strspn(line + 2, " \t");
+  interpreter[strcspn(interpreter, " \t")] = '\0';
+  if (!*interpreter || (ap_file_exists(interpreter) && access(interpreter, X_OK) == 0)) {
+    return AP_OK;
+  }
+  return ap_fail(err, AP_ERR_ARG,
+                 "its first line names the interpreter %.100s, which is not there; an executable "
+                 "file is expected",
+                 interpreter);
+}
+
+static ap_status check_file(const char *path, ap_error *err) {
+  struct stat info;
+  if (stat(path, &info) != 0) {
+    return ap_fail(err, AP_ERR_ARG, "no such program (%s)", strerror(errno));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return ap_fail(err, AP_ERR_ARG, "is %s; an executable file is expected",
+                   S_ISDIR(info.st_mode) ? "a folder" : "a device, pipe or socket");
+  }
+  if (access(path, X_OK) != 0) {
+    return ap_fail(err, AP_ERR_ARG, "is not executable (%s); chmod +x is expected",
+                   strerror(errno));
+  }
+  return check_first_line(path, err);
+}
+
+ap_status ap_plugin_program_find(const char *name, char **path, ap_error *err) {
+  ap_status st;
+  *path = find_file(name);
+  if (!*path) {
+    return ap_fail(err, AP_ERR_ARG, "plug-in exec:%s: no such program in $PATH%s%s", name,
+                   ap_file_exists(name) ? "; the file in this folder is exec:./" : "",
+                   ap_file_exists(name) ? name : "");
+  }
+  st = check_file(*path, err);
+  if (!st) return AP_OK;
+  (void)ap_fail_context(err, st, "plug-in exec:%s", *path);
+  ap_free(*path);
+  *path = NULL;
+  return st;
 }
 
 /* ---- the question ---- */
@@ -107,8 +188,7 @@ static ap_status save_question(const program_call *c, ap_error *err) {
 
 /* ---- the program ---- */
 
-static void run_in_child(void *context) {
-  program_call *c = context;
+static void become_program(program_call *c) {
   char *argv[AP_PLUGIN_TEXT / 2 + 2], *log = ap_path_join(c->folder, "log.txt");
   size_t n = c->plugin->n_words;
   int file = log ? open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
@@ -121,7 +201,39 @@ static void run_in_child(void *context) {
   }
   c->head->state = AP_CHILD_DONE; /* from here on its exit status tells */
   (void)execvp(argv[0], argv);
-  ap_child_give_up(c->head, "cannot be started: %s", strerror(errno));
+  ap_child_give_up(c->head, "%s cannot be started: %s", argv[0], strerror(errno));
+}
+
+static void end_group(int number) {
+  (void)number;
+  (void)kill(0, SIGKILL);
+}
+
+/* Ends as the program has ended. */
+static void wait_for(pid_t program) {
+  int raw = 0;
+  while (waitpid(program, &raw, 0) < 0 && errno == EINTR) continue;
+  if (WIFSIGNALED(raw)) {
+    (void)signal(WTERMSIG(raw), SIG_DFL);
+    (void)raise(WTERMSIG(raw));
+  }
+  _exit(WEXITSTATUS(raw));
+}
+
+/* The program is a child of the process that waits here: when ours dies, that one is told, and ends the group. Told
+ * itself, the program would die and leave what it has started. Until the signal is changed it is SIGKILL. */
+static void run_in_child(void *context) {
+  program_call *c = context;
+  pid_t program;
+  (void)signal(SIGTERM, end_group);
+  (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+  program = fork();
+  if (program > 0) wait_for(program);
+  if (program == 0) {
+    become_program(c);
+  } else {
+    ap_child_give_up(c->head, "no process for it: %s", strerror(errno));
+  }
 }
 
 /* The last line that is not blank, of what it printed. */
@@ -175,7 +287,7 @@ static ap_status load(const program_call *c, const char *name, bool *there, ap_n
   char *path = NULL;
   ap_status st = in_folder(c, name, &path, err);
   memset(out, 0, sizeof *out);
-  *there = !st && ap_file_exists(path);
+  *there = !st && (ap_file_exists(path) || ap_dir_exists(path)); /* a folder is told, too */
   if (*there) st = ap_npy_load(path, ANSWER_BYTES, out, err);
   if (st == AP_ERR_FORMAT || st == AP_ERR_IO) st = ap_fail_context(err, AP_ERR_PLUGIN, "answer");
   ap_free(path);
@@ -192,15 +304,24 @@ static ap_status find_counts(const program_call *c, bool masks, size_t **counts,
   *counts = NULL;
   *n = 0;
   if (st) return st;
-  if (there && (a.n_dims != 1 || a.count == 0 || !ap_npy_is_integer(a.type))) {
-    st = wrong_shape("levels.npy", &a, "one line of whole numbers of an integer type", err);
+  if (there && (a.n_dims != 1 || a.count == 0)) {
+    st = wrong_shape("levels.npy", &a, "one line of whole numbers", err);
+  } else if (there && !ap_npy_is_integer(a.type)) {
+    st = ap_fail(err, AP_ERR_PLUGIN,
+                 "levels.npy holds floating-point numbers (%g, ...), an integer type is expected",
+                 ap_npy_get(&a, 0));
   }
   if (!st) *n = there ? a.count : masks ? q->n_wanted : 0;
   if (!st) *counts = ap_calloc(*n, sizeof **counts);
   if (!st && !*counts) st = ap_fail(err, AP_ERR_MEMORY, "%zu levels", *n);
   for (size_t i = 0; !st && i < *n; i++) {
     double value = there ? ap_npy_get(&a, i) : (double)q->wanted[i];
-    (*counts)[i] = value > 0 && value < 1e15 ? (size_t)value : 0;
+    if (value >= 0 && value < 1e15) {
+      (*counts)[i] = (size_t)value;
+    } else {
+      st = ap_fail(err, AP_ERR_PLUGIN, "levels.npy holds %g; numbers in 1..%zu are expected", value,
+                   q->partition->count);
+    }
   }
   ap_npy_release(&a);
   return st;
@@ -284,24 +405,33 @@ static int remove_one(const char *path, const struct stat *info, int kind, struc
   return remove(path);
 }
 
+void ap_plugin_folder_remove(const char *folder) {
+  (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A folder of its own in $TMPDIR. */
+static ap_status make_folder(char folder[256], ap_error *err) {
+  const char *place = getenv("TMPDIR");
+  if (!place || !place[0]) place = "/tmp";
+  errno = ENAMETOOLONG;
+  if (strlen(place) <= 200) {
+    (void)snprintf(folder, 256, "%.200s/autoprune-plugin-XXXXXX", place);
+    if (mkdtemp(folder)) return AP_OK;
+  }
+  folder[0] = '\0';
+  return ap_fail(
+      err, AP_ERR_IO,
+      "no working folder in %.200s: %s; $TMPDIR is to name a folder that may be written to", place,
+      strerror(errno));
+}
+
 ap_status ap_plugin_program_ask(const ap_plugin *plugin, const ap_plugin_question *question,
                                 ap_plugin_raw *out, ap_error *err) {
-  program_call c = {.plugin = plugin, .question = question};
-  const char *place = getenv("TMPDIR");
-  ap_status st;
-  (void)snprintf(c.folder, sizeof c.folder, "%.200s/autoprune-plugin-XXXXXX",
-                 place && place[0] ? place : "/tmp");
-  if (!mkdtemp(c.folder)) {
-    return ap_fail(err, AP_ERR_IO, "%s: %s", c.folder, strerror(errno));
-  }
+  program_call c = {.plugin = plugin, .question = question, .folder = out->folder};
+  ap_status st = make_folder(out->folder, err);
+  if (st) return st;
   st = save_question(&c, err);
   if (!st) st = run_program(&c, err);
   if (!st) st = read_answer(&c, out, err);
-  if (st == AP_ERR_PLUGIN && err) { /* what it saw and said stays, to be looked at */
-    ap_error first = *err;
-    (void)ap_fail(err, st, "%.400s (its folder: %s)", first.text, c.folder);
-  } else {
-    (void)nftw(c.folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-  }
   return st;
 }

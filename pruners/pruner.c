@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "pruners/baselines/baselines_impl.h"
 
 /* What a user may write, in the order of listing. `as` is a granularity's own text. */
@@ -103,7 +104,7 @@ static bool find_built_in(const char *text, size_t length, ap_granularity *out, 
   return false;
 }
 
-static ap_status unknown(const char *text, ap_error *err) {
+static ap_status unknown(const char *text, size_t length, ap_error *err) {
   char names[400] = "";
   size_t used = 0;
   for (size_t i = 0; i < N_PRUNERS; i++) {
@@ -111,9 +112,14 @@ static ap_status unknown(const char *text, ap_error *err) {
     used += n > 0 && (size_t)n < sizeof names - used ? (size_t)n : 0;
   }
   return ap_fail(err, AP_ERR_ARG,
-                 "unknown pruner '%.60s': one of %s is expected, or a plug-in (./FILE.so, "
+                 "unknown pruner '%.*s': one of %s is expected, or a plug-in (./FILE.so, "
                  "exec:PROGRAM)",
-                 text, names);
+                 (int)(length < 60 ? length : 60), text, names);
+}
+
+/* May what stands before an @ be the beginning of a plug-in's name? */
+static bool names_a_file(const char *text, size_t length) {
+  return memchr(text, '/', length) || strncmp(text, "exec:", 5) == 0 || ap_file_exists(text);
 }
 
 ap_status ap_pruner_parse(const char *text, ap_pruner *out, ap_error *err) {
@@ -131,7 +137,8 @@ ap_status ap_pruner_parse(const char *text, ap_pruner *out, ap_error *err) {
     size_t length = strlen(text);
     st = take_criterion(text, &length, &out->criterion, err);
     if (st) return st;
-    if (!find_built_in(text, length, &out->granularity, &st, err)) return unknown(text, err);
+    if (!find_built_in(text, length, &out->granularity, &st, err))
+      return unknown(text, strlen(text), err);
     if (!st && out->criterion && out->granularity.kind == AP_GRANULARITY_BIT_COLUMN) {
       st = ap_fail(err, AP_ERR_ARG, "pruner '%.60s': bit-columns go by the error that they make",
                    text);
@@ -143,7 +150,10 @@ ap_status ap_pruner_parse(const char *text, ap_pruner *out, ap_error *err) {
   if (wished && wish.kind == AP_GRANULARITY_DENSE) {
     return ap_fail(err, AP_ERR_ARG, "pruner '%.60s': dense leaves a plug-in nothing to do", text);
   }
-  if (!ap_plugin_meant(wished ? at + 1 : text)) return unknown(text, err);
+  if (!wished && at && ap_plugin_meant(at + 1) && !names_a_file(text, (size_t)(at - text))) {
+    return unknown(text, (size_t)(at - text), err);
+  }
+  if (!ap_plugin_meant(wished ? at + 1 : text)) return unknown(text, strlen(text), err);
   st = ap_plugin_open(wished ? at + 1 : text, &out->plugin, &own, err);
   out->granularity = wished ? wish : own;
   return st;

@@ -239,6 +239,7 @@ static void resumed_equals_uninterrupted(void **state) {
       st = ap_search_run(ap_search_name(s), &o, &env, &observer, &parts, &err);
       rounds++;
       if (st == AP_OK) assert_int_equal(w.calls, parts->n); /* all reported again */
+      if (st == AP_OK) assert_true(world.tallied == (double)parts->n && parts->resumed_seconds > 0);
     }
     assert_int_equal(st, AP_OK);
     assert_true(rounds > 2);
@@ -250,6 +251,9 @@ static void resumed_equals_uninterrupted(void **state) {
       ap_env env = toy_env(&world);
       assert_int_equal(ap_search_run(ap_search_name(s), &o, &env, NULL, &parts, NULL), AP_OK);
       assert_int_equal(world.evaluations, 0);
+      assert_true(world.tallied == (double)parts->n);
+      assert_true(parts->resumed_seconds > 0);
+      assert_true(parts->resumed_seconds == parts->agent_seconds + parts->evaluation_seconds);
       assert_same(whole, parts);
     }
     ap_search_result_destroy(parts);
@@ -322,6 +326,10 @@ static void states_that_do_not_fit_are_refused(void **state) {
   data[size / 2] ^= 1; /* one bit */
   assert_int_equal(ap_file_write(path, data, size, true, &err), AP_OK);
   assert_int_equal(ap_search_run("ddpg", &o, &env, NULL, &r, &err), AP_ERR_FORMAT);
+  data[7]--; /* an older program's */
+  assert_int_equal(ap_file_write(path, data, size, true, &err), AP_OK);
+  assert_int_equal(ap_search_run("ddpg", &o, &env, NULL, &r, &err), AP_ERR_FORMAT);
+  assert_non_null(strstr(err.text, "APSEARC4, APSEARC5 is expected"));
   ap_free(data);
   (void)remove(path);
   o.state_path = "no/such/folder/state";

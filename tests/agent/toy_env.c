@@ -72,8 +72,17 @@ static ap_status evaluate(void *self, size_t n, const double *executed, const ap
     }
     judge(w, executed + i * w->n_layers, &out[i]);
     w->evaluations++;
+    w->tallied++;
   }
   return AP_OK;
+}
+
+static void tally(void *self, double *totals) {
+  totals[AP_ENV_TALLIES - 1] = ((const toy *)self)->tallied;
+}
+
+static void set_tally(void *self, const double *totals) {
+  ((toy *)self)->tallied = totals[AP_ENV_TALLIES - 1];
 }
 
 ap_env toy_env(toy *world) {
@@ -88,7 +97,9 @@ ap_env toy_env(toy *world) {
                   .level_action = level_action,
                   .action_level = action_level,
                   .level_cost = level_cost,
-                  .evaluate = evaluate};
+                  .evaluate = evaluate,
+                  .tally = tally,
+                  .set_tally = set_tally};
 }
 
 toy toy_three(void) {

@@ -19,6 +19,7 @@ typedef struct {
   double dense_accuracy;
   ap_reward reward;
   size_t evaluations, largest_batch; /* counted by evaluate */
+  double tallied;                    /* likewise, but carried over by the state of a search */
   size_t fail_at;                    /* evaluate answers DEVICE once this many are done; 0: never */
 } toy;
 

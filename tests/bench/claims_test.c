@@ -265,7 +265,7 @@ static void ranks(void **state) {
   assert_non_null(strstr(text, "\n| 1 | loose | 1 | 30.00x |"));
   assert_non_null(strstr(text, "| two | 0123456789ab | loss limit 0.05 |"));
   assert_true(strstr(text, "## Closed") < strstr(text, "## Open"));
-  assert_null(strstr(text, "broken")); /* it has no numbers */
+  assert_non_null(strstr(text, "|\n\n- broken failed: why is in table.md of two\n")); /* no rank */
   free(text);
   assert_int_equal(ap_leaderboard_write(absent, 1, stderr, &failure), AP_ERR_IO);
   assert_int_equal(ap_leaderboard_write(NULL, 0, stderr, &failure), AP_ERR_ARG);
@@ -277,9 +277,37 @@ static void ranks(void **state) {
   remove_tree(two);
 }
 
+/* Two people's plug-ins of one name, in folders of one name; failures among them. */
+static void rows_are_told_apart(void **state) {
+  char one[128], two[128], expected[300];
+  const char *folders[2] = {one, two};
+  static const double v[] = {2, 4, 3, 2, 1, 1, 1, 0};
+  FILE *f;
+  char *text;
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    (void)snprintf(i ? two : one, sizeof one, "%s", scratch_path(i ? "y/mine" : "x/mine"));
+    f = summary(folders[i]);
+    row(f, "net", "a|b", i ? 0.5 : 1, v);
+    if (i) (void)fputs("other,toy,paper,closed,,a|b,128x128,9x8,0,,,,,,,,,,,,,,,,\n", f);
+    assert_int_equal(fclose(f), 0);
+  }
+  text = board(folders, 2);
+  for (int i = 0; i < 2; i++) {
+    (void)snprintf(expected, sizeof expected, "| %s | 0123456789ab |", folders[i]);
+    assert_non_null(strstr(text, expected));
+  }
+  assert_non_null(strstr(text, "\n| 1 | a\\|b | 3 |"));
+  assert_non_null(strstr(text, "9x8\n\n- a\\|b failed: why is in table.md of /"));
+  free(text);
+  remove_tree(scratch_path("x"));
+  remove_tree(scratch_path("y"));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(all_hold), cmocka_unit_test(none_holds),
-                                     cmocka_unit_test(no_reason_without_ground),
-                                     cmocka_unit_test(nothing_to_test), cmocka_unit_test(ranks)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(rows_are_told_apart), cmocka_unit_test(all_hold),
+      cmocka_unit_test(none_holds),          cmocka_unit_test(no_reason_without_ground),
+      cmocka_unit_test(nothing_to_test),     cmocka_unit_test(ranks)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -493,6 +493,36 @@ static void other_images_are_refused(void **state) {
   assert_null(table);
 }
 
+static ap_status plan_of(const char *const *pruners, size_t n) {
+  ap_compare_options o = small_options();
+  o.pruners = pruners;
+  o.n_pruners = n;
+  o.plan = true;
+  return compare(&o, NULL);
+}
+
+/* A plug-in may be given with several arguments or granularities, but not twice the same. */
+static void a_pruner_is_given_once(void **state) {
+  char plain[200], again[200], rows[200], blocks[200], more[200];
+  const char *const several[] = {plain, rows, blocks, more}, *const twice[] = {plain, rows, again};
+  const char *const built_in[] = {"filter+l1", "column-vector"};
+  (void)state;
+  if (system(AP_CC " --version > /dev/null 2>&1") != 0) skip();
+  build("examples/l1.c", "", "mine.so");
+  (void)snprintf(plain, sizeof plain, "%s/mine.so", scratch);
+  (void)snprintf(again, sizeof again, "column-vector@%s/../%s/mine.so", scratch,
+                 strrchr(scratch, '/') + 1);
+  (void)snprintf(rows, sizeof rows, "row-vector:8@%s/mine.so", scratch);
+  (void)snprintf(blocks, sizeof blocks, "block@%s/mine.so", scratch);
+  (void)snprintf(more, sizeof more, "%s/mine.so x=1", scratch);
+  must(plan_of(several, 4));
+  assert_int_equal(plan_of(twice, 3), AP_ERR_ARG);
+  assert_non_null(strstr(failure.text, "is given twice (it is mine, too)"));
+  must(plan_of(built_in, 1));
+  assert_int_equal(plan_of(built_in, 2), AP_ERR_ARG); /* the suite has it */
+  assert_non_null(strstr(failure.text, "'column-vector': a method column-vector is compared"));
+}
+
 static void bad_wishes_are_refused(void **state) {
   static const char *const pruners[] = {"column-vector", "sculptor"};
   char fresh[128];
@@ -516,6 +546,7 @@ static void bad_wishes_are_refused(void **state) {
       o.suite = "paper"; /* nothing was trained on these images: named, with the command */
     assert_int_equal(compare(&o, &table), i == 5 || i == 8 ? AP_ERR_IO : AP_ERR_ARG);
     if (i == 8) assert_non_null(strstr(failure.text, "autoprune train --net lenet5"));
+    if (i == 6) assert_non_null(strstr(failure.text, "'alexnet': names of lenet5"));
     assert_null(table);
     assert_false(ap_dir_exists(fresh)); /* refused before anything is made */
   }
@@ -528,6 +559,7 @@ int main(void) {
                                      cmocka_unit_test(seeds_are_rows),
                                      cmocka_unit_test(sweeps_compare_anew),
                                      cmocka_unit_test(plugins_are_rows),
+                                     cmocka_unit_test(a_pruner_is_given_once),
                                      cmocka_unit_test(budgets_can_be_chosen),
                                      cmocka_unit_test(models_and_hardware_of_ones_own),
                                      cmocka_unit_test(other_images_are_refused),

@@ -2,6 +2,7 @@
  * reads back, Markdown with a row a method. */
 #include "base/file.h"
 #include "bench/csv_head.h"
+#include "bench/summary_impl.h"
 #include "bench/table_impl.h"
 #include "tests/bench/bench_testing.h"
 
@@ -246,6 +247,37 @@ static void add_laws(json_t *cell, double area, double energy) {
                    0);
 }
 
+/* A plug-in that failed and that has a bar in its name, in every table for people. */
+static void failed_rows_and_names_with_bars(void **state) {
+  json_t *cells = json_array(), *rows, *summary = NULL, *provenance = some_provenance(), *failed;
+  char *text;
+  (void)state;
+  add(cells, cell("net", "dense", NULL, 0.9, 80, 800, 4, 8));
+  add(cells, cell("net", "a|b", "uniform", 0.89, 20, 100, 1, 2));
+  for (size_t i = 0; i < 2; i++) add_laws(json_array_get(cells, i), 4, 8);
+  failed = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s}", "network", "net", "seed", 1, "data",
+                     "toy", "method", "c|d", "crossbar", "128x128", "ou", "9x8", "failed", "oops");
+  add(cells, failed);
+  rows = rows_of(cells);
+  must(ap_table_write(scratch, cells, rows, provenance, &failure));
+  text = slurp(scratch_path("table.md"));
+  assert_non_null(strstr(text, "\n| a\\|b | 88.50 % |"));
+  assert_non_null(strstr(text, "\n| c\\|d | - |"));
+  assert_non_null(strstr(text, "\n| a\\|b | 1.00x / 1.00x | 1.00x / 1.00x |\n"));
+  assert_non_null(strstr(text, "\n| c\\|d | - | - |\n"));
+  assert_null(strstr(text, "nan"));
+  free(text);
+  must(ap_summary_rows(rows, &summary, &failure));
+  must(ap_summary_markdown(scratch, summary, provenance, &failure));
+  text = slurp(scratch_path("summary.md"));
+  assert_non_null(strstr(text, "\n| c\\|d | 0 | - |"));
+  free(text);
+  json_decref(summary);
+  json_decref(rows);
+  json_decref(cells);
+  json_decref(provenance);
+}
+
 /* Under isaac: dense 10 and 6, pim-prune 5 and 4, auto-prune 2.5 and 1.5. The second law halves areas and
  * turns the order of the energies round. */
 static void laws_and_breakdown(void **state) {
@@ -322,10 +354,13 @@ static void episodes_of_one_searcher(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(ratios_by_hand),          cmocka_unit_test(gaps_stay_empty),
-      cmocka_unit_test(files_read_back),         cmocka_unit_test(episodes_of_one_searcher),
-      cmocka_unit_test(heads_are_one_line_each), cmocka_unit_test(laws_and_breakdown),
-      cmocka_unit_test(unwritable_folder)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(ratios_by_hand),
+                                     cmocka_unit_test(gaps_stay_empty),
+                                     cmocka_unit_test(files_read_back),
+                                     cmocka_unit_test(episodes_of_one_searcher),
+                                     cmocka_unit_test(heads_are_one_line_each),
+                                     cmocka_unit_test(laws_and_breakdown),
+                                     cmocka_unit_test(failed_rows_and_names_with_bars),
+                                     cmocka_unit_test(unwritable_folder)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -55,6 +55,8 @@ static void failures_are_one_line(void **state) {
                                               "./hang.so", "--plugin-timeout", "0.3"));
   command_bad("--pruner: plug-in ./gone.so: no such file",
               WORDS("map", "--model", MODEL, "--keep", "0.5", "--pruner", "./gone.so"));
+  command_bad("--pruner: plug-in exec:./l2.so: no such program",
+              WORDS("map", "--model", MODEL, "--keep", "0.5", "--pruner", "exec:./l2.so"));
   command_bad("--keep goes with --model", WORDS("map", "--matrix", "w.npy", "--keep", "0.5"));
 }
 

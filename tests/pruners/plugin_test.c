@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -288,6 +289,8 @@ static void what_is_no_plugin_is_refused(void **state) {
   check_failure(48, AP_OK, "");
   must(ap_file_write(at("text.so"), "no ELF file", 11, true, &failure));
   assert_int_equal(ap_pruner_parse(at("text.so"), &p, &failure), AP_ERR_ARG);
+  assert_non_null(strstr(failure.text, "/text.so: cannot be loaded as a shared library: "));
+  assert_null(strstr(strstr(failure.text, "text.so") + 1, "text.so")); /* named once */
   assert_int_equal(ap_pruner_parse("./not-there.so", &p, &failure), AP_ERR_ARG);
   assert_non_null(strstr(failure.text, "./not-there.so: no such file"));
   assert_int_equal(ap_pruner_parse("exec:", &p, &failure), AP_ERR_ARG);
@@ -407,6 +410,25 @@ static void numpy_programs(void **state) {
   ap_level_db_destroy(library);
 }
 
+/* What a program that failed saw and said is left where the message says, unless it is gone. */
+static void check_folder(void) {
+  static const char says[] = "(its folder: ";
+  char *at_folder = strstr(failure.text, says);
+  if (!at_folder) {
+    assert_int_equal(folders_left(), 0);
+    return;
+  }
+  at_folder += sizeof says - 1;
+  at_folder[strcspn(at_folder, ")")] = '\0';
+  assert_int_equal(folders_left(), 1);
+  assert_true(ap_dir_exists(at_folder));
+  {
+    char command[600];
+    (void)snprintf(command, sizeof command, "rm -r '%s'", at_folder);
+    assert_int_equal(system(command), 0);
+  }
+}
+
 static void check_program(const char *body, const char *says) {
   char text[600];
   ap_level_db *db = NULL;
@@ -422,8 +444,12 @@ static void check_program(const char *body, const char *says) {
   assert_int_equal(st, AP_ERR_PLUGIN);
   assert_non_null(strstr(failure.text, says));
   assert_non_null(strstr(failure.text, "layer conv1"));
+  check_folder();
 }
 
+#define TYPED(type, shape, data)                                                     \
+  "{ printf '\\223NUMPY\\001\\000\\166\\000'; printf '%-117s\\n' \"{'descr': '" type \
+  "', 'fortran_order': False, 'shape': " shape ", }\"; printf '" data "'; }"
 #define HEADER(shape, length)                                                         \
   "{ printf '\\223NUMPY\\001\\000\\166\\000'; printf '%-117s\\n' \"{'descr': '|u1', " \
   "'fortran_order': False, 'shape': " shape ", }\"; head -c " length " /dev/zero; }"
@@ -446,37 +472,132 @@ static void evil_programs(void **state) {
   check_program(HEADER("(60,)", "60") " > scores.npy; cp scores.npy mask.npy", "both scores.npy");
   check_program(HEADER("(60,)", "60") " > scores.npy; " HEADER("(2,)", "2") " > levels.npy",
                 "level 0 keeps 0 vectors");
-  assert_true(folders_left() > 0); /* kept to be looked at */
+  check_program("mkdir scores.npy", "scores.npy: is a directory, a regular file was expected");
+  check_program(HEADER("(60,)", "60") " > scores.npy; " TYPED("<f4", "(1,)",
+                                                              "\\0\\0\\100\\100") " > levels.npy",
+                "levels.npy holds floating-point numbers (3, ...), an integer type is");
+  check_program(
+      HEADER("(60,)", "60") " > scores.npy; " TYPED("|i1", "(1,)", "\\375") " > levels.npy",
+      "levels.npy holds -3; numbers in 1..60 are expected");
+  check_program("rm -r \"$1\"", "neither scores.npy nor mask.npy");
+  assert_null(strstr(failure.text, "its folder")); /* it is no more */
+}
+
+/* Refused at the start, with the path, what was found and what is expected. */
+static void check_refusal(const char *text, const char *says) {
+  ap_pruner p;
+  if (ap_pruner_parse(text, &p, &failure) != AP_ERR_ARG || !strstr(failure.text, says)) {
+    fail_msg("%s -> %s; expected \"%s\"", text, failure.text, says);
+  }
 }
 
 static void what_cannot_be_started(void **state) {
+  static const struct {
+    const char *name, *first_line, *says;
+    unsigned mode;
+  } cases[] = {
+      {"plain", "just text\n", "is not executable (Permission denied); chmod +x is expected", 0600},
+      {"windows", "#!/bin/sh\r\n", "its first line, #!/bin/sh, ends with a carriage return", 0700},
+      {"stray", "#! /no/such/sh -e\n", "names the interpreter /no/such/sh, which is not", 0700},
+      {"inside", "#!/bin\n", "names the interpreter /bin, which is not there", 0700}};
+  char text[600], says[700];
+  ap_pruner p;
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    write_program(cases[i].name, cases[i].first_line);
+    assert_int_equal(chmod(at(cases[i].name), cases[i].mode), 0);
+    (void)snprintf(text, sizeof text, "exec:%s", at(cases[i].name));
+    (void)snprintf(says, sizeof says, "plug-in exec:%s: ", at(cases[i].name));
+    check_refusal(text, says);
+    check_refusal(text, cases[i].says);
+  }
+  (void)snprintf(text, sizeof text, "exec:%s", scratch);
+  check_refusal(text, "is a folder; an executable file is expected");
+  check_refusal("exec:/not/there", "plug-in exec:/not/there: no such program (No such file");
+  check_refusal("exec:not-in-path", "no such program in $PATH");
+  must(ap_dir_create(at("folder.so"), &failure));
+  check_refusal(at("folder.so"), "folder.so: is a folder; a shared library is expected");
+  check_refusal("rowvector:8@./mine.so", "unknown pruner 'rowvector:8': one of");
+  write_program("no_line", "exit 3\n"); /* the shell's, as execvp has it */
+  (void)snprintf(text, sizeof text, "exec:%s", at("no_line"));
+  must(ap_pruner_parse(text, &p, &failure));
+}
+
+static void a_hint_for_the_current_folder(void **state) {
+  char *before = getcwd(NULL, 0);
+  (void)state;
+  write_program("here.sh", "#!/bin/sh\n");
+  assert_int_equal(chdir(scratch), 0);
+  check_refusal("exec:here.sh", "in $PATH; the file in this folder is exec:./here.sh");
+  assert_int_equal(chdir(before), 0);
+  free(before);
+}
+
+static void a_missing_place_for_folders(void **state) {
   char text[600];
   ap_level_db *db = NULL;
   (void)state;
-  must(ap_file_write(at("plain"), "just text", 9, true, &failure));
-  assert_int_equal(chmod(at("plain"), 0600), 0);
-  (void)snprintf(text, sizeof text, "exec:%s", at("plain"));
-  assert_int_equal(levels_by(text, &db), AP_ERR_PLUGIN);
-  assert_non_null(strstr(failure.text, "cannot be started: Permission denied"));
+  assert_int_equal(setenv("TMPDIR", "/not/there", 1), 0);
+  (void)snprintf(text, sizeof text, "exec:%s/examples/random.sh", AP_SOURCE);
+  assert_int_equal(levels_by(text, &db), AP_ERR_IO);
+  assert_int_equal(setenv("TMPDIR", scratch, 1), 0);
+  assert_int_equal(strncmp(failure.text, "plug-in random, layer conv1 (", 29), 0); /* once */
+  assert_non_null(strstr(failure.text, "no working folder in /not/there: No such file"));
+  assert_non_null(strstr(failure.text, "$TMPDIR is"));
+}
+
+static int sleepers(const char *seconds) {
+  char command[128], line[64] = "";
+  FILE *pipe;
+  (void)snprintf(command, sizeof command, "ps -eo args | grep -c '^sleep %s'", seconds);
+  pipe = popen(command, "r");
+  assert_non_null(pipe);
+  assert_non_null(fgets(line, sizeof line, pipe));
+  (void)pclose(pipe);
+  return atoi(line);
 }
 
 /* Nothing that a hanging plug-in started is left behind. */
 static void children_of_plugins_end(void **state) {
-  FILE *pipe;
-  char line[64] = "";
+  char text[600];
+  ap_level_db *db = NULL;
   (void)state;
   write_program("marked_sleep.sh", "#!/bin/sh\nsleep 4711.25 & sleep 4711.25\n");
-  {
-    char text[600];
+  (void)snprintf(text, sizeof text, "exec:%s", at("marked_sleep.sh"));
+  assert_int_equal(levels_by(text, &db), AP_ERR_PLUGIN);
+  assert_int_equal(sleepers("4711[.]25"), 0);
+}
+
+#define PATIENCE 1000 /* hundredths of a second */
+static void pause_a_little(void) {
+  const struct timespec pause = {.tv_nsec = 10000000};
+  (void)nanosleep(&pause, NULL);
+}
+
+/* Nor is it when this program is killed. */
+static void children_of_plugins_end_with_us(void **state) {
+  char text[600];
+  pid_t child;
+  int left = PATIENCE;
+  (void)state;
+  (void)snprintf(text, sizeof text, "#!/bin/sh\nsleep 4712.25 & echo > %s; sleep 4712.25\n",
+                 at("started"));
+  write_program("orphan.sh", text);
+  (void)snprintf(text, sizeof text, "exec:%s", at("orphan.sh"));
+  child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    ap_level_db_options options = ap_level_db_defaults();
     ap_level_db *db = NULL;
-    (void)snprintf(text, sizeof text, "exec:%s", at("marked_sleep.sh"));
-    assert_int_equal(levels_by(text, &db), AP_ERR_PLUGIN);
+    if (ap_pruner_parse(text, &options.pruner, &failure)) _exit(1);
+    _exit(ap_level_db_create(net, tech, NULL, NULL, &options, &db, &failure) != AP_OK);
   }
-  pipe = popen("ps -eo args | grep -c '^sleep 4711[.]25'", "r");
-  assert_non_null(pipe);
-  assert_non_null(fgets(line, sizeof line, pipe));
-  (void)pclose(pipe);
-  assert_int_equal(atoi(line), 0);
+  while (!ap_file_exists(at("started")) && left-- > 0) pause_a_little();
+  assert_int_equal(kill(child, SIGKILL), 0);
+  assert_int_equal(waitpid(child, NULL, 0), child);
+  assert_true(left > 0);
+  for (left = PATIENCE; sleepers("4712[.]25") > 0 && left > 0; left--) pause_a_little();
+  assert_true(left > 0);
 }
 
 static void header_is_cpp_too(void **state) {
@@ -539,7 +660,10 @@ int main(void) {
                                      cmocka_unit_test(numpy_programs),
                                      cmocka_unit_test(evil_programs),
                                      cmocka_unit_test(what_cannot_be_started),
+                                     cmocka_unit_test(a_hint_for_the_current_folder),
+                                     cmocka_unit_test(a_missing_place_for_folders),
                                      cmocka_unit_test(children_of_plugins_end),
+                                     cmocka_unit_test(children_of_plugins_end_with_us),
                                      cmocka_unit_test(header_is_cpp_too)};
   if (!have_compiler()) {
     print_message("skipped: no compiler " AP_CC "\n");
