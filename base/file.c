@@ -13,8 +13,7 @@ static ap_status io_error(ap_error *err, const char *path, const char *action, i
   return ap_fail(err, AP_ERR_IO, "%s: cannot %s: %s", path, action, strerror(reason));
 }
 
-static ap_status open_regular(const char *path, size_t max_bytes, int *out, size_t *size,
-                              ap_error *err) {
+ap_status ap_file_open(const char *path, size_t max_bytes, int *out, size_t *size, ap_error *err) {
   struct stat info;
   /* Without O_NONBLOCK a FIFO would wait for its writer before it can be refused. */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -48,7 +47,7 @@ ap_status ap_file_read(const char *path, size_t max_bytes, char **data, size_t *
   ap_status st;
   *data = NULL;
   *size = 0;
-  st = open_regular(path, max_bytes, &fd, &room, err);
+  st = ap_file_open(path, max_bytes, &fd, &room, err);
   if (st) return st;
   bytes = ap_calloc(room + 1, 1);
   if (!bytes) {

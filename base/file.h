@@ -17,6 +17,11 @@ AP_NODISCARD ap_status ap_file_read(const char *path, size_t max_bytes, char **d
 AP_NODISCARD ap_status ap_file_read_packed(const char *path, size_t max_bytes, char **data,
                                            size_t *size, ap_error *err);
 
+/* Opens a regular file for reading: *fd, which the caller closes, and its size. Errors: as ap_file_read;
+ * directories, devices, pipes and sockets are refused without waiting for them. */
+AP_NODISCARD ap_status ap_file_open(const char *path, size_t max_bytes, int *fd, size_t *size,
+                                    ap_error *err);
+
 typedef struct ap_output ap_output; /* a file being written */
 /* Opens PATH.<pid>.tmp beside path. force false: ARG if path exists ("use --force"). */
 AP_NODISCARD ap_status ap_output_open(const char *path, bool force, ap_output **out, ap_error *err);
