@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/text.h"
 
 #define MAX_BYTES ((size_t)1 << 28)
 
@@ -193,7 +194,8 @@ static ap_status read_table(reader *r, json_t *rows, json_t *head, ap_error *err
 
 static ap_status parse(const char *text, size_t size, const char *name, const char *needed,
                        ap_csv_ranges *ranges, json_t **rows, json_t **head, ap_error *err) {
-  reader r = {text, text + size, name, 1, ap_calloc(size + 1, 1), needed, ranges};
+  reader r = {text + ap_text_mark(text, size), text + size, name,  1,
+              ap_calloc(size + 1, 1),          needed,      ranges};
   json_t *found = json_array(), *comments = json_object();
   ap_status st = AP_OK;
   *rows = NULL;
