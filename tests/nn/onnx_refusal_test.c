@@ -370,6 +370,20 @@ static void test_graphs(void **state) {
   refused(&m, AP_ERR_UNSUPPORTED, "node n (Softmax)");
 }
 
+/* Weights of no output, input or pixel. */
+static void test_empty_weights(void **state) {
+  static const int64_t dims[][4] = {{0, 3, 3, 3}, {4, 0, 3, 3}, {4, 3, 0, 3}};
+  (void)state;
+  for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+    onnx_model m;
+    model_begin(&m);
+    model_floats(&m, "w", dims[i], 4, NULL);
+    model_node(&m, "Conv", "n", "image w", "h", NULL);
+    model_head(&m, "h", 4);
+    refused(&m, AP_ERR_FORMAT, "a dimension of 0");
+  }
+}
+
 /* The default domain in two versions, under either of its names; the same version twice harms nothing. */
 static void test_two_opsets(void **state) {
   static const char *const names[] = {"", "ai.onnx"};
@@ -596,13 +610,13 @@ static void test_files(void **state) {
 int main(void) {
   SKIP_WITHOUT_ONNX();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_operators),   cmocka_unit_test(test_graphs),
-      cmocka_unit_test(test_two_opsets),  cmocka_unit_test(test_images),
-      cmocka_unit_test(test_tensors),     cmocka_unit_test(test_outside),
-      cmocka_unit_test(test_bombs),       cmocka_unit_test(test_files),
-      cmocka_unit_test(test_channels),    cmocka_unit_test(test_splits),
-      cmocka_unit_test(test_products),    cmocka_unit_test(test_cuts),
-      cmocka_unit_test(test_activations),
+      cmocka_unit_test(test_operators),  cmocka_unit_test(test_graphs),
+      cmocka_unit_test(test_two_opsets), cmocka_unit_test(test_empty_weights),
+      cmocka_unit_test(test_images),     cmocka_unit_test(test_tensors),
+      cmocka_unit_test(test_outside),    cmocka_unit_test(test_bombs),
+      cmocka_unit_test(test_files),      cmocka_unit_test(test_channels),
+      cmocka_unit_test(test_splits),     cmocka_unit_test(test_products),
+      cmocka_unit_test(test_cuts),       cmocka_unit_test(test_activations),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
