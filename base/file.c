@@ -96,6 +96,32 @@ bool ap_file_exists(const char *path) {
   return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
 }
 
+ap_status ap_file_absent(const char *path, const char *hint, ap_error *err) {
+  struct stat info;
+  const int reason = stat(path, &info) == 0 ? 0 : errno;
+  if (!reason && S_ISDIR(info.st_mode)) {
+    return ap_fail(err, AP_ERR_IO, "%s: is a directory, a regular file was expected", path);
+  }
+  if (reason && reason != ENOENT) return io_error(err, path, "open", reason);
+  return ap_fail(err, AP_ERR_IO, "%s: no such file%s", path, hint);
+}
+
+ap_status ap_file_start(const char *path, char *start, size_t n, size_t *got, ap_error *err) {
+  size_t size = 0;
+  ssize_t one = 1;
+  int fd = -1;
+  ap_status st = ap_file_open(path, SIZE_MAX, &fd, &size, err);
+  *got = 0;
+  if (st) return st;
+  while (*got < n && one != 0 && !st) {
+    one = read(fd, start + *got, n - *got);
+    if (one > 0) *got += (size_t)one;
+    if (one < 0 && errno != EINTR) st = io_error(err, path, "read", errno);
+  }
+  (void)close(fd);
+  return st;
+}
+
 bool ap_dir_exists(const char *path) {
   struct stat info;
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);

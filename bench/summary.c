@@ -194,8 +194,7 @@ ap_status ap_summary_load(const char *dir, const char *const *needed, size_t n_n
   char *path = ap_path_join(dir, "summary.csv");
   ap_status st = path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "summary");
   if (!st && !ap_file_exists(path)) {
-    st = ap_fail(err, AP_ERR_IO, "%s: no such file; a folder that 'compare' wrote is expected",
-                 path);
+    st = ap_file_absent(path, "; a folder that 'compare' wrote is expected", err);
   }
   if (!st) st = ap_csv_load_numbers(path, NULL, ap_result_range, rows, head, err);
   for (size_t i = 0; i < n_needed && !st && json_array_size(*rows); i++) {
