@@ -163,6 +163,8 @@ void ap_history_close(ap_history *history) {
   ap_free(history);
 }
 
+const char *ap_history_path(const ap_history *history) { return history->path; }
+
 /* ---- adding ---- */
 
 /* Runs a statement that gives no rows. */
