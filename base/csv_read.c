@@ -7,14 +7,17 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/text.h"
 
 #define MAX_BYTES ((size_t)1 << 28)
 
 typedef struct {
   const char *at, *end;
-  const char *name; /* of the file, for messages */
-  size_t line;      /* of `at`, from 1 */
-  char *field;      /* as many bytes as the text has: room for any field */
+  const char *name;      /* of the file, for messages */
+  size_t line;           /* of `at`, from 1 */
+  char *field;           /* as many bytes as the text has: room for any field */
+  const char *needed;    /* columns, or NULL */
+  ap_csv_ranges *ranges; /* NULL: of no column */
 } reader;
 
 static ap_status bad(const reader *r, ap_error *err, const char *what) {
@@ -120,6 +123,40 @@ static ap_status check_names(const reader *r, const json_t *names, ap_error *err
   return st;
 }
 
+/* Are all columns there that stand between the commas of r->needed? */
+static ap_status check_needed(const reader *r, const json_t *names, ap_error *err) {
+  for (const char *at = r->needed; at && *at;) {
+    size_t n = strcspn(at, ","), i = 0;
+    while (i < json_array_size(names)) {
+      const char *name = json_string_value(json_array_get(names, i));
+      if (strlen(name) == n && memcmp(name, at, n) == 0) break;
+      i++;
+    }
+    if (i == json_array_size(names)) {
+      return ap_fail(err, AP_ERR_FORMAT, "%s, line %zu: no column \"%.*s\"; expected are %s",
+                     r->name, r->line - 1, (int)n, at, r->needed);
+    }
+    at += n + (at[n] == ',');
+  }
+  return AP_OK;
+}
+
+static double number(const char *text) {
+  char *end = NULL;
+  double value = strtod(text, &end);
+  return text[0] && !*end && isfinite(value) ? value : (double)NAN;
+}
+
+static ap_status check_number(const reader *r, size_t line, const char *column, const char *field,
+                              ap_error *err) {
+  const ap_csv_range *range = r->ranges ? r->ranges(column) : NULL;
+  double value = number(field);
+  if (!range || !field[0] || (value >= range->least && value <= range->most)) return AP_OK;
+  return ap_fail(err, AP_ERR_FORMAT,
+                 "%s, line %zu, column \"%.80s\": '%.40s', a number of %g to %g is expected",
+                 r->name, line, column, field, range->least, range->most);
+}
+
 static ap_status read_row(reader *r, const json_t *names, json_t *rows, ap_error *err) {
   json_t *fields = json_array(), *row = json_object();
   size_t line = r->line, n = json_array_size(names);
@@ -130,8 +167,9 @@ static ap_status read_row(reader *r, const json_t *names, json_t *rows, ap_error
                  json_array_size(fields), n);
   }
   for (size_t i = 0; i < n && !st; i++) {
-    if (json_object_set(row, json_string_value(json_array_get(names, i)),
-                        json_array_get(fields, i))) {
+    const char *column = json_string_value(json_array_get(names, i));
+    st = check_number(r, line, column, json_string_value(json_array_get(fields, i)), err);
+    if (!st && json_object_set(row, column, json_array_get(fields, i))) {
       st = ap_fail(err, AP_ERR_MEMORY, "%s", r->name);
     }
   }
@@ -148,14 +186,16 @@ static ap_status read_table(reader *r, json_t *rows, json_t *head, ap_error *err
   if (!st && r->at == r->end) st = bad(r, err, "a line of column names is expected");
   if (!st) st = read_line(r, names, err);
   if (!st) st = check_names(r, names, err);
+  if (!st) st = check_needed(r, names, err);
   while (!st && r->at < r->end) st = read_row(r, names, rows, err);
   json_decref(names);
   return st;
 }
 
-ap_status ap_csv_parse(const char *text, size_t size, const char *name, json_t **rows,
-                       json_t **head, ap_error *err) {
-  reader r = {text, text + size, name, 1, ap_calloc(size + 1, 1)};
+static ap_status parse(const char *text, size_t size, const char *name, const char *needed,
+                       ap_csv_ranges *ranges, json_t **rows, json_t **head, ap_error *err) {
+  reader r = {text + ap_text_mark(text, size), text + size, name,  1,
+              ap_calloc(size + 1, 1),          needed,      ranges};
   json_t *found = json_array(), *comments = json_object();
   ap_status st = AP_OK;
   *rows = NULL;
@@ -177,15 +217,25 @@ ap_status ap_csv_parse(const char *text, size_t size, const char *name, json_t *
   return st;
 }
 
-ap_status ap_csv_load(const char *path, json_t **rows, json_t **head, ap_error *err) {
+ap_status ap_csv_parse(const char *text, size_t size, const char *name, json_t **rows,
+                       json_t **head, ap_error *err) {
+  return parse(text, size, name, NULL, NULL, rows, head, err);
+}
+
+ap_status ap_csv_load_numbers(const char *path, const char *needed, ap_csv_ranges *ranges,
+                              json_t **rows, json_t **head, ap_error *err) {
   char *text = NULL;
   size_t size = 0;
   ap_status st = ap_file_read(path, MAX_BYTES, &text, &size, err);
   *rows = NULL;
   if (head) *head = NULL;
-  if (!st) st = ap_csv_parse(text, size, path, rows, head, err);
+  if (!st) st = parse(text, size, path, needed, ranges, rows, head, err);
   ap_free(text);
   return st;
+}
+
+ap_status ap_csv_load(const char *path, json_t **rows, json_t **head, ap_error *err) {
+  return ap_csv_load_numbers(path, NULL, NULL, rows, head, err);
 }
 
 const char *ap_csv_field_text(const json_t *row, const char *column) {
@@ -194,8 +244,5 @@ const char *ap_csv_field_text(const json_t *row, const char *column) {
 }
 
 double ap_csv_field_number(const json_t *row, const char *column) {
-  const char *text = ap_csv_field_text(row, column);
-  char *end = NULL;
-  double value = strtod(text, &end);
-  return text[0] && !*end && isfinite(value) ? value : (double)NAN;
+  return number(ap_csv_field_text(row, column));
 }

@@ -18,6 +18,19 @@ AP_NODISCARD ap_status ap_csv_load(const char *path, json_t **rows, json_t **hea
 AP_NODISCARD ap_status ap_csv_parse(const char *text, size_t size, const char *name, json_t **rows,
                                     json_t **head, ap_error *err);
 
+/* What a column's numbers can be. */
+typedef struct {
+  double least, most;
+} ap_csv_range;
+/* The range of a column; NULL: any text is right. */
+typedef const ap_csv_range *ap_csv_ranges(const char *column);
+/* ap_csv_load, of a table whose numbers are to be believed: it has the columns `needed` (names between commas, or
+ * NULL), and a field of a column that has a range is empty or one number within it; else FORMAT naming file, line,
+ * column and range. */
+AP_NODISCARD ap_status ap_csv_load_numbers(const char *path, const char *needed,
+                                           ap_csv_ranges *ranges, json_t **rows, json_t **head,
+                                           ap_error *err);
+
 /* A field as a number; NAN where the column is missing or the field is empty or anything but one
  * number. */
 double ap_csv_field_number(const json_t *row, const char *column);

@@ -13,8 +13,7 @@ static ap_status io_error(ap_error *err, const char *path, const char *action, i
   return ap_fail(err, AP_ERR_IO, "%s: cannot %s: %s", path, action, strerror(reason));
 }
 
-static ap_status open_regular(const char *path, size_t max_bytes, int *out, size_t *size,
-                              ap_error *err) {
+ap_status ap_file_open(const char *path, size_t max_bytes, int *out, size_t *size, ap_error *err) {
   struct stat info;
   /* Without O_NONBLOCK a FIFO would wait for its writer before it can be refused. */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -48,7 +47,7 @@ ap_status ap_file_read(const char *path, size_t max_bytes, char **data, size_t *
   ap_status st;
   *data = NULL;
   *size = 0;
-  st = open_regular(path, max_bytes, &fd, &room, err);
+  st = ap_file_open(path, max_bytes, &fd, &room, err);
   if (st) return st;
   bytes = ap_calloc(room + 1, 1);
   if (!bytes) {
@@ -95,6 +94,32 @@ done:
 bool ap_file_exists(const char *path) {
   struct stat info;
   return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+}
+
+ap_status ap_file_absent(const char *path, const char *hint, ap_error *err) {
+  struct stat info;
+  const int reason = stat(path, &info) == 0 ? 0 : errno;
+  if (!reason && S_ISDIR(info.st_mode)) {
+    return ap_fail(err, AP_ERR_IO, "%s: is a directory, a regular file was expected", path);
+  }
+  if (reason && reason != ENOENT) return io_error(err, path, "open", reason);
+  return ap_fail(err, AP_ERR_IO, "%s: no such file%s", path, hint);
+}
+
+ap_status ap_file_start(const char *path, char *start, size_t n, size_t *got, ap_error *err) {
+  size_t size = 0;
+  ssize_t one = 1;
+  int fd = -1;
+  ap_status st = ap_file_open(path, SIZE_MAX, &fd, &size, err);
+  *got = 0;
+  if (st) return st;
+  while (*got < n && one != 0 && !st) {
+    one = read(fd, start + *got, n - *got);
+    if (one > 0) *got += (size_t)one;
+    if (one < 0 && errno != EINTR) st = io_error(err, path, "read", errno);
+  }
+  (void)close(fd);
+  return st;
 }
 
 bool ap_dir_exists(const char *path) {

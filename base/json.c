@@ -14,7 +14,8 @@
 ap_status ap_json_parse(const char *text, size_t size, const char *name, json_t **out,
                         ap_error *err) {
   json_error_t reason;
-  *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &reason);
+  const size_t mark = ap_text_mark(text, size);
+  *out = json_loadb(text + mark, size - mark, JSON_REJECT_DUPLICATES, &reason);
   if (*out) return AP_OK;
   if (json_error_code(&reason) == json_error_out_of_memory) {
     return ap_fail(err, AP_ERR_MEMORY, "%s: JSON document", name);

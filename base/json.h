@@ -8,7 +8,7 @@
 #include "base/status.h"
 AP_EXTERN_C_BEGIN
 
-/* *out is a new reference (json_decref). Duplicate members and trailing text are refused. */
+/* *out is a new reference (json_decref). Duplicate members and trailing text are refused; a byte order mark is passed over. */
 AP_NODISCARD ap_status ap_json_load(const char *path, json_t **out, ap_error *err);
 AP_NODISCARD ap_status ap_json_parse(const char *text, size_t size, const char *name, json_t **out,
                                      ap_error *err);

@@ -2,12 +2,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -348,22 +346,19 @@ ap_status ap_npy_save(const char *path, ap_npy_type type, const size_t *dims, si
 }
 
 static ap_status map_file(const char *path, ap_npy_map *out, ap_error *err) {
-  ap_status st = AP_OK;
-  struct stat info;
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0 || fstat(file, &info)) {
-    st = ap_fail(err, AP_ERR_IO, "%s: %s", path, strerror(errno));
-  } else if (!S_ISREG(info.st_mode) || info.st_size <= 0) {
+  int file = -1;
+  ap_status st = ap_file_open(path, SIZE_MAX, &file, &out->map_bytes, err);
+  if (st) return st;
+  if (out->map_bytes == 0) {
     st = ap_fail(err, AP_ERR_FORMAT, "%s: byte 0: not a .npy file (\\x93NUMPY expected)", path);
   } else {
-    out->map_bytes = (size_t)info.st_size;
     out->map = mmap(NULL, out->map_bytes, PROT_READ, MAP_PRIVATE, file, 0);
     if (out->map == MAP_FAILED) {
       out->map = NULL;
       st = ap_fail(err, AP_ERR_IO, "%s: %s", path, strerror(errno));
     }
   }
-  if (file >= 0) (void)close(file);
+  (void)close(file);
   return st;
 }
 

@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include <string.h>
+
 #define LARGEST_CODE_POINT 0x10ffffU
 
 /* Bytes of the UTF-8 sequence that begins here; 0: none does. Overlong forms and surrogates are
@@ -41,4 +43,10 @@ void ap_text_clean(char *text) {
     }
     s += n;
   }
+}
+
+size_t ap_text_mark(const char *text, size_t size) {
+  static const char mark[] = "\xef\xbb\xbf";
+  const size_t n = sizeof mark - 1;
+  return size >= n && memcmp(text, mark, n) == 0 ? n : 0;
 }

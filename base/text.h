@@ -14,5 +14,8 @@ bool ap_text_is_utf8(const char *text);
 /* In place: control characters (newlines, tabs, escapes) become blanks, bytes that are no UTF-8 '?'. */
 void ap_text_clean(char *text);
 
+/* Bytes of the UTF-8 byte order mark that a text begins with, as some editors write it: 3, or 0. */
+size_t ap_text_mark(const char *text, size_t size);
+
 AP_EXTERN_C_END
 #endif

@@ -8,7 +8,9 @@
 #include "base/progress.h"
 #include "base/provenance.h"
 #include "bench/bisect_impl.h"
+#include "bench/cell_check_impl.h"
 #include "bench/cell_impl.h"
+#include "bench/cell_read_impl.h"
 #include "bench/family_impl.h"
 #include "bench/laws_impl.h"
 #include "bench/tuning_impl.h"
@@ -19,8 +21,7 @@
 #define SCHEMA "autoprune-cell-4"
 
 static bool is_of(const json_t *cell, const char *network, const char *method) {
-  return strcmp(json_string_value(json_object_get(cell, "network")), network) == 0 &&
-         strcmp(json_string_value(json_object_get(cell, "method")), method) == 0;
+  return strcmp(text(cell, "network"), network) == 0 && strcmp(text(cell, "method"), method) == 0;
 }
 
 json_t *ap_cell_find(const json_t *cells, const char *network, const char *method) {
@@ -291,15 +292,6 @@ static ap_status compute(const ap_cell *cell, ap_cell_tools *tools, const json_t
   return st;
 }
 
-/* A stored cell counts only if it belongs to this very configuration. */
-static bool stored(const char *path, const json_t *config, json_t **result) {
-  if (!ap_file_exists(path) || ap_json_load(path, result, NULL)) return false;
-  if (json_equal(json_object_get(*result, "config"), config)) return true;
-  json_decref(*result);
-  *result = NULL;
-  return false;
-}
-
 /* Where a cell's files are, and what it depends on. */
 typedef struct {
   json_t *config;
@@ -331,11 +323,26 @@ static ap_status places_find(const ap_cell *cell, places *p, ap_error *err) {
   return AP_OK;
 }
 
-ap_status ap_cell_peek(const ap_cell *cell, json_t **result, ap_error *err) {
+/* A stored cell counts only if it belongs to this very configuration and is whole. *damage: why not. */
+static bool stored(const places *p, json_t **result, ap_error *damage) {
+  ap_status st;
+  if (!ap_file_exists(p->network) || !ap_file_exists(p->json)) return false;
+  st = ap_json_load(p->json, result, damage);
+  if (!st && !json_equal(json_object_get(*result, "config"), p->config)) {
+    st = ap_fail(damage, AP_ERR_FORMAT, "%s: member \"config\" is another cell's", p->json);
+  }
+  if (!st) st = ap_cell_check(*result, p->hash, p->json, damage);
+  if (!st) return true;
+  json_decref(*result);
+  *result = NULL;
+  return false;
+}
+
+ap_status ap_cell_peek(const ap_cell *cell, json_t **result, ap_error *damage, ap_error *err) {
   places p;
   ap_status st = places_find(cell, &p, err);
   *result = NULL;
-  if (!st && ap_file_exists(p.network)) (void)stored(p.json, p.config, result);
+  if (!st) (void)stored(&p, result, damage);
   places_release(&p);
   return st;
 }
@@ -349,7 +356,7 @@ ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools, const json_t *p
   if (st) goto done;
   own.network_path = p.network;
   own.config = p.config;
-  if (ap_file_exists(p.network) && stored(p.json, p.config, result)) goto done;
+  if (stored(&p, result, NULL)) goto done;
   st = compute(&own, tools, p.config, p.hash, p.state, provenance, result, err);
   if (!st) st = ap_json_save(p.json, *result, true, err);
   if (!st) (void)remove(p.state);

@@ -47,8 +47,10 @@ json_t *ap_cell_find(const json_t *cells, const char *network, const char *metho
 json_t *ap_cell_find_seed(const json_t *cells, const char *network, const char *method,
                           uint64_t seed);
 
-/* The stored result of this very configuration (a new reference), or NULL. */
-AP_NODISCARD ap_status ap_cell_peek(const ap_cell *cell, json_t **result, ap_error *err);
+/* The stored result of this very configuration (a new reference), or NULL. *damage (may be NULL) is filled
+ * where there is one that is not taken: ap_cell_get will compute it again. */
+AP_NODISCARD ap_status ap_cell_peek(const ap_cell *cell, json_t **result, ap_error *damage,
+                                    ap_error *err);
 
 /* The stored result, or a new one, with its final network (folded, quantised) in the .apm file of the
  * same name: {"config", "hash", "network", "method", ..., "layers": [...],

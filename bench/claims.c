@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "bench/cell_read_impl.h"
 #include "bench/claims_impl.h"
+#include "bench/result_ranges_impl.h"
 #include "bench/summary_impl.h"
 
 const json_t *ap_claim_row(const ap_claim_tables *tables, const char *network, const char *method) {
@@ -143,7 +144,9 @@ static ap_status load(const char *results, ap_claim_tables *t, json_t **head, ap
   if (!st) {
     st = ap_summary_load(results, needed, sizeof needed / sizeof needed[0], &t->summary, head, err);
   }
-  if (!st && ap_file_exists(laws)) st = ap_csv_load(laws, &t->laws, NULL, err);
+  if (!st && ap_file_exists(laws)) {
+    st = ap_csv_load_numbers(laws, NULL, ap_result_range, &t->laws, NULL, err);
+  }
   ap_free(laws);
   return st;
 }

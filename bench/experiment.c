@@ -120,7 +120,9 @@ static double expected(const ap_cell *cell) {
 
 static ap_status count(const place *at, const ap_cell *cell, ap_error *err) {
   json_t *found = NULL;
-  ap_status st = at->method->failed[0] ? AP_OK : ap_cell_peek(cell, &found, err);
+  ap_error damage = {0};
+  ap_status st = at->method->failed[0] ? AP_OK : ap_cell_peek(cell, &found, &damage, err);
+  if (damage.code) ap_time_say_again(at->e, damage.text);
   if (!st && !found && !at->method->failed[0]) {
     at->e->expected_left += expected(cell);
   } else if (!st) {
@@ -143,7 +145,7 @@ static ap_status compute(const place *at, const ap_cell *cell, ap_error *err) {
   bool fresh = false;
   ap_status st = AP_ERR_PLUGIN;
   if (ap_interrupted()) return ap_fail(err, AP_ERR_INTERRUPTED, "interrupted between two cells");
-  if (!at->method->failed[0]) st = ap_cell_peek(cell, &result, &why);
+  if (!at->method->failed[0]) st = ap_cell_peek(cell, &result, NULL, &why);
   if (!st && !result) {
     fresh = true;
     st = ap_cell_get(cell, at->tools, e->provenance, &result, &why);

@@ -11,33 +11,44 @@
 #include "base/csv_read.h"
 #include "base/file.h"
 #include "bench/compare.h"
+#include "bench/result_ranges_impl.h"
 
 extern char **environ;
 
-/* Every figure and the one file that it is drawn from; what a folder does not have is left out. */
+/* The four figures over the dense network are drawn from the means in summary.csv, where there is one. */
+#define MEANS_FILE "table.csv"
+#define MEANS_COLUMNS "network,data,method,crossbar"
+
+/* Every figure, the one file that it is drawn from, and the columns that it takes; what a folder does not have
+ * is left out. */
 static const struct {
-  const char *name, *file;
+  const char *name, *file, *columns;
 } figures[] = {
-    {"compression", "table.csv"},
-    {"area_efficiency", "table.csv"},
-    {"energy_efficiency", "table.csv"},
-    {"accuracy", "table.csv"},
-    {"episodes", "episodes.csv"},
-    {"layers", "layers.csv"},
-    {"area_breakdown", "breakdown.csv"},
-    {"energy_breakdown", "breakdown.csv"},
-    {"laws", "laws.csv"},
-    {"sizes", "sizes.csv"},
-    {"index", "index.csv"},
-    {"control", "control.csv"},
-    {"converter", "converter.csv"},
-    {"devices", "devices.csv"},
-    {"pareto", "points.csv"},
-    {"convergence", "convergence.csv"},
-    {"sensitivity", "sensitivity.csv"},
-    {"recovery", "recovery.csv"},
-    {"curves", "curves.csv"},
-    {"bits", "bits.csv"},
+    {"compression", MEANS_FILE, MEANS_COLUMNS ",crossbars_compression,compression_vs_pim"},
+    {"area_efficiency", MEANS_FILE, MEANS_COLUMNS ",area_efficiency,area_efficiency_vs_pim"},
+    {"energy_efficiency", MEANS_FILE, MEANS_COLUMNS ",energy_efficiency,energy_efficiency_vs_pim"},
+    {"accuracy", MEANS_FILE, MEANS_COLUMNS ",accuracy_test,dense_accuracy_test"},
+    {"episodes", "episodes.csv", "network,searcher,episode,reward,compression,feasible"},
+    {"layers", "layers.csv", "network,method,layer_index,layer,keep_weights"},
+    {"area_breakdown", "breakdown.csv", "network,method,component,area_of_dense"},
+    {"energy_breakdown", "breakdown.csv", "network,method,component,energy_of_dense"},
+    {"laws", "laws.csv", "network,method,law,area_efficiency,energy_efficiency"},
+    {"sizes", "sizes.csv", "network,axis,crossbar,ou,method,crossbars_compression,energy_uj"},
+    {"index", "index.csv",
+     "network,shape,length,index_of_stored_bits,index_of_area,index_of_energy"},
+    {"control", "control.csv",
+     "network,case,zeros,relative_area,relative_latency_with_copies,relative_energy"},
+    {"converter", "converter.csv", "network,adc_bits,accuracy,quantised_accuracy,images"},
+    {"devices", "devices.csv",
+     "network,sigma,accuracy_low,accuracy_high,accuracy,quantised_accuracy,images"},
+    {"pareto", "points.csv", "network,method,kind,crossbars,accuracy,dense_accuracy,front"},
+    {"convergence", "convergence.csv",
+     "network,method,n,image_forwards,compression,compression_low,compression_high"},
+    {"sensitivity", "sensitivity.csv",
+     "axis,value,network,method,n,crossbars_compression,area_efficiency,energy_efficiency"},
+    {"recovery", "recovery.csv", "network,sparsity,recovery,accuracy,quantised_accuracy,images"},
+    {"curves", "curves.csv", "network,layer,repaired,keep_vectors,accuracy,images"},
+    {"bits", "bits.csv", "network,layer,layer_index,weight_bits,accuracy,float_accuracy,images"},
 };
 static const char *const forms[] = {"png", "svg"};
 
@@ -125,33 +136,42 @@ static ap_status draw(const char *results, const char *plots, const char *figure
   return st;
 }
 
-/* gnuplot draws an empty frame of a file that is no table. *any: whether there is something to draw. */
-static ap_status check_table(const char *file, bool *any, ap_error *err) {
+/* gnuplot draws an empty frame of a file that is no table, and leaves out what is no number. *any: whether there
+ * is something to draw. */
+static ap_status check_table(const char *file, const char *columns, bool *any, ap_error *err) {
   json_t *rows = NULL;
-  ap_status st = ap_csv_load(file, &rows, NULL, err);
+  ap_status st = ap_csv_load_numbers(file, columns, ap_result_range, &rows, NULL, err);
   *any = !st && json_array_size(rows) > 0;
-  if (*any && !json_object_get(json_array_get(rows, 0), "network")) {
-    st = ap_fail(err, AP_ERR_FORMAT,
-                 "%s: no column \"network\": a table of 'compare' or 'study' is expected", file);
-  }
   json_decref(rows);
+  return st;
+}
+
+/* What a figure is drawn from; *any: whether it is there and has rows. */
+static ap_status check_files(const char *results, size_t i, bool *any, ap_error *err) {
+  char *file = ap_path_join(results, figures[i].file);
+  char *means = ap_path_join(results, "summary.csv");
+  bool rows = false;
+  ap_status st = file && means ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "figures");
+  *any = false;
+  if (!st && ap_file_exists(file)) st = check_table(file, figures[i].columns, any, err);
+  if (!st && *any && strcmp(figures[i].file, MEANS_FILE) == 0 && ap_file_exists(means)) {
+    st = check_table(means, figures[i].columns, &rows, err);
+  }
+  ap_free(file);
+  ap_free(means);
   return st;
 }
 
 /* One figure in all forms, if its file is there and has rows. */
 static ap_status draw_figure(const char *results, const char *plots, size_t i, size_t *drawn,
                              ap_error *err) {
-  char *file = ap_path_join(results, figures[i].file);
-  ap_status st = file ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "figures");
   bool any = false;
-  if (!st && ap_file_exists(file)) st = check_table(file, &any, err);
-  if (!st && any) {
-    for (size_t j = 0; j < sizeof forms / sizeof forms[0] && !st; j++) {
-      st = draw(results, plots, figures[i].name, forms[j], err);
-    }
-    ++*drawn;
+  ap_status st = check_files(results, i, &any, err);
+  if (st || !any) return st;
+  for (size_t j = 0; j < sizeof forms / sizeof forms[0] && !st; j++) {
+    st = draw(results, plots, figures[i].name, forms[j], err);
   }
-  ap_free(file);
+  ++*drawn;
   return st;
 }
 

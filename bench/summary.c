@@ -8,6 +8,7 @@
 #include "base/statistics.h"
 #include "bench/cell_read_impl.h"
 #include "bench/markdown_impl.h"
+#include "bench/result_ranges_impl.h"
 #include "bench/summary_impl.h"
 
 static const char *const names[] = {"network", "data",   "suite",    "division", "open_because",
@@ -196,10 +197,9 @@ ap_status ap_summary_load(const char *dir, const char *const *needed, size_t n_n
   char *path = ap_path_join(dir, "summary.csv");
   ap_status st = path ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "summary");
   if (!st && !ap_file_exists(path)) {
-    st = ap_fail(err, AP_ERR_IO, "%s: no such file; a folder that 'compare' wrote is expected",
-                 path);
+    st = ap_file_absent(path, "; a folder that 'compare' wrote is expected", err);
   }
-  if (!st) st = ap_csv_load(path, rows, head, err);
+  if (!st) st = ap_csv_load_numbers(path, NULL, ap_result_range, rows, head, err);
   for (size_t i = 0; i < n_needed && !st && json_array_size(*rows); i++) {
     if (!json_object_get(json_array_get(*rows, 0), needed[i])) {
       st = ap_fail(err, AP_ERR_ARG, "%s: no column %s", path, needed[i]);

@@ -14,8 +14,8 @@ AP_NODISCARD ap_status ap_summary_rows(const json_t *rows, json_t **summary, ap_
 /* dir/summary.md. */
 AP_NODISCARD ap_status ap_summary_markdown(const char *dir, const json_t *summary,
                                            const json_t *provenance, ap_error *err);
-/* dir/summary.csv as ap_csv_load reads it. Errors: IO where it is not there; ARG that names a column of
- * `needed` that it lacks. */
+/* dir/summary.csv as ap_csv_load_numbers reads it, by ap_result_range. Errors: IO where it is not there; FORMAT;
+ * ARG that names a column of `needed` that it lacks. */
 AP_NODISCARD ap_status ap_summary_load(const char *dir, const char *const *needed, size_t n_needed,
                                        json_t **rows, json_t **head, ap_error *err);
 #endif

@@ -40,6 +40,12 @@ void ap_time_spent(ap_experiment *e, const ap_cell *cell, double expected, doubl
   say(e, text);
 }
 
+void ap_time_say_again(const ap_experiment *e, const char *why) {
+  char text[600];
+  (void)snprintf(text, sizeof text, "%s: a damaged cell, to be computed again", why);
+  say(e, text);
+}
+
 void ap_time_say_plan(ap_experiment *e) {
   char text[200], rest[24];
   clock_text(left(e), rest);

@@ -63,9 +63,9 @@ static ap_status need_commit(ap_history *h, const char *text, const char *machin
   ap_status st = ap_history_find_commit(h, text, machine, NULL, commit, &found, err);
   if (!st && !found) {
     st = ap_fail(err, AP_ERR_ARG,
-                 "commit %.60s is not recorded on \"%.120s\" (autoprune history "
+                 "%s: commit %.60s is not recorded on \"%.120s\" (autoprune history "
                  "list; --machine)",
-                 text, machine);
+                 ap_history_path(h), text, machine);
   }
   return st;
 }

@@ -113,12 +113,11 @@ static ap_status prepare(ap_cli *cli, training *t, ap_error *err) {
   ap_dataset_info info;
   ap_status st = ap_cli_probe_output(o->out, cli->force, err);
   if (!st) st = ap_backend_open(cli->backend, cli->threads, &t->be, err);
+  if (!st && o->from.path) st = load_origin(t, err); /* a broken one, before reading the images */
   if (!st) st = ap_dataset_open(o->data, &t->data, err);
   if (st) return st;
   info = ap_dataset_describe(t->data, AP_SPLIT_TRAIN);
-  if (o->from.path) {
-    st = load_origin(t, err);
-  } else {
+  if (!o->from.path) {
     st = ap_network_builtin(o->net, (ap_shape3){info.channels, info.height, info.width},
                             info.classes, cli->seed, &t->net, err);
     if (!st) ap_dataset_statistics(t->data, t->net->mean, t->net->std);

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/provenance.h"
+#include "base/text.h"
 #include "pruners/policy.h"
 
 #define MATRIX_BYTES ((size_t)1 << 31) /* largest .npy that is read: 2 GiB */
@@ -29,12 +30,14 @@ bool ap_cli_set(json_t *object, const char *key, json_t *value) {
 }
 
 void ap_cli_note(const ap_cli *cli, const char *format, ...) {
+  char text[4096]; /* names of files may hold anything */
   va_list arguments;
   if (cli->quiet) return;
   va_start(arguments, format);
-  (void)vfprintf(stderr, format, arguments);
+  (void)vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  (void)fputc('\n', stderr);
+  ap_text_clean(text);
+  (void)fprintf(stderr, "%s\n", text);
 }
 
 void ap_cli_duration(double seconds, char text[24]) {

@@ -145,6 +145,7 @@ static ap_status store(const ap_option *o, const char *text, ap_error *err) {
       *(const char **)o->target = text;
       break;
     case AP_OPTION_MAYBE:
+      if (text && !text[0]) return ap_fail(err, AP_ERR_ARG, "--%s: the value is empty", o->name);
       *(const char **)o->target = text ? text : "";
       break;
     case AP_OPTION_SIZE:

@@ -132,8 +132,7 @@ ap_status ap_history_open(const char *path, bool create, ap_history **out, ap_er
   int flags = SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), code;
   *out = NULL;
   if (!create && !ap_file_exists(path)) {
-    return ap_fail(err, AP_ERR_IO, "%s: no such file; --record on a command begins a history",
-                   path);
+    return ap_file_absent(path, "; --record on a command begins a history", err);
   }
   h = ap_calloc(1, sizeof *h);
   if (h) h->path = ap_strdup(path);
@@ -163,6 +162,8 @@ void ap_history_close(ap_history *history) {
   ap_free(history->path);
   ap_free(history);
 }
+
+const char *ap_history_path(const ap_history *history) { return history->path; }
 
 /* ---- adding ---- */
 

@@ -21,6 +21,7 @@ typedef struct ap_history ap_history;
 AP_NODISCARD ap_status ap_history_open(const char *path, bool create, ap_history **out,
                                        ap_error *err);
 void ap_history_close(ap_history *history); /* NULL is allowed */
+const char *ap_history_path(const ap_history *history);
 
 /* Adds a record (history/record.h) after checking it; `where` begins the error text. All or nothing.
  * *run (may be NULL): its number. Errors: FORMAT, IO. */

@@ -4,11 +4,24 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "history/history_impl.h"
 
 static const char *column(sqlite3_stmt *statement, int i) {
   const char *text = (const char *)sqlite3_column_text(statement, i);
   return text ? text : "";
+}
+
+/* A text that is not UTF-8 was not written by us. */
+static ap_status check_texts(const ap_history *h, sqlite3_stmt *statement, ap_error *err) {
+  for (int i = 0; i < sqlite3_column_count(statement); i++) {
+    int type = sqlite3_column_type(statement, i);
+    if ((type == SQLITE_TEXT || type == SQLITE_BLOB) && !ap_text_is_utf8(column(statement, i))) {
+      return ap_fail(err, AP_ERR_FORMAT, "%s: damaged: \"%.60s\" of %s is not UTF-8", h->path,
+                     column(statement, i), sqlite3_column_name(statement, i));
+    }
+  }
+  return AP_OK;
 }
 
 /* Calls take(context, statement) for each row. */
@@ -23,6 +36,7 @@ static ap_status collect(ap_history *h, const char *sql, int n, const char *cons
   if (!st && !*rows) st = ap_fail(err, AP_ERR_MEMORY, "%s", h->path);
   while (!st && row) {
     st = ap_history_step(h, statement, &row, err);
+    if (!st && row) st = check_texts(h, statement, err);
     if (!st && row && take(*rows, statement)) st = ap_fail(err, AP_ERR_MEMORY, "%s", h->path);
   }
   (void)sqlite3_finalize(statement);
@@ -116,6 +130,7 @@ static ap_status one_text(ap_history *h, const char *sql, int n, const char *con
   *found = false;
   *out = NULL;
   if (!st) st = ap_history_step(h, statement, found, err);
+  if (!st && *found) st = check_texts(h, statement, err);
   if (!st && *found) {
     *out = ap_strdup(column(statement, 0));
     if (!*out) st = ap_fail(err, AP_ERR_MEMORY, "%s", h->path);
@@ -185,9 +200,9 @@ ap_status ap_history_find_commit(ap_history *h, const char *text, const char *ma
     }
     if (!exact) {
       st = ap_fail(err, AP_ERR_ARG,
-                   "commit %.60s: %zu recorded commits begin so, more of it is "
+                   "%s: commit %.60s: %zu recorded commits begin so, more of it is "
                    "expected",
-                   text, n);
+                   h->path, text, n);
     } else {
       (void)snprintf(commit, AP_HISTORY_COMMIT, "%s", text);
     }

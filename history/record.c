@@ -115,7 +115,24 @@ static ap_status check_metric(const json_t *metric, const char *where, ap_error 
   return st;
 }
 
-static ap_status check_series(const json_t *series, const char *where, ap_error *err) {
+/* Notes a metric of a series in `seen`, series -> metric: a run has each one once. */
+static ap_status check_once(json_t *seen, const char *series, const char *metric, const char *where,
+                            ap_error *err) {
+  json_t *metrics = json_object_get(seen, series);
+  if (!metrics) {
+    metrics = json_object();
+    if (json_object_set_new(seen, series, metrics)) return ap_fail(err, AP_ERR_MEMORY, "record");
+  }
+  if (json_object_get(metrics, metric)) {
+    return ap_fail(err, AP_ERR_FORMAT, "%s: metric \"%.120s\" of series \"%.120s\" is there twice",
+                   where, metric, series);
+  }
+  return json_object_set_new(metrics, metric, json_true()) ? ap_fail(err, AP_ERR_MEMORY, "record")
+                                                           : AP_OK;
+}
+
+static ap_status check_series(const json_t *series, json_t *seen, const char *where,
+                              ap_error *err) {
   const json_t *metrics;
   ap_status st = check_text(series, "name", false, where, err);
   if (!st) st = ap_json_array(series, "metrics", where, &metrics, err);
@@ -124,9 +141,12 @@ static ap_status check_series(const json_t *series, const char *where, ap_error 
     st = ap_fail(err, AP_ERR_FORMAT, "%s: member \"configuration\" is not an object", where);
   }
   for (size_t i = 0; !st && i < json_array_size(metrics); i++) {
+    const json_t *metric = json_array_get(metrics, i);
     char *here = ap_sprintf("%s: metrics[%zu]", where, i);
-    st = here ? check_metric(json_array_get(metrics, i), here, err)
-              : ap_fail(err, AP_ERR_MEMORY, "record");
+    st = here ? check_metric(metric, here, err) : ap_fail(err, AP_ERR_MEMORY, "record");
+    if (!st) {
+      st = check_once(seen, text_of(series, "name"), text_of(metric, "name"), here, err);
+    }
     ap_free(here);
   }
   return st;
@@ -136,6 +156,7 @@ ap_status ap_history_record_check(const json_t *record, const char *where, ap_er
   static const char *const texts[] = {"kind", "commit", "machine", "date"};
   const char *schema;
   const json_t *series;
+  json_t *seen = NULL;
   ap_status st = ap_json_string(record, "schema", where, &schema, err);
   if (!st && strcmp(schema, AP_HISTORY_RECORD_SCHEMA) != 0) {
     st = ap_fail(err, AP_ERR_FORMAT,
@@ -149,11 +170,14 @@ ap_status ap_history_record_check(const json_t *record, const char *where, ap_er
   }
   if (!st) st = ap_json_array(record, "series", where, &series, err);
   if (!st) st = check_size(series, MAX_SERIES, where, "series", err);
+  if (!st) seen = json_object();
+  if (!st && !seen) st = ap_fail(err, AP_ERR_MEMORY, "record");
   for (size_t i = 0; !st && i < json_array_size(series); i++) {
     char *here = ap_sprintf("%s: series[%zu]", where, i);
-    st = here ? check_series(json_array_get(series, i), here, err)
+    st = here ? check_series(json_array_get(series, i), seen, here, err)
               : ap_fail(err, AP_ERR_MEMORY, "record");
     ap_free(here);
   }
+  json_decref(seen);
   return st;
 }

@@ -45,8 +45,9 @@ ap_status ap_model_find(const char *name, char **path, ap_error *err) {
   *path = NULL;
   if (!name || !*name) return ap_fail(err, AP_ERR_ARG, "a model needs a name or a file");
   if (take(ap_strdup(name), path)) return AP_OK;
-  if (names_file(name)) return ap_fail(err, AP_ERR_IO, "%s: no such file", name);
+  if (names_file(name)) return ap_file_absent(name, "", err);
   if (find_shipped(name, path)) return AP_OK;
+  if (ap_dir_exists(name)) return ap_file_absent(name, "", err);
   return ap_fail(err, AP_ERR_IO,
                  "%s: neither a file nor a shipped model (results/models/%s.apm, "
                  "share/autoprune/models/%s.apm)",

@@ -349,16 +349,23 @@ static ap_status read_network(reader *r, ap_error *err) {
   return AP_OK;
 }
 
-/* Length of the header, after checking magic and checksum. */
+/* Before all of a large file is read. */
+static ap_status check_magic(const char *path, ap_error *err) {
+  char start[AP_MODEL_MAGIC_BYTES];
+  size_t got = 0;
+  ap_status st = ap_file_start(path, start, sizeof start, &got, err);
+  if (st || (got == sizeof start && memcmp(start, AP_MODEL_MAGIC, sizeof start) == 0)) return st;
+  return ap_fail(err, AP_ERR_FORMAT, "%s: byte 0: not a model file (magic %s expected)", path,
+                 AP_MODEL_MAGIC);
+}
+
+/* Length of the header, after checking the checksum. */
 static ap_status check_envelope(const char *path, const char *bytes, size_t size, size_t *header,
                                 ap_error *err) {
   const size_t frame = AP_MODEL_PROLOGUE_BYTES + AP_MODEL_DIGEST_BYTES;
   unsigned char digest[AP_MODEL_DIGEST_BYTES];
   char text[AP_SHA256_TEXT];
   uint64_t length = 0;
-  if (size < AP_MODEL_MAGIC_BYTES || memcmp(bytes, AP_MODEL_MAGIC, AP_MODEL_MAGIC_BYTES) != 0)
-    return ap_fail(err, AP_ERR_FORMAT, "%s: byte 0: not a model file (magic %s expected)", path,
-                   AP_MODEL_MAGIC);
   if (size < frame)
     return ap_fail(err, AP_ERR_FORMAT, "%s: byte %zu: file ends, a model has more than %zu bytes",
                    path, size, frame);
@@ -390,6 +397,7 @@ ap_status ap_model_load(const char *path, ap_network **out, json_t **metadata, a
     ap_free(file);
     return st;
   }
+  if (!st) st = check_magic(file, err);
   if (!st) st = ap_file_read(file, AP_MODEL_MAX_BYTES, &bytes, &size, err);
   if (!st) st = check_envelope(file, bytes, size, &header_bytes, err);
   if (!st) st = ap_json_parse(bytes + AP_MODEL_PROLOGUE_BYTES, header_bytes, file, &header, err);

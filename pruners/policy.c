@@ -1,5 +1,6 @@
 #include "pruners/policy.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -265,6 +266,12 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
   if (wish->kept && wish->n_vectors != partition.count) {
     return ap_fail(err, AP_ERR_ARG, "policy has %zu vectors for %s, which has %zu on this array",
                    wish->n_vectors, info->name, partition.count);
+  }
+  if (!(fabs(wish->keep * (double)partition.count - (double)wish->n_kept) < 1)) {
+    return ap_fail(err, AP_ERR_ARG,
+                   "policy keeps %zu vectors of %s, by its \"keep\" a share of %g, but there are "
+                   "%zu on this array: it was made for another array or another network",
+                   wish->n_kept, info->name, wish->keep, partition.count);
   }
   matrix = ap_calloc(size, sizeof *matrix);
   order = ap_calloc(partition.count, sizeof *order);

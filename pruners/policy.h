@@ -18,7 +18,7 @@ typedef struct {
   struct ap_policy_layer {
     char *name;           /* of the node */
     double keep;          /* vectors kept / vectors */
-    size_t n_kept;        /* vectors kept: what counts */
+    size_t n_kept;        /* vectors kept: what counts; keep has to agree within a vector */
     unsigned weight_bits; /* of its own (nn/network.h); 0: none */
     size_t n_vectors;     /* where vectors are named (plug-ins' masks, patterns) ... */
     uint8_t *kept; /* ... n_vectors bytes of 0 or 1; else NULL, and the best n_kept are meant */
@@ -52,7 +52,8 @@ AP_NODISCARD ap_status ap_policy_set_weight_bits(const ap_policy *policy, ap_net
 
 /* Prunes a folded network in place: per layer the n_kept best vectors by pruners/pruner.h stay, or
  * those that it names. With whole filters or input channels what they make useless in the neighbouring layers becomes 0, too.
- * ARG when layer names or vector counts do not fit the network on this array. */
+ * ARG when layer names or vector counts do not fit the network on this array; or the two numbers of a layer
+ * do not agree on how many vectors it has, as where the policy was made for another array. */
 AP_NODISCARD ap_status ap_policy_apply(const ap_policy *policy, const ap_array_spec *array,
                                        ap_network *net, ap_error *err);
 

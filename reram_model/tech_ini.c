@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "reram_model/tech_impl.h"
 
 #define MAX_LINE 195 /* inih's own buffer holds 200 characters */
@@ -152,7 +153,8 @@ static int take(void *user, const char *section, const char *key, const char *va
 
 ap_status ap_entries_parse(const char *text, size_t size, const char *name, ap_entries *out,
                            ap_error *err) {
-  reader r = {.text = text, .size = size, .entries = out, .err = err};
+  const size_t mark = ap_text_mark(text, size);
+  reader r = {.text = text + mark, .size = size - mark, .entries = out, .err = err};
   int broken = 0;
   memset(out, 0, sizeof *out);
   out->file = ap_strdup(name);

@@ -191,9 +191,8 @@ struct ap_packed_isa {
   void (*gate_row)(const float *in, size_t in_column, const float *gate, size_t gate_column,
                    const float *residual, size_t residual_column, size_t n, float low, float high,
                    float *out);
-  /* y[i] = the logistic function of x[i], relative error below 1e-6; n: of whole blocks */
+  /* y[i] = the logistic function, the normal one of x[i], within 2e-7; n: of whole blocks */
   void (*logistic)(const float *x, size_t n, float *y);
-  /* y[i] = the normal distribution function, within 2e-7 */
   void (*normal)(const float *x, size_t n, float *y);
   void (*pixels)(const uint8_t *in, size_t n, float scale, float shift, float *out);
   /* bit i of bits[] = (row[i] != 0) of n floats, unused bits 0; false when one is not finite */

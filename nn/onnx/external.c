@@ -1,14 +1,14 @@
 #include "nn/onnx/external.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 
 /* Only names that go down: parts that are neither empty nor "." nor "..". */
 static bool goes_down(const char *location) {
@@ -35,16 +35,12 @@ static bool lies_in(const char *folder, const char *file) {
 
 static ap_status read_at(const char *path, uint64_t offset, size_t bytes, char *data,
                          ap_error *err) {
-  struct stat info;
-  ap_status st = AP_OK;
-  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0 || fstat(file, &info) != 0) {
-    st = ap_fail(err, AP_ERR_IO, "%s: %s", path, strerror(errno));
-  } else if (!S_ISREG(info.st_mode)) {
-    st = ap_fail(err, AP_ERR_IO, "%s: not a regular file", path);
-  } else if ((uint64_t)info.st_size < offset || (uint64_t)info.st_size - offset < bytes) {
-    st = ap_fail(err, AP_ERR_FORMAT, "%s: %zu bytes at %llu, the file has %lld", path, bytes,
-                 (unsigned long long)offset, (long long)info.st_size);
+  int file = -1;
+  size_t size = 0;
+  ap_status st = ap_file_open(path, SIZE_MAX, &file, &size, err);
+  if (!st && (size < offset || size - offset < bytes)) {
+    st = ap_fail(err, AP_ERR_FORMAT, "%s: %zu bytes at %llu, the file has %zu", path, bytes,
+                 (unsigned long long)offset, size);
   }
   for (size_t done = 0; !st && done < bytes;) {
     ssize_t n = pread(file, data + done, bytes - done, (off_t)(offset + done));

@@ -141,7 +141,11 @@ ap_status ap_onnx_lower_conv(ap_onnx_lowering *low, const ap_onnx_node *node, ap
   if (!st) st = ap_onnx_input_constant(low, node, 2, "bias", false, &bias, err);
   if (!st) st = ap_onnx_attr_int(node, "group", 1, 1, INT32_MAX, &groups, err);
   if (st) return st;
-  if (weight->n_dims != 4 || weight->count == 0)
+  if (weight->n_dims == 4 && weight->count == 0)
+    return ap_onnx_node_fail(node, err, AP_ERR_FORMAT,
+                             "weights of %zu x %zu x %zu x %zu: a dimension of 0", weight->dims[0],
+                             weight->dims[1], weight->dims[2], weight->dims[3]);
+  if (weight->n_dims != 4)
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "weights of %zu dimensions; [out, in, height, width] is supported",
                              weight->n_dims);

@@ -239,19 +239,33 @@ static ap_status read_metadata(reader *r, const Onnx__ModelProto *model) {
   return AP_OK;
 }
 
+/* The default domain, which has two names, may be there twice, but not in two versions. */
+static ap_status read_opset(reader *r, const Onnx__ModelProto *model) {
+  bool known = false;
+  for (size_t i = 0; i < model->n_opset_import; i++) {
+    const char *domain = text_of(model->opset_import[i]->domain);
+    int64_t version = model->opset_import[i]->version;
+    if (*domain && strcmp(domain, "ai.onnx") != 0) continue;
+    if (known && version != r->graph->opset)
+      return ap_fail(r->err, AP_ERR_FORMAT,
+                     "opset_import of the default domain twice: %lld and %lld",
+                     (long long)r->graph->opset, (long long)version);
+    r->graph->opset = version;
+    known = true;
+  }
+  if (r->graph->opset >= AP_ONNX_MIN_OPSET && r->graph->opset <= AP_ONNX_MAX_OPSET) return AP_OK;
+  return ap_fail(r->err, AP_ERR_UNSUPPORTED, "opset %lld; %d to %d are supported",
+                 (long long)r->graph->opset, AP_ONNX_MIN_OPSET, AP_ONNX_MAX_OPSET);
+}
+
 static ap_status read_header(reader *r, const Onnx__ModelProto *model) {
+  ap_status st;
   r->graph->ir_version = model->ir_version;
   r->graph->producer = ap_strdup(text_of(model->producer_name));
   r->graph->name = ap_strdup(text_of(model->graph->name));
   if (!r->graph->producer || !r->graph->name) return ap_fail(r->err, AP_ERR_MEMORY, "model");
-  for (size_t i = 0; i < model->n_opset_import; i++) {
-    const char *domain = text_of(model->opset_import[i]->domain);
-    if (!*domain || strcmp(domain, "ai.onnx") == 0)
-      r->graph->opset = model->opset_import[i]->version;
-  }
-  if (r->graph->opset < AP_ONNX_MIN_OPSET || r->graph->opset > AP_ONNX_MAX_OPSET)
-    return ap_fail(r->err, AP_ERR_UNSUPPORTED, "opset %lld; %d to %d are supported",
-                   (long long)r->graph->opset, AP_ONNX_MIN_OPSET, AP_ONNX_MAX_OPSET);
+  st = read_opset(r, model);
+  if (st) return st;
   if (model->graph->n_sparse_initializer)
     return ap_fail(r->err, AP_ERR_UNSUPPORTED, "sparse initialisers; dense ones are supported");
   return read_metadata(r, model);

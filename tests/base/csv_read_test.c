@@ -65,6 +65,12 @@ static void forms(void **state) {
   row = json_array_get(rows, 0);
   assert_true(isnan(ap_csv_field_number(row, "a")) && isnan(ap_csv_field_number(row, "b")));
   json_decref(rows);
+  assert_int_equal(parse("\xef\xbb\xbf"
+                         "a,b\n1,2\n",
+                         &rows, NULL),
+                   AP_OK); /* an editor's mark */
+  assert_true(ap_csv_field_number(json_array_get(rows, 0), "a") == 1);
+  json_decref(rows);
   assert_int_equal(parse("# only: this\na\n", &rows, NULL), AP_OK);
   assert_int_equal(json_array_size(rows), 0);
   json_decref(rows);

@@ -60,6 +60,36 @@ static void test_read_errors(void **state) {
   assert_null(data);
 }
 
+static void test_why_a_file_is_absent(void **state) {
+  ap_error err;
+  (void)state;
+  assert_int_equal(ap_file_absent(scratch_path("none"), "; look elsewhere", &err), AP_ERR_IO);
+  assert_non_null(strstr(err.text, "none: no such file; look elsewhere"));
+  assert_int_equal(ap_file_absent(scratch, "; look elsewhere", &err), AP_ERR_IO);
+  assert_non_null(strstr(err.text, "is a directory"));
+  assert_null(strstr(err.text, "elsewhere"));
+  assert_int_equal(symlink("loop", scratch_path("loop")), 0);
+  assert_false(ap_file_exists(scratch_path("loop")));
+  assert_int_equal(ap_file_absent(scratch_path("loop"), "", &err), AP_ERR_IO);
+  assert_non_null(strstr(err.text, strerror(ELOOP)));
+}
+
+static void test_start(void **state) {
+  char start[4] = "";
+  size_t got = 0;
+  ap_error err;
+  (void)state;
+  scratch_write("start", "abcdef", 6);
+  assert_int_equal(ap_file_start(scratch_path("start"), start, sizeof start, &got, &err), AP_OK);
+  assert_int_equal(got, 4);
+  assert_memory_equal(start, "abcd", 4);
+  scratch_write("start", "xy", 2);
+  assert_int_equal(ap_file_start(scratch_path("start"), start, sizeof start, &got, &err), AP_OK);
+  assert_int_equal(got, 2);
+  assert_int_equal(ap_file_start(scratch_path("none"), start, sizeof start, &got, &err), AP_ERR_IO);
+  assert_int_equal(got, 0);
+}
+
 /* /proc files claim 0 bytes; this one is longer than one step of growth. */
 static void test_read_file_without_size(void **state) {
   char *data = NULL;
@@ -284,6 +314,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_read),
       cmocka_unit_test(test_read_errors),
+      cmocka_unit_test(test_why_a_file_is_absent),
+      cmocka_unit_test(test_start),
       cmocka_unit_test(test_read_file_without_size),
       cmocka_unit_test(test_write_and_replace),
       cmocka_unit_test(test_old_file_lives_until_commit),

@@ -28,6 +28,17 @@ static void test_refused_texts(void **state) {
   }
 }
 
+static void test_byte_order_mark(void **state) {
+  static const char text[] = "\xef\xbb\xbf{\"a\": 1}", twice[] = "\xef\xbb\xbf\xef\xbb\xbf{}";
+  json_t *value = parse(text);
+  ap_error err;
+  (void)state;
+  assert_int_equal(json_integer_value(json_object_get(value, "a")), 1);
+  json_decref(value);
+  assert_int_equal(ap_json_parse(twice, strlen(twice), "t", &value, &err), AP_ERR_FORMAT);
+  assert_int_equal(ap_json_parse(text, 3, "t", &value, &err), AP_ERR_FORMAT); /* and no more */
+}
+
 static void test_error_names_the_line(void **state) {
   const char *text = "{\n \"a\": 1,\n \"b\": oops\n}\n";
   json_t *value = NULL;
@@ -98,9 +109,8 @@ static void test_save_and_load(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_refused_texts),
-      cmocka_unit_test(test_error_names_the_line),
-      cmocka_unit_test(test_members),
+      cmocka_unit_test(test_refused_texts),        cmocka_unit_test(test_byte_order_mark),
+      cmocka_unit_test(test_error_names_the_line), cmocka_unit_test(test_members),
       cmocka_unit_test(test_save_and_load),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

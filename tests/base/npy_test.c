@@ -6,6 +6,7 @@
 #include "tests/base/testing.h"
 /* after them: cmocka needs its own order */
 #include <math.h>
+#include <sys/stat.h>
 
 #define LIMIT ((size_t)1 << 20)
 
@@ -201,6 +202,22 @@ static void test_big_endian(void **state) {
   }
 }
 
+/* What is no regular file, or empty, is not mapped; a FIFO is not waited for. */
+static void test_what_is_not_mapped(void **state) {
+  ap_npy_map map;
+  ap_error err;
+  (void)state;
+  assert_int_equal(mkfifo(scratch_path("fifo.npy"), 0600), 0);
+  assert_int_equal(ap_npy_map_open(scratch_path("fifo.npy"), &map, &err), AP_ERR_IO);
+  assert_non_null(strstr(err.text, "fifo.npy: is a device, pipe or socket, a regular file"));
+  assert_int_equal(ap_npy_map_open(scratch, &map, &err), AP_ERR_IO);
+  assert_non_null(strstr(err.text, "is a directory"));
+  assert_int_equal(ap_npy_map_open(scratch_path("absent.npy"), &map, &err), AP_ERR_IO);
+  scratch_write("void.npy", "", 0);
+  assert_int_equal(ap_npy_map_open(scratch_path("void.npy"), &map, &err), AP_ERR_FORMAT);
+  assert_null(map.map);
+}
+
 static void test_refused_headers(void **state) {
   static const char *const headers[] = {
       "",
@@ -343,6 +360,7 @@ int main(void) {
       cmocka_unit_test(test_values),
       cmocka_unit_test(test_halves),
       cmocka_unit_test(test_big_endian),
+      cmocka_unit_test(test_what_is_not_mapped),
       cmocka_unit_test(test_refused_headers),
       cmocka_unit_test(test_refused_preambles),
       cmocka_unit_test(test_truncated_everywhere),

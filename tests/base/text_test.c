@@ -47,7 +47,17 @@ static void test_as_json(void **state) {
   assert_null(ap_json_text(NULL));
 }
 
+static void test_mark(void **state) {
+  (void)state;
+  assert_int_equal(ap_text_mark("\xef\xbb\xbfx", 4), 3);
+  assert_int_equal(ap_text_mark("\xef\xbb\xbf", 3), 3);
+  assert_int_equal(ap_text_mark("\xef\xbb", 2), 0);
+  assert_int_equal(ap_text_mark("\xef\xbb?x", 4), 0);
+  assert_int_equal(ap_text_mark("text", 4), 0);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_clean), cmocka_unit_test(test_as_json)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_clean), cmocka_unit_test(test_as_json),
+                                     cmocka_unit_test(test_mark)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

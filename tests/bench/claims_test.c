@@ -214,6 +214,46 @@ static void nothing_to_test(void **state) {
   remove_tree(folder);
 }
 
+/* A field that is there and wrong is neither absent nor passed over, by claims and leaderboard alike. */
+static void broken_numbers_are_refused(void **state) {
+  static const struct {
+    const char *column, *field, *says;
+  } cases[] = {{"compression_vs_pim", "abc", "'abc', a number of 1e-09 to 1e+09 is expected"},
+               {"compression_vs_pim", "1e308", "'1e308'"},
+               {"compression_vs_pim", "0", "'0'"},
+               {"compression_vs_pim_low", "1.2.3", "'1.2.3'"},
+               {"crossbars_compression", "nan", "'nan'"},
+               {"area_efficiency", "-2", "'-2'"},
+               {"accuracy_test", "700", "'700', a number of 0 to 1 is expected"},
+               {"accuracy_loss", "-1.5", "'-1.5', a number of -1 to 1"},
+               {"within_limit", "yes", "'yes'"},
+               {"n", "-3", "'-3'"}};
+  char folder[128], path[200], text[300];
+  const char *folders[1] = {folder};
+  json_t *judged = NULL;
+  (void)state;
+  (void)snprintf(folder, sizeof folder, "%s", scratch_path("broken"));
+  must(ap_dir_create(folder, &failure));
+  (void)snprintf(path, sizeof path, "%s/summary.csv", folder);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    (void)snprintf(text, sizeof text, "# suite: x\nnetwork,method,%s\nn,m,\nn,m,%s\n",
+                   cases[i].column, cases[i].field);
+    must(ap_file_write(path, text, strlen(text), true, &failure));
+    (void)snprintf(text, sizeof text, "summary.csv, line 4, column \"%s\": ", cases[i].column);
+    assert_int_equal(ap_claims_judge(folder, &judged, &failure), AP_ERR_FORMAT);
+    if (!strstr(failure.text, text)) fail_msg("%s", failure.text);
+    if (!strstr(failure.text, cases[i].says)) fail_msg("%s", failure.text);
+    assert_int_equal(ap_leaderboard_write(folders, 1, stderr, &failure), AP_ERR_FORMAT);
+    if (!strstr(failure.text, text)) fail_msg("%s", failure.text);
+  }
+  assert_int_equal(fclose(summary(folder)), 0);
+  (void)snprintf(path, sizeof path, "%s/laws.csv", folder);
+  must(ap_file_write(path, "network,law,area_mm2\nn,isaac,-1\n", 32, true, &failure));
+  assert_int_equal(ap_claims_judge(folder, &judged, &failure), AP_ERR_FORMAT);
+  assert_non_null(strstr(failure.text, "laws.csv, line 2, column \"area_mm2\""));
+  remove_tree(folder);
+}
+
 /* ---- leaderboard ---- */
 
 static __attribute__((noinline)) char *board(const char *const *folders, size_t n) {
@@ -305,9 +345,12 @@ static void rows_are_told_apart(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(rows_are_told_apart), cmocka_unit_test(all_hold),
-      cmocka_unit_test(none_holds),          cmocka_unit_test(no_reason_without_ground),
-      cmocka_unit_test(nothing_to_test),     cmocka_unit_test(ranks)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_told_apart),
+                                     cmocka_unit_test(all_hold),
+                                     cmocka_unit_test(none_holds),
+                                     cmocka_unit_test(no_reason_without_ground),
+                                     cmocka_unit_test(nothing_to_test),
+                                     cmocka_unit_test(broken_numbers_are_refused),
+                                     cmocka_unit_test(ranks)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -178,6 +178,56 @@ static void damaged_cells_are_made_again(void **state) {
   json_decref(repaired);
 }
 
+static void keep_line(void *context, const char *text) {
+  char *all = context;
+  size_t used = strlen(all);
+  (void)snprintf(all + used, 4000 - used, "%s\n", text);
+}
+
+/* A cell with one member (NULL: the cell itself) replaced; NULL takes it away. The line that tells of it. */
+static void damage(const char *pattern, const char *in, const char *member, json_t *value,
+                   const char *says) {
+  ap_compare_options o = small_options();
+  char lines[4000] = "";
+  json_t *cell, *table = NULL, *mended;
+  glob_t found;
+  find_cells(pattern, &found);
+  cell = load_json(found.gl_pathv[0]);
+  if (value) {
+    assert_int_equal(json_object_set_new(in ? json_object_get(cell, in) : cell, member, value), 0);
+  } else {
+    assert_int_equal(json_object_del(in ? json_object_get(cell, in) : cell, member), 0);
+  }
+  must(ap_json_save(found.gl_pathv[0], cell, true, &failure));
+  o.say = keep_line;
+  o.say_context = lines;
+  must(compare(&o, &table));
+  if (!strstr(lines, says) || !strstr(lines, found.gl_pathv[0])) fail_msg("said: %s", lines);
+  check_first(table);
+  mended = load_json(found.gl_pathv[0]);
+  assert_false(json_equal(cell, mended));
+  globfree(&found);
+  json_decref(cell);
+  json_decref(mended);
+  json_decref(table);
+}
+
+static void cells_of_wrong_members_are_made_again(void **state) {
+  (void)state;
+  damage("*-dense-*.json", NULL, "method", NULL, "member \"method\" is missing");
+  damage("*-dense-*.json", NULL, "network", json_integer(3), "member \"network\" is not a string");
+  damage("*-dense-*.json", NULL, "method", json_string("filter"), "in its configuration 'dense'");
+  damage("*-dense-*.json", NULL, "accuracy_selection", json_integer(7), "expected 0 to 1");
+  damage("*-dense-*.json", NULL, "accuracy_test", json_string("x"), "is not a number");
+  damage("*-dense-*.json", NULL, "hardware", json_integer(5), "hardware: an object with member");
+  damage("*-dense-*.json", "hardware", "total", json_object(),
+         "hardware.total: member \"weights\"");
+  damage("*-dense-*.json", NULL, "laws", json_string("x"), "member \"laws\" is not an array");
+  damage("*-filter-*.json", NULL, "tunings", json_pack("[i]", 1), "tunings[0]");
+  damage("*-filter-*.json", NULL, "front", json_pack("[[f, f]]", 1.0, 2.0), "front[0]");
+  damage("*-auto-prune-*.json", NULL, "episodes", NULL, "member \"episodes\" is missing");
+}
+
 /* What a cell of this pattern left, but not its fine-tunings. */
 static void drop_cells(const char *pattern) {
   glob_t found;
@@ -555,6 +605,7 @@ static void bad_wishes_are_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(second_runs_take_what_is_there),
                                      cmocka_unit_test(damaged_cells_are_made_again),
+                                     cmocka_unit_test(cells_of_wrong_members_are_made_again),
                                      cmocka_unit_test(kept_tunings_are_used),
                                      cmocka_unit_test(seeds_are_rows),
                                      cmocka_unit_test(sweeps_compare_anew),

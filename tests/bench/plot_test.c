@@ -13,7 +13,27 @@ static void fake_gnuplot(const char *script) {
   assert_int_equal(setenv("PATH", scratch, 1), 0);
 }
 
-#define A_TABLE "network,method\nlenet5,dense\n"
+/* A row of ones below all columns that any figure takes. */
+#define COLUMNS                                                                                   \
+  "network,method,data,crossbar,ou,searcher,layer,component,law,axis,shape,case,kind,value,"      \
+  "recovery,"                                                                                     \
+  "crossbars_compression,compression_vs_pim,area_efficiency,area_efficiency_vs_pim,"              \
+  "energy_efficiency,energy_efficiency_vs_pim,accuracy_test,dense_accuracy_test,episode,reward,"  \
+  "compression,feasible,layer_index,keep_weights,area_of_dense,energy_of_dense,energy_uj,length," \
+  "index_of_stored_bits,index_of_area,index_of_energy,zeros,relative_area,"                       \
+  "relative_latency_with_copies,relative_energy,adc_bits,accuracy,quantised_accuracy,images,"     \
+  "sigma,"                                                                                        \
+  "accuracy_low,accuracy_high,crossbars,dense_accuracy,front,n,image_forwards,compression_low,"   \
+  "compression_high"
+static const char *a_table(void) {
+  static char text[4000];
+  size_t used = (size_t)snprintf(text, sizeof text, "%s\n1", COLUMNS);
+  for (const char *c = COLUMNS; *c; c++) {
+    if (*c == ',') used += (size_t)snprintf(text + used, sizeof text - used, ",1");
+  }
+  (void)snprintf(text + used, sizeof text - used, "\n");
+  return text;
+}
 
 static void results_folder(const char *name, char *path, size_t room) {
   char table[256];
@@ -23,7 +43,7 @@ static void results_folder(const char *name, char *path, size_t room) {
   (void)snprintf(table, sizeof table, "%s/table.csv", path);
   file = fopen(table, "wb");
   assert_non_null(file);
-  (void)fputs(A_TABLE, file);
+  (void)fputs(a_table(), file);
   assert_int_equal(fclose(file), 0);
 }
 
@@ -94,7 +114,7 @@ static void every_figure_is_asked_for(void **state) {
     (void)snprintf(line, sizeof line, "%s/%s", folder, figures[i].file);
     file = fopen(line, "wb");
     assert_non_null(file);
-    (void)fputs(A_TABLE, file);
+    (void)fputs(a_table(), file);
     assert_int_equal(fclose(file), 0);
   }
   must(ap_compare_plot(folder, scripts, &failure));
@@ -113,14 +133,25 @@ static void every_figure_is_asked_for(void **state) {
   remove_tree(folder);
 }
 
+#define COMPRESSIONS "network,data,method,crossbar,crossbars_compression,compression_vs_pim\n"
+
 /* Nothing is drawn of what is no table; a table without rows is left out. */
 static void damaged_tables_are_refused(void **state) {
   static const struct {
     const char *text, *says;
-  } cases[] = {{"", "table.csv"},
-               {"network,method\nlenet5", "table.csv, line 2"},
-               {"name,method\nlenet5,dense\n", "no column \"network\""},
-               {"network,method\n", "with rows"}};
+  } cases[] = {
+      {"", "table.csv"},
+      {COMPRESSIONS "n,d", "table.csv, line 2: 2 fields"},
+      {"name,method\nlenet5,dense\n", "no column \"network\""},
+      {"x,y\n1,2\n", "no column \"network\""},
+      {"# a: b\nx,y\n", "table.csv, line 2: no column \"network\""},
+      {"network,data,method,crossbar,crossbars_compression\nn,d,m,c,1\n",
+       "table.csv, line 1: no column \"compression_vs_pim\"; expected are network,"},
+      {COMPRESSIONS "n,d,m,c,1.5,x\n",
+       "table.csv, line 2, column \"compression_vs_pim\": 'x', a number of 1e-09 to 1e+09"},
+      {COMPRESSIONS "n,d,m,c,2,\nn,d,m,c,nan,1\n", "line 3, column \"crossbars_compression\""},
+      {COMPRESSIONS "n,d,m,c,inf,1\n", "'inf'"},
+      {COLUMNS "\n", "with rows"}};
   char folder[256], table[300];
   (void)state;
   results_folder("damaged", folder, sizeof folder);
@@ -132,6 +163,13 @@ static void damaged_tables_are_refused(void **state) {
     assert_true(ap_compare_plot(folder, scratch, &failure) != AP_OK);
     if (!strstr(failure.text, cases[i].says)) fail_msg("%s", failure.text);
   }
+  /* the means beside it, which are drawn in its place */
+  must(ap_file_write(table, a_table(), strlen(a_table()), true, &failure));
+  must(ap_compare_plot(folder, scratch, &failure));
+  (void)snprintf(table, sizeof table, "%s/summary.csv", folder);
+  must(ap_file_write(table, "network\nlenet5\n", 15, true, &failure));
+  assert_int_equal(ap_compare_plot(folder, scratch, &failure), AP_ERR_FORMAT);
+  assert_non_null(strstr(failure.text, "summary.csv, line 1: no column \"data\""));
   remove_tree(folder);
 }
 

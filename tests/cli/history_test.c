@@ -222,13 +222,24 @@ static void export_writes_csv_once(void **state) {
   command_good(WORDS("history", "export", "--out", "t.csv", "--file", "h.sqlite", "--force"));
 }
 
+/* A name with an escape in it reaches the terminal without. */
+static void notes_are_one_clean_line(void **state) {
+  command_result r = command_run(NULL, WORDS("cost", "--model", MODEL, "--record=a\x1b[31m\nb"));
+  (void)state;
+  assert_int_equal(r.status, 0);
+  assert_non_null(strstr(r.err, "recorded in a [31m b as run 1"));
+  command_release(&r);
+  assert_int_equal(unlink("a\x1b[31m\nb"), 0);
+}
+
 static void bad_wishes_are_one_line(void **state) {
   (void)state;
   command_bad("no such file", WORDS("history", "list", "--file", "h.sqlite"));
+  command_bad("./: is a directory", WORDS("history", "list", "--file", "./"));
   command_bad("list, show, compare, check, explain, export or import", WORDS("history", "burn"));
   command_bad("a word is missing", WORDS("history"));
   import("c1", 5, 9);
-  command_bad("commit zz is not recorded",
+  command_bad("h.sqlite: commit zz is not recorded",
               WORDS("history", "compare", "zz", "c1", "--file", "h.sqlite"));
   command_bad("two commits are expected", WORDS("history", "compare", "c1", "--file", "h.sqlite"));
   command_bad("--series or --metric", WORDS("history", "explain", "why", "--file", "h.sqlite"));
@@ -252,6 +263,7 @@ int main(void) {
       cmocka_unit_test_setup(moved_metrics_are_explained, fresh),
       cmocka_unit_test_setup(seeded_results_repeat, fresh),
       cmocka_unit_test_setup(export_writes_csv_once, fresh),
+      cmocka_unit_test_setup(notes_are_one_clean_line, fresh),
       cmocka_unit_test_setup(bad_wishes_are_one_line, fresh)};
   return cmocka_run_group_tests(tests, command_setup, command_teardown);
 }

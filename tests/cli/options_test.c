@@ -16,6 +16,7 @@ typedef struct {
   size_t size;
   double number;
   bool flag;
+  const char *maybe;
   ap_text_list list;
 } values;
 
@@ -24,6 +25,7 @@ static ap_status parse(values *v, ap_cli *cli, const char *const *words, ap_erro
                          {"size", "N", "h", AP_OPTION_SIZE, &v->size, 2, 9},
                          {"number", "X", "h", AP_OPTION_NUMBER, &v->number, -1, 1},
                          {"flag", NULL, "h", AP_OPTION_FLAG, &v->flag, 0, 0},
+                         {"maybe", "M", "h", AP_OPTION_MAYBE, &v->maybe, 0, 0},
                          {"item", "I", "h", AP_OPTION_LIST, &v->list, 0, 0},
                          {.name = NULL}};
   static char texts[16][64]; /* getopt sorts the words, and values point to them */
@@ -55,6 +57,7 @@ static void test_kinds(void **state) {
   assert_int_equal(v.size, 9);
   assert_true(v.number == -0.5);
   assert_true(v.flag);
+  assert_null(v.maybe);
   assert_int_equal(v.list.n, 2);
   assert_string_equal(v.list.items[1], "y=2");
   assert_int_equal(cli.seed, 18);
@@ -62,6 +65,19 @@ static void test_kinds(void **state) {
   assert_false(cli.force);
   assert_int_equal(cli.n_positional, 1);
   assert_string_equal(cli.positional[0], "word");
+}
+
+/* Alone, and with a value. */
+static void test_maybe(void **state) {
+  values v = {0};
+  ap_cli cli = {0};
+  ap_error err;
+  (void)state;
+  assert_int_equal(parse(&v, &cli, WORDS("--maybe", "word"), &err), AP_OK);
+  assert_string_equal(v.maybe, "");
+  assert_int_equal(cli.n_positional, 1);
+  assert_int_equal(parse(&v, &cli, WORDS("--maybe=x"), &err), AP_OK);
+  assert_string_equal(v.maybe, "x");
 }
 
 static void test_slips(void **state) {
@@ -81,6 +97,7 @@ static void test_slips(void **state) {
       {{"--number", "1.01"}, "expected -1 to 1"},
       {{"--number", ""}, "a number is expected"},
       {{"--text", ""}, "--text: the value is empty"},
+      {{"--maybe="}, "--maybe: the value is empty"},
       {{"--flag=1"}, "takes no value"},
       {{"--nunber", "1"}, "did you mean --number?"},
       {{"--nunber=1"}, "did you mean --number?"},
@@ -114,6 +131,7 @@ static void test_nearest(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_kinds),
+      cmocka_unit_test(test_maybe),
       cmocka_unit_test(test_slips),
       cmocka_unit_test(test_nearest),
   };

@@ -211,6 +211,18 @@ static void test_damaged_model(void **state) {
   command_write("flipped.apm", bytes, size);
   command_bad("flipped.apm", WORDS("map", "--model", "flipped.apm"));
   command_bad("flipped.apm", WORDS("cost", "--model", "flipped.apm"));
+  /* before the images, of which there are none */
+  command_bad("flipped.apm: byte",
+              WORDS("train", "--from", "flipped.apm", "--data", "./nowhere", "--out", "never.apm"));
+  /* larger than what is read, but no model from the first byte on */
+  command_write("large.apm", bytes + 1, 100);
+  assert_int_equal(truncate("large.apm", (off_t)1 << 40), 0);
+  command_bad("large.apm: byte 0: not a model file", WORDS("map", "--model", "large.apm"));
+  assert_int_equal(unlink("large.apm"), 0);
+  command_bad("./images: is a directory", WORDS("map", "--model", "./images"));
+  command_bad("images: is a directory", WORDS("map", "--model", "images"));
+  assert_int_equal(symlink("round.apm", "round.apm"), 0);
+  command_bad("round.apm: cannot open: Too many levels", WORDS("map", "--model", "round.apm"));
   free(bytes);
 }
 

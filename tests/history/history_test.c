@@ -164,6 +164,33 @@ static void a_locked_file_is_an_error(void **state) {
   ap_history_close(h);
 }
 
+/* Texts that somebody else put in: the file is named, and so is what is wrong. */
+static void foreign_texts_name_the_file(void **state) {
+  static const char *const changes[] = {"UPDATE run SET machine = CAST(x'41ff42' AS TEXT)",
+                                        "UPDATE run SET commit_id = x'ff'"};
+  json_t *record = record_of("c1"), *rows = NULL;
+  char *machine = NULL;
+  ap_history *h = opened();
+  (void)state;
+  put_model(record, "s", "m", 1);
+  add_record(h, record);
+  assert_string_equal(ap_history_path(h), file);
+  for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(file, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, changes[i], NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(other);
+    assert_int_equal(ap_history_runs(h, 10, &rows, &failure), AP_ERR_FORMAT);
+    assert_null(rows);
+    assert_non_null(strstr(failure.text, file));
+    assert_non_null(strstr(failure.text, "is not UTF-8"));
+  }
+  assert_int_equal(ap_history_newest_machine(h, &machine, &failure), AP_ERR_FORMAT);
+  assert_null(machine);
+  assert_non_null(strstr(failure.text, "of machine is not UTF-8"));
+  ap_history_close(h);
+}
+
 static void other_files_are_refused(void **state) {
   ap_history *h = NULL;
   sqlite3 *other = NULL;
@@ -239,6 +266,7 @@ int main(void) {
       cmocka_unit_test_setup(half_a_record_never_stays, history_fresh),
       cmocka_unit_test_setup(killed_writers_leave_whole_runs, history_fresh),
       cmocka_unit_test_setup(a_locked_file_is_an_error, history_fresh),
+      cmocka_unit_test_setup(foreign_texts_name_the_file, history_fresh),
       cmocka_unit_test_setup(other_files_are_refused, history_fresh),
       cmocka_unit_test_setup(damaged_files_are_survived, history_fresh)};
   return cmocka_run_group_tests(tests, history_setup, history_teardown);

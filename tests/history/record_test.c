@@ -109,7 +109,18 @@ static void records_are_checked(void **state) {
       {{"series"},
        "[{\"name\":\"x\",\"configuration\":{},\"metrics\":[{\"name\":\"m\",\"kind\":\"guess\","
        "\"unit\":\"s\",\"values\":[1]}]}]",
-       "model or time"}};
+       "model or time"},
+      {{"series"},
+       "[{\"name\":\"x\",\"configuration\":{},\"metrics\":[{\"name\":\"m\",\"kind\":\"model\","
+       "\"unit\":\"\",\"values\":[1]},{\"name\":\"m\",\"kind\":\"time\",\"unit\":\"s\",\"values\":["
+       "2]}]}]",
+       "r: series[0]: metrics[1]: metric \"m\" of series \"x\" is there twice"},
+      {{"series"},
+       "[{\"name\":\"x\",\"configuration\":{},\"metrics\":[{\"name\":\"m\",\"kind\":\"model\","
+       "\"unit\":\"\",\"values\":[1]}]},{\"name\":\"x\",\"configuration\":{},\"metrics\":[{"
+       "\"name\":"
+       "\"m\",\"kind\":\"model\",\"unit\":\"\",\"values\":[1]}]}]",
+       "r: series[1]: metrics[0]: metric \"m\" of series \"x\""}};
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     json_t *record = record_of("c1");

@@ -373,6 +373,45 @@ static void test_graphs(void **state) {
   refused(&m, AP_ERR_UNSUPPORTED, "node n (Softmax)");
 }
 
+/* Weights of no output, input or pixel. */
+static void test_empty_weights(void **state) {
+  static const int64_t dims[][4] = {{0, 3, 3, 3}, {4, 0, 3, 3}, {4, 3, 0, 3}};
+  (void)state;
+  for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+    onnx_model m;
+    model_begin(&m);
+    model_floats(&m, "w", dims[i], 4, NULL);
+    model_node(&m, "Conv", "n", "image w", "h", NULL);
+    model_head(&m, "h", 4);
+    refused(&m, AP_ERR_FORMAT, "a dimension of 0");
+  }
+}
+
+/* The default domain in two versions, under either of its names; the same version twice harms nothing. */
+static void test_two_opsets(void **state) {
+  static const char *const names[] = {"", "ai.onnx"};
+  (void)state;
+  for (int64_t version = 13; version <= 17; version += 4) {
+    for (size_t i = 0; i < 2; i++) {
+      onnx_model m;
+      wire set = {0};
+      ap_network *net = NULL;
+      ap_error err = {0};
+      model_begin(&m);
+      model_head(&m, "image", 3);
+      wire_text(&set, 1, names[i]);
+      wire_int(&set, 2, version);
+      wire_part(&m.props, 8, &set);
+      if (version != 13) {
+        refused(&m, AP_ERR_FORMAT, "opset_import of the default domain twice: 13 and 17");
+        continue;
+      }
+      assert_int_equal(model_import(&m, &net, &err), AP_OK);
+      ap_network_destroy(net);
+    }
+  }
+}
+
 static void refused_image(const int64_t *dims, size_t n, ap_status code, const char *says) {
   onnx_model m = {0};
   model_value(&m, 11, "image", dims, n);
@@ -574,12 +613,13 @@ static void test_files(void **state) {
 int main(void) {
   SKIP_WITHOUT_ONNX();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_operators), cmocka_unit_test(test_graphs),
-      cmocka_unit_test(test_images),    cmocka_unit_test(test_tensors),
-      cmocka_unit_test(test_outside),   cmocka_unit_test(test_bombs),
-      cmocka_unit_test(test_files),     cmocka_unit_test(test_channels),
-      cmocka_unit_test(test_splits),    cmocka_unit_test(test_products),
-      cmocka_unit_test(test_cuts),      cmocka_unit_test(test_activations),
+      cmocka_unit_test(test_operators),  cmocka_unit_test(test_graphs),
+      cmocka_unit_test(test_two_opsets), cmocka_unit_test(test_empty_weights),
+      cmocka_unit_test(test_images),     cmocka_unit_test(test_tensors),
+      cmocka_unit_test(test_outside),    cmocka_unit_test(test_bombs),
+      cmocka_unit_test(test_files),      cmocka_unit_test(test_channels),
+      cmocka_unit_test(test_splits),     cmocka_unit_test(test_products),
+      cmocka_unit_test(test_cuts),       cmocka_unit_test(test_activations),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -298,6 +298,46 @@ static void neighbours_follow(void **state) {
   }
 }
 
+/* A layer of 4 x 3 weights in bands of 2 rows has 6 vectors: what keeps 3 of them, as it says, may call that
+ * half, or 0.6, but neither all nor a quarter, as on an array of other rows. */
+static void kept_shares_are_held_to_the_array(void **state) {
+  static const struct {
+    double keep;
+    int kept;
+    bool fits;
+  } cases[] = {{0.5, 3, true}, {0.6, 3, true},  {0.4, 3, true},   {1, 6, true},
+               {0, 0, true},   {1, 1, false},   {0.25, 3, false}, {1, 3, false},
+               {0, 1, false},  {0.5, 7, false}, {0.9, 6, true},   {1, 5, false}};
+  ap_tech *tech = hardware("4", "8", "2", "4");
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    ap_network *net = NULL;
+    ap_policy *policy = NULL;
+    char text[300];
+    size_t at;
+    ap_status st;
+    must(ap_network_create("net", (ap_shape3){4, 1, 1}, &net, &failure));
+    at = put_linear(net, 3, true, 0);
+    (void)snprintf(text, sizeof text,
+                   "{\"schema\": \"autoprune-policy-1\", \"granularity\": \"column-vector\", "
+                   "\"layers\": [{\"name\": \"%s\", \"keep\": %g, \"vectors_kept\": %d}]}",
+                   net->nodes[at].name, cases[i].keep, cases[i].kept);
+    scratch_write("share.json", text, strlen(text));
+    must(ap_policy_load(scratch_path("share.json"), &policy, &failure));
+    st = ap_policy_apply(policy, ap_tech_array(tech), net, &failure);
+    if ((st == AP_OK) != cases[i].fits) fail_msg("case %zu: status %d", i, (int)st);
+    if (st) {
+      assert_int_equal(st, AP_ERR_ARG);
+      assert_non_null(strstr(failure.text, net->nodes[at].name));
+      assert_non_null(strstr(failure.text, " 6 on this array"));
+    }
+    ap_policy_destroy(policy);
+    ap_network_destroy(net);
+  }
+  (void)remove(scratch_path("share.json"));
+  ap_tech_close(tech);
+}
+
 static void bad_policies_are_refused(void **state) {
   static const char *const texts[] = {
       "",
@@ -439,7 +479,8 @@ int main(void) {
                                      cmocka_unit_test(refuses_bad_options),
                                      cmocka_unit_test(survives_failing_allocations),
                                      cmocka_unit_test(policies_travel),
-      cmocka_unit_test(neighbours_follow),
+                                     cmocka_unit_test(neighbours_follow),
+                                     cmocka_unit_test(kept_shares_are_held_to_the_array),
                                      cmocka_unit_test(bad_policies_are_refused),
                                      cmocka_unit_test(one_matrix_by_hand),
                                      cmocka_unit_test(rounding_removes_no_vector),

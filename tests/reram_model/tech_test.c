@@ -229,6 +229,17 @@ static void hostile_lines(void **state) {
   ap_free(text);
 }
 
+static void byte_order_mark(void **state) {
+  char *text = valid_text(), marked[MAX_TEXT + 4];
+  ap_tech *tech = NULL;
+  ap_error err;
+  (void)state;
+  (void)snprintf(marked, sizeof marked, "\xef\xbb\xbf%s", text);
+  assert_int_equal(ap_tech_parse(marked, strlen(marked), "t.ini", &tech, &err), AP_OK);
+  ap_tech_close(tech);
+  ap_free(text);
+}
+
 static void overrides(void **state) {
   ap_tech *tech = NULL, *copy = NULL;
   char before[65], after[65];
@@ -403,11 +414,16 @@ static void out_of_memory(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(presets_open),       cmocka_unit_test(energies_follow_from_powers),
-      cmocka_unit_test(damage_is_named),    cmocka_unit_test(nothing_is_optional),
-      cmocka_unit_test(hostile_lines),      cmocka_unit_test(overrides),
-      cmocka_unit_test(overrides_together), cmocka_unit_test(every_value_is_hashed),
-      cmocka_unit_test(random_damage),      cmocka_unit_test(out_of_memory)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(presets_open),
+                                     cmocka_unit_test(energies_follow_from_powers),
+                                     cmocka_unit_test(damage_is_named),
+                                     cmocka_unit_test(nothing_is_optional),
+                                     cmocka_unit_test(hostile_lines),
+                                     cmocka_unit_test(byte_order_mark),
+                                     cmocka_unit_test(overrides),
+                                     cmocka_unit_test(overrides_together),
+                                     cmocka_unit_test(every_value_is_hashed),
+                                     cmocka_unit_test(random_damage),
+                                     cmocka_unit_test(out_of_memory)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
