@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs the tests of the AVX-512 and VNNI kernels on a processor that lacks them: boots a Linux kernel in the
 # Bochs emulator, as a Skylake-X with VNNI added, with the test programs as its only content. For
-# correctness only: nothing about time can be learned there.
+# correctness only: nothing about time can be learned there. The tests of the kernels leave the other instruction sets out.
 #
 # usage: tools/avx512_check.sh [--bochs PROGRAM | --bochs-source ARCHIVE] [--kernel VMLINUZ] [TEST...]
 #   --bochs PROGRAM         a Bochs built by an earlier run (kept as build/avx512/bochs; the default)
@@ -119,7 +119,7 @@ cat > "$root/init" << 'END'
 /bin/busybox mount -t tmpfs tmp /tmp
 exec > /dev/ttyS0 2>&1
 /bin/busybox grep -qw avx512_vnni /proc/cpuinfo || echo "== a processor without avx512_vnni"
-export OPENBLAS_NUM_THREADS=1 TMPDIR=/tmp
+export OPENBLAS_NUM_THREADS=1 TMPDIR=/tmp AP_TEST_VECTORS=avx512
 cd /tmp
 /bin/busybox sh /t/commands
 /bin/busybox sleep 2 # the serial line is slower than the processor

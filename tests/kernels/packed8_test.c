@@ -12,17 +12,19 @@
 
 static const char *const isa_names[] = {"plain", "avx2", "avx512"};
 enum { N_ISAS = 3, LANES = AP_PACKED8_LANES };
-static const ap_packed8_isa *isas[N_ISAS]; /* NULL: this machine lacks it */
+static const ap_packed8_isa *isas[N_ISAS]; /* NULL: this machine lacks it, or it is left out */
+static const ap_packed8_isa *plain;        /* where one is enough */
 
 static int find_isas(void **state) {
   (void)state;
   for (size_t i = 0; i < N_ISAS; ++i) {
+    if (!vectors_wanted(isa_names[i])) continue;
     const ap_status st = ap_packed8_isa_find(isa_names[i], &isas[i], NULL);
     if (st && st != AP_ERR_UNSUPPORTED) return -1;
     print_message("integer vectors %s: %s\n", isa_names[i],
                   isas[i] ? "tested" : "not on this machine");
   }
-  return isas[0] ? 0 : -1;
+  return ap_packed8_isa_find("plain", &plain, NULL) ? -1 : 0;
 }
 
 static void *room(size_t n, size_t size) {
@@ -272,8 +274,7 @@ static void form_chosen(void **state) {
     ap_rng_seed(&rng, 5, 0);
     int8_t *m = sparse_matrix(&rng, (size_t)64 * 9, 64, 9, kind);
     assert_int_equal(
-        ap_packed8_weights_create(isas[0], &g, m, 0, factor, shift, AP_PACKED_AUTO, &w, NULL),
-        AP_OK);
+        ap_packed8_weights_create(plain, &g, m, 0, factor, shift, AP_PACKED_AUTO, &w, NULL), AP_OK);
     if (kind == 3) assert_int_equal(ap_packed8_weights_form(w), AP_PACKED_KERNEL3);
     if (kind == 4) assert_in_range(ap_packed8_weights_form(w), AP_PACKED_LIST2, AP_PACKED_LIST8);
     assert_true(ap_packed8_weights_bytes(w) > 1000);
@@ -535,23 +536,23 @@ static void errors(void **state) {
   assert_int_equal(ap_packed8_isa_find("mmx", &isa, &err), AP_ERR_ARG);
   assert_non_null(strstr(err.text, "avx512"));
   assert_int_equal(
-      ap_packed8_weights_create(isas[0], &d, matrix, 0, factor, shift, AP_PACKED_AUTO, &w, &err),
+      ap_packed8_weights_create(plain, &d, matrix, 0, factor, shift, AP_PACKED_AUTO, &w, &err),
       AP_OK); /* 255 * 127 * 40000 fits */
   ap_packed8_weights_destroy(w);
   assert_int_equal(
-      ap_packed8_weights_create(isas[0], &d, matrix, 255, factor, shift, AP_PACKED_AUTO, &w, &err),
+      ap_packed8_weights_create(plain, &d, matrix, 255, factor, shift, AP_PACKED_AUTO, &w, &err),
       AP_ERR_ARG);
   assert_null(w);
   assert_non_null(strstr(err.text, "40000"));
   factor[2] = INFINITY;
   assert_int_equal(
-      ap_packed8_weights_create(isas[0], &g, matrix, 0, factor, shift, AP_PACKED_AUTO, &w, &err),
+      ap_packed8_weights_create(plain, &g, matrix, 0, factor, shift, AP_PACKED_AUTO, &w, &err),
       AP_ERR_ARG);
   factor[2] = 1;
   for (size_t n = 0;; ++n) {
     ap_alloc_fail_after(n);
     const ap_status st =
-        ap_packed8_weights_create(isas[0], &g, matrix, 0, factor, shift, AP_PACKED_LIST2, &w, &err);
+        ap_packed8_weights_create(plain, &g, matrix, 0, factor, shift, AP_PACKED_LIST2, &w, &err);
     ap_alloc_fail_after(SIZE_MAX);
     if (st == AP_OK) break;
     assert_int_equal(st, AP_ERR_MEMORY);
@@ -560,7 +561,7 @@ static void errors(void **state) {
   ap_packed8_weights_destroy(w);
   g.pad_left = 2;
   assert_int_equal(
-      ap_packed8_weights_create(isas[0], &g, matrix, 0, factor, shift, AP_PACKED_AUTO, &w, &err),
+      ap_packed8_weights_create(plain, &g, matrix, 0, factor, shift, AP_PACKED_AUTO, &w, &err),
       AP_ERR_ARG);
   ap_free(matrix);
 }

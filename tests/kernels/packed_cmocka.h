@@ -8,4 +8,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 /* clang-format on */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* AP_TEST_VECTORS names the one instruction set to test, where the others would take long (tools/avx512_check.sh). */
+static inline bool vectors_wanted(const char *name) {
+  const char *only = getenv("AP_TEST_VECTORS");
+  return !only || strcmp(only, name) == 0;
+}
 #endif
