@@ -253,6 +253,8 @@ static ap_status finish(ap_onnx_lowering *low, ap_error *err) {
     return ap_fail(err, AP_ERR_UNSUPPORTED,
                    "output %.100s is not computed from the image, or repeats it", value->name);
   ap_status st = ap_onnx_settle_softplus(low, node, &view, err);
+  if (!st && view.compared)
+    st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED, "the output is a comparison");
   if (!st) st = ap_onnx_settle(low, node, &view, err);
   if (!st && !ap_onnx_view_is_ordered(&view))
     st = ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,

@@ -69,6 +69,7 @@ static void test_operators(void **state) {
   refused_node("ArgMax", NULL, "r", u, "node n (ArgMax): over the class scores [N, classes]");
   refused_node("Where", NULL, "r r r", u, "node n (Where): Where(x > a, x, Softplus(x))");
   refused_node("Where", NULL, "r r", f, "node n (Where): three inputs");
+  refused_node("Greater", NULL, "r one", u, "it follows n, a comparison");
   refused_node("Greater", NULL, "r v3", u, "node n (Greater): a constant of 3 values");
   refused_node("Add", NULL, "r full", u, "node n (Add): a constant of 192 values");
   refused_node("Add", NULL, "r v4", u, "node n (Add): a constant of 4 values");
@@ -342,6 +343,11 @@ static void test_graphs(void **state) {
   model_node(&m, "Relu", "o", "image", "h", NULL);
   model_head(&m, "h", 3);
   refused(&m, AP_ERR_FORMAT, "two sources of the value h");
+  model_begin(&m);
+  model_floats(&m, "twenty", INTS(1), (const float[]){20});
+  model_node(&m, "GlobalAveragePool", "pool", "image", "p", NULL);
+  model_node(&m, "Greater", "n", "p twenty", "y", NULL);
+  refused(&m, AP_ERR_UNSUPPORTED, "node n (Greater): the output is a comparison");
   model_begin(&m);
   model_floats(&m, "w", INTS(1), NULL);
   model_floats(&m, "w", INTS(1), NULL);
