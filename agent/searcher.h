@@ -98,9 +98,9 @@ typedef struct {
   size_t *front;            /* n_front indices: no other candidate has more accuracy and no more */
   size_t n_front;           /* crossbars; by rising crossbars */
   double image_forwards;
-  double agent_seconds,
-      evaluation_seconds; /* up to the saved states that it went on from, too ... */
-  double resumed_seconds; /* ... of which these were before this call */
+  double agent_seconds;      /* up to the saved states that it went on from, too ... */
+  double evaluation_seconds; /* (likewise) */
+  double resumed_seconds;    /* ... of both, before this call */
 } ap_search_result;
 
 /* Searchers, in the order in which to list them; NULL past the end. */

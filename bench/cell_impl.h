@@ -54,8 +54,8 @@ AP_NODISCARD ap_status ap_cell_peek(const ap_cell *cell, json_t **result, ap_err
 
 /* The stored result, or a new one, with its final network (folded, quantised) in the .apm file of the
  * same name: {"config", "hash", "network", "method", ..., "layers": [...],
- * "tunings": [...], "front": [[crossbars, accuracy], ...] (one shot), "episodes": [...]}. tools: opened for the cell's pruner when they are needed
- * (closed and opened again for another one). *result is a new reference. */
+ * "tunings": [...], "front": [[crossbars, accuracy], ...] (one shot), "episodes": [...]}. tools: opened for the
+ * cell's pruner when they are needed (closed and opened again for another one). *result is a new reference. */
 AP_NODISCARD ap_status ap_cell_get(const ap_cell *cell, ap_cell_tools *tools,
                                    const json_t *provenance, json_t **result, ap_error *err);
 #endif

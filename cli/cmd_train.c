@@ -57,8 +57,8 @@ typedef struct {
   double seconds;
 } training;
 
-static void choose_recipe(const ap_cli *cli, const train_options *o, const ap_dataset *data,
-                          ap_train_options *recipe) {
+static ap_status choose_recipe(const ap_cli *cli, const train_options *o, const ap_dataset *data,
+                               const ap_network *net, ap_train_options *recipe, ap_error *err) {
   *recipe = ap_train_defaults(data);
   recipe->seed = cli->seed;
   recipe->selection_every = 1;
@@ -72,6 +72,14 @@ static void choose_recipe(const ap_cli *cli, const train_options *o, const ap_da
   if (o->crop != SIZE_MAX) recipe->crop = o->crop;
   if (o->cutout > 0) recipe->cutout = o->cutout;
   if (o->flip || o->no_flip) recipe->flip = o->flip;
+  *recipe = ap_train_options_for(net, recipe);
+  if ((o->crop != SIZE_MAX && recipe->crop != o->crop) ||
+      (o->cutout > 0 && recipe->cutout != o->cutout) || (o->flip && !recipe->flip)) {
+    return ap_fail(err, AP_ERR_ARG,
+                   "--crop, --flip and --cutout go with images: %s takes a row of values",
+                   net->name);
+  }
+  return AP_OK;
 }
 
 static void observe(void *context, const ap_train_report *report) {
@@ -122,8 +130,8 @@ static ap_status prepare(ap_cli *cli, training *t, ap_error *err) {
                             info.classes, cli->seed, &t->net, err);
     if (!st) ap_dataset_statistics(t->data, t->net->mean, t->net->std);
   }
+  if (!st) st = choose_recipe(cli, o, t->data, t->net, &t->recipe, err);
   if (st) return st;
-  choose_recipe(cli, o, t->data, &t->recipe);
   t->provenance = ap_provenance(cli->argc, cli->argv);
   t->checkpoint = ap_sprintf("%s.checkpoint", o->out);
   t->log_path = ap_sprintf("%s.log.csv", o->out);

@@ -108,12 +108,11 @@ AP_NODISCARD ap_status ap_bn_backward(ap_backend *be, const ap_bn_shape *shape, 
                                       ap_buffer *save_inv_std, ap_buffer *dx, ap_buffer *dgamma,
                                       ap_buffer *dbeta, ap_error *err);
 
-/* ---- normalisation of an image by itself: group, instance, layer normalisation -----------------
- */
+/* ---- normalisation of an image by itself: group, instance, layer normalisation ------------------ */
+/* x: [outer][count][inner]; a set is the `count` values of one (outer, inner). Of [n, c, h, w] and g groups of
+ * channels: n * g, c / g * h * w, 1; of each pixel's channels: n, c, h * w. */
 typedef struct {
-  size_t outer, count,
-      inner;     /* x: [outer][count][inner]; a set is the `count` values of one (outer, inner):
-      of [n, c, h, w] and g groups of channels n * g, c / g * h * w, 1; of each pixel's channels n, c, h * w */
+  size_t outer, count, inner;
   float epsilon; /* > 0 */
 } ap_norm_shape;
 /* y = (x - mean) / sqrt(variance + epsilon), mean and variance (divided by count) those of x's set. In place

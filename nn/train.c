@@ -252,8 +252,7 @@ ap_status ap_train(ap_backend *be, ap_network *net, const ap_dataset *data,
                    const ap_train_options *options, const float *const *masks,
                    const char *checkpoint, ap_train_observer *observer, void *context,
                    ap_error *err) {
-  ap_train_options own = *options;
-  if (net->nodes[0].shape.h == 1) own.crop = own.cutout = 0, own.flip = false; /* a row of values */
+  const ap_train_options own = ap_train_options_for(net, options);
   run r = {.options = &own, .checkpoint = checkpoint, .observer = observer, .context = context};
   ap_status st = ap_train_check(&own, net, masks, err);
   if (st) return st;

@@ -26,6 +26,9 @@ typedef struct {
 } ap_train_options;
 /* Sane defaults for a data set (docs/TRAINING.md has what they reach). */
 ap_train_options ap_train_defaults(const ap_dataset *data);
+/* What ap_train does with these options: a network that takes a row of values gets them neither shifted, mirrored nor
+ * cut out. */
+ap_train_options ap_train_options_for(const ap_network *net, const ap_train_options *options);
 
 typedef struct {
   size_t epoch, n_epochs, step, n_steps; /* so far, in all */

@@ -30,6 +30,15 @@ ap_train_options ap_train_defaults(const ap_dataset *data) {
   return options;
 }
 
+ap_train_options ap_train_options_for(const ap_network *net, const ap_train_options *options) {
+  ap_train_options own = *options;
+  if (net->nodes[0].shape.h == 1) {
+    own.crop = own.cutout = 0;
+    own.flip = false;
+  }
+  return own;
+}
+
 static ap_status range(const char *name, double value, double lo, double hi, ap_error *err) {
   if (value >= lo && value <= hi) return AP_OK;
   return ap_fail(err, AP_ERR_ARG, "training: %s is %g, must be %g .. %g", name, value, lo, hi);

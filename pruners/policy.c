@@ -294,10 +294,10 @@ static ap_status apply_layer(const ap_policy *policy, size_t index, const ap_lay
     if (st) goto done;
   }
   ap_layer_set_matrix(net, info->node, matrix);
-  if (partition.granularity.kind ==
-      AP_GRANULARITY_FILTER) /* a removed filter is gone, bias included */
-    for (size_t j = 0; net->nodes[info->node].bias && j < info->n; j++)
-      if (!kept[j]) net->nodes[info->node].bias[j] = 0;
+  float *bias = net->nodes[info->node].bias;
+  if (bias && partition.granularity.kind == AP_GRANULARITY_FILTER)
+    for (size_t j = 0; j < info->n; j++)
+      if (!kept[j]) bias[j] = 0; /* a removed filter is gone, bias included */
 done:
   ap_free(matrix);
   ap_free(order);

@@ -147,8 +147,8 @@ struct ap_packed_isa {
   size_t kernel_h, kernel_w; /* largest tile of KERNEL3 */
   size_t winograd_h;         /* rows of a tile of WINOGRAD, 4 columns wide */
   size_t vector;             /* floats of a register: images that a pass of WINOGRAD does */
-  /* Work in multiply-adds per pixel (packed_weights.c): of an entry of LIST1 to LIST8; and in layers of 1x1 kernels of LIST1 to LIST8,
-   * STRIP1 and STRIP4, or NULL where that was not timed (then there are no strips). */
+  /* Work in multiply-adds per pixel (packed_weights.c): of an entry of LIST1 to LIST8; and in layers of 1x1 kernels
+   * of LIST1 to LIST8, STRIP1 and STRIP4, or NULL where that was not timed (then there are no strips). */
   double list_work[4];
   const packed_pointwise *pointwise;
   /* [form LIST1..LIST8][rows - 1][columns - 1][0: any column stride, 1: stride 1, 2: stride 2];

@@ -74,8 +74,6 @@ AP_NODISCARD ap_status ap_onnx_input_constant(const ap_onnx_lowering *low, const
                                               const ap_onnx_tensor **constant, ap_error *err);
 /* Can no value of the network's node be below 0? False also where that is not plain to see. */
 bool ap_onnx_is_nonnegative(const ap_network *net, size_t node);
-/* Is the node 1 + |x|? *x: a node of the network. */
-bool ap_onnx_is_raised(const ap_network *net, size_t node, size_t *x);
 /* Is the node -x of its input? */
 bool ap_onnx_is_negation(const ap_network *net, size_t node);
 /* A Softplus that was put off becomes nodes. */
@@ -84,6 +82,10 @@ AP_NODISCARD ap_status ap_onnx_settle_softplus(ap_onnx_lowering *low, const ap_o
 /* The view becomes a curve of it. */
 AP_NODISCARD ap_status ap_onnx_put_curve(ap_onnx_lowering *low, const ap_onnx_node *node,
                                          ap_curve curve, ap_onnx_view *view, ap_error *err);
+/* A view of 1 + |x| becomes the curve of x. *done false: it is not such, and nothing happened. */
+AP_NODISCARD ap_status ap_onnx_put_raised(ap_onnx_lowering *low, const ap_onnx_node *node,
+                                          ap_curve curve, ap_onnx_view *view, bool *done,
+                                          ap_error *err);
 /* Appends `like` behind the inputs (numbers of network nodes), named after `name`. What the network
  * refuses is a fault of the file, and named as one of `node`. */
 AP_NODISCARD ap_status ap_onnx_emit(ap_onnx_lowering *low, const ap_onnx_node *node,

@@ -109,13 +109,13 @@ ap_status ap_onnx_lower_pow(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
               ? ap_onnx_node_constant(low->graph, node, 1)
               : NULL;
   const double p = power && power->count == 1 ? ap_onnx_tensor_get(power, 0) : 0;
-  size_t x = view.node;
-  if (!(fabs(p + 0.75) > 0) && ap_onnx_is_raised(low->net, view.node, &x)) {
-    view.node = x;
-    view.sole = false;
-    st = ap_onnx_put_curve(low, node, AP_CURVE_FADE, &view, err);
-    if (!st) ap_onnx_set_view(low, node, view, view.node);
-    return st;
+  const size_t x = view.node;
+  bool raised = !(fabs(p + 0.75) > 0);
+  if (raised) st = ap_onnx_put_raised(low, node, AP_CURVE_FADE, &view, &raised, err);
+  if (st) return st;
+  if (raised) {
+    ap_onnx_set_view(low, node, view, view.node);
+    return AP_OK;
   }
   if (!(p >= 1 && p <= 3) || fabs(p - rint(p)) > 0)
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,

@@ -19,10 +19,19 @@ static bool is_absolute(const ap_network *net, size_t node, size_t *x) {
   return ap_onnx_is_negation(net, other) && net->nodes[other].inputs[0] == *x;
 }
 
-bool ap_onnx_is_raised(const ap_network *net, size_t node, size_t *x) {
+/* Is the node 1 + |x|? *x: a node. */
+static bool is_raised(const ap_network *net, size_t node, size_t *x) {
   float scale, shift;
   return ap_onnx_is_affine(net, node, &scale, &shift) && !(fabsf(scale - 1) > 0) &&
          !(fabsf(shift - 1) > 0) && is_absolute(net, net->nodes[node].inputs[0], x);
+}
+
+ap_status ap_onnx_put_raised(ap_onnx_lowering *low, const ap_onnx_node *node, ap_curve curve,
+                             ap_onnx_view *view, bool *done, ap_error *err) {
+  *done = is_raised(low->net, view->node, &view->node);
+  if (!*done) return AP_OK;
+  view->sole = false; /* x is read by the sum, too */
+  return ap_onnx_put_curve(low, node, curve, view, err);
 }
 
 /* max(x, 0) + max(-x, 0) */
@@ -44,17 +53,15 @@ ap_status ap_onnx_lower_abs(ap_onnx_lowering *low, const ap_onnx_node *node, ap_
 /* 1 / (1 + |x|) */
 ap_status ap_onnx_lower_reciprocal(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   ap_onnx_view view;
-  size_t x;
+  bool raised;
   ap_status st = ap_onnx_input_settled(low, node, 0, &view, err);
+  if (!st) st = ap_onnx_put_raised(low, node, AP_CURVE_NEAR, &view, &raised, err);
   if (st) return st;
-  if (!ap_onnx_is_raised(low->net, view.node, &x))
+  if (!raised)
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "of numbers that may be 0; of 1 + Abs it is supported");
-  view.node = x;
-  view.sole = false;
-  st = ap_onnx_put_curve(low, node, AP_CURVE_NEAR, &view, err);
-  if (!st) ap_onnx_set_view(low, node, view, view.node);
-  return st;
+  ap_onnx_set_view(low, node, view, view.node);
+  return AP_OK;
 }
 
 /* Nothing yet: it may be the first half of Mish. Of -|x| it is a curve. */
@@ -83,14 +90,14 @@ ap_status ap_onnx_lower_quotient(ap_onnx_lowering *low, const ap_onnx_node *node
   ap_onnx_view a, b;
   ap_status st = ap_onnx_input_settled(low, node, 0, &a, err);
   if (!st) st = ap_onnx_input_settled(low, node, 1, &b, err);
+  bool raised = !st && ap_onnx_view_equal(&a, &b);
+  if (raised) st = ap_onnx_put_raised(low, node, AP_CURVE_NEAR, &b, &raised, err);
   if (st) return st;
-  if (!ap_onnx_is_raised(low->net, b.node, &b.node) || !ap_onnx_view_equal(&a, &b))
+  if (!raised)
     return ap_onnx_node_fail(node, err, AP_ERR_UNSUPPORTED,
                              "of two inputs that depend on the image; one constant, or a second of "
                              "1 + Abs is supported");
-  b.sole = false;
-  st = ap_onnx_put_curve(low, node, AP_CURVE_NEAR, &b, err);
-  if (!st) st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &a, b.node, err);
+  st = ap_onnx_combine(low, node, AP_NODE_MULTIPLY, &a, b.node, err);
   if (!st) ap_onnx_set_view(low, node, a, a.node);
   return st;
 }

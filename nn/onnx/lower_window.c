@@ -265,8 +265,8 @@ ap_status ap_onnx_lower_global_pool(ap_onnx_lowering *low, const ap_onnx_node *n
                      whole_image(&view, average ? AP_NODE_AVGPOOL : AP_NODE_MAXPOOL), err);
 }
 
-/* ReduceMean, ReduceSum (as many times the mean) and ReduceMax over all of height, of width or of both, and nothing else: a pool with a window
- * of that size. */
+/* ReduceMean, ReduceSum (as many times the mean) and ReduceMax over all of height, of width or of both, and nothing
+ * else: a pool with a window of that size. */
 ap_status ap_onnx_lower_reduce(ap_onnx_lowering *low, const ap_onnx_node *node, ap_error *err) {
   const bool sum = strcmp(node->op, "ReduceSum") == 0;
   const bool mean = sum || strcmp(node->op, "ReduceMean") == 0;

@@ -32,8 +32,8 @@ typedef struct {
   size_t inner;    /* channels of the inner part; 1: they are whole */
   size_t n_dims;
   ap_onnx_dim dims[AP_ONNX_MAX_DIMS];
-  bool
-      compared; /* not the node's values, but whether they are above `above`: only a Where may follow */
+  /* not the node's values, but whether they are above `above`: only a Where may follow */
+  bool compared;
   float above;
   bool softplus; /* log(1 + exp()) of the node, put off: with a Tanh it is another curve */
   /* repeated along dimensions of size 1 until it has these sizes: only a product may follow; n 0: not */

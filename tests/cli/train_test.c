@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/npy.h"
+#include "nn/model_file.h"
 #include "tests/cli/command.h"
 
 #define TRAIN(out, epochs)                                                                        \
@@ -226,6 +227,29 @@ static void test_damaged_model(void **state) {
   free(bytes);
 }
 
+/* A row of values is neither shifted nor mirrored; to wish for it is a mistake. */
+static void test_rows(void **state) {
+  ap_network *net = NULL;
+  ap_error err;
+  size_t at = 0;
+  (void)state;
+  assert_int_equal(ap_network_create("row", (ap_shape3){1, 1, 784}, &net, &err), AP_OK);
+  const ap_node nodes[] = {
+      {.kind = AP_NODE_FLATTEN, .name = "flat", .inputs = &at, .n_inputs = 1},
+      {.kind = AP_NODE_LINEAR, .name = "fc", .inputs = &at, .n_inputs = 1, .shape.c = 10}};
+  for (size_t i = 0; i < 2; i++)
+    assert_int_equal(ap_network_append(net, &nodes[i], &at, &err), AP_OK);
+  net->classes = 10;
+  assert_int_equal(ap_model_save("row.apm", net, NULL, 32, false, &err), AP_OK);
+  ap_network_destroy(net);
+  command_bad("row takes a row of values", WORDS("train", "--from", "row.apm", "--data", "images",
+                                                 "--out", "r.apm", "--crop", "2"));
+  command_bad("row takes a row of values",
+              WORDS("train", "--from", "row.apm", "--data", "images", "--out", "r.apm", "--flip"));
+  command_good(WORDS("train", "--from", "row.apm", "--data", "images", "--out", "r.apm", "--epochs",
+                     "1", "--quiet"));
+}
+
 static void test_refusals(void **state) {
   (void)state;
   command_bad("lenet5", WORDS("train", "--net", "lenet6", "--data", "images", "--out", "x.apm"));
@@ -291,8 +315,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_train_and_use), cmocka_unit_test(test_train_from),
       cmocka_unit_test(test_store),         cmocka_unit_test(test_configuration_hash),
-      cmocka_unit_test(test_damaged_model), cmocka_unit_test(test_refusals),
-      cmocka_unit_test(test_full_disk),     cmocka_unit_test(test_resume),
+      cmocka_unit_test(test_damaged_model), cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_refusals),      cmocka_unit_test(test_full_disk),
+      cmocka_unit_test(test_resume),
   };
   return cmocka_run_group_tests(tests, setup, command_teardown);
 }

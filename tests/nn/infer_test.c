@@ -111,6 +111,12 @@ static void test_rows(void **state) {
   options.crop = 2;
   options.flip = true;
   must(ap_train(be, row, images, &options, NULL, NULL, NULL, NULL, &failure));
+  const ap_train_options of_row = ap_train_options_for(row, &options);
+  const ap_train_options of_image = ap_train_options_for(image, &options);
+  assert_int_equal(of_row.crop, 0);
+  assert_false(of_row.flip);
+  assert_int_equal(of_image.crop, 2);
+  assert_true(of_image.flip);
   ap_backend_close(be);
   ap_network_destroy(image);
   ap_network_destroy(row);

@@ -11,7 +11,8 @@ static inline ap_node pick(size_t n, size_t *picks) {
 /* Every kind of node, in the places that fusion must tell apart: a batch normalisation that stays,
  * one inside an addition, a tensor that is read twice, additions of two layers, of a tensor with
  * itself and of two shortcuts, groups, dilation, uneven padding and strides, a clipped ReLU behind a pool,
- * zeros put around a tensor, gates, channels by number, concatenation, a flattened tensor that is read by a ReLU, another that is not. */
+ * zeros put around a tensor, gates, channels by number, concatenation, a flattened tensor that is read by a ReLU,
+ * another that is not. */
 static inline ap_network *odd_network(void) {
   ap_network *net = NULL;
   must(ap_network_create("odd", (ap_shape3){1, SIDE, SIDE}, &net, &failure));

@@ -1,4 +1,4 @@
-foreach(name onnx onnx_constants onnx_curves onnx_forms onnx_gates onnx_imagenet onnx_lrn onnx_norms onnx_refusal)
+foreach(name onnx onnx_broken onnx_constants onnx_curves onnx_forms onnx_gates onnx_imagenet onnx_lrn onnx_norms onnx_refusal)
   ap_test(nn.${name} SOURCES ${name}_test.c ROOMS nn)
 endforeach()
 ap_test(nn.onnx_real SOURCES onnx_real.c ROOMS nn)
