@@ -11,9 +11,11 @@
  *
  * Weights are turned once into compressed lists (ap_packed_weights) and used many times. All
  * functions that take no error work synchronously, allocate nothing and may be called from any
- * thread on disjoint outputs. Sums of one output run in a fixed order (input channel, kernel row,
- * kernel column; in lists with padding above or below kernel row before input channel) that depends neither on
- * the tiling nor on the other images. */
+ * thread on disjoint outputs. An output may be written over a tensor of its shape that is read pixel
+ * by pixel where it stands (strides 1, from channel 0 on, no picks): a residual; what maps, gates and
+ * curves read. Sums of one output run in a fixed order (input channel, kernel row, kernel column; in
+ * lists with padding above or below kernel row before input channel) that depends neither on the
+ * tiling nor on the other images. */
 #ifndef AP_KERNELS_PACKED_H
 #define AP_KERNELS_PACKED_H
 #include <stdbool.h>
@@ -130,7 +132,7 @@ ap_packed_epilogue ap_packed_epilogue_default(void); /* no residual, no clipping
  * a multiple of 64 bytes (as ap_calloc's does). */
 size_t ap_packed_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *geometry);
 
-/* out = epilogue(in * weights + bias) for n_blocks blocks. `out` overlaps neither input. scratch:
+/* out = epilogue(in * weights + bias) for n_blocks blocks. `out` does not overlap `in`. scratch:
  * ap_packed_scratch_bytes of this call's own; may be NULL where that is 0. */
 void ap_packed_conv_run(const ap_packed_weights *weights, size_t n_blocks, const float *in,
                         float *out, const ap_packed_epilogue *epilogue, void *scratch);

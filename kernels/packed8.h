@@ -9,7 +9,8 @@
  * Everything is exact in the sense of nn/integer.h: a layer's sum is an integer, then float32 products
  * are fused with the sums behind them, codes are the nearest integers (halves to even). So all
  * instruction sets, forms and tilings give equal bits. Functions that take no error work
- * synchronously, allocate nothing and may be called from any thread on disjoint outputs. */
+ * synchronously, allocate nothing and may be called from any thread on disjoint outputs. An output may be
+ * written over what packed.h says, if that has its format, too. */
 #ifndef AP_KERNELS_PACKED8_H
 #define AP_KERNELS_PACKED8_H
 #include <math.h>
@@ -86,7 +87,7 @@ size_t ap_packed8_weights_bytes(const ap_packed8_weights *weights);
 size_t ap_packed8_scratch_bytes(const ap_packed_conv *geometry);
 
 /* out = epilogue((in * weights) * factor + shift), the residual's product fused, too. in: codes. `out`
- * overlaps neither input. */
+ * does not overlap `in`. */
 void ap_packed8_conv_run(const ap_packed8_weights *weights, size_t n_blocks, const uint8_t *in,
                          const ap_packed8_target *out, const ap_packed8_epilogue *epilogue,
                          void *scratch);

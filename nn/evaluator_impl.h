@@ -44,6 +44,7 @@ typedef struct {
   op_input in, residual; /* OP_INPUT has neither */
   op_input gate;         /* GATE: what `in` is multiplied with */
   size_t out;            /* tensor */
+  size_t replaces;       /* a tensor that it may be written over (evaluator_over.c), or EVAL_NONE */
   float low, high;
   size_t node;                /* what is computed, before addition and clipping */
   size_t layer;               /* LAYER: number as ap_network_layers counts */
@@ -92,6 +93,15 @@ void eval_plan_release(eval_plan *plan);
 /* Part of init: which tensors are codes, and all units. */
 AP_NODISCARD ap_status eval_plan_take_integers(eval_plan *plan, const ap_network *net,
                                                const ap_evaluator_integers *integer, ap_error *err);
+
+/* Borders of zeros, pixels. */
+typedef struct {
+  size_t top, left, bottom, right;
+} eval_border;
+/* Part of init, before tensors have a shape: what may be written over becomes as wide as what is written. */
+void eval_plan_share_borders(const eval_plan *plan, const ap_shape3 *size, eval_border *border);
+/* Part of init, when tensors have kinds: op.replaces. */
+void eval_plan_find_replaced(eval_plan *plan);
 
 /* ---- order ----------------------------------------------------------------------------------- */
 /* Distinct candidates in the order of a trie's depth first walk. */

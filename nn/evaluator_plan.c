@@ -9,11 +9,12 @@
 typedef struct {
   eval_plan *plan;
   const ap_network *net;
-  size_t *users;   /* [n_nodes] */
-  bool *absorbed;  /* [n_nodes]: computed by the only node that uses it */
-  size_t *value;   /* [n_nodes]: tensor */
-  size_t *layer;   /* [n_nodes]: layer number, or EVAL_NONE */
-  ap_shape3 *size; /* [n_tensors] */
+  size_t *users;       /* [n_nodes] */
+  bool *absorbed;      /* [n_nodes]: computed by the only node that uses it */
+  size_t *value;       /* [n_nodes]: tensor */
+  size_t *layer;       /* [n_nodes]: layer number, or EVAL_NONE */
+  ap_shape3 *size;     /* [n_tensors] */
+  eval_border *border; /* [n_tensors] */
 } compiler;
 
 static bool is_layer(const ap_node *n) {
@@ -108,6 +109,7 @@ static op *new_op(compiler *c, op_kind kind, size_t out) {
             .residual = {EVAL_NONE, 1, 1, 0, 1},
             .gate = {EVAL_NONE, 1, 1, 0, 1},
             .out = out,
+            .replaces = EVAL_NONE,
             .low = -INFINITY,
             .high = INFINITY,
             .layer = EVAL_NONE};
@@ -328,26 +330,36 @@ static ap_status emit_all(compiler *c, ap_error *err) {
 static size_t excess(size_t a, size_t b) { return a > b ? a - b : 0; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-/* The border of a tensor is what its widest reader needs. */
+/* What the widest reader of tensor t needs. */
+static eval_border border_of(const compiler *c, size_t t) {
+  const eval_plan *p = c->plan;
+  const ap_shape3 s = c->size[t];
+  eval_border b = {0, 0, 0, 0};
+  for (size_t i = 0; i < p->n_ops; ++i) {
+    const op *o = &p->ops[i];
+    if (o->kind != OP_LAYER || o->in.tensor != t) continue;
+    const ap_packed_conv *g = &o->conv;
+    const ap_shape3 out = c->size[o->out];
+    b.top = larger(b.top, g->pad_top);
+    b.left = larger(b.left, g->pad_left);
+    b.bottom = larger(b.bottom,
+                      excess((out.h - 1) * g->stride_h + ap_packed_reach_h(g), g->pad_top + s.h));
+    b.right = larger(b.right,
+                     excess((out.w - 1) * g->stride_w + ap_packed_reach_w(g), g->pad_left + s.w));
+  }
+  return b;
+}
+
 static ap_status lay_out(compiler *c, ap_error *err) {
   eval_plan *p = c->plan;
+  for (size_t t = 0; t < p->n_tensors; ++t) c->border[t] = border_of(c, t);
+  eval_plan_share_borders(p, c->size, c->border);
   for (size_t t = 0; t < p->n_tensors; ++t) {
-    size_t top = 0, left = 0, bottom = 0, right = 0;
     const ap_shape3 s = c->size[t];
-    for (size_t i = 0; i < p->n_ops; ++i) {
-      const op *o = &p->ops[i];
-      if (o->kind != OP_LAYER || o->in.tensor != t) continue;
-      const ap_packed_conv *g = &o->conv;
-      const ap_shape3 out = c->size[o->out];
-      top = larger(top, g->pad_top);
-      left = larger(left, g->pad_left);
-      bottom = larger(bottom,
-                      excess((out.h - 1) * g->stride_h + ap_packed_reach_h(g), g->pad_top + s.h));
-      right = larger(right,
-                     excess((out.w - 1) * g->stride_w + ap_packed_reach_w(g), g->pad_left + s.w));
-    }
+    const eval_border b = c->border[t];
     tensor *to = &p->tensors[t];
-    ap_status st = ap_packed_shape_init(s.c, s.h, s.w, top, left, bottom, right, &to->shape, err);
+    ap_status st =
+        ap_packed_shape_init(s.c, s.h, s.w, b.top, b.left, b.bottom, b.right, &to->shape, err);
     if (st) return st;
     to->unit = 1;
     to->block_bytes = to->shape.block * sizeof(float);
@@ -424,14 +436,15 @@ static ap_status compile(compiler *c, const ap_evaluator_integers *integer, ap_e
   c->value = ap_calloc(n, sizeof *c->value);
   c->layer = ap_calloc(n, sizeof *c->layer);
   c->size = ap_calloc(n, sizeof *c->size);
+  c->border = ap_calloc(n, sizeof *c->border);
   p->ops = ap_calloc(most_ops, sizeof *p->ops);
   p->tensors = ap_calloc(n, sizeof *p->tensors);
   p->order = ap_calloc(p->n_layers, sizeof *p->order);
   p->part_start = ap_calloc(p->n_layers + 2, sizeof *p->part_start);
   p->layer_share = ap_calloc(p->n_layers, sizeof *p->layer_share);
   ap_status st = AP_OK;
-  if (!info || !c->users || !c->absorbed || !c->value || !c->layer || !c->size || !p->ops ||
-      !p->tensors || !p->order || !p->part_start || !p->layer_share) {
+  if (!info || !c->users || !c->absorbed || !c->value || !c->layer || !c->size || !c->border ||
+      !p->ops || !p->tensors || !p->order || !p->part_start || !p->layer_share) {
     st = ap_fail(err, AP_ERR_MEMORY, "plan of %zu nodes", n);
     goto done;
   }
@@ -448,6 +461,7 @@ static ap_status compile(compiler *c, const ap_evaluator_integers *integer, ap_e
   find_kinds(p);
   find_parts(c, info);
   find_lifetimes(p);
+  eval_plan_find_replaced(p);
 done:
   ap_free(info);
   return st;
@@ -468,6 +482,7 @@ ap_status eval_plan_init(eval_plan *plan, const ap_network *net,
   ap_free(c.value);
   ap_free(c.layer);
   ap_free(c.size);
+  ap_free(c.border);
   if (st) eval_plan_release(plan);
   return st;
 }

@@ -132,16 +132,33 @@ static void release_read(const eval_chunk *k, size_t t, size_t op_index, size_t 
     give(k->worker, p, t);
 }
 
+/* Room for an operation's output: that of what it replaces, if no later candidate needs it. */
+static void place_output(const eval_chunk *k, const op *o, size_t candidate) {
+  const eval_plan *p = k->job->plan;
+  const size_t t = o->replaces;
+  if (t == EVAL_NONE || eval_order_needed(k->job->order, candidate, p->tensors[t].first_part,
+                                          p->tensors[t].last_part)) {
+    take(k->worker, p, o->out);
+    return;
+  }
+  k->worker->at[o->out] = k->worker->at[t];
+}
+/* Afterwards: what it was written over is no more. */
+static void forget_replaced(eval_worker *w, const op *o) {
+  if (o->replaces != EVAL_NONE && w->at[o->replaces] == w->at[o->out]) w->at[o->replaces] = NULL;
+}
+
 static void run_candidate(const eval_chunk *k, size_t candidate) {
   const eval_plan *p = k->job->plan;
   const size_t first_part = k->job->order->resume[candidate];
   for (size_t i = p->part_start[first_part]; i < p->n_ops; ++i) {
     const op *o = &p->ops[i];
-    if (p->tensors[o->out].first_op == i) take(k->worker, p, o->out);
+    if (p->tensors[o->out].first_op == i) place_output(k, o, candidate);
     if (p->integer)
       eval_run_integer_op(k, o, candidate);
     else
       run_op(k, o, candidate);
+    forget_replaced(k->worker, o);
     release_read(k, o->in.tensor, i, candidate);
     release_read(k, o->residual.tensor, i, candidate);
     release_read(k, o->gate.tensor, i, candidate);

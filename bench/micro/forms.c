@@ -10,12 +10,17 @@
 
 enum { MOST_BLOCKS = 2, MOST_FORMS = 5 };
 
+/* In parts of 100 the vectors that are kept, of so many rows and columns of the matrix each. */
+typedef struct {
+  size_t percent, rows, columns;
+} keeping;
+
 /* What a case is about; its forms are the ways, in their order (AUTO: the one that is chosen). */
 typedef struct {
   const ap_packed_form *forms;
   size_t n_forms, n_blocks;
-  /* The layer of a point: in, out, kernel, groups, padding; in parts of 100 what is kept, so many columns together. */
-  void (*layer)(const int64_t *point, ap_packed_conv *g, size_t *percent, size_t *columns);
+  /* The layer of a point: in, out, kernel, groups, padding; and what is kept of it. */
+  void (*layer)(const int64_t *point, ap_packed_conv *g, keeping *kept);
 } subject;
 
 typedef struct {
@@ -52,7 +57,15 @@ static void fill_inputs(forms_problem *p, ap_rng *rng) {
           p->in[b * s->block + place(s, c, y, 0) + i] = (float)ap_rng_uniform(rng) - 0.5f;
 }
 
-static ap_status fill(forms_problem *p, size_t percent, size_t columns, ap_error *err) {
+/* A vector whose first weight is at (r, first). */
+static void keep_vector(forms_problem *p, const keeping *k, size_t r, size_t first, ap_rng *rng) {
+  const size_t n = p->g.out.c;
+  for (size_t i = r; i < r + k->rows; i++)
+    for (size_t j = first; j < first + k->columns && j < n; j++, p->kept++)
+      p->matrix[i * n + j] = (float)ap_rng_uniform(rng) - 0.5f;
+}
+
+static ap_status fill(forms_problem *p, const keeping *k, ap_error *err) {
   const ap_packed_isa *isa = NULL;
   const ap_packed_conv *g = &p->g;
   const size_t rows = g->in.c / g->groups * g->kh * g->kw, n = g->out.c;
@@ -67,12 +80,9 @@ static ap_status fill(forms_problem *p, size_t percent, size_t columns, ap_error
   if (!p->matrix || !p->in || !p->out || !p->truth || !p->scratch)
     return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu x %zu weights", rows, n);
   ap_rng_seed(&rng, 1, 0);
-  for (size_t r = 0; r < rows; r++)
-    for (size_t first = 0; first < n; first += columns) {
-      if (ap_rng_below(&rng, 100) >= percent) continue;
-      for (size_t j = first; j < first + columns && j < n; j++, p->kept++)
-        p->matrix[r * n + j] = (float)ap_rng_uniform(&rng) - 0.5f;
-    }
+  for (size_t r = 0; r < rows; r += k->rows)
+    for (size_t first = 0; first < n; first += k->columns)
+      if (ap_rng_below(&rng, 100) < k->percent) keep_vector(p, k, r, first, &rng);
   fill_inputs(p, &rng);
   p->bound = 2.0 * (double)rows * (double)FLT_EPSILON; /* |x||w| < 1/4 */
   for (size_t f = 0; f < p->of->n_forms && !st; f++)
@@ -82,16 +92,16 @@ static ap_status fill(forms_problem *p, size_t percent, size_t columns, ap_error
 
 static ap_status setup(const void *context, const int64_t *point, void **problem, ap_error *err) {
   forms_problem *p = ap_calloc(1, sizeof *p);
-  size_t percent = 0, columns = 0;
+  keeping kept = {100, 1, 1};
   *problem = NULL;
   if (!p) return ap_fail(err, AP_ERR_MEMORY, "problem");
   p->of = context;
-  p->of->layer(point, &p->g, &percent, &columns);
+  p->of->layer(point, &p->g, &kept);
   ap_packed_conv *g = &p->g;
   const size_t side = g->in.h, pad = g->pad_top, out = side + 2 * pad - g->kh + 1;
   ap_status st = ap_packed_shape_init(g->in.c, side, side, pad, pad, pad, pad, &g->in, err);
   if (!st) st = ap_packed_shape_init(g->out.c, out, out, 1, 1, 1, 1, &g->out, err);
-  if (!st) st = fill(p, percent, columns, err);
+  if (!st) st = fill(p, &kept, err);
   if (st)
     teardown(p);
   else
@@ -189,21 +199,22 @@ static ap_packed_conv layer_of(size_t c_in, size_t c_out, size_t side, size_t ke
                           .groups = groups};
 }
 
-static void row_vectors(const int64_t *point, ap_packed_conv *g, size_t *percent, size_t *columns) {
+static void row_vectors(const int64_t *point, ap_packed_conv *g, keeping *kept) {
   *g = layer_of((size_t)point[0], (size_t)point[0], (size_t)point[1], 3, 1);
-  *percent = 10;
-  *columns = 8;
+  *kept = (keeping){10, 1, 8};
 }
-static void pointwise(const int64_t *point, ap_packed_conv *g, size_t *percent, size_t *columns) {
+static void kernels(const int64_t *point, ap_packed_conv *g, keeping *kept) {
+  *g = layer_of((size_t)point[0], (size_t)point[0], (size_t)point[1], 3, 1);
+  *kept = (keeping){(size_t)point[2], 9, 1};
+}
+static void pointwise(const int64_t *point, ap_packed_conv *g, keeping *kept) {
   *g = layer_of((size_t)point[0], (size_t)point[1], (size_t)point[2], 1, 1);
-  *percent = (size_t)point[3];
-  *columns = 1;
+  kept->percent = (size_t)point[3];
 }
-static void depthwise(const int64_t *point, ap_packed_conv *g, size_t *percent, size_t *columns) {
+static void depthwise(const int64_t *point, ap_packed_conv *g, keeping *kept) {
   const size_t channels = (size_t)point[0];
   *g = layer_of(channels, channels, (size_t)point[1], (size_t)point[2], channels);
-  *percent = 100;
-  *columns = 1;
+  (void)kept; /* all */
 }
 
 #define COUNT(x) (sizeof(x) / sizeof(x)[0])
@@ -214,14 +225,20 @@ ap_status ap_micro_forms(ap_error *err) {
   static const ap_packed_form strips[] = {AP_PACKED_LIST4, AP_PACKED_LIST1, AP_PACKED_STRIP4,
                                           AP_PACKED_STRIP1, AP_PACKED_AUTO};
   static const ap_packed_form planes[] = {AP_PACKED_LIST1, AP_PACKED_PLANE, AP_PACKED_AUTO};
+  static const ap_packed_form whole[] = {AP_PACKED_KERNEL3, AP_PACKED_WINOGRAD, AP_PACKED_AUTO};
   static const subject of_rows = {lists, COUNT(lists), 2, row_vectors};
+  static const subject of_kernels = {whole, COUNT(whole), 2, kernels};
   static const subject of_points = {strips, COUNT(strips), 1, pointwise};
   static const subject of_planes = {planes, COUNT(planes), 1, depthwise};
   static const char *const row_axes[] = {"channels", "side"};
+  static const char *const kernel_axes[] = {"channels", "side", "percent_kept"};
   static const char *const point_axes[] = {"inputs", "outputs", "side", "percent_kept"};
   static const char *const plane_axes[] = {"channels", "side", "kernel"};
   static const int64_t row_points[] = {16,  32, 32,  16, 64,  8, 64,  32,
                                        128, 16, 256, 8,  512, 4, 512, 2};
+  static const int64_t kernel_points[] = {16,  32, 10, 16,  32, 30, 32,  16, 10, 32,  16, 30,
+                                          64,  8,  10, 64,  8,  30, 64,  32, 10, 128, 16, 10,
+                                          256, 8,  10, 512, 4,  10, 512, 2,  10, 64,  8,  100};
   static const int64_t point_points[] = {
       64, 64, 32, 100, 24, 144, 32, 100, 144, 24, 32, 100, 256, 256, 8, 100, 960, 160, 4, 100,
       64, 64, 32, 30,  24, 144, 32, 30,  144, 24, 32, 30,  256, 256, 8, 30,  960, 160, 4, 30,
@@ -230,11 +247,16 @@ ap_status ap_micro_forms(ap_error *err) {
   /* in the order of the forms */
   static const ap_bench_way list_ways[] = {
       {"list8", run_0}, {"list4", run_1}, {"list2", run_2}, {"list1", run_3}};
+  static const ap_bench_way kernel_ways[] = {
+      {"kernel3", run_0}, {"winograd", run_1}, {"chosen", run_2}};
   static const ap_bench_way strip_ways[] = {
       {"list4", run_0}, {"list1", run_1}, {"strip4", run_2}, {"strip1", run_3}, {"chosen", run_4}};
   static const ap_bench_way plane_ways[] = {{"list1", run_0}, {"plane", run_1}, {"chosen", run_2}};
   ap_status st = put("forms/row_vectors", &of_rows, list_ways, row_axes, COUNT(row_axes),
                      row_points, COUNT(row_points), err);
+  if (!st)
+    st = put("forms/kernels", &of_kernels, kernel_ways, kernel_axes, COUNT(kernel_axes),
+             kernel_points, COUNT(kernel_points), err);
   if (!st)
     st = put("forms/pointwise", &of_points, strip_ways, point_axes, COUNT(point_axes), point_points,
              COUNT(point_points), err);

@@ -232,6 +232,25 @@ int packed_edges(size_t first, size_t count, size_t pad, size_t extent);
 size_t packed_winograd_rows(const ap_packed_conv *g, size_t tile);
 /* Floats of a channel's values of `vector` images. */
 size_t packed_winograd_channel(size_t rows, size_t vector);
+/* Where the channels of a group lie in scratch: next_slot gives theirs in turn, each of 0 .. n - 1 once. Neighbours lie at
+ * ever other distances: steps of one length make processors (Zen 5) fetch what lists do not read. */
+typedef struct {
+  size_t n, mask, step, at;
+} packed_slots;
+static inline packed_slots packed_slots_of(size_t n) {
+  packed_slots s = {.n = n};
+  while (s.mask + 1 < n) s.mask = 2 * s.mask + 1;
+  return s;
+}
+/* Sums of 0 .. k modulo a power of two are all numbers below it. */
+static inline size_t packed_next_slot(packed_slots *s) {
+  size_t slot;
+  do {
+    slot = s->at;
+    s->at = (s->at + ++s->step) & s->mask;
+  } while (slot >= s->n);
+  return slot;
+}
 void packed_run_winograd(const packed_job *j, size_t n_blocks);
 /* ---- packed_strip.c, packed_plane.c ----------------------------------------------------------- */
 size_t packed_strip_scratch_bytes(const ap_packed_isa *isa, const ap_packed_conv *g);

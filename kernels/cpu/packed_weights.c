@@ -10,7 +10,7 @@
  * instruction set); whole kernels at 98 % of what is left after padding, with stride 2 somewhat above lists of 1. */
 static const double kernel_cost = 1.02, strided_kernel_cost = 1.2;
 /* WINOGRAD, per pixel: of a kernel's row; of an input and of an output channel. */
-static const double winograd_cost = 1.65, winograd_input_cost = 6, winograd_output_cost = 3;
+static const double winograd_cost = 1.65, winograd_input_cost = 10, winograd_output_cost = 5;
 
 /* Multiply-adds of a 3x3 kernel per pixel: with stride 1 the taps in the padding are left out. */
 static double kernel_work(const ap_packed_conv *g) {
@@ -113,8 +113,8 @@ typedef struct {
   size_t n, taps, group_out;
   size_t group;   /* floats from a group's inputs to the next one's */
   size_t channel; /* floats to the next input channel */
-  size_t line;    /* STRIPn: floats of a line; */
-  size_t *lines;  /* lines before row r of the first group: [rows + 1] */
+  size_t line;    /* STRIPn: floats of a line; WINOGRAD: of a channel in scratch; */
+  size_t *lines;  /* in the first group lines before row r, slots of channels: [rows + 1], or NULL */
   int width_log;
   const packed_scan *s;
   const packed_kept *kept;
@@ -194,13 +194,23 @@ static ap_status find_lines(const packed_scan *s, ap_packed_weights *w, size_t *
   return AP_OK;
 }
 
+/* WINOGRAD: the same of whole channels in scratch. */
+static ap_status find_slots(const packed_scan *s, size_t **lines, ap_error *err) {
+  packed_slots slots = packed_slots_of(s->rows);
+  *lines = ap_calloc(s->rows + 1, sizeof **lines);
+  if (!*lines) return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu inputs", s->rows);
+  for (size_t r = 0; r < s->rows; ++r) (*lines)[r] = packed_next_slot(&slots);
+  (*lines)[s->rows] = s->rows;
+  return AP_OK;
+}
+
 static void fill_lists(const packed_scan *s, const packed_kept *kept, const float *matrix,
                        size_t *lines, ap_packed_weights *w) {
   const ap_packed_conv *g = &w->geometry;
-  const size_t channel = w->form == AP_PACKED_WINOGRAD
-                             ? packed_winograd_channel(w->band_rows, w->isa->vector)
-                             : g->in.channel;
-  const size_t line = packed_strip_units(w->isa->accumulators, w->width) * w->isa->vector;
+  const size_t channel = g->in.channel;
+  const size_t line = w->form == AP_PACKED_WINOGRAD
+                          ? packed_winograd_channel(w->band_rows, w->isa->vector)
+                          : packed_strip_units(w->isa->accumulators, w->width) * w->isa->vector;
   writer to = {.w = w,
                .s = s,
                .kept = kept,
@@ -239,15 +249,12 @@ static ap_status build_lists(const packed_scan *s, const packed_kept *kept, cons
   w->words = ap_calloc((w->n_entries + PACKED_LIST_AHEAD) * w->entry_words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
   size_t *lines = NULL;
-  if (packed_strips(w->form)) {
-    const ap_status st = find_lines(s, w, &lines, err);
-    if (st) {
-      ap_free(lines);
-      return st;
-    }
-  }
-  fill_lists(s, kept, matrix, lines, w);
+  ap_status st = AP_OK;
+  if (packed_strips(w->form)) st = find_lines(s, w, &lines, err);
+  if (w->form == AP_PACKED_WINOGRAD) st = find_slots(s, &lines, err);
+  if (!st) fill_lists(s, kept, matrix, lines, w);
   ap_free(lines);
+  if (st) return st;
   /* every start[i] has advanced to its list's end: shift them back */
   for (size_t i = w->n_lists; i > 0; --i) w->start[i] = w->start[i - 1];
   w->start[0] = 0;
