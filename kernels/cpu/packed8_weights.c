@@ -62,20 +62,28 @@ static ap_packed_form cheapest_form(const void *context, const packed_scan *s) {
   return best;
 }
 
+#define INLINE static inline __attribute__((always_inline))
+
 /* ---- lists ------------------------------------------------------------------------------------ */
+/* Where a list's next row goes: input `slot` of an entry. */
+typedef struct {
+  int32_t *entry;
+  size_t slot;
+} cursor;
+
 typedef struct {
   ap_packed8_weights *w;
   const uint8_t *matrix;
-  size_t n, taps, group_in, group_out;
-  size_t *done; /* [segment][list]: rows written so far */
+  size_t n, taps, group_in, group_out, entry_words;
+  size_t in_channel; /* bytes */
+  cursor *cursors;   /* [segment][list] */
   int width_log;
   const packed_scan *s;
   const packed_kept *kept;
   const uint8_t *next; /* the next entry's values; NULL: they are in the matrix */
   size_t r, c;         /* the row at hand, its channel in the first group, */
   size_t in_plane;     /* and its tap's place, bytes; */
-  size_t *rows;        /* of done, for its segment, */
-  const size_t *first; /* which begins there in each list */
+  cursor *at;          /* of cursors, for its segment */
 } writer;
 
 /* Weight `slot` of a quad as part of word quad_word(w, slot) of it; of words that began as 0. */
@@ -94,17 +102,14 @@ static void put_quad(const ap_packed8_weights *w, int32_t **e, uint8_t q0, uint8
   *e += w->isa->quad_words;
 }
 
-static void begin_row(void *context, size_t r, size_t first) {
+INLINE void begin_row(void *context, size_t r, size_t first) {
   writer *to = context;
   const ap_packed_conv *g = &to->w->geometry;
   const bool kernels = to->w->form == AP_PACKED_KERNEL3;
   const size_t tap = kernels ? 0 : r % to->taps;
   to->r = r;
   to->next = packed_kept_at(to->kept, to->s, 1, r, first);
-  const size_t segment = packed_scan_segment(to->s, r);
-  to->rows = to->done + segment * to->w->n_lists;
-  to->first = to->w->start;
-  if (segment > 0 && to->w->bound) to->first = to->w->bound + (segment - 1) * to->w->n_lists;
+  to->at = to->cursors + packed_scan_segment(to->s, r) * to->w->n_lists;
   to->c = kernels ? r : r / to->taps;
   to->in_plane =
       packed_tap_row(g, tap) * g->in.row * sizeof(float) + packed_tap_column(g, tap) * P8_LINE;
@@ -127,55 +132,98 @@ static void write_kernel(const ap_packed8_weights *w, const uint8_t *from, size_
   for (size_t x = 0; x < 3; ++x) put_quad(w, &e, 0, tap[x], tap[3 + x], tap[6 + x]);
 }
 
-/* Weights of a row as one of the four inputs of a list's entry. */
-static void write_row(const writer *to, const uint8_t *from, size_t column, int32_t offset,
-                      size_t slot, int32_t *e) {
-  const size_t width = to->w->width;
-  const size_t count = to->n - column < width ? to->n - column : width;
-  const unsigned shift = 8 * (unsigned)slot;
-  e[slot] = offset;
-  e += P8_LIST_HEAD;
-  if (to->w->isa->quad_words == 2) {
-    const unsigned half = 16 * (unsigned)(slot / 2);
-    e += quad_word(to->w, slot);
-    for (size_t i = 0; i < count; ++i)
-      e[2 * i] |= (int32_t)(((uint32_t)(int8_t)from[i] & 0xffffU) << half);
-    return;
-  }
-  if (count == 8) { /* of fixed size, for the compiler's vectors */
-    for (size_t i = 0; i < 8; ++i) e[i] |= (int32_t)((uint32_t)from[i] << shift);
-    return;
-  }
-  for (size_t i = 0; i < count; ++i) e[i] |= (int32_t)((uint32_t)from[i] << shift);
+/* Offset and weights of a row as the next input of a list's entry: weights stay as they are, behind those of the
+ * other inputs, until all four are there. */
+INLINE void write_row(writer *to, size_t list, const size_t width, const size_t count,
+                      const uint8_t *from, size_t c) {
+  cursor *at = to->at + list;
+  const size_t slot = at->slot;
+  at->entry[slot] = (int32_t)(c * to->in_channel + to->in_plane);
+  memcpy((uint8_t *)(at->entry + P8_LIST_HEAD) + slot * width, from, count);
+  at->entry += slot == P8_QUAD - 1 ? to->entry_words : 0;
+  at->slot = (slot + 1) % P8_QUAD;
 }
 
+/* Of one group, copied; of fixed width. */
+INLINE void write_copied(writer *to, size_t list, const size_t width) {
+  write_row(to, list, width, width, to->next, to->c);
+  to->next += width;
+}
+INLINE void write_four(void *context, size_t list) { write_copied(context, list, 4); }
+INLINE void write_eight(void *context, size_t list) { write_copied(context, list, 8); }
+
+/* Any other. */
 static void write_list(void *context, size_t list) {
   writer *to = context;
   const ap_packed8_weights *w = to->w;
-  const ap_packed_conv *g = &w->geometry;
-  const size_t column = list << to->width_log, position = to->rows[list]++;
-  const size_t c = to->c + (g->groups == 1 ? 0 : column / to->group_out * to->group_in);
+  const size_t column = list << to->width_log;
+  const size_t c = to->c + (w->geometry.groups == 1 ? 0 : column / to->group_out * to->group_in);
   const size_t taps = w->form == AP_PACKED_KERNEL3 ? (size_t)PACKED_TAPS : 1;
   const uint8_t *from = to->next ? to->next : to->matrix + to->r * taps * to->n + column;
-  const size_t step = to->next ? 1 : to->n;
-  if (to->next) to->next += to->kept->each;
   if (w->form == AP_PACKED_KERNEL3) {
-    write_kernel(w, from, step, (int32_t)c,
-                 w->words + (to->first[list] + position) * w->entry_words);
-    return;
+    write_kernel(w, from, to->next ? 1 : to->n, (int32_t)c, to->at[list].entry);
+    to->at[list].entry += w->entry_words;
+  } else {
+    const size_t count = to->n - column < w->width ? to->n - column : w->width;
+    write_row(to, list, w->width, count, from, c);
   }
-  write_row(to, from, column, (int32_t)(c * g->in.channel * sizeof(float) + to->in_plane),
-            position % P8_QUAD, w->words + (to->first[list] + position / P8_QUAD) * w->entry_words);
+  if (to->next) to->next += to->kept->each;
 }
 
 /* Inputs that a segment's last entry lacks are its first one's again: their weights are 0. */
-static void fill_quads(ap_packed8_weights *w, const size_t *rows, size_t segments) {
-  for (size_t i = 0; i < w->n_lists * segments; ++i) {
-    if (rows[i] % P8_QUAD == 0) continue;
-    const size_t end = w->bound ? w->bound[i] : w->start[i + 1];
-    int32_t *last = w->words + (end - 1) * w->entry_words;
-    for (size_t slot = rows[i] % P8_QUAD; slot < P8_QUAD; ++slot) last[slot] = last[0];
-  }
+static void fill_quads(const cursor *ends, size_t n) {
+  for (size_t i = 0; i < n; ++i)
+    for (size_t slot = ends[i].slot; slot > 0 && slot < P8_QUAD; ++slot)
+      ends[i].entry[slot] = ends[i].entry[0];
+}
+
+/* From four rows of `width` weights to quads, in place. */
+static void weave(const ap_packed8_weights *w, int32_t *quads) {
+  uint8_t rows[P8_QUAD * 8];
+  const size_t width = w->width;
+  memcpy(rows, quads, P8_QUAD * width);
+  for (size_t i = 0; i < width * w->isa->quad_words; ++i) quads[i] = 0;
+  for (size_t i = 0; i < width; ++i)
+    put_quad(w, &quads, rows[i], rows[width + i], rows[2 * width + i], rows[3 * width + i]);
+}
+/* The same of quads that are words: bytes of the first half and of the second in turns, twice. */
+typedef uint8_t weave_bytes __attribute__((vector_size(16)));
+static const weave_bytes in_turns = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
+static inline weave_bytes weave_halves(weave_bytes v) {
+  typedef uint64_t halves __attribute__((vector_size(16)));
+  const halves second = {((halves)v)[1], 0};
+  return __builtin_shuffle(v, (weave_bytes)second, in_turns);
+}
+static void weave_four(int32_t *quads) {
+  weave_bytes v;
+  memcpy(&v, quads, sizeof v);
+  v = weave_halves(weave_halves(v));
+  memcpy(quads, &v, sizeof v);
+}
+static void weave_eight(int32_t *quads) {
+  const weave_bytes low = in_turns;
+  const weave_bytes high = {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  weave_bytes a, b;
+  memcpy(&a, quads, sizeof a);
+  memcpy(&b, quads + 4, sizeof b);
+  const weave_bytes c = __builtin_shuffle(a, b, low), d = __builtin_shuffle(a, b, high);
+  a = __builtin_shuffle(c, d, low);
+  b = __builtin_shuffle(c, d, high);
+  memcpy(quads, &a, sizeof a);
+  memcpy(quads + 4, &b, sizeof b);
+}
+
+static void weave_all(const ap_packed8_weights *w) {
+  int32_t *quads = w->words + P8_LIST_HEAD, *const end = quads + w->n_entries * w->entry_words;
+  const bool words = w->isa->quad_words == 1;
+  if (words && w->width == 1) return; /* they are quads */
+  for (; quads != end; quads += w->entry_words)
+    if (words && w->width == 8)
+      weave_eight(quads);
+    else if (words && w->width == 4)
+      weave_four(quads);
+    else
+      weave(w, quads);
 }
 
 static size_t quads_of(size_t rows) { return (rows + P8_QUAD - 1) / P8_QUAD; }
@@ -194,9 +242,20 @@ static bool segments_pay(const packed_scan *s, const ap_packed_conv *g, const si
   return (double)parts * packed_scan_share(s, g) < (double)whole;
 }
 
-static void fill_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
-                       ap_packed8_weights *w, size_t *done) {
+/* The first entry of each list, of each of its segments. */
+static void open_cursors(const ap_packed8_weights *w, size_t segments, cursor *cursors) {
+  for (size_t i = 0; i < segments * w->n_lists; ++i) {
+    const size_t first = i < w->n_lists ? w->start[i] : w->bound[i - w->n_lists];
+    cursors[i] = (cursor){w->words + first * w->entry_words, 0};
+  }
+}
+
+static ap_status fill_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
+                            ap_packed8_weights *w, ap_error *err) {
   const ap_packed_conv *g = &w->geometry;
+  cursor *cursors = ap_calloc(s->segments * w->n_lists, sizeof *cursors);
+  if (!cursors) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
+  open_cursors(w, s->segments, cursors);
   writer to = {.w = w,
                .s = s,
                .kept = kept,
@@ -205,10 +264,23 @@ static void fill_lists(const packed_scan *s, const packed_kept *kept, const int8
                .taps = s->taps,
                .group_in = g->in.c / g->groups,
                .group_out = g->out.c / g->groups,
-               .done = done,
+               .entry_words = w->entry_words,
+               .in_channel = g->in.channel * sizeof(float),
+               .cursors = cursors,
                .width_log = __builtin_ctzll(w->width)};
-  packed_scan_each(s, begin_row, write_list, &to);
-  if (w->form != AP_PACKED_KERNEL3) fill_quads(w, done, s->segments);
+  const bool copied = kept->form != AP_PACKED_AUTO && g->groups == 1;
+  if (copied && w->form == AP_PACKED_LIST4)
+    packed_each_entry(kept, s, begin_row, write_four, &to);
+  else if (copied && w->form == AP_PACKED_LIST8)
+    packed_each_entry(kept, s, begin_row, write_eight, &to);
+  else
+    packed_each_entry(kept, s, begin_row, write_list, &to);
+  if (w->form != AP_PACKED_KERNEL3) {
+    fill_quads(cursors, s->segments * w->n_lists);
+    weave_all(w);
+  }
+  ap_free(cursors);
+  return AP_OK;
 }
 
 static ap_status build_lists(packed_scan *s, const packed_kept *kept, const int8_t *matrix,
@@ -227,7 +299,7 @@ static ap_status build_lists(packed_scan *s, const packed_kept *kept, const int8
     ap_free(rows);
     return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
   }
-  packed_scan_sizes(s, rows);
+  packed_kept_sizes(kept, s, rows);
   if (s->segments > 1 && !segments_pay(s, &w->geometry, rows)) {
     for (size_t i = w->n_lists; i < s->segments * w->n_lists; ++i) rows[i % w->n_lists] += rows[i];
     s->segments = 1;
@@ -240,13 +312,10 @@ static ap_status build_lists(packed_scan *s, const packed_kept *kept, const int8
   packed_scan_place(s, w->bound, w->start);
   w->segments = s->segments;
   w->n_entries = w->start[w->n_lists];
-  w->words = ap_calloc((w->n_entries + P8_AHEAD) * w->entry_words, sizeof *w->words);
-  if (w->words) {
-    memset(rows, 0, s->segments * w->n_lists * sizeof *rows);
-    fill_lists(s, kept, matrix, w, rows);
-  }
   ap_free(rows);
-  return w->words ? AP_OK : ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
+  w->words = ap_calloc((w->n_entries + P8_AHEAD) * w->entry_words, sizeof *w->words);
+  if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
+  return fill_lists(s, kept, matrix, w, err);
 }
 
 /* ---- what a sum starts with, and how far it reaches ------------------------------------------- */

@@ -7,19 +7,47 @@
 
 #include "kernels/cpu/packed_impl.h"
 
-/* counts[i] += units of 1, 2, 4, 8 neighbouring bits of which any is set. */
-static inline void packed_count_units(const uint64_t *bits, size_t n, size_t counts[4]) {
-  for (size_t i = 0; i < n; ++i) {
-    uint64_t word = bits[i];
-    if (!word) continue;
-    counts[0] += (size_t)__builtin_popcountll(word);
-    word = (word | word >> 1) & 0x5555555555555555U;
-    counts[1] += (size_t)__builtin_popcountll(word);
-    word = (word | word >> 2) & 0x1111111111111111U;
-    counts[2] += (size_t)__builtin_popcountll(word);
-    word = (word | word >> 4) & 0x0101010101010101U;
-    counts[3] += (size_t)__builtin_popcountll(word);
+typedef uint64_t packed_words
+    __attribute__((vector_size(32))); /* as many as all processors handle well */
+enum { PACKED_COUNTED = 8, PACKED_COUNTED_WORDS = 4 * PACKED_COUNTED };
+static inline size_t packed_popcount(packed_words v) {
+  return (size_t)(__builtin_popcountll(v[0]) + __builtin_popcountll(v[1]) +
+                  __builtin_popcountll(v[2]) + __builtin_popcountll(v[3]));
+}
+
+/* counts[i] += units of 1, 2, 4, 8 neighbouring bits of which any is set, of PACKED_COUNTED_WORDS words. Bits that stand for
+ * units of eight words are put together, so that few are counted; no step depends on what is kept. */
+static inline void packed_count_some(const uint64_t *bits, size_t counts[4]) {
+  packed_words two = {0}, four = {0}, eight = {0};
+#pragma GCC unroll 8
+  for (int i = 0; i < PACKED_COUNTED; ++i) {
+    packed_words v;
+    __builtin_memcpy(&v, bits + 4 * i, sizeof v);
+    counts[0] += packed_popcount(v);
+    v = (v | v >> 1) & 0x5555555555555555U;
+    two |= v << i % 2;
+    if (i % 2 == 1) {
+      counts[1] += packed_popcount(two);
+      two ^= two;
+    }
+    v = (v | v >> 2) & 0x1111111111111111U;
+    four |= v << i % 4;
+    if (i % 4 == 3) {
+      counts[2] += packed_popcount(four);
+      four ^= four;
+    }
+    eight |= ((v | v >> 4) & 0x0101010101010101U) << i;
   }
+  counts[3] += packed_popcount(eight);
+}
+
+/* The same of n words. */
+static inline void packed_count_units(const uint64_t *bits, size_t n, size_t counts[4]) {
+  uint64_t rest[PACKED_COUNTED_WORDS] = {0};
+  for (; n >= PACKED_COUNTED_WORDS; n -= PACKED_COUNTED_WORDS, bits += PACKED_COUNTED_WORDS)
+    packed_count_some(bits, counts);
+  for (size_t i = 0; i < n; ++i) rest[i] = bits[i];
+  packed_count_some(rest, counts);
 }
 
 /* Columns that keep any of PACKED_TAPS successive rows, of `words` words each. */

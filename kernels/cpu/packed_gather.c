@@ -19,50 +19,64 @@ typedef struct {
   packed_kept *kept;
   size_t unit_rows;  /* matrix rows of a row of the lists */
   packed_scan lists; /* the shape of the form that is guessed */
+  uint64_t *bits;    /* [lists.words]: of a row */
 } gather;
 
-/* The entries of bits m to `to`. row: the weights of bit 0's entry; an entry's weights lie side by side, a
- * kernel's are n weights apart. */
+/* The entries of 64 lists: bit i of m is list first + i, its weights begin i units after `row`. An entry's weights
+ * lie side by side, a kernel's are n weights apart. Values to `to`, lists to `list`; counts them. */
+typedef struct {
+  uint64_t m;
+  const uint8_t *row;
+  size_t first;
+  size_t *sizes; /* of list `first` */
+  uint8_t *to;
+  uint16_t *list;
+} copy;
 #define INLINE static inline __attribute__((always_inline))
-INLINE void copy_kernels(uint64_t m, const uint8_t *row, size_t n, size_t size, uint8_t *to) {
-  for (; m; m &= m - 1, to += PACKED_TAPS * size) {
-    const uint8_t *from = row + (size_t)__builtin_ctzll(m) * size;
-    for (size_t i = 0; i < PACKED_TAPS; ++i) memcpy(to + i * size, from + i * n * size, size);
+INLINE size_t copy_each(const copy *c, size_t unit, size_t bytes, size_t parts, size_t apart) {
+  uint8_t *to = c->to;
+  uint16_t *list = c->list;
+  for (uint64_t m = c->m; m; m &= m - 1) {
+    const size_t i = (size_t)__builtin_ctzll(m);
+    const uint8_t *from = c->row + i * unit;
+    for (size_t part = 0; part < parts; ++part, to += bytes) memcpy(to, from + part * apart, bytes);
+    *list++ = (uint16_t)(c->first + i);
+    ++c->sizes[i];
   }
-}
-INLINE void copy_units(uint64_t m, const uint8_t *row, size_t bytes, uint8_t *to) {
-  for (; m; m &= m - 1, to += bytes) memcpy(to, row + (size_t)__builtin_ctzll(m) * bytes, bytes);
+  return (size_t)(list - c->list);
 }
 /* Copies of fixed size are no calls. */
-static void copy_units_of(size_t bytes, uint64_t m, const uint8_t *row, uint8_t *to) {
+static size_t copy_units(const copy *c, size_t bytes) {
   switch (bytes) {
     case 1:
-      copy_units(m, row, 1, to);
-      break;
+      return copy_each(c, 1, 1, 1, 0);
     case 2:
-      copy_units(m, row, 2, to);
-      break;
+      return copy_each(c, 2, 2, 1, 0);
     case 4:
-      copy_units(m, row, 4, to);
-      break;
+      return copy_each(c, 4, 4, 1, 0);
     case 8:
-      copy_units(m, row, 8, to);
-      break;
+      return copy_each(c, 8, 8, 1, 0);
     case 16:
-      copy_units(m, row, 16, to);
-      break;
+      return copy_each(c, 16, 16, 1, 0);
     default:
-      copy_units(m, row, 32, to);
+      return copy_each(c, 32, 32, 1, 0);
   }
 }
+static size_t copy_kernels(const copy *c, size_t size, size_t n) {
+  if (size == 1) return copy_each(c, 1, 1, PACKED_TAPS, n);
+  return copy_each(c, sizeof(float), sizeof(float), PACKED_TAPS, n * sizeof(float));
+}
 
-static bool grow(gather *g, size_t more) {
+/* Room for the entries of one more word. */
+static bool grow(gather *g) {
   packed_kept *k = g->kept;
-  if (k->n + more <= k->room) return true;
-  const size_t room = (k->n + more) * 3 / 2;
+  if (k->n + 64 <= k->room) return true;
+  const size_t room = (k->n + 64) * 3 / 2;
   uint8_t *values = ap_realloc(k->values, room, k->each * g->matrix->size);
-  if (!values) return false;
-  k->values = values;
+  if (values) k->values = values;
+  uint16_t *list = ap_realloc(k->list, room, sizeof *list);
+  if (list) k->list = list;
+  if (!values || !list) return false;
   k->room = room;
   return true;
 }
@@ -74,22 +88,21 @@ static bool copy_row(gather *g, size_t r) {
   const size_t size = g->matrix->size, bytes = kept->each * size, k = r * g->unit_rows;
   const uint8_t *row = (const uint8_t *)g->matrix->data + k * s->n * size;
   uint32_t *start = kept->start + r * packed_scan_steps(to);
-  uint64_t *m = kept->bits + r * to->words;
-  packed_fold(s, s->bits + k * s->words, kept->form, m);
+  size_t *sizes = kept->sizes + packed_scan_segment(to, r) * to->lists;
+  packed_fold(s, s->bits + k * s->words, kept->form, g->bits);
   for (size_t word = 0; word < to->words; ++word) {
-    const size_t n = (size_t)__builtin_popcountll(m[word]);
     if (word % PACKED_STEP_WORDS == 0) start[word / PACKED_STEP_WORDS] = (uint32_t)kept->n;
-    if (!grow(g, n)) return false;
-    uint8_t *values = kept->values + kept->n * bytes;
-    const uint8_t *from = row + word * 64 * (s->n / to->lists) * size;
-    kept->n += n;
-    if (g->unit_rows == 1)
-      copy_units_of(bytes, m[word], from, values);
-    else if (size == 1)
-      copy_kernels(m[word], from, s->n, 1, values);
-    else
-      copy_kernels(m[word], from, s->n, sizeof(float), values);
+    if (!grow(g)) return false;
+    const size_t first = word * 64;
+    const copy c = {.m = g->bits[word],
+                    .row = row + first * (s->n / to->lists) * size,
+                    .first = first,
+                    .sizes = sizes + first,
+                    .to = kept->values + kept->n * bytes,
+                    .list = kept->list + kept->n};
+    kept->n += g->unit_rows == 1 ? copy_units(&c, bytes) : copy_kernels(&c, size, s->n);
   }
+  kept->start[(r + 1) * packed_scan_steps(to)] = (uint32_t)kept->n;
   return true;
 }
 
@@ -138,13 +151,15 @@ static ap_status guess(gather *g, const packed_wish *wish, size_t sample, ap_err
   kept->each = whole ? (size_t)PACKED_TAPS : packed_form_width(form);
   const size_t expected = s->entries[form];
   if (!sparse_enough(s, expected * kept->each) || s->n != to->lists * packed_form_width(form) ||
-      s->k * s->n > UINT32_MAX)
+      s->k * s->n > UINT32_MAX || to->lists > UINT16_MAX)
     return AP_OK;
   kept->room = expected / 10 * ROOM_TENTHS + 64;
   kept->values = ap_calloc(kept->room, kept->each * g->matrix->size);
-  kept->start = ap_calloc(to->rows * packed_scan_steps(to), sizeof *kept->start);
-  kept->bits = ap_calloc(to->rows * to->words, sizeof *kept->bits);
-  if (!kept->values || !kept->start || !kept->bits)
+  kept->list = ap_calloc(kept->room, sizeof *kept->list);
+  kept->start = ap_calloc(to->rows * packed_scan_steps(to) + 1, sizeof *kept->start);
+  kept->sizes = ap_calloc(to->segments * to->lists, sizeof *kept->sizes);
+  g->bits = ap_calloc(to->words, sizeof *g->bits);
+  if (!kept->values || !kept->list || !kept->start || !kept->sizes || !g->bits)
     return ap_fail(err, AP_ERR_MEMORY, "values of %zu entries", kept->room);
   kept->form = form;
   return AP_OK;
@@ -161,22 +176,28 @@ static ap_status copy_rows(gather *g, size_t from, size_t to, ap_error *err) {
   return AP_OK;
 }
 
+static ap_status read_all(gather *g, const packed_wish *wish, ap_error *err) {
+  const packed_scan *s = g->s;
+  const size_t unit = s->taps; /* whole kernels */
+  const size_t sample = min_size(s->k, (SAMPLE / s->n / unit + 1) * unit);
+  ap_status st = read_rows(g, 0, sample, err);
+  if (!st && sample < s->k) {
+    st = guess(g, wish, sample, err);
+    if (!st) st = copy_rows(g, 0, sample, err);
+  }
+  for (size_t k = sample; k < s->k && !st; k += unit) {
+    st = read_rows(g, k, k + unit, err);
+    if (!st) st = copy_rows(g, k, k + unit, err);
+  }
+  return st;
+}
+
 ap_status packed_gather(const packed_matrix *matrix, const packed_wish *wish, packed_scan *s,
                         packed_kept *kept, ap_packed_form *form, ap_error *err) {
   gather g = {.matrix = matrix, .s = s, .kept = kept, .unit_rows = 1};
-  const size_t unit = s->taps; /* whole kernels */
-  const size_t sample = min_size(s->k, (SAMPLE / s->n / unit + 1) * unit);
   *kept = (packed_kept){.form = AP_PACKED_AUTO};
-  ap_status st = read_rows(&g, 0, sample, err);
-  if (st) return st;
-  if (sample < s->k) {
-    st = guess(&g, wish, sample, err);
-    if (!st) st = copy_rows(&g, 0, sample, err);
-  }
-  for (size_t k = sample; k < s->k && !st; k += unit) {
-    st = read_rows(&g, k, k + unit, err);
-    if (!st) st = copy_rows(&g, k, k + unit, err);
-  }
+  const ap_status st = read_all(&g, wish, err);
+  ap_free(g.bits);
   if (st) return st;
   if (wish->form == AP_PACKED_AUTO) count(wish, s, s->k);
   *form = choose(wish, s);
@@ -184,9 +205,6 @@ ap_status packed_gather(const packed_matrix *matrix, const packed_wish *wish, pa
       kept->form == *form || (packed_whole_kernels(kept->form) && packed_whole_kernels(*form));
   if (suits) {
     packed_scan_shape(s, *form);
-    ap_free(s->bits);
-    s->bits = kept->bits;
-    kept->bits = NULL;
   } else {
     kept->form = AP_PACKED_AUTO;
     packed_scan_lists(s, *form);
@@ -194,8 +212,16 @@ ap_status packed_gather(const packed_matrix *matrix, const packed_wish *wish, pa
   return AP_OK;
 }
 
+void packed_kept_sizes(const packed_kept *kept, const packed_scan *s, size_t *sizes) {
+  if (kept->form == AP_PACKED_AUTO)
+    packed_scan_sizes(s, sizes);
+  else
+    for (size_t i = 0; i < s->segments * s->lists; ++i) sizes[i] += kept->sizes[i];
+}
+
 void packed_kept_close(packed_kept *kept) {
   ap_free(kept->values);
+  ap_free(kept->list);
   ap_free(kept->start);
-  ap_free(kept->bits);
+  ap_free(kept->sizes);
 }

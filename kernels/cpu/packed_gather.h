@@ -18,9 +18,10 @@ typedef struct {
   ap_packed_form form; /* that the values suit; AUTO: none were copied */
   size_t each;         /* values of an entry */
   uint8_t *values;     /* of entry after entry, by the lists' rows in the order of the matrix */
+  uint16_t *list;      /* and which list each belongs to */
   size_t n, room;      /* entries */
-  uint32_t *start;     /* [rows][steps of packed_scan_each]: entries before */
-  uint64_t *bits;      /* [rows][words]: those of packed_scan_lists */
+  uint32_t *start;     /* [rows][steps of packed_each_entry] and one more: entries before */
+  size_t *sizes;       /* [segment][list]: entries */
 } packed_kept;
 
 /* The form with the least work, by s->entries. */
@@ -34,12 +35,15 @@ typedef struct {
   size_t (*kernels)(const uint64_t *bits, size_t kernels, size_t words);
 } packed_wish;
 
-/* From a matrix to the lists' rows in *s (as after packed_scan_lists), the form in *form, and values in *kept if they could be
- * copied. Errors: ARG with the row of a weight that is not finite, MEMORY; *kept is to be closed then, too. */
+/* From a matrix to the form in *form and the lists' rows: entries in *kept if they could be copied (*s has their shape,
+ * packed_scan_shape), else in *s as after packed_scan_lists. Errors: ARG with the row of a weight that is not finite, MEMORY; *kept is to be closed then, too. */
 AP_NODISCARD ap_status packed_gather(const packed_matrix *matrix, const packed_wish *wish,
                                      packed_scan *s, packed_kept *kept, ap_packed_form *form,
                                      ap_error *err);
 void packed_kept_close(packed_kept *kept);
+
+/* What packed_scan_sizes adds, of entries that were copied or not. */
+void packed_kept_sizes(const packed_kept *kept, const packed_scan *s, size_t *sizes);
 
 /* Where the values of row r's entries begin, from the lists of word `first` on; NULL: in the matrix. */
 static inline const void *packed_kept_at(const packed_kept *kept, const packed_scan *s, size_t size,
@@ -47,5 +51,47 @@ static inline const void *packed_kept_at(const packed_kept *kept, const packed_s
   if (kept->form == AP_PACKED_AUTO) return NULL;
   const size_t steps = packed_scan_steps(s);
   return kept->values + kept->start[r * steps + first / PACKED_STEP_WORDS] * kept->each * size;
+}
+
+/* Does any list have an entry of row r? */
+static inline bool packed_row_has(const packed_kept *kept, const packed_scan *s, size_t r) {
+  if (kept->form != AP_PACKED_AUTO) {
+    const size_t steps = packed_scan_steps(s);
+    return kept->start[r * steps] < kept->start[(r + 1) * steps];
+  }
+  for (size_t word = 0; word < s->words; ++word)
+    if (s->bits[r * s->words + word]) return true;
+  return false;
+}
+
+/* write(context, list) for each of row r's lists from word `first` on, as many as grow side by side. */
+static inline __attribute__((always_inline)) void packed_each_of_row(
+    const packed_kept *kept, const packed_scan *s, size_t r, size_t first,
+    void (*write)(void *context, size_t list), void *context) {
+  if (kept->form != AP_PACKED_AUTO) {
+    const uint32_t *start = kept->start + r * packed_scan_steps(s) + first / PACKED_STEP_WORDS;
+    const uint32_t end = start[1];
+    for (uint32_t i = start[0]; i < end; ++i) write(context, kept->list[i]);
+    return;
+  }
+  const size_t last = first + PACKED_STEP_WORDS < s->words ? first + PACKED_STEP_WORDS : s->words;
+  for (size_t word = first; word < last; ++word)
+    for (uint64_t m = s->bits[r * s->words + word]; m; m &= m - 1)
+      write(context, word * 64 + (size_t)__builtin_ctzll(m));
+}
+/* row(context, r, first) before a row's entries of the lists from word `first` on, write(context, list) for
+ * each of them; each list's rows in their order. Some lists at a time: they grow side by side in the cache. */
+static inline __attribute__((always_inline)) void packed_each_entry(
+    const packed_kept *kept, const packed_scan *s,
+    void (*row)(void *context, size_t r, size_t first), void (*write)(void *context, size_t list),
+    void *context) {
+  const size_t run = s->segments == 1 ? s->rows : s->kw; /* rows of a channel in a segment */
+  for (size_t first = 0; first < s->words; first += PACKED_STEP_WORDS)
+    for (size_t segment = 0; segment < s->segments; ++segment)
+      for (size_t begin = segment * run; begin < s->rows; begin += s->segments * run)
+        for (size_t r = begin; r < begin + run; ++r) {
+          row(context, r, first);
+          packed_each_of_row(kept, s, r, first, write, context);
+        }
 }
 #endif

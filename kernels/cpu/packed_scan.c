@@ -152,7 +152,12 @@ static uint64_t fold(uint64_t x, size_t width) {
     case 2:
       return fold_pairs(x);
     case 4:
-      return fold_pairs(fold_pairs(x));
+      x |= x >> 1;
+      x = (x | x >> 2) & 0x1111111111111111U;
+      x = (x | x >> 3) & 0x0303030303030303U;
+      x = (x | x >> 6) & 0x000F000F000F000FU;
+      x = (x | x >> 12) & 0x000000FF000000FFU;
+      return (x | x >> 24) & 0x000000000000FFFFU;
     case 8:
       x |= x >> 1;
       x |= x >> 2;

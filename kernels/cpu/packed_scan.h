@@ -56,22 +56,4 @@ static inline size_t packed_scan_steps(const packed_scan *s) {
 static inline size_t packed_scan_segment(const packed_scan *s, size_t r) {
   return s->segments == 1 ? 0 : r / s->kw % s->segments;
 }
-/* row(context, r, first) before a row's entries of the lists from word `first` on, write(context, list) for
- * each of them; each list's rows in their order. Some lists at a time: they grow side by side in the cache. */
-static inline __attribute__((always_inline)) void packed_scan_each(
-    const packed_scan *s, void (*row)(void *context, size_t r, size_t first),
-    void (*write)(void *context, size_t list), void *context) {
-  const size_t run = s->segments == 1 ? s->rows : s->kw; /* rows of a channel in a segment */
-  for (size_t first = 0; first < s->words; first += PACKED_STEP_WORDS) {
-    const size_t last = first + PACKED_STEP_WORDS < s->words ? first + PACKED_STEP_WORDS : s->words;
-    for (size_t segment = 0; segment < s->segments; ++segment)
-      for (size_t begin = segment * run; begin < s->rows; begin += s->segments * run)
-        for (size_t r = begin; r < begin + run; ++r) {
-          row(context, r, first);
-          for (size_t word = first; word < last; ++word)
-            for (uint64_t m = s->bits[r * s->words + word]; m; m &= m - 1)
-              write(context, word * 64 + (size_t)__builtin_ctzll(m));
-        }
-  }
-}
 #endif

@@ -114,7 +114,7 @@ typedef struct {
   size_t group;   /* floats from a group's inputs to the next one's */
   size_t channel; /* floats to the next input channel */
   size_t line;    /* STRIPn: floats of a line; WINOGRAD: of a channel in scratch; */
-  size_t *lines;  /* in the first group lines before row r, slots of channels: [rows + 1], or NULL */
+  size_t *lines; /* in the first group lines before row r, slots of channels: [rows + 1], or NULL */
   int width_log;
   const packed_scan *s;
   const packed_kept *kept;
@@ -170,15 +170,13 @@ static void write_list(void *context, size_t list) {
 }
 
 /* STRIPn: which rows any list reads, and where they lie. */
-static ap_status find_lines(const packed_scan *s, ap_packed_weights *w, size_t **lines,
-                            ap_error *err) {
+static ap_status find_lines(const packed_scan *s, const packed_kept *kept, ap_packed_weights *w,
+                            size_t **lines, ap_error *err) {
   const ap_packed_conv *g = &w->geometry;
   *lines = ap_calloc(s->rows + 1, sizeof **lines);
   if (!*lines) return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu inputs", s->rows);
   for (size_t r = 0; r < s->rows; ++r) {
-    bool any = false;
-    for (size_t word = 0; word < s->words; ++word) any = any || s->bits[r * s->words + word];
-    (*lines)[r + 1] = (*lines)[r] + any;
+    (*lines)[r + 1] = (*lines)[r] + packed_row_has(kept, s, r);
   }
   const size_t each = (*lines)[s->rows];
   w->n_lines = each * g->groups;
@@ -223,7 +221,7 @@ static void fill_lists(const packed_scan *s, const packed_kept *kept, const floa
                .line = line,
                .lines = lines,
                .width_log = __builtin_ctzll(w->width)};
-  packed_scan_each(s, begin_row, write_list, &to);
+  packed_each_entry(kept, s, begin_row, write_list, &to);
 }
 
 static ap_status build_lists(const packed_scan *s, const packed_kept *kept, const float *matrix,
@@ -243,14 +241,14 @@ static ap_status build_lists(const packed_scan *s, const packed_kept *kept, cons
     w->bound = ap_calloc(w->segments * w->n_lists, sizeof *w->bound);
     if (!w->bound) return ap_fail(err, AP_ERR_MEMORY, "bounds of %zu lists", w->n_lists);
   }
-  packed_scan_sizes(s, w->bound ? w->bound : w->start + 1);
+  packed_kept_sizes(kept, s, w->bound ? w->bound : w->start + 1);
   packed_scan_place(s, w->bound, w->start);
   w->n_entries = w->start[w->n_lists];
   w->words = ap_calloc((w->n_entries + PACKED_LIST_AHEAD) * w->entry_words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
   size_t *lines = NULL;
   ap_status st = AP_OK;
-  if (packed_strips(w->form)) st = find_lines(s, w, &lines, err);
+  if (packed_strips(w->form)) st = find_lines(s, kept, w, &lines, err);
   if (w->form == AP_PACKED_WINOGRAD) st = find_slots(s, &lines, err);
   if (!st) fill_lists(s, kept, matrix, lines, w);
   ap_free(lines);
