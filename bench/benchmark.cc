@@ -144,6 +144,7 @@ void add_point(const ap_bench_case &c, size_t index) {
                                      [p, way](benchmark::State &state) { run_way(state, p, way); })
             ->MeasureProcessCPUTime()
             ->Unit(benchmark::kMillisecond);
+    if (c.iterations) registered->Iterations(static_cast<benchmark::IterationCount>(c.iterations));
     if (c.seconds) {
       registered->UseManualTime();
     } else {

@@ -38,6 +38,7 @@ typedef struct {
   size_t n_ways;         /* >= 1 */
   const ap_bench_way *ways;
   const void *context; /* handed to setup */
+  size_t iterations;   /* of each way; 0: as many as take --benchmark_min_time */
 
   /* *problem belongs to teardown. UNSUPPORTED for what this machine or build cannot do: the point
    * is then reported as skipped with the reason. On error *problem is NULL. */

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/status.h"
 #include "kernels/curve.h"
 AP_EXTERN_C_BEGIN
@@ -103,6 +104,13 @@ AP_NODISCARD ap_status ap_packed_weights_create(const ap_packed_isa *isa,
                                                 const ap_packed_conv *geometry, const float *matrix,
                                                 const float *bias, ap_packed_form form,
                                                 ap_packed_weights **out, ap_error *err);
+/* The same, its lists in `room`: as long as that lives the weights may be used, and they do not give it back. NULL: memory
+ * of their own. */
+AP_NODISCARD ap_status ap_packed_weights_create_in(ap_arena *room, const ap_packed_isa *isa,
+                                                   const ap_packed_conv *geometry,
+                                                   const float *matrix, const float *bias,
+                                                   ap_packed_form form, ap_packed_weights **out,
+                                                   ap_error *err);
 void ap_packed_weights_destroy(ap_packed_weights *weights); /* NULL is allowed */
 ap_packed_form ap_packed_weights_form(const ap_packed_weights *weights);
 size_t ap_packed_weights_bytes(const ap_packed_weights *weights);

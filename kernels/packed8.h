@@ -78,6 +78,13 @@ AP_NODISCARD ap_status ap_packed8_weights_create(const ap_packed8_isa *isa,
                                                  const float *factor, const float *shift,
                                                  ap_packed_form form, ap_packed8_weights **out,
                                                  ap_error *err);
+/* As ap_packed_weights_create_in. */
+AP_NODISCARD ap_status ap_packed8_weights_create_in(ap_arena *room, const ap_packed8_isa *isa,
+                                                    const ap_packed_conv *geometry,
+                                                    const int8_t *matrix, uint8_t zero,
+                                                    const float *factor, const float *shift,
+                                                    ap_packed_form form, ap_packed8_weights **out,
+                                                    ap_error *err);
 void ap_packed8_weights_destroy(ap_packed8_weights *weights); /* NULL is allowed */
 ap_packed_form ap_packed8_weights_form(const ap_packed8_weights *weights);
 size_t ap_packed8_weights_bytes(const ap_packed8_weights *weights);

@@ -164,6 +164,7 @@ void ap_evaluator_destroy(ap_evaluator *ev) {
   }
   for (size_t i = 0; ev->bias && i < ev->plan.n_layers; ++i) ap_free(ev->bias[i]);
   for (size_t i = 0; i < ev->n_workers; ++i) eval_worker_release(&ev->workers[i]);
+  ap_arena_destroy(ev->lists);
   ap_free(ev->layers);
   ap_free(ev->geometry);
   ap_free(ev->bias);

@@ -238,6 +238,7 @@ struct ap_evaluator {
   uint8_t *zero;                  /* integers: [plan.n_layers] of a layer's input */
   ap_pool *pool;
   eval_layer *layers;       /* [plan.n_layers] by layer number */
+  ap_arena *lists;          /* of all levels; NULL with an engine */
   ap_packed_conv *geometry; /* [plan.n_layers] by layer number */
   float **bias;             /* [plan.n_layers] level 0's, or NULL */
   size_t n_images, n_blocks, chunk_blocks;

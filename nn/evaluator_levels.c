@@ -26,8 +26,8 @@ static ap_status append_level(ap_evaluator *ev, size_t layer, const float *matri
   }
   st = reserve_level(to, err);
   if (st) return st;
-  st = ap_packed_weights_create(ev->isa, &ev->geometry[layer], matrix, bias, AP_PACKED_AUTO,
-                                &level.real, err);
+  st = ap_packed_weights_create_in(ev->lists, ev->isa, &ev->geometry[layer], matrix, bias,
+                                   AP_PACKED_AUTO, &level.real, err);
   if (!st) to->levels[to->n_levels++] = level;
   return st;
 }
@@ -44,8 +44,9 @@ static ap_status append_integers(ap_evaluator *ev, size_t layer, const int8_t *w
     st = ap_integer_factors(ev->input_scale[layer], scale, bias, ev->unit[layer], n, factor, shift,
                             err);
   if (!st)
-    st = ap_packed8_weights_create(ev->integers, &ev->geometry[layer], weight, ev->zero[layer],
-                                   factor, shift, AP_PACKED_AUTO, &level.integer, err);
+    st = ap_packed8_weights_create_in(ev->lists, ev->integers, &ev->geometry[layer], weight,
+                                      ev->zero[layer], factor, shift, AP_PACKED_AUTO,
+                                      &level.integer, err);
   if (!st) to->levels[to->n_levels++] = level;
   ap_free(factor);
   ap_free(shift);
@@ -73,13 +74,14 @@ ap_status eval_add_given_levels(ap_evaluator *ev, const ap_network *net,
   float *matrix = NULL;
   ap_layer_info *info = ap_calloc(n, sizeof *info);
   ev->layers = ap_calloc(n, sizeof *ev->layers);
+  if (!ev->engine) ev->lists = ap_arena_create();
   ev->geometry = ap_calloc(n, sizeof *ev->geometry);
   ev->bias = ap_calloc(n, sizeof *ev->bias);
   ev->input_scale = ap_calloc(n, sizeof *ev->input_scale);
   ev->unit = ap_calloc(n, sizeof *ev->unit);
   ev->zero = ap_calloc(n, sizeof *ev->zero);
   if (!info || !ev->layers || !ev->geometry || !ev->bias || !ev->input_scale || !ev->unit ||
-      !ev->zero) {
+      !ev->zero || (!ev->engine && !ev->lists)) {
     st = ap_fail(err, AP_ERR_MEMORY, "%zu layers", n);
     goto done;
   }

@@ -36,7 +36,8 @@ struct ap_packed8_weights {
   size_t *start; /* [n_lists + 1], in entries */
   size_t segments;
   size_t *bound;  /* both as in ap_packed_weights */
-  int32_t *words; /* and P8_AHEAD entries of zeros; weights as isa->quad_words says */
+  int32_t *words; /* and P8_AHEAD entries of zeros; weights as isa->quad_words says; */
+  ap_arena *room; /* where they are, or NULL */
   int32_t *base;  /* [n_lists * width]: minus the zero point's share of a sum */
   float *factor, *shift;
   uint8_t zero;

@@ -313,7 +313,9 @@ static ap_status build_lists(packed_scan *s, const packed_kept *kept, const int8
   w->segments = s->segments;
   w->n_entries = w->start[w->n_lists];
   ap_free(rows);
-  w->words = ap_calloc((w->n_entries + P8_AHEAD) * w->entry_words, sizeof *w->words);
+  const size_t words = (w->n_entries + P8_AHEAD) * w->entry_words;
+  w->words = w->room ? ap_arena_calloc(w->room, words, sizeof *w->words)
+                     : ap_calloc(words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
   return fill_lists(s, kept, matrix, w, err);
 }
@@ -346,6 +348,15 @@ ap_status ap_packed8_weights_create(const ap_packed8_isa *isa, const ap_packed_c
                                     const int8_t *matrix, uint8_t zero, const float *factor,
                                     const float *shift, ap_packed_form form,
                                     ap_packed8_weights **out, ap_error *err) {
+  return ap_packed8_weights_create_in(NULL, isa, geometry, matrix, zero, factor, shift, form, out,
+                                      err);
+}
+
+ap_status ap_packed8_weights_create_in(ap_arena *room, const ap_packed8_isa *isa,
+                                       const ap_packed_conv *geometry, const int8_t *matrix,
+                                       uint8_t zero, const float *factor, const float *shift,
+                                       ap_packed_form form, ap_packed8_weights **out,
+                                       ap_error *err) {
   *out = NULL;
   ap_status st = packed_check_geometry(geometry, err);
   if (st) return st;
@@ -367,6 +378,7 @@ ap_status ap_packed8_weights_create(const ap_packed8_isa *isa, const ap_packed_c
     goto done;
   }
   w->isa = isa;
+  w->room = room;
   w->geometry = *geometry;
   w->zero = zero;
   const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero};
@@ -388,7 +400,7 @@ void ap_packed8_weights_destroy(ap_packed8_weights *w) {
   if (!w) return;
   ap_free(w->start);
   ap_free(w->bound);
-  ap_free(w->words);
+  if (!w->room) ap_free(w->words);
   ap_free(w->base);
   ap_free(w->factor);
   ap_free(w->shift);

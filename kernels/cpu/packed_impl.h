@@ -41,7 +41,8 @@ struct ap_packed_weights {
   size_t *start;      /* [n_lists + 1], in entries */
   size_t segments;    /* LISTn: 1, or a list's entries are in order of kernel rows: */
   size_t *bound;      /* [segments][n_lists], entry behind a list's kernel row; NULL where 1 */
-  packed_word *words; /* and PACKED_LIST_AHEAD entries of zeros */
+  packed_word *words; /* and PACKED_LIST_AHEAD entries of zeros; */
+  ap_arena *room;     /* where they are, or NULL */
   float *bias;        /* [n_lists * width] */
   size_t band_rows;   /* WINOGRAD: output rows of a full band */
   size_t n_lines;     /* STRIPn: inputs of a pixel that a list reads, */

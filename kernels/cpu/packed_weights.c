@@ -244,7 +244,9 @@ static ap_status build_lists(const packed_scan *s, const packed_kept *kept, cons
   packed_kept_sizes(kept, s, w->bound ? w->bound : w->start + 1);
   packed_scan_place(s, w->bound, w->start);
   w->n_entries = w->start[w->n_lists];
-  w->words = ap_calloc((w->n_entries + PACKED_LIST_AHEAD) * w->entry_words, sizeof *w->words);
+  const size_t words = (w->n_entries + PACKED_LIST_AHEAD) * w->entry_words;
+  w->words = w->room ? ap_arena_calloc(w->room, words, sizeof *w->words)
+                     : ap_calloc(words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
   size_t *lines = NULL;
   ap_status st = AP_OK;
@@ -266,6 +268,13 @@ static ap_status build_lists(const packed_scan *s, const packed_kept *kept, cons
 ap_status ap_packed_weights_create(const ap_packed_isa *isa, const ap_packed_conv *geometry,
                                    const float *matrix, const float *bias, ap_packed_form form,
                                    ap_packed_weights **out, ap_error *err) {
+  return ap_packed_weights_create_in(NULL, isa, geometry, matrix, bias, form, out, err);
+}
+
+ap_status ap_packed_weights_create_in(ap_arena *room, const ap_packed_isa *isa,
+                                      const ap_packed_conv *geometry, const float *matrix,
+                                      const float *bias, ap_packed_form form,
+                                      ap_packed_weights **out, ap_error *err) {
   *out = NULL;
   ap_status st = packed_check_geometry(geometry, err);
   if (st) return st;
@@ -284,6 +293,7 @@ ap_status ap_packed_weights_create(const ap_packed_isa *isa, const ap_packed_con
     goto done;
   }
   w->isa = isa;
+  w->room = room;
   w->geometry = *geometry;
   const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero};
   const packed_wish wish = {geometry, form, cheapest_form, w, isa->count_units, isa->count_kernels};
@@ -303,7 +313,7 @@ void ap_packed_weights_destroy(ap_packed_weights *weights) {
   if (!weights) return;
   ap_free(weights->start);
   ap_free(weights->bound);
-  ap_free(weights->words);
+  if (!weights->room) ap_free(weights->words);
   ap_free(weights->lines);
   ap_free(weights->bias);
   ap_free(weights);
