@@ -5,7 +5,7 @@
 
 enum {
   IMAGES = 64,    /* enough to compare the new levels with the given ones */
-  ITERATIONS = 24 /* each takes memory for good */
+  ITERATIONS = 12 /* each takes memory for good */
 };
 
 typedef struct {
