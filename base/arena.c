@@ -30,7 +30,7 @@ void ap_arena_destroy(ap_arena *arena) {
 
 static piece *begin_piece(ap_arena *arena, size_t bytes) {
   size_t size = LEAST_PIECE;
-  if (arena->n > 0) size = arena->pieces[arena->n - 1].bytes * 2;
+  if (arena->pieces && arena->n > 0) size = arena->pieces[arena->n - 1].bytes * 2;
   if (size > LARGEST_PIECE) size = LARGEST_PIECE;
   if (size < bytes) size = bytes;
   piece *pieces = ap_realloc(arena->pieces, arena->n + 1, sizeof *pieces);

@@ -46,8 +46,8 @@ static ap_status copy_weights(lists_problem *p, ap_error *err) {
   return st;
 }
 
-/* Levels take new memory. On a virtual machine a page's first use ever waits for the host, ten times as long as a
- * level's making; what was used and given back a moment ago does not. */
+/* Levels take new memory. On a virtual machine the first use of a page waits for the host, longer than a level's
+ * making takes; what was used and given back a moment ago mostly does not. */
 static void use_memory(void) {
   enum { BLOCKS = 24 };
   const size_t bytes = (size_t)64 << 20, page = 4096;

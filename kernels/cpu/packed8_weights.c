@@ -2,6 +2,9 @@
  * kept, four inputs (a quad) at a time. */
 #include <math.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "base/alloc.h"
 #include "kernels/cpu/packed8_impl.h"
@@ -186,44 +189,43 @@ static void weave(const ap_packed8_weights *w, int32_t *quads) {
   for (size_t i = 0; i < width; ++i)
     put_quad(w, &quads, rows[i], rows[width + i], rows[2 * width + i], rows[3 * width + i]);
 }
+#if defined(__SSE2__)
 /* The same of quads that are words: bytes of the first half and of the second in turns, twice. */
-typedef uint8_t weave_bytes __attribute__((vector_size(16)));
-static const weave_bytes in_turns = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
-static inline weave_bytes weave_halves(weave_bytes v) {
-  typedef uint64_t halves __attribute__((vector_size(16)));
-  const halves second = {((halves)v)[1], 0};
-  return __builtin_shuffle(v, (weave_bytes)second, in_turns);
-}
 static void weave_four(int32_t *quads) {
-  weave_bytes v;
-  memcpy(&v, quads, sizeof v);
-  v = weave_halves(weave_halves(v));
-  memcpy(quads, &v, sizeof v);
+  __m128i v = _mm_loadu_si128((const __m128i *)(const void *)quads);
+  v = _mm_unpacklo_epi8(v, _mm_srli_si128(v, 8));
+  v = _mm_unpacklo_epi8(v, _mm_srli_si128(v, 8));
+  _mm_storeu_si128((__m128i *)(void *)quads, v);
 }
 static void weave_eight(int32_t *quads) {
-  const weave_bytes low = in_turns;
-  const weave_bytes high = {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-  weave_bytes a, b;
-  memcpy(&a, quads, sizeof a);
-  memcpy(&b, quads + 4, sizeof b);
-  const weave_bytes c = __builtin_shuffle(a, b, low), d = __builtin_shuffle(a, b, high);
-  a = __builtin_shuffle(c, d, low);
-  b = __builtin_shuffle(c, d, high);
-  memcpy(quads, &a, sizeof a);
-  memcpy(quads + 4, &b, sizeof b);
+  const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)quads);
+  const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(quads + 4));
+  const __m128i low = _mm_unpacklo_epi8(a, b), high = _mm_unpackhi_epi8(a, b);
+  _mm_storeu_si128((__m128i *)(void *)quads, _mm_unpacklo_epi8(low, high));
+  _mm_storeu_si128((__m128i *)(void *)(quads + 4), _mm_unpackhi_epi8(low, high));
 }
+/* Was it done so? */
+static bool weave_words(const ap_packed8_weights *w, int32_t *quads) {
+  if (w->isa->quad_words == 1 && w->width == 8)
+    weave_eight(quads);
+  else if (w->isa->quad_words == 1 && w->width == 4)
+    weave_four(quads);
+  else
+    return false;
+  return true;
+}
+#else
+static bool weave_words(const ap_packed8_weights *w, int32_t *quads) {
+  (void)w;
+  (void)quads;
+  return false;
+}
+#endif
 
 static void weave_all(const ap_packed8_weights *w) {
   int32_t *quads = w->words + P8_LIST_HEAD, *const end = quads + w->n_entries * w->entry_words;
-  const bool words = w->isa->quad_words == 1;
-  if (words && w->width == 1) return; /* they are quads */
   for (; quads != end; quads += w->entry_words)
-    if (words && w->width == 8)
-      weave_eight(quads);
-    else if (words && w->width == 4)
-      weave_four(quads);
-    else
-      weave(w, quads);
+    if (!weave_words(w, quads)) weave(w, quads);
 }
 
 static size_t quads_of(size_t rows) { return (rows + P8_QUAD - 1) / P8_QUAD; }
@@ -245,7 +247,7 @@ static bool segments_pay(const packed_scan *s, const ap_packed_conv *g, const si
 /* The first entry of each list, of each of its segments. */
 static void open_cursors(const ap_packed8_weights *w, size_t segments, cursor *cursors) {
   for (size_t i = 0; i < segments * w->n_lists; ++i) {
-    const size_t first = i < w->n_lists ? w->start[i] : w->bound[i - w->n_lists];
+    const size_t first = i < w->n_lists || !w->bound ? w->start[i] : w->bound[i - w->n_lists];
     cursors[i] = (cursor){w->words + first * w->entry_words, 0};
   }
 }
