@@ -10,7 +10,8 @@
 typedef uint64_t packed_words
     __attribute__((vector_size(32))); /* as many as all processors handle well */
 enum { PACKED_COUNTED = 8, PACKED_COUNTED_WORDS = 4 * PACKED_COUNTED };
-static inline size_t packed_popcount(packed_words v) {
+static inline size_t packed_popcount(const packed_words *words) {
+  const packed_words v = *words;
   return (size_t)(__builtin_popcountll(v[0]) + __builtin_popcountll(v[1]) +
                   __builtin_popcountll(v[2]) + __builtin_popcountll(v[3]));
 }
@@ -23,22 +24,22 @@ static inline void packed_count_some(const uint64_t *bits, size_t counts[4]) {
   for (int i = 0; i < PACKED_COUNTED; ++i) {
     packed_words v;
     __builtin_memcpy(&v, bits + 4 * i, sizeof v);
-    counts[0] += packed_popcount(v);
+    counts[0] += packed_popcount(&v);
     v = (v | v >> 1) & 0x5555555555555555U;
     two |= v << i % 2;
     if (i % 2 == 1) {
-      counts[1] += packed_popcount(two);
+      counts[1] += packed_popcount(&two);
       two ^= two;
     }
     v = (v | v >> 2) & 0x1111111111111111U;
     four |= v << i % 4;
     if (i % 4 == 3) {
-      counts[2] += packed_popcount(four);
+      counts[2] += packed_popcount(&four);
       four ^= four;
     }
     eight |= ((v | v >> 4) & 0x0101010101010101U) << i;
   }
-  counts[3] += packed_popcount(eight);
+  counts[3] += packed_popcount(&eight);
 }
 
 /* The same of n words. */
