@@ -16,7 +16,7 @@ typedef struct {
 
 struct ap_arena {
   piece *pieces; /* the last one is being filled */
-  size_t n, bytes;
+  size_t n;
 };
 
 ap_arena *ap_arena_create(void) { return ap_calloc(1, sizeof(ap_arena)); }
@@ -38,13 +38,13 @@ static piece *begin_piece(ap_arena *arena, size_t bytes) {
   arena->pieces = pieces;
   uint8_t *memory = ap_calloc(size, 1);
   if (!memory) return NULL;
-  arena->bytes += size;
   pieces[arena->n] = (piece){memory, size, 0};
   return &pieces[arena->n++];
 }
 
 void *ap_arena_calloc(ap_arena *arena, size_t n, size_t size) {
   size_t bytes;
+  if (!arena) return ap_calloc(n, size);
   if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX / 2) return NULL;
   bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   piece *p = arena->n > 0 ? &arena->pieces[arena->n - 1] : NULL;
@@ -54,5 +54,3 @@ void *ap_arena_calloc(ap_arena *arena, size_t n, size_t size) {
   p->used += bytes;
   return block;
 }
-
-size_t ap_arena_bytes(const ap_arena *arena) { return arena->bytes; }

@@ -12,10 +12,8 @@ typedef struct ap_arena ap_arena;
 ap_arena *ap_arena_create(void);        /* NULL when memory is out */
 void ap_arena_destroy(ap_arena *arena); /* with all that it gave; NULL is allowed */
 
-/* As ap_calloc, but what it gives lives as long as the arena. */
+/* As ap_calloc, but what it gives lives as long as the arena. NULL: it is ap_calloc. */
 void *ap_arena_calloc(ap_arena *arena, size_t n, size_t size);
-/* Bytes taken from the system, used or not. */
-size_t ap_arena_bytes(const ap_arena *arena);
 
 AP_EXTERN_C_END
 #endif

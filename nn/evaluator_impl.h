@@ -98,7 +98,7 @@ AP_NODISCARD ap_status eval_plan_take_integers(eval_plan *plan, const ap_network
 typedef struct {
   size_t top, left, bottom, right;
 } eval_border;
-/* Part of init, before tensors have a shape: what may be written over becomes as wide as what is written. */
+/* Part of init, when lifetimes are known and before tensors have a shape: what may be written over becomes as wide as what is written. */
 void eval_plan_share_borders(const eval_plan *plan, const ap_shape3 *size, eval_border *border);
 /* Part of init, when tensors have kinds: op.replaces. */
 void eval_plan_find_replaced(eval_plan *plan);

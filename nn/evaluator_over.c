@@ -10,8 +10,7 @@ static bool is_aligned(const op_input *in) {
   return in->tensor != EVAL_NONE && in->stride_h == 1 && in->stride_w == 1 && in->first == 0;
 }
 
-/* Tensors that op i reads pixel by pixel, as they are; returns how many (most first in the list: an addition's, which
- * all operations read last). */
+/* Tensors that an operation reads pixel by pixel, as they stand, an addition's first; returns how many. */
 static size_t read_by_pixels(const op *o, size_t found[3]) {
   const bool maps = o->kind == OP_MAP && !o->picks && o->first_out == 0;
   const bool adds = maps || o->kind == OP_LAYER || o->kind == OP_GATE || o->kind == OP_NORM;
@@ -23,34 +22,21 @@ static size_t read_by_pixels(const op *o, size_t found[3]) {
   return n;
 }
 
-/* A layer, a normalisation read their input at other pixels, too. */
+/* Does it read the tensor at other pixels, too? */
 static bool reads_around(const op *o, size_t t) {
+  const op_input *const inputs[] = {&o->in, &o->residual, &o->gate};
+  for (size_t k = 0; k < 3; ++k)
+    if (inputs[k]->tensor == t && !is_aligned(inputs[k])) return true;
   return (o->kind == OP_LAYER || o->kind == OP_NORM) && o->in.tensor == t;
 }
 
-static bool is_read_after(const eval_plan *p, size_t t, size_t i) {
-  if (t == p->logits) return true;
-  for (size_t j = i + 1; j < p->n_ops; ++j) {
-    const op *o = &p->ops[j];
-    if (o->in.tensor == t || o->residual.tensor == t || o->gate.tensor == t) return true;
-  }
-  return false;
-}
-
-/* Is op i the first that writes its output? */
-static bool begins(const eval_plan *p, size_t i) {
-  for (size_t j = 0; j < i; ++j)
-    if (p->ops[j].out == p->ops[i].out) return false;
-  return true;
-}
-
-/* Tensors that op i may write over if they are of its output's kind. */
+/* Tensors that op i may write over if they are of its output's kind: it begins that, and is the last to read them. */
 static size_t may_replace(const eval_plan *p, size_t i, size_t found[3]) {
   const op *o = &p->ops[i];
   size_t read[3], n = 0;
-  const size_t n_read = begins(p, i) ? read_by_pixels(o, read) : 0;
+  const size_t n_read = p->tensors[o->out].first_op == i ? read_by_pixels(o, read) : 0;
   for (size_t k = 0; k < n_read; ++k)
-    if (!reads_around(o, read[k]) && !is_read_after(p, read[k], i)) found[n++] = read[k];
+    if (p->tensors[read[k]].last_op == i && !reads_around(o, read[k])) found[n++] = read[k];
   return n;
 }
 

@@ -455,12 +455,12 @@ static ap_status compile(compiler *c, const ap_evaluator_integers *integer, ap_e
   find_fusions(c);
   st = emit_all(c, err);
   if (st) goto done;
+  find_parts(c, info);
+  find_lifetimes(p);
   st = lay_out(c, err);
   if (!st && integer) st = eval_plan_take_integers(p, c->net, integer, err);
   if (st) goto done;
   find_kinds(p);
-  find_parts(c, info);
-  find_lifetimes(p);
   eval_plan_find_replaced(p);
 done:
   ap_free(info);

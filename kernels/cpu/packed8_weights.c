@@ -204,14 +204,11 @@ static void weave_eight(int32_t *quads) {
   _mm_storeu_si128((__m128i *)(void *)quads, _mm_unpacklo_epi8(low, high));
   _mm_storeu_si128((__m128i *)(void *)(quads + 4), _mm_unpackhi_epi8(low, high));
 }
-/* Was it done so? */
+/* Was it done so? One weight of each row is a quad already. */
 static bool weave_words(const ap_packed8_weights *w, int32_t *quads) {
-  if (w->isa->quad_words == 1 && w->width == 8)
-    weave_eight(quads);
-  else if (w->isa->quad_words == 1 && w->width == 4)
-    weave_four(quads);
-  else
-    return false;
+  if (w->isa->quad_words != 1 || w->width == 2) return false;
+  if (w->width == 8) weave_eight(quads);
+  if (w->width == 4) weave_four(quads);
   return true;
 }
 #else
@@ -316,8 +313,7 @@ static ap_status build_lists(packed_scan *s, const packed_kept *kept, const int8
   w->n_entries = w->start[w->n_lists];
   ap_free(rows);
   const size_t words = (w->n_entries + P8_AHEAD) * w->entry_words;
-  w->words = w->room ? ap_arena_calloc(w->room, words, sizeof *w->words)
-                     : ap_calloc(words, sizeof *w->words);
+  w->words = ap_arena_calloc(w->room, words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
   return fill_lists(s, kept, matrix, w, err);
 }

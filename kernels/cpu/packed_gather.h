@@ -35,8 +35,9 @@ typedef struct {
   size_t (*kernels)(const uint64_t *bits, size_t kernels, size_t words);
 } packed_wish;
 
-/* From a matrix to the form in *form and the lists' rows: entries in *kept if they could be copied (*s has their shape,
- * packed_scan_shape), else in *s as after packed_scan_lists. Errors: ARG with the row of a weight that is not finite, MEMORY; *kept is to be closed then, too. */
+/* From a matrix to the form in *form and the lists' rows: entries in *kept if they could be copied (*s has
+ * their shape, packed_scan_shape), else in *s as after packed_scan_lists. Errors: ARG with the row of a weight
+ * that is not finite, MEMORY; *kept is to be closed then, too. */
 AP_NODISCARD ap_status packed_gather(const packed_matrix *matrix, const packed_wish *wish,
                                      packed_scan *s, packed_kept *kept, ap_packed_form *form,
                                      ap_error *err);
@@ -79,6 +80,7 @@ static inline __attribute__((always_inline)) void packed_each_of_row(
     for (uint64_t m = s->bits[r * s->words + word]; m; m &= m - 1)
       write(context, word * 64 + (size_t)__builtin_ctzll(m));
 }
+
 /* row(context, r, first) before a row's entries of the lists from word `first` on, write(context, list) for
  * each of them; each list's rows in their order. Some lists at a time: they grow side by side in the cache. */
 static inline __attribute__((always_inline)) void packed_each_entry(

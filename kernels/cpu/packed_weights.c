@@ -175,9 +175,7 @@ static ap_status find_lines(const packed_scan *s, const packed_kept *kept, ap_pa
   const ap_packed_conv *g = &w->geometry;
   *lines = ap_calloc(s->rows + 1, sizeof **lines);
   if (!*lines) return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu inputs", s->rows);
-  for (size_t r = 0; r < s->rows; ++r) {
-    (*lines)[r + 1] = (*lines)[r] + packed_row_has(kept, s, r);
-  }
+  for (size_t r = 0; r < s->rows; ++r) (*lines)[r + 1] = (*lines)[r] + packed_row_has(kept, s, r);
   const size_t each = (*lines)[s->rows];
   w->n_lines = each * g->groups;
   w->lines = ap_calloc(w->n_lines + PACKED_LINES_AHEAD, sizeof *w->lines);
@@ -245,8 +243,7 @@ static ap_status build_lists(const packed_scan *s, const packed_kept *kept, cons
   packed_scan_place(s, w->bound, w->start);
   w->n_entries = w->start[w->n_lists];
   const size_t words = (w->n_entries + PACKED_LIST_AHEAD) * w->entry_words;
-  w->words = w->room ? ap_arena_calloc(w->room, words, sizeof *w->words)
-                     : ap_calloc(words, sizeof *w->words);
+  w->words = ap_arena_calloc(w->room, words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
   size_t *lines = NULL;
   ap_status st = AP_OK;

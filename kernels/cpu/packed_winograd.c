@@ -10,8 +10,7 @@
  * stays in the second-level cache while all output channels read it. What the kernels read is
  * contiguous there (what a register holds of the 16 images in a part of its own: a pass over these images
  * reads whole cache lines; channels in the order of packed_slots), and waiting for the third-level cache is left
- * to the transform, which knows what it will read.
- */
+ * to the transform, which knows what it will read. */
 #include "kernels/cpu/packed_impl.h"
 
 enum { WARM_BYTES = 320 << 10 }; /* scratch, where a band of one tile is smaller */
@@ -45,13 +44,13 @@ static void transform(const packed_job *j, const band *k) {
                     (g->in.top - g->pad_top + k->y + first) * g->in.row;
   float *out = j->scratch + first * PACKED_WINOGRAD * isa->vector;
   const size_t each = g->in.c / g->groups;
-  packed_slots slots = packed_slots_of(each);
-  for (size_t c = 0; c < g->in.c; ++c, in += g->in.channel) {
-    const float *next = c + PACKED_AHEAD < g->in.c ? in + PACKED_AHEAD * g->in.channel : in;
-    if (c % each == 0) slots = packed_slots_of(each);
-    const size_t slot = c / each * each + packed_next_slot(&slots);
-    isa->winograd_input(in, next, g->in.row, rows, columns, g->in.c * channel,
-                        out + slot * channel);
+  for (size_t c = 0; c < g->in.c; out += each * channel) {
+    packed_slots slots = packed_slots_of(each);
+    for (const size_t end = c + each; c < end; ++c, in += g->in.channel) {
+      const float *next = c + PACKED_AHEAD < g->in.c ? in + PACKED_AHEAD * g->in.channel : in;
+      isa->winograd_input(in, next, g->in.row, rows, columns, g->in.c * channel,
+                          out + packed_next_slot(&slots) * channel);
+    }
   }
 }
 
