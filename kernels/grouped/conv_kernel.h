@@ -31,17 +31,23 @@ typedef struct {
 
 /* ---- a warp's share of a part ------------------------------------------------------------------ */
 /* What warp w works on: `rows` positions from first_row, the list of `width` channels at `column` of all;
- * list: its number, beyond the level's where there are no such channels. */
+ * list: its number, beyond the level's where there are no such channels. Lists go to warps by length, the
+ * longest to the first one and in every other part to the last one: a warp that falls behind in one part
+ * catches up in the next, as far as the slots let it (conv_ring.h). */
 typedef struct {
   int first_row, column;
   uint32_t list;
 } conv_share;
+SIMT_FN int conv_first_row(const grouped_tile *t, const int width, const int rows, int w) {
+  return w / (t->columns / width) * rows;
+}
 SIMT_FN conv_share conv_share_of(const grouped_tile *t, const int width, const int rows,
-                                 const conv_place *place, int w) {
+                                 const conv_place *place, uint32_t part, int w) {
   const int across = t->columns / width; /* warps side by side along the channels */
+  const int rank = part & 1 ? across - 1 - w % across : w % across;
   conv_share s;
-  s.first_row = w / across * rows;
-  s.column = place->column + w % across * width;
+  s.first_row = conv_first_row(t, width, rows, w);
+  s.column = place->column + (int)(place->ranks >> 4 * rank & 15) * width;
   s.list = (uint32_t)(s.column / width);
   return s;
 }
@@ -59,10 +65,10 @@ SIMT_FN simt_right conv_weights(const conv_warp *warp, uint32_t step, const int 
 
 /* Begins the list of a share: what its first steps and its sums need is on the way. */
 SIMT_FN void conv_begin(const grouped_conv *g, const int wide, const int tiles, const int rows,
-                        const conv_place *place, int w, conv_warp *warp) {
+                        const conv_place *place, uint32_t part, int w, conv_warp *warp) {
   const grouped_tile *t = &g->tile;
   const int width = tiles * GROUPED_COLUMNS;
-  const conv_share share = conv_share_of(t, width, rows, place, w);
+  const conv_share share = conv_share_of(t, width, rows, place, part, w);
   const unsigned char *blob = conv_blob(place);
   const float *bias = (const float *)(const void *)(blob + place->head.bias);
   const int known = share.list < place->head.n_lists;
@@ -205,6 +211,8 @@ SIMT_FN void conv_find(const grouped_conv *g, uint32_t number, conv_place *place
   place->head = *place->level;
   place->order = (const uint32_t *)(const void *)(conv_blob(place) + place->head.order) +
                  (number - rest * columns) * (uint32_t)(t->n_chunks * t->order_pitch);
+  place->ranks = ((const uint64_t *)(const void *)(conv_blob(place) +
+                                                   place->head.ranks))[number - rest * columns];
   place->in = g->in.data + (uint64_t)of->in * g->in.slot;
   place->residual = more->data + (uint64_t)of->residual * more->slot;
   place->out = g->out.data + (uint64_t)node * g->out.slot;
@@ -243,9 +251,10 @@ SIMT_FN uint32_t conv_way(const grouped_tile *t, int w) {
 /* A warp's sums to the output: value by value, or through shared memory, then with a shortcut that
  * conv_run may have fetched under the same conditions. */
 SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int tiles, const int rows,
-                        const conv_place *place, int w, unsigned char *shared, conv_warp *warp) {
+                        const conv_place *place, uint32_t part, int w, unsigned char *shared,
+                        conv_warp *warp) {
   const conv_spot *spots = conv_state_of(&g->tile, shared)->spots;
-  const conv_share share = conv_share_of(&g->tile, tiles * GROUPED_COLUMNS, rows, place, w);
+  const conv_share share = conv_share_of(&g->tile, tiles * GROUPED_COLUMNS, rows, place, part, w);
   const uint32_t way = conv_way(&g->tile, w);
   if (wide || g->out.wide || g->epilogue.residual.tensor.wide)
     conv_store_each(g, wide, tiles, place, spots, share.first_row, share.column, warp->sum);
@@ -271,7 +280,8 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
   const int width = tiles * GROUPED_COLUMNS;
   int same;
   SIMT_EACH_WARP(w) {
-    conv_begin(g, wide, tiles, rows, &state->places[part % CONV_PLACES], w, SIMT_OF_WARP(warps, w));
+    conv_begin(g, wide, tiles, rows, &state->places[part % CONV_PLACES], part, w,
+               SIMT_OF_WARP(warps, w));
   }
   do {
     const conv_place *place = &state->places[part % CONV_PLACES];
@@ -280,7 +290,7 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
       conv_warp *warp = SIMT_OF_WARP(warps, w);
       if (!wide && g->epilogue.residual.present && !g->epilogue.residual.tensor.wide &&
           !g->out.wide && conv_fetches_early(t)) {
-        const conv_share share = conv_share_of(t, width, rows, place, w);
+        const conv_share share = conv_share_of(t, width, rows, place, part, w);
         conv_fetch_shortcut(g, tiles, place, state->spots, share.first_row, share.column, shared,
                             conv_way(t, w));
       }
@@ -291,7 +301,7 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
       if (SIMT_FILLS_TOO() && filler->part < state->parts) conv_fill_next(g, wide, filler, shared);
       SIMT_EACH_WARP(w) {
         conv_warp *warp = SIMT_OF_WARP(warps, w);
-        const int base = conv_plane_position(g, conv_share_of(t, width, rows, place, w).first_row);
+        const int base = conv_plane_position(g, conv_first_row(t, width, rows, w));
         const uint32_t from =
             conv_slot(t, number - (uint32_t)t->carry) + (uint32_t)(base * (wide ? 64 : 16));
         conv_wait_filled(t, number, shared);
@@ -308,8 +318,8 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
     same = part + 1 < state->parts && next->head.form == place->head.form;
     SIMT_EACH_WARP(w) {
       conv_warp *warp = SIMT_OF_WARP(warps, w);
-      if (same) conv_begin(g, wide, tiles, rows, next, w, warp);
-      conv_store(g, wide, tiles, rows, place, w, shared, warp);
+      if (same) conv_begin(g, wide, tiles, rows, next, part + 1, w, warp);
+      conv_store(g, wide, tiles, rows, place, part, w, shared, warp);
     }
     part++;
   } while (same);

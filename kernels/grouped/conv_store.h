@@ -12,6 +12,7 @@ typedef struct {
   const grouped_level *level;
   grouped_level head;                 /* *level */
   const uint32_t *order;              /* of input channels, for these output channels */
+  uint64_t ranks;                     /* of lists, for these output channels */
   const unsigned char *in, *residual; /* slots */
   unsigned char *out;
   int column;      /* first output channel */

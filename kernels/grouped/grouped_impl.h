@@ -103,6 +103,7 @@ typedef struct {
  * channels. A step takes GROUPED_DEPTH rows of its chunk and, with carry, of the one before it; what is
  * missing to a full step has weights of 0:
  *   order   uint32 [blocks of output channels][n_chunks][order_pitch]  channels by place
+ *   ranks   uint64 [blocks of output channels]  lists by length: 4 bits each, the longest in the lowest
  *   start   uint32 [n_lists][n_chunks + 1]  steps of list and chunk
  *   offset  uint16 [n_steps][16]   position of a row in the ring, from the slot of its chunk or, with
  *           carry, of the chunk before
@@ -114,7 +115,7 @@ typedef struct {
   uint32_t form; /* width = 8 << form */
   uint32_t n_lists;
   uint32_t n_steps;
-  uint32_t order, start, offset, bias; /* bytes */
+  uint32_t order, ranks, start, offset, bias; /* bytes */
   uint64_t weight;
 } grouped_level;
 

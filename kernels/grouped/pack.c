@@ -246,13 +246,36 @@ static void write_lists(packer *p, const grouped_level *level, unsigned char *bl
   }
 }
 
+/* Lists of a block of output channels by their number of steps; of equal ones the first comes first. */
+static void rank_lists(const packer *p, const grouped_level *level, unsigned char *blob) {
+  const uint32_t *start = (const uint32_t *)(const void *)(blob + level->start);
+  const size_t across = (size_t)p->tile->columns / width_of(level->form);
+  const size_t pitch = (size_t)p->tile->n_chunks + 1;
+  for (size_t b = 0; b < blocks_of(p); b++) {
+    uint32_t steps[SIMT_WARPS];
+    uint64_t ranks = 0;
+    for (size_t i = 0; i < across; i++) {
+      const size_t list = b * across + i;
+      steps[i] = list < level->n_lists ? start[list * pitch + pitch - 1] - start[list * pitch] : 0;
+    }
+    for (size_t i = 0; i < across; i++) {
+      size_t rank = 0;
+      for (size_t j = 0; j < across; j++)
+        rank += steps[j] > steps[i] || (steps[j] == steps[i] && j < i);
+      ranks |= (uint64_t)i << 4 * rank;
+    }
+    memcpy(blob + level->ranks + b * sizeof ranks, &ranks, sizeof ranks);
+  }
+}
+
 static size_t up(size_t bytes) { return (bytes + BLOB_STEP - 1) / BLOB_STEP * BLOB_STEP; }
 
 static ap_status write_blob(packer *p, size_t form, const float *bias, void **out, size_t *bytes,
                             ap_error *err) {
   const size_t lists = lists_of(p, form), steps = count_steps(p, form);
   const size_t order_bytes = blocks_of(p) * grouped_order_length(p->tile) * sizeof *p->order;
-  const size_t order = up(sizeof(grouped_level)), start = up(order + order_bytes);
+  const size_t order = up(sizeof(grouped_level)), ranks = up(order + order_bytes);
+  const size_t start = up(ranks + blocks_of(p) * sizeof(uint64_t));
   const size_t offset = up(start + lists * ((size_t)p->tile->n_chunks + 1) * sizeof(uint32_t));
   const size_t bias_at = up(offset + (steps + GROUPED_AHEAD) * GROUPED_DEPTH * sizeof(uint16_t));
   const size_t weight = up(bias_at + lists * width_of(form) * sizeof(float));
@@ -265,6 +288,7 @@ static ap_status write_blob(packer *p, size_t form, const float *bias, void **ou
                                .n_lists = (uint32_t)lists,
                                .n_steps = (uint32_t)steps,
                                .order = (uint32_t)order,
+                               .ranks = (uint32_t)ranks,
                                .start = (uint32_t)start,
                                .offset = (uint32_t)offset,
                                .bias = (uint32_t)bias_at,
@@ -279,6 +303,7 @@ static ap_status write_blob(packer *p, size_t form, const float *bias, void **ou
     memcpy(blob + bias_at + i * sizeof *bias, &bias[i], sizeof *bias);
   }
   write_lists(p, &level, blob);
+  rank_lists(p, &level, blob);
   *out = blob;
   *bytes = total;
   return AP_OK;
