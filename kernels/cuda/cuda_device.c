@@ -102,6 +102,7 @@ static const char *const kernel_names[GROUPED_KERNELS] = {
     [GROUPED_POOL] = "grouped pooling",
     [GROUPED_MAP] = "grouped map",
     [GROUPED_GATE] = "grouped gate",
+    [GROUPED_FLATTEN] = "grouped flattening",
     [GROUPED_NORM] = "grouped normalisation",
     [GROUPED_SCORE] = "grouped score",
     [GROUPED_TOTAL] = "grouped total"};

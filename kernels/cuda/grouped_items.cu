@@ -13,6 +13,7 @@ GROUPED_ITEM_KERNEL(grouped_input_k, grouped_input, grouped_input_item)
 GROUPED_ITEM_KERNEL(grouped_pool_k, grouped_pool, grouped_pool_item)
 GROUPED_ITEM_KERNEL(grouped_map_k, grouped_map, grouped_map_item)
 GROUPED_ITEM_KERNEL(grouped_gate_k, grouped_map, grouped_gate_item)
+GROUPED_ITEM_KERNEL(grouped_flatten_k, grouped_map, grouped_flatten_item)
 GROUPED_ITEM_KERNEL(grouped_norm_k, grouped_norm, grouped_norm_item)
 GROUPED_ITEM_KERNEL(grouped_score_k, grouped_score, grouped_score_item)
 
@@ -28,6 +29,7 @@ extern "C" cudaError_t ap_cuda_grouped_items_prepare(void) {
   if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_pool_k);
   if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_map_k);
   if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_gate_k);
+  if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_flatten_k);
   if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_norm_k);
   if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_score_k);
   if (error == cudaSuccess) error = cudaFuncGetAttributes(&unused, grouped_total_k);
@@ -47,6 +49,9 @@ extern "C" cudaError_t ap_cuda_launch_grouped_items(cudaStream_t stream, const g
       break;
     case GROUPED_MAP:
       grouped_map_k<<<s.grid, s.block, 0, stream>>>(l->with.map, l->items);
+      break;
+    case GROUPED_FLATTEN:
+      grouped_flatten_k<<<s.grid, s.block, 0, stream>>>(l->with.map, l->items);
       break;
     case GROUPED_GATE:
       grouped_gate_k<<<s.grid, s.block, 0, stream>>>(l->with.map, l->items);

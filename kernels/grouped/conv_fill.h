@@ -2,117 +2,121 @@
  * the other, through all parts of the block, to the slots of shared memory. They run ahead of the warps
  * that multiply as far as there are free slots, and are all that waits for device memory there.
  *
- * bfloat16: 16 bytes a position, the first 8 images of all positions and then, half_bytes further,
- * the others: 8 positions that differ modulo 8 lie in different banks. */
+ * A line (four channels of a pixel) is copied by 8 lanes (float32: 16), 16 bytes each: a whole line of the
+ * caches to a whole line of the banks, its pieces in another order (grouped_tile). Where the lines of a
+ * part come from is the same in every plane: every warp looks up its own once a part. */
 #ifndef AP_KERNELS_GROUPED_CONV_FILL_H
 #define AP_KERNELS_GROUPED_CONV_FILL_H
 #include "kernels/grouped/conv_ring.h"
 #include "kernels/grouped/grouped_impl.h"
 #include "kernels/grouped/simt.h"
 
-enum {
-  CONV_QUAD = 4, /* channels that a thread copies one after the other */
-  CONV_LINE = 32 /* channels of an order in a line of the cache */
-};
+enum { CONV_PLANES = 4 }; /* that a thread fills at a time, as many as are read of an order */
 
-/* What a thread copies of every channel of a part: 16 bytes. */
-typedef struct {
-  const unsigned char *from; /* in channel 0 */
-  uint32_t to;               /* in a slot, of its first channel */
-  uint32_t step; /* bytes from one channel to the next; 0: there is no input, zeros are written */
-} conv_unit;
-SIMT_FN conv_unit conv_unit_of(const grouped_conv *g, const int wide, const conv_place *place,
-                               int side, int u) {
+/* Where line i of a plane's comes from, of the part at `place`, and where it goes. */
+SIMT_FN conv_line conv_line_of(const grouped_conv *g, const int wide, const conv_place *place,
+                               int i) {
   const grouped_tile *t = &g->tile;
-  const int piece = u & (wide ? 3 : 1), position = u >> (wide ? 2 : 1);
-  const int row = grouped_quotient(position, t->by_fill_w),
-            x = position - row * t->fill_w + t->fill_x;
+  const int size = wide ? 256 : 128;
+  const int row = grouped_quotient(i, t->by_fill_w), x = i - row * t->fill_w + t->fill_x;
   const int b = grouped_quotient(row, t->by_fill_h), y = row - b * t->fill_h + t->fill_y;
   const int in_y = place->y * g->stride_h - g->pad_top + y * t->skip_h;
-  const int in_x = place->x * g->stride_w - g->pad_left + x * t->skip_w, block = place->block + b;
-  const int at = CONV_QUAD * side * t->pitch + (b * t->plane_h + y) * t->plane_w + x;
-  conv_unit unit;
-  unit.from = place->in;
-  unit.step = 0;
-  unit.to = (uint32_t)(wide ? at * 64 + piece * 16 : at * 16 + piece * (int)t->half_bytes);
-  if (in_y >= 0 && in_y < g->in.h && in_x >= 0 && in_x < g->in.w && block < g->batch.n_blocks) {
-    unit.from += (uint64_t)block * g->in.block +
-                 (uint64_t)((in_y * g->in.w + in_x) * (wide ? 64 : 32) + piece * 16);
-    unit.step = (uint32_t)(g->in.h * g->in.w) * (wide ? 64 : 32);
-  }
-  return unit;
+  const int in_x = place->x * g->stride_w - g->pad_left + x * t->skip_w;
+  conv_line line;
+  line.from = CONV_NOTHING;
+  line.to = (uint32_t)(((b * t->plane_h + y) * t->plane_w + x) * size);
+  if (in_y >= 0 && in_y < g->in.h && in_x >= 0 && in_x < g->in.w &&
+      place->block + b < g->batch.n_blocks)
+    line.from =
+        (uint32_t)b * (uint32_t)(g->in.block / (uint64_t)size) + (uint32_t)(in_y * g->in.w + in_x);
+  return line;
 }
 
-/* The unit of four channels that lie side by side: all addresses first, so that no copy waits for the
- * registers of another. */
-SIMT_FN void conv_copy_quad(const conv_unit *unit, const simt_quad *channel, unsigned char *to,
-                            int pitch) {
-  const unsigned char *from[CONV_QUAD];
-  SIMT_UNROLL
-  for (int i = 0; i < CONV_QUAD; i++) {
-    from[i] = unit->from + (uint64_t)channel->v[i] * unit->step;
-    SIMT_KEEP(from[i]);
-  }
-  SIMT_UNROLL
-  for (int i = 0; i < CONV_QUAD; i++) simt_copy16(to + i * pitch, from[i], unit->step != 0);
+/* Line i of all is the lane's `i / (lines of all warps at a time)`-th turn: warp `filler` of those that fill has
+ * conv_lines_of_warp neighbouring ones at a time. */
+SIMT_FN int conv_lines_of_warp(const int wide) { return SIMT_WARP / (wide ? 16 : 8); }
+SIMT_FN int conv_line_number(const int wide, int filler, int turn, int of) {
+  return (turn * SIMT_FILLERS + filler) * conv_lines_of_warp(wide) + of;
 }
 
-/* The unit of every so many fours of channels, from the one of this side on. Their order is read two fours
- * ahead, in turns. */
-SIMT_FN void conv_copy(const grouped_tile *t, const int wide, const conv_unit *unit,
-                       const uint32_t *order, int side, int channels, unsigned char *slot) {
-  const int pitch = t->pitch * (wide ? 64 : 16), fours = channels / CONV_QUAD;
-  unsigned char *to = slot + unit->to;
-  const uint32_t *from = order + side * CONV_QUAD;
-  const int across = t->across, last = fours - 1;
-  int four = side;
-  if (four < fours) {
-    simt_quad even = simt_read_quad(from);
-    simt_quad odd = simt_read_quad(from + (four + across <= last ? across * CONV_QUAD : 0));
-    SIMT_NO_UNROLL
-    for (; four < fours; four += 2 * across) {
-      conv_copy_quad(unit, &even, to, pitch);
-      from += 2 * across * CONV_QUAD;
-      even = simt_read_quad(four + 2 * across <= last ? from : order);
-      to += across * CONV_QUAD * pitch;
-      if (four + across > last) break;
-      conv_copy_quad(unit, &odd, to, pitch);
-      odd = simt_read_quad(four + 3 * across <= last ? from + across * CONV_QUAD : order);
-      to += across * CONV_QUAD * pitch;
+/* Before a part's first chunk: where a warp's lines lie. The same lanes have read what stood there. */
+SIMT_FN void conv_find_lines(const grouped_conv *g, const int wide, const conv_place *place,
+                             conv_line *lines) {
+  SIMT_WARP_BARRIER();
+  SIMT_EACH_FILLER(thread) {
+    const int filler = thread / SIMT_WARP, lane = thread % SIMT_WARP;
+    const int beside = conv_lines_of_warp(wide);
+    for (int n = lane;; n += SIMT_WARP) {
+      const int i = conv_line_number(wide, filler, n / beside, n % beside);
+      if (i >= g->tile.filled || i >= CONV_LINES) break;
+      lines[i] = conv_line_of(g, wide, place, i);
     }
   }
-  if (channels % CONV_QUAD == 0 || fours % across != side) return;
-  to = slot + unit->to + (fours - side) * CONV_QUAD * pitch; /* the last few, by one side */
-  SIMT_NO_UNROLL
-  for (int c = fours * CONV_QUAD; c < channels; c++, to += pitch)
-    simt_copy16(to, unit->from + (uint64_t)simt_read_u32(order + c) * unit->step, unit->step != 0);
+  SIMT_WARP_BARRIER();
 }
 
-/* Where the fillers are: chunk `number` of all, of part `part` chunk `chunk`; and every thread's first unit
- * of the part. */
+/* Where the fillers are: chunk `number` of all, of part `part` chunk `chunk`. */
 typedef struct {
   uint32_t part, number;
   int chunk;
-  SIMT_FILLER_VARIABLE(conv_unit, unit);
 } conv_filler;
 
-/* One thread's share of the next chunk: the same 16 bytes of each of four channels, or of every so many
- * fours. */
+/* A thread's pieces of a line in `n` of four planes. from, to: of the planes, lines behind the part's first block
+ * and channel and bytes from `shared`; base: the thread's piece of the first. */
+SIMT_FN void conv_copy_line(const int wide, conv_line line, const unsigned char *base,
+                            const uint32_t *from, const uint32_t *to, int n,
+                            unsigned char *shared) {
+  const int present = line.from != CONV_NOTHING;
+  const uint32_t source = present ? line.from : 0;
+  const unsigned char *piece[CONV_PLANES]; /* all addresses first: no copy waits for another's registers */
+  SIMT_UNROLL
+  for (int k = 0; k < CONV_PLANES; k++) {
+    piece[k] = base + (uint64_t)(from[k] + source) * (wide ? 256 : 128);
+    SIMT_KEEP(piece[k]);
+  }
+  SIMT_UNROLL
+  for (int k = 0; k < CONV_PLANES; k++)
+    if (k < n) simt_copy16(shared + (to[k] + line.to), piece[k], present);
+}
+
+/* One thread's share of the next chunk: the same piece of many lines, in four planes at a time. */
 SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *place,
-                       conv_filler *f, unsigned char *slot, int thread) {
+                       const conv_filler *f, const conv_line *lines, unsigned char *shared,
+                       int thread) {
   const grouped_tile *t = &g->tile;
-  const int side = t->across > 1 ? grouped_quotient(thread, t->by_units) : 0;
-  const int first = f->chunk * t->chunk;
-  const int channels = g->in.c - first < t->chunk ? g->in.c - first : t->chunk;
+  const int size = wide ? 256 : 128, filled = t->filled;
+  const int all = (g->in.c + GROUPED_BESIDE - 1) / GROUPED_BESIDE;
+  const int most = t->chunk / GROUPED_BESIDE, rest = all - f->chunk * most;
+  const int planes = rest < most ? rest : most;
+  const int piece = thread % (wide ? 16 : 8), channel = piece / (wide ? 4 : 2);
+  const int first =
+      conv_line_number(wide, thread / SIMT_WARP, 0, thread % SIMT_WARP / (wide ? 16 : 8));
+  const int step = SIMT_FILLERS * conv_lines_of_warp(wide);
+  const uint32_t pixels = (uint32_t)(g->in.h * g->in.w);
+  const unsigned char *base = place->in + (uint64_t)place->block * g->in.block + piece * 16;
   const uint32_t *order = place->order + f->chunk * t->order_pitch;
-  int u = thread - side * t->units;
-  if (side >= t->across || u >= t->units) return;
-  conv_unit *unit = &SIMT_OF_FILLER(f->unit, thread);
-  if (f->chunk == 0) *unit = conv_unit_of(g, wide, place, side, u);
-  conv_copy(t, wide, unit, order, side, channels, slot);
-  for (u += SIMT_FILL_THREADS; u < t->units; u += SIMT_FILL_THREADS) {
-    const conv_unit more = conv_unit_of(g, wide, place, side, u);
-    conv_copy(t, wide, &more, order, side, channels, slot);
+  uint32_t slot = conv_slot(t, f->number);
+  simt_quad entries = simt_read_quad(order);
+  SIMT_NO_UNROLL
+  for (int n = planes; n > 0; n -= CONV_PLANES) {
+    uint32_t from[CONV_PLANES], to[CONV_PLANES];
+    SIMT_UNROLL
+    for (int k = 0; k < CONV_PLANES; k++) {
+      const uint32_t entry = entries.v[k], spot = entry >> (GROUPED_ORDER_BITS + 3 * channel) & 7;
+      from[k] = (entry & ((1U << GROUPED_ORDER_BITS) - 1)) * pixels;
+      to[k] = slot +
+              (wide ? spot * 32 + (uint32_t)(piece & 3) * 16 : (spot ^ (uint32_t)(piece & 1)) * 16);
+      slot += (uint32_t)(t->pitch * size);
+    }
+    order += CONV_PLANES;
+    if (n > CONV_PLANES) entries = simt_read_quad(order);
+    int i = first;
+    SIMT_NO_UNROLL
+    for (; i < filled && i < CONV_LINES; i += step)
+      conv_copy_line(wide, lines[i], base, from, to, n, shared);
+    SIMT_NO_UNROLL
+    for (; i < filled; i += step)
+      conv_copy_line(wide, conv_line_of(g, wide, place, i), base, from, to, n, shared);
   }
 }
 
@@ -120,11 +124,12 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
 SIMT_FN void conv_fill_next(const grouped_conv *g, const int wide, conv_filler *f,
                             unsigned char *shared) {
   const grouped_tile *t = &g->tile;
-  const conv_state *state = conv_state_of(t, shared);
+  conv_state *state = conv_state_of(t, shared);
   const conv_place *place = &state->places[f->part % CONV_PLACES];
   conv_wait_free(t, f->number, shared);
+  if (f->chunk == 0) conv_find_lines(g, wide, place, state->lines);
   SIMT_EACH_FILLER(thread) {
-    conv_fill(g, wide, place, f, shared + conv_slot(t, f->number), thread);
+    conv_fill(g, wide, place, f, state->lines, shared, thread);
     conv_filled(t, f->number, shared, thread == 0);
   }
   f->number++;
@@ -135,7 +140,7 @@ SIMT_FN void conv_fill_next(const grouped_conv *g, const int wide, conv_filler *
   if (f->part == state->parts) return;
   const uint32_t *order = state->places[f->part % CONV_PLACES].order + f->chunk * t->order_pitch;
   SIMT_EACH_FILLER(thread) {
-    const int at = thread * CONV_LINE;
+    const int at = thread * (128 / (int)sizeof *order);
     if (at < t->order_pitch) simt_announce(order + at);
   }
 }

@@ -122,7 +122,7 @@ SIMT_FN void conv_set_sums(const int wide, const int tiles, conv_warp *warp) {
 
 /* ---- products --------------------------------------------------------------------------------- */
 /* The present chunk's steps into sum[row * tiles + j]; the next steps' weights are on their way while
- * this one is multiplied. from: of the warp's first position in the planes that offsets count from,
+ * this one is multiplied. from: of the warp's first line in the planes that offsets count from,
  * bytes from `shared`, below two rings; the other positions' bytes from it are tile.row_bytes, the same
  * for all threads. */
 SIMT_FN void conv_steps_bf16(const grouped_tile *t, const int tiles, const int rows,
@@ -133,9 +133,9 @@ SIMT_FN void conv_steps_bf16(const grouped_tile *t, const int tiles, const int r
     simt_words at;
     SIMT_EACH_LANE(l) {
       const uint32_t after = warp->step + GROUPED_AHEAD; /* there is always one */
-      SIMT_AT(at, l) = simt_shared_at(
-          shared, conv_in_ring(from + (uint32_t)SIMT_AT(warp->offset[0], l) * 16, t->ring_bytes) +
-                      (uint32_t)simt_half(l) * t->half_bytes);
+      const uint32_t offset = (uint32_t)SIMT_AT(warp->offset[0], l);
+      SIMT_AT(at, l) = simt_shared_at(shared, conv_in_ring(from + offset / 8 * 128, t->ring_bytes) +
+                                                  (offset % 8 ^ (uint32_t)simt_half(l)) * 16);
       SIMT_KEEP32(SIMT_AT(at, l)); /* one addition a load, of a constant */
       SIMT_UNROLL
       for (int j = 0; j < tiles; j++) SIMT_AT(right[j], l) = SIMT_AT(warp->right[0][j], l);
@@ -173,7 +173,7 @@ SIMT_FN void conv_steps_bf16(const grouped_tile *t, const int tiles, const int r
 SIMT_FN void conv_steps_f32(const grouped_tile *t, const int tiles, const int rows,
                             const unsigned char *shared, uint32_t from, conv_warp *warp) {
   for (uint32_t k = warp->step * GROUPED_DEPTH; k < warp->end * GROUPED_DEPTH; k++) {
-    const uint32_t at = conv_in_ring(from + (uint32_t)warp->offsets[k] * 64, t->ring_bytes);
+    const uint32_t at = conv_in_ring(from + (uint32_t)warp->offsets[k] * 32, t->ring_bytes);
     SIMT_EACH_LANE(l) {
       const simt_sum *weights = (const simt_sum *)(const void *)warp->weights +
                                 (uint64_t)k * (uint64_t)(tiles * 2) + (uint64_t)(l >> 4);
@@ -303,7 +303,7 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
         conv_warp *warp = SIMT_OF_WARP(warps, w);
         const int base = conv_plane_position(g, conv_first_row(t, width, rows, w));
         const uint32_t from =
-            conv_slot(t, number - (uint32_t)t->carry) + (uint32_t)(base * (wide ? 64 : 16));
+            conv_slot(t, number - (uint32_t)t->carry) + (uint32_t)(base * (wide ? 256 : 128));
         conv_wait_filled(t, number, shared);
         if (wide)
           conv_steps_f32(t, tiles, rows, shared, from, warp);
@@ -369,7 +369,8 @@ SIMT_FN void conv_block(const grouped_conv *g, const int wide, uint32_t first, u
     while (filler.part < state->parts) conv_fill_next(g, wide, &filler, shared);
   } else {
     SIMT_MORE_REGISTERS();
-    if (SIMT_FILLS_TOO() && state->parts > 0) conv_fill_next(g, wide, &filler, shared);
+    if (SIMT_FILLS_TOO() && state->parts > 0 && t->log_slots > 0) /* else no slot is free */
+      conv_fill_next(g, wide, &filler, shared);
     for (uint32_t part = 0; part < state->parts;) {
       switch (state->places[part % CONV_PLACES].head.form) { /* the same for all warps */
         case 0:

@@ -25,10 +25,18 @@ enum {
   CONV_FOUND = 4,  /* parts, from the present one on, whose places are known */
   CONV_PLACES = 16 /* see conv_block */
 };
+/* A line of a plane: from so many lines behind the part's first block and channel (CONV_NOTHING: zeros), to so
+ * many bytes behind the plane's beginning. */
+typedef struct SIMT_ALIGN(8) {
+  uint32_t from, to;
+} conv_line;
+#define CONV_NOTHING 0xffffffffU
+enum { CONV_LINES = 128 }; /* of a plane that are looked up once a part; any more for every plane */
 /* Behind the slots. */
 enum { CONV_FILLED, CONV_DONE };
 typedef struct {
   conv_spot spots[CONV_SPOTS];
+  conv_line lines[CONV_LINES]; /* of the part that is filled */
   conv_place places[CONV_PLACES];
   uint64_t counters[2][GROUPED_MOST_SLOTS]; /* CONV_FILLED, CONV_DONE */
   uint32_t parts;                           /* of this block */

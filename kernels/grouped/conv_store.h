@@ -50,10 +50,10 @@ SIMT_FN conv_spot conv_spot_of(const grouped_conv *g, int index) {
   const uint32_t b = (uint32_t)at.b, y = (uint32_t)at.y >> t->pooled,
                  x = (uint32_t)at.x >> t->pooled;
   conv_spot s;
-  s.out = b * (uint32_t)g->out.block + (y * (uint32_t)g->out.w + x) * 32;
+  s.out = b * (uint32_t)g->out.block + (y * (uint32_t)g->out.w + x) * 128;
   s.more =
       b * (uint32_t)source->tensor.block +
-      (y * (uint32_t)(source->stride_h * source->tensor.w) + x * (uint32_t)source->stride_w) * 32;
+      (y * (uint32_t)(source->stride_h * source->tensor.w) + x * (uint32_t)source->stride_w) * 128;
   s.y = b >> t->log_b == 0 ? (int)y : CONV_NOWHERE;
   s.x_block = (int)(x | b << 16);
   return s;
@@ -66,45 +66,46 @@ SIMT_FN int conv_inside(const grouped_conv *g, const conv_place *place, const co
 }
 
 /* ---- four tiles at a time ---------------------------------------------------------------------- */
-/* The warp's 16 tiles go out four at a time, of four positions and the same 8 channels. What lies side by
- * side in a tensor is so read and written by neighbouring lanes: 16 bytes (8 images) each, 128 in a row
- * where four positions are neighbours. In between, tiles and pieces of 16 bytes change over in shared
- * memory: [channel][slot][16 bytes], matrix m = 2 k + half of channel c in slot c ^ m. Eight lanes with a
- * channel's pieces have one line of 128 bytes, which asynchronous copies need to be fast, and the eight
- * channels of a matrix have eight banks. */
+/* The warp's 16 tiles go out four at a time, of four positions and the same 8 channels: two lines each. So
+ * they are read and written a line by 8 neighbouring lanes, 16 bytes (8 images) each. In between, tiles and
+ * pieces of 16 bytes change over in shared memory, a line of a tensor in a line there: line 2 k + upper for
+ * position k and the lower or upper four channels, channel c % 4 and images from 8 * half on in slot
+ * (2 * (c % 4) + half) ^ upper. So the eight channels of a matrix have eight banks, and asynchronous copies
+ * fill whole lines, which they need to be fast. */
 
 /* Position of tile k of four `group`, and which 8 channels they have. */
 SIMT_FN int conv_group_row(const int tiles, int group, int k) { return group / tiles * 4 + k; }
 SIMT_FN int conv_group_tile(const int tiles, int group) { return group % tiles; }
 
-/* A lane's pieces: half l % 2 of tile l / 2 % 4 of channels l / 8 and l / 8 + 4. */
-SIMT_FN int conv_piece_tile(int lane) { return lane >> 1 & 3; }
-SIMT_FN int conv_piece_channel(int lane) { return lane >> 3; }
-enum { CONV_PIECE_CHANNELS = 4 }; /* from a lane's first piece to its second */
-/* Where a piece lies in the warp's shared memory. */
-SIMT_FN uint32_t conv_piece_at(int lane, int i) {
-  const int matrix = lane & 7, channel = conv_piece_channel(lane) + i * CONV_PIECE_CHANNELS;
-  return (uint32_t)(channel * 128 + (channel ^ matrix) * 16);
+/* A lane's pieces: half l % 2 of channels l / 2 % 4 and four more, of tile l / 8. */
+SIMT_FN int conv_piece_tile(int lane) { return lane >> 3; }
+SIMT_FN int conv_piece_channel(int lane) { return lane >> 1 & 3; }
+/* Where a lane's piece lies in the warp's shared memory. */
+SIMT_FN uint32_t conv_piece_at(int lane, int upper) {
+  return (uint32_t)((conv_piece_tile(lane) * 2 + upper) * 128 + ((lane & 7) ^ upper) * 16);
 }
-/* Where the lane's row (channel l % 8) of matrix 4 * pair + l / 8 lies. */
+/* Where the lane's row (channel l % 8) of matrix 4 * pair + l / 8 lies: matrices 2 k + half. */
 SIMT_FN uint32_t conv_matrix_at(int lane, int pair) {
-  const int matrix = pair * 4 + (lane >> 3), channel = lane & 7;
-  return (uint32_t)(channel * 128 + (channel ^ matrix) * 16);
+  const int matrix = pair * 4 + (lane >> 3), channel = lane & 7, upper = channel >> 2;
+  return (uint32_t)((matrix & ~1) * 128 + upper * 128 +
+                    (((channel & 3) * 2 + (matrix & 1)) ^ upper) * 16);
 }
 
 /* One side's pieces in a tensor: a pointer a lane, and 32 bits more for a position (tile.c). */
 typedef struct {
   simt_places lane;
-  uint32_t plane; /* bytes of a channel */
+  uint32_t plane; /* bytes of four channels */
 } conv_pieces;
-/* From the position at row y and column x. */
+/* From the position at row y and column x, the lane's piece of the four channels from `channel` on; the next
+ * four are a plane further. */
 SIMT_FN void conv_pieces_of(const grouped_tensor *t, const unsigned char *data, int block, int y,
                             int x, int channel, conv_pieces *out) {
-  out->plane = (uint32_t)(t->h * t->w) * 32;
+  out->plane = (uint32_t)(t->h * t->w) * 128;
   SIMT_EACH_LANE(l) { /* may point before the tensor: then it is not read */
+    const int c = channel + conv_piece_channel(l), four = (c - (c & 3)) / 4;
     SIMT_AT(out->lane, l) = (unsigned char *)(uintptr_t)data +
-                            (int64_t)((uint64_t)block * t->block) + (int64_t)(y * t->w + x) * 32 +
-                            (int64_t)(channel + conv_piece_channel(l)) * out->plane + (l & 1) * 16;
+                            (int64_t)((uint64_t)block * t->block) + (int64_t)(y * t->w + x) * 128 +
+                            (int64_t)four * out->plane + (c & 3) * 32 + (l & 1) * 16;
     SIMT_KEEP(SIMT_AT(out->lane, l));
   }
 }
@@ -130,14 +131,12 @@ SIMT_FN void conv_fetch_group(const grouped_conv *g, const int tiles, const conv
     const int k = conv_piece_tile(l), j = conv_group_tile(tiles, group) * GROUPED_COLUMNS;
     const conv_spot s = spots[first_row + conv_group_row(tiles, group, k)];
     const int inside = place->whole || conv_inside(g, place, &s);
-    const uint32_t at = s.more + (uint32_t)j * more->plane;
+    const uint32_t at = s.more + (uint32_t)(j / GROUPED_BESIDE) * more->plane;
     SIMT_UNROLL
     for (int i = 0; i < 2; i++) {
-      const int channel =
-          column - source->first + j + conv_piece_channel(l) + i * CONV_PIECE_CHANNELS;
+      const int channel = column - source->first + j + conv_piece_channel(l) + i * GROUPED_BESIDE;
       const int present = inside && channel >= 0 && channel < t->c;
-      const unsigned char *from =
-          SIMT_AT(more->lane, l) + (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * more->plane);
+      const unsigned char *from = SIMT_AT(more->lane, l) + (at + (uint32_t)i * more->plane);
       simt_copy16(shared + (way + conv_piece_at(l, i)), present ? from : t->data, present);
     }
   }
@@ -227,15 +226,14 @@ SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
     const conv_spot s =
         spots[pooled ? first_row / 4 + k / tiles : first_row + conv_group_row(tiles, group, k)];
     const int whole = place->whole, inside = whole || conv_inside(g, place, &s);
-    const uint32_t at = s.out + (uint32_t)j * out->plane;
+    const uint32_t at = s.out + (uint32_t)(j / GROUPED_BESIDE) * out->plane;
     SIMT_UNROLL
     for (int i = 0; i < 2; i++) {
-      const int channel = column + j + conv_piece_channel(l) + i * CONV_PIECE_CHANNELS;
+      const int channel = column + j + conv_piece_channel(l) + i * GROUPED_BESIDE;
       const simt_quad piece =
           simt_shared_read(shared, simt_shared_at(shared, way + conv_piece_at(l, i)));
       if (inside && (whole || channel < t->c))
-        simt_write_quad(
-            SIMT_AT(out->lane, l) + (at + (uint32_t)(i * CONV_PIECE_CHANNELS) * out->plane), piece);
+        simt_write_quad(SIMT_AT(out->lane, l) + (at + (uint32_t)i * out->plane), piece);
     }
   }
   SIMT_WARP_BARRIER(); /* the next group writes there */

@@ -1,9 +1,11 @@
 /* kernels/grouped/grouped_impl.h - what the engine hands to its kernels: plain records, the same in C
  * and in CUDA. Pointers are addresses of the device.
  *
- * A tensor holds, per slot (a distinct beginning of candidates), blocks of 16 images with the image
- * innermost and no border: [slot][block][c][h][w][16], in bfloat16 or float32. 16 images at one pixel
- * are a "position". The engine gives the same memory to tensors that do not live together. */
+ * A tensor holds, per slot (a distinct beginning of candidates), blocks of 16 images without a border, four
+ * channels of a pixel side by side and the image innermost: [slot][block][c / 4][h][w][c % 4][16], in
+ * bfloat16 or float32. What channels lack to a multiple of four is there and means nothing. Four channels
+ * of a pixel are a "line" (in bfloat16 the 128 bytes of a line of the caches), 16 images of one channel
+ * there a "position". The engine gives the same memory to tensors that do not live together. */
 #ifndef AP_KERNELS_GROUPED_GROUPED_IMPL_H
 #define AP_KERNELS_GROUPED_GROUPED_IMPL_H
 #include <stddef.h>
@@ -11,16 +13,18 @@
 
 enum {
   GROUPED_IMAGES = 16,         /* in a block; the rows of a tile of the matrix units */
+  GROUPED_BESIDE = 4,          /* channels of a line */
   GROUPED_COLUMNS = 8,         /* output channels of such a tile */
   GROUPED_DEPTH = 16,          /* gathered input rows of one step */
   GROUPED_AHEAD = 2,           /* steps that are read before they are needed */
   GROUPED_WARP_TILES = 16,     /* tiles (16 x 8 sums) that a warp keeps in registers */
   GROUPED_MOST_ROWS = 16,      /* positions that a warp works on at once */
   GROUPED_MOST_SLOTS = 4,      /* chunks of input channels in shared memory; beside them: */
-  GROUPED_SHARED_STATE = 4096, /* bytes for places of parts, where positions lie, counters, */
+  GROUPED_SHARED_STATE = 5120, /* bytes for places of parts, where positions lie, counters, */
   GROUPED_SHARED_WAY = 1024,   /* and for every warp 4 tiles on their way in or out, in bfloat16 */
   GROUPED_MOST_TILES = 4,      /* of a list: */
-  GROUPED_FORMS = 3            /* levels list 8, 16 or 32 output channels together */
+  GROUPED_FORMS = 3,           /* levels list 8, 16 or 32 output channels together */
+  GROUPED_ORDER_BITS = 20      /* of the four channels in an entry of a level's order */
 };
 
 typedef struct {
@@ -60,8 +64,13 @@ typedef struct {
 
 /* How the work of a layer is cut. A block computes `columns` output channels of 2^log_b x 2^log_h x
  * 2^log_w positions: image blocks, rows, columns of the output. It reads all input channels, `chunk`
- * at a time, as planes of `plane` positions: [2^log_b][plane_h][plane_w]. With one tile (lone) a row is
- * so short that the padding to its right is that to the left of the next one. */
+ * at a time, four side by side as planes of `plane` lines: [2^log_b][plane_h][plane_w]. With one tile (lone)
+ * a row is so short that the padding to its right is that to the left of the next one.
+ *
+ * In bfloat16 a line of shared memory has eight pieces of 16 bytes, 8 images of a channel each. A channel has
+ * one of the places 0 .. 7 (order.c): place ^ half is the piece with its images from 8 * half on. Rows of
+ * channels with different places lie in different banks, whatever their lines. In float32 the places are
+ * 2 * (c % 4): images begin at 32 bytes times it. */
 typedef struct {
   int32_t columns; /* 16, 32, 64 or 128; columns * positions <= 2048 */
   int32_t log_b, log_h, log_w;
@@ -69,24 +78,22 @@ typedef struct {
       pooled; /* the largest of every 2 x 2 outputs is written: four positions in a row are such */
   int32_t tiles_b, tiles_h, tiles_w; /* blocks along images, rows, columns */
   int32_t plane_h, plane_w, plane;
-  int32_t step_h, step_w; /* plane rows and columns from one output to the next */
-  int32_t skip_h, skip_w; /* input rows and columns from one of the plane to the next */
-  int32_t pitch;          /* positions from one channel's plane to the next; odd, see pack.c */
-  int32_t chunk, n_chunks;
-  int32_t order_pitch; /* of the chunk's channels in a level's order: chunk, or up to 3 more */
-  /* Chunks take the slots of a ring in turns, slot_positions from one to the next (bfloat16: of 16
-   * bytes, a multiple of 8). carry 1: a step may read the chunk before its own, too. */
-  int32_t log_slots, carry, slot_positions;
+  int32_t step_h, step_w;  /* plane rows and columns from one output to the next */
+  int32_t skip_h, skip_w;  /* input rows and columns from one of the plane to the next */
+  int32_t pitch;           /* lines from one plane to the next; odd, see order.c */
+  int32_t chunk, n_chunks; /* channels, a multiple of GROUPED_BESIDE */
+  int32_t order_pitch;     /* of the chunk's planes in a level's order: a multiple of 4 */
+  /* Chunks take the slots of a ring in turns, slot_lines from one to the next, a multiple of 8. carry 1: a
+   * step may read the chunk before its own, too. */
+  int32_t log_slots, carry, slot_lines;
   uint32_t slot_bytes, ring_bytes; /* of one, of all */
   uint32_t way_bytes; /* of a warp: GROUPED_SHARED_WAY, or room for all tiles of its shortcut */
   /* What fills the planes: of every plane the rows from fill_y and the columns from fill_x. Where one
-   * tile covers the map that is without the padding, which stays 0. 16-byte units of a channel, channels
-   * side by side, and how to divide by fill_w, fill_h and units (grouped_quotient). */
-  int32_t lone, fill_y, fill_x, fill_h, fill_w;
-  int32_t units, across;
-  uint32_t by_fill_w, by_fill_h, by_units;
-  uint32_t half_bytes; /* bfloat16: from images 0-7 of a chunk's positions to images 8-15 */
-  int32_t row_bytes[GROUPED_MOST_ROWS]; /* from a warp's first position in a plane to its others */
+   * tile covers the map that is without the padding, which stays 0. `filled` lines in all, and how to
+   * divide by fill_w and fill_h (grouped_quotient). */
+  int32_t lone, fill_y, fill_x, fill_h, fill_w, filled;
+  uint32_t by_fill_w, by_fill_h;
+  int32_t row_bytes[GROUPED_MOST_ROWS]; /* from a warp's first line in a plane to its others */
 } grouped_tile;
 
 typedef struct {
@@ -102,10 +109,11 @@ typedef struct {
  * input rows that any of the output channels l * width .. uses, cut into chunks of input
  * channels. A step takes GROUPED_DEPTH rows of its chunk and, with carry, of the one before it; what is
  * missing to a full step has weights of 0:
- *   order   uint32 [blocks of output channels][n_chunks][order_pitch]  channels by place
+ *   order   uint32 [blocks of output channels][n_chunks][order_pitch]  four channels (c / 4) by the plane
+ *           that they get, and from bit 20 on the place of each, 3 bits: grouped_order_entry
  *   ranks   uint64 [blocks of output channels]  lists by length: 4 bits each, the longest in the lowest
  *   start   uint32 [n_lists][n_chunks + 1]  steps of list and chunk
- *   offset  uint16 [n_steps][16]   position of a row in the ring, from the slot of its chunk or, with
+ *   offset  uint16 [n_steps][16]   8 * line + place of a row, from the slot of its chunk or, with
  *           carry, of the chunk before
  *   weight  per step: bfloat16 [width / 8][32 lanes][4] as the matrix units take them, or
  *           float32 [16][width]
@@ -182,7 +190,8 @@ typedef enum {
   GROUPED_INPUT,
   GROUPED_POOL,
   GROUPED_MAP,
-  GROUPED_GATE, /* a map with picks, the logistic function or a gate */
+  GROUPED_GATE,    /* a map with picks, the logistic function or a gate */
+  GROUPED_FLATTEN, /* a map of value (c, y, x) of `in` to channel (c * h + y) * w + x */
   GROUPED_NORM,
   GROUPED_SCORE,
   GROUPED_TOTAL,

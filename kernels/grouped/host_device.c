@@ -122,6 +122,9 @@ static void run(host_device *d, const grouped_launch *l) {
         case GROUPED_MAP:
           grouped_map_item(&l->with.map, node, item);
           break;
+        case GROUPED_FLATTEN:
+          grouped_flatten_item(&l->with.map, node, item);
+          break;
         case GROUPED_GATE:
           grouped_gate_item(&l->with.map, node, item);
           break;

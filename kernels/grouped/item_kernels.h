@@ -14,8 +14,10 @@ typedef struct SIMT_ALIGN(16) {
 } grouped_words;
 
 SIMT_FN uint64_t grouped_at(const grouped_tensor *t, int block, int c, int y, int x, int half) {
-  const uint64_t position =
-      ((uint64_t)c * (uint64_t)t->h + (uint64_t)y) * (uint64_t)t->w + (uint64_t)x;
+  const uint64_t line =
+      ((uint64_t)(c / GROUPED_BESIDE) * (uint64_t)t->h + (uint64_t)y) * (uint64_t)t->w +
+      (uint64_t)x;
+  const uint64_t position = line * GROUPED_BESIDE + (uint64_t)(c % GROUPED_BESIDE);
   return (uint64_t)block * t->block + (position * 2 + (uint64_t)half) * (t->wide ? 32 : 16);
 }
 
@@ -182,6 +184,18 @@ SIMT_FN void grouped_map_item(const grouped_map *g, uint32_t node, uint64_t item
   grouped_source8(&g->in, of.in, &i, i.c - g->in.first, v);
   grouped_map_scale(g, &i, v);
   grouped_map_end(g, node, of.residual, &i, v);
+}
+
+/* item: of the input. */
+SIMT_FN void grouped_flatten_item(const grouped_map *g, uint32_t node, uint64_t item) {
+  const grouped_tensor *in = &g->in.tensor, *out = &g->out;
+  const grouped_item i = grouped_item_of(item, in->c, in->h, in->w);
+  float v[8];
+  grouped_source8(&g->in, g->batch.nodes[node].in, &i, i.c, v);
+  SIMT_UNROLL
+  for (int j = 0; j < 8; j++) v[j] = simt_clip(v[j], g->epilogue.low, g->epilogue.high);
+  grouped_store8(out, out->data + node * out->slot, i.block, (i.c * in->h + i.y) * in->w + i.x, 0,
+                 0, i.half, v);
 }
 
 SIMT_FN void grouped_curve8(int curve, float *v) {

@@ -53,16 +53,15 @@ static uint64_t items_of(const position *at, size_t tensor, size_t channels) {
   return (uint64_t)at->blocks * channels * t->h * t->w * 2;
 }
 
-/* A fully connected layer after FLATTEN reads [c * h * w, 1, 1], which is the same memory in the same
- * order as [c, h, w]: the operation is a copy between two tensors of one position a channel. */
-static grouped_map flatten_map(const position *at, const ap_engine_op *o, const grouped_batch *b) {
-  grouped_map map = {.batch = *b, .in = source_of(at, &o->in), .out = tensor_of(at, o->out)};
-  map.in.tensor.c = map.out.c;
-  map.in.tensor.h = map.in.tensor.w = 1;
-  map.in.stride_h = map.in.stride_w = 1;
-  map.in.first = 0;
-  map.channels = map.out.c;
-  return map;
+/* A fully connected layer after FLATTEN reads [c * h * w, 1, 1]: another order, as four channels of a pixel lie
+ * side by side. */
+static void set_flatten(const position *at, const ap_engine_op *o, grouped_launch *l) {
+  const ap_engine_tensor *in = &at->e->program.tensors[o->in.tensor];
+  l->kernel = GROUPED_FLATTEN;
+  l->items = items_of(at, o->in.tensor, in->c);
+  l->with.map.in = source_of(at, &o->in);
+  l->with.map.out = tensor_of(at, o->out);
+  l->with.map.epilogue = (grouped_epilogue){.low = o->low, .high = o->high};
 }
 
 static void set_layer(const position *at, const ap_engine_op *o, grouped_launch *l) {
@@ -164,10 +163,8 @@ static ap_status launch_op(const position *at, size_t i, ap_error *err) {
       set_norm(at, i, &l);
       break;
     case AP_ENGINE_FLATTEN:
-      l.kernel = GROUPED_MAP;
-      l.with.map = flatten_map(at, o, &batch);
-      l.with.map.epilogue.low = o->low;
-      l.with.map.epilogue.high = o->high;
+      l.with.map.batch = batch;
+      set_flatten(at, o, &l);
       break;
   }
   return e->device->ops->launch(e->device, &l, err);

@@ -22,9 +22,9 @@ typedef struct {
   size_t n_narrow;                        /* lists of form 0 */
   uint8_t *used;                          /* [rows][n_narrow]: any weight that is not 0 */
   uint32_t *order;                        /* [n_blocks][grouped_order_length] */
-  uint32_t *place;                        /* [c_in]: where a channel lies in its chunk */
-  uint32_t *pool;                         /* [rows]: rows that wait for their step */
-  uint32_t *sorted;                       /* [rows] */
+  uint32_t *place;  /* [c_in]: 8 * the first line of its plane in the chunk + its place in a line */
+  uint32_t *pool;   /* [rows]: rows that wait for their step */
+  uint32_t *sorted; /* [rows] */
 } packer;
 
 static size_t width_of(size_t form) { return (size_t)GROUPED_COLUMNS << form; }
@@ -115,8 +115,15 @@ static size_t choose_form(packer *p) {
 static void use_order(packer *p, size_t block) {
   const uint32_t *order = p->order + block * grouped_order_length(p->tile);
   const size_t per_chunk = (size_t)p->tile->chunk, pitch = (size_t)p->tile->order_pitch;
-  for (size_t c = 0; c < p->g->c_in; c++)
-    p->place[order[c / per_chunk * pitch + c % per_chunk]] = (uint32_t)(c % per_chunk);
+  const size_t fours = (p->g->c_in + GROUPED_BESIDE - 1) / GROUPED_BESIDE;
+  for (size_t c = 0; c < fours * GROUPED_BESIDE; c++) {
+    const size_t plane = c % per_chunk / GROUPED_BESIDE, i = c % GROUPED_BESIDE;
+    const uint32_t entry = order[c / per_chunk * pitch + plane];
+    const size_t channel = grouped_order_four(entry) * GROUPED_BESIDE + i;
+    if (channel < p->g->c_in)
+      p->place[channel] =
+          (uint32_t)(BANKS * plane * (size_t)p->tile->pitch + grouped_order_place(entry, i));
+  }
 }
 static ap_status choose_orders(packer *p, size_t form, ap_error *err) {
   ap_status st = AP_OK;
@@ -126,19 +133,16 @@ static ap_status choose_orders(packer *p, size_t form, ap_error *err) {
   return st;
 }
 
-/* A row's position in the ring at a step of `chunk`, from where the chunk before it lies, or, where no
+/* A row's offset in the ring at a step of `chunk`, from where the chunk before it lies, or, where no
  * row waits, from this chunk's. */
-static uint32_t position_of(const packer *p, uint32_t row, size_t chunk) {
+static uint32_t offset_of(const packer *p, uint32_t row, size_t chunk) {
   const size_t channel = row / p->taps, tap = row % p->taps, per_chunk = (size_t)p->tile->chunk;
   const bool own = channel / per_chunk == chunk;
-  return (uint32_t)((p->tile->carry && own ? (size_t)p->tile->slot_positions : 0) +
-                    p->place[channel] * (size_t)p->tile->pitch +
-                    grouped_tap_position(p->g, p->tile, tap));
+  return (uint32_t)(p->place[channel] +
+                    BANKS * ((p->tile->carry && own ? (size_t)p->tile->slot_lines : 0) +
+                             grouped_tap_line(p->g, p->tile, tap)));
 }
-/* Slots begin at multiples of BANKS positions: the same at every chunk. */
-static size_t bank_of(const packer *p, uint32_t row) {
-  return position_of(p, row, row / p->taps / (size_t)p->tile->chunk) % BANKS;
-}
+static size_t bank_of(const packer *p, uint32_t row) { return p->place[row / p->taps] % BANKS; }
 
 /* The rows that are taken now, `n` of `all`, come to the front of the pool: those of the chunk before,
  * which cannot wait, and of the others those in the banks with the fewest. Both parts stay in order. */
@@ -167,8 +171,7 @@ static void take(packer *p, size_t old, size_t n, size_t all) {
 }
 
 /* The pool's first n rows to sorted: every 8 in different banks as far as there are such; the fullest
- * banks first. Within a bank the order stays. The pitch of planes is odd: the same tap of 8
- * neighbouring channels lies in all 8 banks. */
+ * banks first. Within a bank the order stays. */
 static void sort_by_bank(packer *p, size_t n) {
   size_t left[BANKS] = {0}, next[BANKS] = {0}, done = 0;
   for (size_t i = 0; i < n; i++) left[bank_of(p, p->pool[i])]++;
@@ -204,7 +207,7 @@ static void write_step(const packer *p, const uint32_t *rows, size_t n, size_t c
   for (size_t k = 0; k < GROUPED_DEPTH; k++) {
     const size_t lane_pair = k % 8 / 2, high = k % 2, second = k / 8;
     /* padding reads what is there */
-    offset[k] = (uint16_t)position_of(p, rows[k < n ? k : n - 1], chunk);
+    offset[k] = (uint16_t)offset_of(p, rows[k < n ? k : n - 1], chunk);
     for (size_t c = 0; c < width && k < n; c++) {
       const float value = weight_of(p, rows[k], column + c);
       if (p->g->wide) {

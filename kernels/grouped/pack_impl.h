@@ -20,8 +20,8 @@ typedef struct {
   bool pooled; /* the largest of every 2 x 2 outputs is written; out_h and out_w are before that */
 } grouped_geometry;
 
-/* The cut with the least estimated time of which one channel's planes fit in a slot of shared memory:
- * four slots, or two where one of four is too small. Errors: UNSUPPORTED when they do not fit. */
+/* The cut with the least estimated time of which the planes of four channels fit in a slot of shared memory:
+ * four slots, or two or one where those are too small. Errors: UNSUPPORTED when they do not fit. */
 AP_NODISCARD ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes,
                                            grouped_tile *out, ap_error *err);
 /* Shared memory of a block: the slots, and what stands beside them. */
@@ -29,9 +29,9 @@ size_t grouped_shared_bytes(const grouped_tile *tile);
 
 enum { GROUPED_BANKS = 8 }; /* of 16 bytes, in shared memory */
 
-/* Where a tap's input lies in a channel's plane, from the window's first position. */
-static inline size_t grouped_tap_position(const grouped_geometry *g, const grouped_tile *tile,
-                                          size_t tap) {
+/* Lines from the window's first to a tap's. */
+static inline size_t grouped_tap_line(const grouped_geometry *g, const grouped_tile *tile,
+                                      size_t tap) {
   return tap / g->kw * g->dilation_h * (size_t)tile->plane_w + tap % g->kw * g->dilation_w;
 }
 /* Does a list of this form use the input row? used: see grouped_order_choose. */
@@ -43,8 +43,22 @@ static inline bool grouped_list_uses(const uint8_t *used, size_t n_narrow, size_
   return any;
 }
 
-/* order.c. The order for output channels block * tile.columns ..: order[grouped_order_length], channels
- * by place, chunk by chunk (tile.order_pitch from one to the next). used: [c_in * kh * kw][n_narrow],
+/* An entry of an order: channels 4 * four .., of which channel i has place[i]; all even or all odd. */
+static inline uint32_t grouped_order_entry(size_t four, const uint8_t *place) {
+  uint32_t entry = (uint32_t)four;
+  for (unsigned i = 0; i < GROUPED_BESIDE; i++)
+    entry |= (uint32_t)place[i] << (GROUPED_ORDER_BITS + 3 * i);
+  return entry;
+}
+static inline size_t grouped_order_four(uint32_t entry) {
+  return entry & ((1U << GROUPED_ORDER_BITS) - 1);
+}
+static inline size_t grouped_order_place(uint32_t entry, size_t i) {
+  return entry >> (GROUPED_ORDER_BITS + 3 * i) & 7;
+}
+
+/* order.c. The order for output channels block * tile.columns ..: order[grouped_order_length], entries by
+ * plane, chunk by chunk (tile.order_pitch from one to the next; behind the last ones of a chunk any entry). used: [c_in * kh * kw][n_narrow],
  * which input rows lists of 8 output channels use. In float32 channels lie as they come. Errors: MEMORY. */
 size_t grouped_order_length(const grouped_tile *tile);
 AP_NODISCARD ap_status grouped_order_choose(const grouped_geometry *g, const grouped_tile *tile,

@@ -93,7 +93,8 @@ static ap_status check_op(const ap_engine_program *p, size_t i, ap_error *err) {
 static ap_status check(const ap_engine_program *p, ap_error *err) {
   for (size_t i = 0; i < p->n_tensors; i++) {
     const ap_engine_tensor *t = &p->tensors[i];
-    if (!fits(t->c, t->h, t->w) || t->part > p->n_layers)
+    if (t->c == 0 || t->c > (size_t)GROUPED_BESIDE << GROUPED_ORDER_BITS ||
+        !fits(t->c + GROUPED_BESIDE - 1, t->h, t->w) || t->part > p->n_layers)
       return ap_fail(err, AP_ERR_ARG, "tensor %zu: %zux%zux%zu in part %zu", i, t->c, t->h, t->w,
                      t->part);
   }
@@ -123,13 +124,18 @@ static size_t usual_blocks(const ap_engine *e) {
   return e->n_blocks < most ? e->n_blocks : most;
 }
 
+/* Of 16 images, those of channels that fill a line included. */
+static size_t positions_of(const ap_engine_tensor *t) {
+  return (t->c + GROUPED_BESIDE - 1) / GROUPED_BESIDE * GROUPED_BESIDE * t->h * t->w;
+}
+
 static void set_geometry(ap_engine *e, const ap_engine_op *o) {
   const ap_engine_tensor *in = &e->program.tensors[o->in.tensor],
                          *out = &e->program.tensors[o->out];
-  size_t block_bytes = out->c * out->h * out->w * GROUPED_IMAGES * 2;
+  size_t block_bytes = positions_of(out) * GROUPED_IMAGES * 2;
   if (o->residual.tensor != AP_ENGINE_NONE) {
     const ap_engine_tensor *more = &e->program.tensors[o->residual.tensor];
-    const size_t bytes = more->c * more->h * more->w * GROUPED_IMAGES * 2;
+    const size_t bytes = positions_of(more) * GROUPED_IMAGES * 2;
     if (bytes > block_bytes) block_bytes = bytes;
   }
   e->layers[o->layer].geometry =
@@ -208,11 +214,11 @@ void engine_program_release(ap_engine *e) {
 /* ---- memory ----------------------------------------------------------------------------------- */
 size_t engine_tensor_bytes(const ap_engine *e, size_t tensor) {
   const ap_engine_tensor *t = &e->program.tensors[tensor];
-  return t->c * t->h * t->w * GROUPED_IMAGES * (e->tensor_wide[tensor] ? 4 : 2);
+  return positions_of(t) * GROUPED_IMAGES * (e->tensor_wide[tensor] ? 4 : 2);
 }
 
 /* First fit: a tensor takes the lowest place that no tensor has which lives at the same time. Sizes
- * are multiples of 32 bytes. */
+ * are multiples of 128 bytes. */
 ap_status engine_arena_plan(ap_engine *e, size_t *bytes, ap_error *err) {
   const ap_engine_program *p = &e->program;
   bool *placed = ap_calloc(p->n_tensors, sizeof *placed);

@@ -27,8 +27,6 @@
 #define SIMT_VARIABLE(type, name) typedef type name
 #define SIMT_AT(variable, lane) (variable)
 #define SIMT_LANES(variable) (&(variable))
-#define SIMT_FILLER_VARIABLE(type, name) type name
-#define SIMT_OF_FILLER(variable, t) (variable)
 #define SIMT_EACH_THREAD(t) if (const int t = (int)threadIdx.x; ((void)t, true))
 #define SIMT_EACH_WARP(w) if (const int w = (int)threadIdx.x / SIMT_WARP; ((void)w, true))
 #define SIMT_EACH_LANE(l) if (const int l = (int)threadIdx.x % SIMT_WARP; ((void)l, true))
@@ -62,8 +60,6 @@
 #define SIMT_VARIABLE(type, name) typedef type name[SIMT_WARP]
 #define SIMT_AT(variable, lane) ((variable)[lane])
 #define SIMT_LANES(variable) (variable)
-#define SIMT_FILLER_VARIABLE(type, name) type name[SIMT_FILL_THREADS]
-#define SIMT_OF_FILLER(variable, t) ((variable)[t])
 #define SIMT_EACH_THREAD(t) \
   for (int t = simt_self.first * SIMT_WARP; t < simt_workers_end() * SIMT_WARP; t++)
 #define SIMT_EACH_WARP(w) for (int w = simt_self.first; w < simt_workers_end(); w++)

@@ -7,7 +7,7 @@ enum {
   SUMS = SIMT_WARPS * GROUPED_WARP_TILES * GROUPED_COLUMNS, /* positions x channels of a block */
   MOST_COLUMNS = SIMT_WARPS * GROUPED_COLUMNS, /* every warp a list of the narrowest form */
   LEAST_COLUMNS = 16,
-  SHARED_STEP = 128, /* slots are multiples of this */
+  SHARED_STEP = 256, /* slots are multiples of this: a line of float32 */
   /* What the products of a block cost, in positions filled per channel: 57 cycles at 90 % sparsity
    * against 1.3 a position (docs/NUMBERS.md, reasoned, not measured). */
   PRODUCT_COST = 3 * SIMT_WARPS
@@ -19,7 +19,8 @@ static size_t log_above(size_t n) { /* smallest l with 2^l >= n */
   return l;
 }
 static size_t parts_of(size_t n, size_t log) { return (n + ((size_t)1 << log) - 1) >> log; }
-static size_t position_bytes(const grouped_geometry *g) { return g->wide ? 64 : 32; }
+static size_t line_bytes(const grouped_geometry *g) { return g->wide ? 256 : 128; }
+static size_t fours(size_t channels) { return (channels + GROUPED_BESIDE - 1) / GROUPED_BESIDE; }
 static size_t up(size_t bytes) { return (bytes + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP; }
 
 enum { WAY_EARLY = GROUPED_SHARED_WAY * (GROUPED_WARP_TILES / 4) }; /* a warp's whole shortcut */
@@ -57,31 +58,26 @@ static size_t row_of(size_t plane_w, const grouped_tile *t) {
   return plane_w - left > filled ? plane_w - left : filled;
 }
 
-/* Where the positions of a chunk lie. The second half begins in the middle of the banks: what fills
- * it writes both halves of four positions at a time. */
+/* Where the lines of a chunk lie. */
 static void place(const grouped_geometry *g, grouped_tile *t) {
-  const size_t positions = (size_t)t->chunk * (size_t)t->pitch;
-  const size_t half = up(positions * 16) + SHARED_STEP / 2;
-  t->half_bytes = g->wide ? 0 : (uint32_t)half;
-  t->units = (t->fill_h * t->fill_w << t->log_b) * (g->wide ? 4 : 2);
-  t->across = t->units < SIMT_FILL_THREADS ? SIMT_FILL_THREADS / t->units : 1;
+  const size_t lines = fours((size_t)t->chunk) * (size_t)t->pitch;
+  t->filled = t->fill_h * t->fill_w << t->log_b;
   t->by_fill_w = reciprocal((size_t)t->fill_w);
   t->by_fill_h = reciprocal((size_t)t->fill_h);
-  t->by_units = reciprocal((size_t)t->units);
   for (int r = 0; r < GROUPED_MOST_ROWS; r++) {
     const grouped_index at = grouped_index_of(t, r);
     const int b = at.b & ((1 << t->log_b) - 1);
-    t->row_bytes[r] =
-        ((b * t->plane_h + at.y * t->step_h) * t->plane_w + at.x * t->step_w) * (g->wide ? 64 : 16);
+    const int line = (b * t->plane_h + at.y * t->step_h) * t->plane_w + at.x * t->step_w;
+    t->row_bytes[r] = line * (int32_t)line_bytes(g);
   }
-  t->slot_bytes = (uint32_t)up(g->wide ? positions * 64 : half + positions * 16);
-  t->slot_positions = (int32_t)(t->slot_bytes / (g->wide ? 64 : 16));
+  t->slot_bytes = (uint32_t)up(lines * line_bytes(g));
+  t->slot_lines = (int32_t)(t->slot_bytes / line_bytes(g));
 }
 
 /* What k taps cover. */
 static size_t reach(size_t k, size_t dilation) { return (k - 1) * dilation + 1; }
 
-/* Its planes and its number of blocks; false when a channel's planes are more than `most`. */
+/* Its planes and its number of blocks; false when those of four channels have more than `most` lines. */
 static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t log_w, size_t most,
                 grouped_tile *t, double *cost) {
   /* A window of one row: the rows between two outputs are read by none. */
@@ -109,28 +105,24 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
   choose_fill(g, plane_w, t);
   const size_t row = row_of(plane_w, t);
   const size_t plane = ((plane_h * row) << log_b) + (row < plane_w ? plane_w - row : 0);
-  if ((plane | 1) > most) return false;
+  if (plane > most) return false;
   t->plane_w = (int32_t)row;
   t->plane = (int32_t)plane;
-  t->pitch = (int32_t)(plane | 1);
+  t->pitch = (int32_t)plane;
   *cost = (double)b * (double)h * (double)w *
           ((double)((size_t)(t->fill_h * t->fill_w) << log_b) + PRODUCT_COST);
   return true;
 }
 
-/* Most positions of a slot. An offset has 16 bits and reaches over two slots; in bfloat16 it counts
- * both halves of a slot. */
-static size_t most_positions(const grouped_geometry *g, size_t shared_bytes, size_t slots,
-                             size_t way) {
+/* Most lines of a slot. An offset has 16 bits, counts a line's 8 places and reaches over two slots. */
+static size_t most_lines(const grouped_geometry *g, size_t shared_bytes, size_t slots, size_t way) {
   const size_t other = rest_bytes(way);
   const size_t rest = shared_bytes > other ? shared_bytes - other : 0;
-  const size_t slot = rest / slots / SHARED_STEP * SHARED_STEP;
-  const size_t margin = (size_t)2 * SHARED_STEP; /* of place() */
-  const size_t fit = slot > margin ? (slot - margin) / position_bytes(g) : 0;
-  return fit < UINT16_MAX / 4 ? fit : UINT16_MAX / 4;
+  const size_t fit = rest / slots / SHARED_STEP * SHARED_STEP / line_bytes(g);
+  return fit < UINT16_MAX / 16 ? fit : UINT16_MAX / 16;
 }
 
-/* The cut with the least cost whose planes of a channel fit in a slot of `most` positions; of those that
+/* The cut with the least cost of which the planes of four channels fit in a slot of `most` lines; of those that
  * cost the same the widest, whose rows are the longest runs of memory. */
 static bool best_cut(const grouped_geometry *g, size_t most, grouped_tile *out) {
   size_t columns = LEAST_COLUMNS;
@@ -154,33 +146,32 @@ static bool best_cut(const grouped_geometry *g, size_t most, grouped_tile *out) 
 ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, grouped_tile *out,
                               ap_error *err) {
   /* Four slots, with room for the whole shortcut where that leaves two thirds of the shared memory; for
-   * large windows without, and then two slots, of which every step reads one. */
+   * large windows without, and then two slots or one, of which every step reads one. */
   static const struct {
     size_t slots, way;
   } ways[] = {{GROUPED_MOST_SLOTS, WAY_EARLY},
               {GROUPED_MOST_SLOTS, GROUPED_SHARED_WAY},
-              {2, GROUPED_SHARED_WAY}};
+              {2, GROUPED_SHARED_WAY},
+              {1, GROUPED_SHARED_WAY}};
   const bool early = g->shortcut && !g->wide && 3 * rest_bytes(WAY_EARLY) <= shared_bytes;
   size_t slots = 0, way = 0, most = 0;
   bool found = false;
   for (size_t i = !early; i < sizeof ways / sizeof ways[0] && !found; i++) {
     slots = ways[i].slots;
     way = ways[i].way;
-    most = most_positions(g, shared_bytes, slots, way);
+    most = most_lines(g, shared_bytes, slots, way);
     found = best_cut(g, most, out);
   }
   if (!found)
-    return ap_fail(err, AP_ERR_UNSUPPORTED,
-                   "a window of %zux%zu inputs, stride %zux%zu, needs more than the %zu positions "
-                   "that a block's shared memory (%zu bytes) has room for",
-                   g->kh, g->kw, g->stride_h, g->stride_w, most, shared_bytes);
-  const size_t pitch = (size_t)out->pitch, fit = pitch > 0 && pitch < most ? most / pitch : 1;
-  const size_t chunks = (g->c_in - 1) / fit + 1;
-  size_t chunk = (g->c_in - 1) / chunks + 1;
-  const size_t fours = (chunk + 3) / 4 * 4; /* as they are copied */
-  if (fours <= fit) chunk = fours;
-  out->chunk = (int32_t)chunk;
-  out->n_chunks = (int32_t)((g->c_in - 1) / chunk + 1);
+    return ap_fail(
+        err, AP_ERR_UNSUPPORTED,
+        "a window of %zux%zu inputs, stride %zux%zu, of four channels needs more than the %zu "
+        "pixels that a block's shared memory (%zu bytes) has room for",
+        g->kh, g->kw, g->stride_h, g->stride_w, most, shared_bytes);
+  const size_t all = fours(g->c_in), fit = most / (size_t)out->pitch;
+  const size_t chunks = (all - 1) / fit + 1, chunk = (all - 1) / chunks + 1;
+  out->chunk = (int32_t)(chunk * GROUPED_BESIDE);
+  out->n_chunks = (int32_t)((all - 1) / chunk + 1);
   out->order_pitch = (int32_t)((chunk + 3) / 4 * 4); /* read four at a time */
   out->log_slots = (int32_t)log_above(slots);
   out->carry = slots > 2;

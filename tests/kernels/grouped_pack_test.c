@@ -67,8 +67,9 @@ static void check_rows(const grouped_geometry *g, const grouped_tile *t) {
   for (int rows = 2; rows <= GROUPED_MOST_ROWS; rows *= 2)
     for (int first = 0; first < 128; first += rows)
       for (int r = 0; r < rows; r++)
-        assert_int_equal(conv_plane_position(&conv, first + r) * (g->wide ? 64 : 16),
-                         conv_plane_position(&conv, first) * (g->wide ? 64 : 16) + t->row_bytes[r]);
+        assert_int_equal(
+            conv_plane_position(&conv, first + r) * (g->wide ? 256 : 128),
+            conv_plane_position(&conv, first) * (g->wide ? 256 : 128) + t->row_bytes[r]);
 }
 
 /* Plane rows (columns) that are filled: all, or with one tile all that hold inputs, and one at least. */
@@ -110,7 +111,7 @@ static void test_tiles(void **state) {
   unsigned slots_seen = 0;
   for (int i = 0; i < 2000; i++) {
     const grouped_geometry g = random_geometry(i % 2);
-    const size_t shared = (size_t)(42 + below(186)) << 10;
+    const size_t least = g.wide ? 125 : 75, shared = (least + below(228 - least)) << 10;
     grouped_tile t;
     assert_int_equal(grouped_tile_choose(&g, shared, &t, &failure), AP_OK);
     assert_true((size_t)t.columns >= g.c_out || t.columns == SIMT_WARPS * GROUPED_COLUMNS);
@@ -133,28 +134,24 @@ static void test_tiles(void **state) {
     check_fill(t.lone, (size_t)t.plane_h, (size_t)t.skip_h, g.pad_top, g.h, t.fill_y, t.fill_h);
     check_fill(t.lone, read_w, (size_t)t.skip_w, g.pad_left, g.w, t.fill_x, t.fill_w);
     check_plane(&t, read_w);
-    assert_true(t.units == (t.fill_h * t.fill_w << t.log_b) * (g.wide ? 4 : 2) && t.across >= 1);
-    check_quotients(t.units, t.fill_w, t.by_fill_w);
-    check_quotients(t.units, t.fill_h, t.by_fill_h);
-    check_quotients(SIMT_FILL_THREADS, t.units, t.by_units);
-    assert_true(t.pitch == (t.plane | 1));
+    assert_true(t.filled == t.fill_h * t.fill_w << t.log_b);
+    check_quotients(t.filled, t.fill_w, t.by_fill_w);
+    check_quotients(t.filled, t.fill_h, t.by_fill_h);
+    assert_true(t.pitch == t.plane);
     assert_true(t.chunk > 0 && (size_t)(t.n_chunks * t.chunk) >= g.c_in);
+    assert_true(t.chunk % GROUPED_BESIDE == 0 && t.order_pitch % 4 == 0);
+    assert_true(t.order_pitch * GROUPED_BESIDE >= t.chunk);
     assert_true((size_t)((t.n_chunks - 1) * t.chunk) < g.c_in);
-    assert_true((t.log_slots == 2 && t.carry == 1) || (t.log_slots == 1 && t.carry == 0));
+    assert_true(t.log_slots <= 2 && t.carry == (t.log_slots == 2));
     slots_seen |= 1U << t.log_slots;
-    assert_true((size_t)(t.chunk * t.pitch * (g.wide ? 64 : 32)) <= t.slot_bytes);
-    assert_true((uint32_t)t.slot_positions * (g.wide ? 64 : 16) == t.slot_bytes);
-    assert_true(g.wide || t.slot_positions % 8 == 0);
-    assert_true(t.slot_positions + t.chunk * t.pitch <= UINT16_MAX);
+    const int lines = t.chunk / GROUPED_BESIDE * t.pitch;
+    assert_true((uint32_t)lines * (g.wide ? 256 : 128) <= t.slot_bytes);
+    assert_true((uint32_t)t.slot_lines * (g.wide ? 256 : 128) == t.slot_bytes);
+    assert_true((t.slot_lines + lines) * GROUPED_BANKS <= UINT16_MAX);
     assert_true(grouped_shared_bytes(&t) <= shared);
-    if (!g.wide) {
-      const uint32_t planes = (uint32_t)(t.chunk * t.pitch * 16);
-      assert_true(t.half_bytes >= planes && t.half_bytes % 128 == 64);
-      assert_true(t.half_bytes + planes <= t.slot_bytes);
-    }
     check_rows(&g, &t);
   }
-  assert_int_equal(slots_seen, 1U << 1 | 1U << 2);
+  assert_int_equal(slots_seen, 1U << 0 | 1U << 1 | 1U << 2);
 }
 
 static float number_at(const grouped_geometry *g, const unsigned char *weight, size_t width,
@@ -186,16 +183,21 @@ static void unpack(const grouped_geometry *g, const grouped_tile *t, const unsig
       for (size_t step = s[0]; step < s[1]; step++)
         for (size_t k = 0; k < 16; k++) {
           /* with carry from the slot before the chunk's on */
-          const size_t reach_of = offset[step * 16 + k], slot = (size_t)t->slot_positions;
-          const bool own = !t->carry || reach_of >= slot;
+          const size_t line = offset[step * 16 + k] / GROUPED_BANKS;
+          const size_t spot = offset[step * 16 + k] % GROUPED_BANKS;
+          const size_t slot = (size_t)t->slot_lines;
+          const bool own = !t->carry || line >= slot;
           assert_true(own || chunk > 0);
-          const size_t at = t->carry && own ? reach_of - slot : reach_of;
+          const size_t at = t->carry && own ? line - slot : line;
           const size_t inside = at % (size_t)t->pitch;
-          assert_true(at < (size_t)(t->chunk * t->pitch));
+          assert_true(at < (size_t)(t->chunk / GROUPED_BESIDE * t->pitch));
           const size_t block = list * width / (size_t)t->columns;
-          const size_t channel =
+          const uint32_t entry =
               order[(block * (size_t)t->n_chunks + chunk - !own) * (size_t)t->order_pitch +
                     at / (size_t)t->pitch];
+          size_t beside = 0;
+          while (beside < GROUPED_BESIDE && grouped_order_place(entry, beside) != spot) beside++;
+          const size_t channel = grouped_order_four(entry) * GROUPED_BESIDE + beside;
           const size_t row = inside / (size_t)t->plane_w, place = inside % (size_t)t->plane_w;
           const size_t ky = row / g->dilation_h, kx = place / g->dilation_w;
           assert_true(row % g->dilation_h == 0 && place % g->dilation_w == 0);
@@ -230,7 +232,7 @@ static void test_lists_give_the_matrix_back(void **state) {
     for (size_t j = 0; j < k * n; j++)
       if (ap_rng_uniform(&rng) < keep) matrix[j] = (float)(1 + below(100));
     for (size_t j = 0; j < n; j++) bias[j] = (float)below(9);
-    assert_int_equal(grouped_tile_choose(&g, (size_t)64 << 10, &t, &failure), AP_OK);
+    assert_int_equal(grouped_tile_choose(&g, (size_t)128 << 10, &t, &failure), AP_OK);
     const size_t form = below(GROUPED_FORMS + 1);
     const ap_status st = grouped_level_pack(&g, &t, matrix, bias, form, &blob, &bytes, &failure);
     if (form > 0 && form < GROUPED_FORMS && (size_t)8 << form > (size_t)t.columns) {
@@ -285,6 +287,9 @@ static void test_form_follows_the_vectors(void **state) {
   ap_free(matrix);
 }
 
+/* Of a row's first 8 images. */
+static uint32_t bank_of(uint16_t offset) { return offset % GROUPED_BANKS; }
+
 /* Dense: of 8 rows that are loaded together no two meet in a bank, wherever the tile begins. */
 static void test_banks(void **state) {
   (void)state;
@@ -303,13 +308,11 @@ static void test_banks(void **state) {
   const uint16_t *offset =
       (const uint16_t *)(const void *)((const unsigned char *)blob + level.offset);
   for (size_t octet = 0; octet < (size_t)level.n_steps * 2; octet++)
-    for (int base = 0; base < 64; base++)
-      for (int half = 0; half < 2; half++) {
+    for (uint32_t base = 0; base < 64; base++)
+      for (uint32_t half = 0; half < 2; half++) {
         unsigned banks = 0;
         for (size_t i = 0; i < 8; i++)
-          banks |= 1U << ((uint32_t)(base + offset[octet * 8 + i]) +
-                          (uint32_t)half * (t.half_bytes / 16)) %
-                             8;
+          banks |= 1U << (bank_of(offset[octet * 8 + i]) + base + half) % 8;
         clashes += banks != 0xff;
       }
   /* what is left over at the end may clash: every twentieth load at most */
@@ -325,7 +328,7 @@ static size_t load_length(const uint16_t *offset) {
   for (unsigned bank = 0; bank < 8; bank++) {
     size_t n = 0;
     for (size_t i = 0; i < 8; i++) {
-      bool again = offset[i] % 8 != bank;
+      bool again = bank_of(offset[i]) != bank;
       for (size_t j = 0; j < i; j++) again = again || offset[j] == offset[i];
       n += !again;
     }
@@ -386,7 +389,7 @@ static void test_refused(void **state) {
   size_t bytes;
   assert_int_equal(grouped_tile_choose(&g, (size_t)100 << 10, &t, &failure), AP_ERR_UNSUPPORTED);
   /* a window that leaves no room for a whole shortcut */
-  g.h = g.w = g.kh = g.kw = 54;
+  g.h = g.w = g.kh = g.kw = 38;
   g.shortcut = true;
   assert_int_equal(grouped_tile_choose(&g, (size_t)227 << 10, &t, &failure), AP_OK);
   assert_int_equal(t.way_bytes, GROUPED_SHARED_WAY);
