@@ -61,22 +61,29 @@ typedef struct {
   int chunk;
 } conv_filler;
 
-/* A thread's pieces of a line in `n` of four planes. from, to: of the planes, lines behind the part's first block
- * and channel and bytes from `shared`; base: the thread's piece of the first. */
-SIMT_FN void conv_copy_line(const int wide, conv_line line, const unsigned char *base,
-                            const uint32_t *from, const uint32_t *to, int n,
-                            unsigned char *shared) {
-  const int present = line.from != CONV_NOTHING;
-  const uint32_t source = present ? line.from : 0;
-  const unsigned char *piece[CONV_PLANES]; /* all addresses first: no copy waits for another's registers */
+/* A thread's pieces of one line in four planes: where from, and where to, bytes from `shared`. */
+typedef struct {
+  const unsigned char *from[CONV_PLANES];
+  uint32_t to[CONV_PLANES];
+  int present;
+} conv_pieces_of_line;
+/* from, to: of line 0 of each plane. */
+SIMT_FN void conv_aim(const int wide, conv_line line, const unsigned char *const *from,
+                      const uint32_t *to, conv_pieces_of_line *p) {
+  p->present = line.from != CONV_NOTHING;
+  const uint32_t skip = p->present ? line.from : 0;
   SIMT_UNROLL
   for (int k = 0; k < CONV_PLANES; k++) {
-    piece[k] = base + (uint64_t)(from[k] + source) * (wide ? 256 : 128);
-    SIMT_KEEP(piece[k]);
+    p->from[k] = from[k] + (uint64_t)skip * (wide ? 256 : 128);
+    p->to[k] = to[k] + line.to;
+    SIMT_KEEP(p->from[k]);
   }
+}
+/* In the first n planes. */
+SIMT_FN void conv_copy(const conv_pieces_of_line *p, int n, unsigned char *shared) {
   SIMT_UNROLL
   for (int k = 0; k < CONV_PLANES; k++)
-    if (k < n) simt_copy16(shared + (to[k] + line.to), piece[k], present);
+    if (k < n) simt_copy16(shared + p->to[k], p->from[k], p->present);
 }
 
 /* One thread's share of the next chunk: the same piece of many lines, in four planes at a time. */
@@ -84,39 +91,48 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
                        const conv_filler *f, const conv_line *lines, unsigned char *shared,
                        int thread) {
   const grouped_tile *t = &g->tile;
-  const int size = wide ? 256 : 128, filled = t->filled;
+  const int size = wide ? 256 : 128, known = t->filled < CONV_LINES ? t->filled : CONV_LINES;
   const int all = (g->in.c + GROUPED_BESIDE - 1) / GROUPED_BESIDE;
   const int most = t->chunk / GROUPED_BESIDE, rest = all - f->chunk * most;
   const int planes = rest < most ? rest : most;
   const int piece = thread % (wide ? 16 : 8), channel = piece / (wide ? 4 : 2);
   const int first =
       conv_line_number(wide, thread / SIMT_WARP, 0, thread % SIMT_WARP / (wide ? 16 : 8));
-  const int step = SIMT_FILLERS * conv_lines_of_warp(wide);
-  const uint32_t pixels = (uint32_t)(g->in.h * g->in.w);
+  const int turn = SIMT_FILLERS * conv_lines_of_warp(wide);
+  const uint64_t step = (uint64_t)(uint32_t)(g->in.h * g->in.w) * (uint64_t)size;
   const unsigned char *base = place->in + (uint64_t)place->block * g->in.block + piece * 16;
   const uint32_t *order = place->order + f->chunk * t->order_pitch;
   uint32_t slot = conv_slot(t, f->number);
   simt_quad entries = simt_read_quad(order);
   SIMT_NO_UNROLL
   for (int n = planes; n > 0; n -= CONV_PLANES) {
-    uint32_t from[CONV_PLANES], to[CONV_PLANES];
+    const unsigned char *from[CONV_PLANES];
+    uint32_t to[CONV_PLANES];
     SIMT_UNROLL
     for (int k = 0; k < CONV_PLANES; k++) {
       const uint32_t entry = entries.v[k], spot = entry >> (GROUPED_ORDER_BITS + 3 * channel) & 7;
-      from[k] = (entry & ((1U << GROUPED_ORDER_BITS) - 1)) * pixels;
+      from[k] = base + (entry & ((1U << GROUPED_ORDER_BITS) - 1)) * step;
+      SIMT_KEEP(from[k]);
       to[k] = slot +
               (wide ? spot * 32 + (uint32_t)(piece & 3) * 16 : (spot ^ (uint32_t)(piece & 1)) * 16);
       slot += (uint32_t)(t->pitch * size);
     }
     order += CONV_PLANES;
     if (n > CONV_PLANES) entries = simt_read_quad(order);
+    conv_pieces_of_line
+        pieces; /* of the next line, so that no copy waits for another's registers */
     int i = first;
+    if (i < known) conv_aim(wide, lines[i], from, to, &pieces);
     SIMT_NO_UNROLL
-    for (; i < filled && i < CONV_LINES; i += step)
-      conv_copy_line(wide, lines[i], base, from, to, n, shared);
+    for (; i < known; i += turn) {
+      conv_copy(&pieces, n, shared);
+      conv_aim(wide, lines[i + turn < known ? i + turn : i], from, to, &pieces);
+    }
     SIMT_NO_UNROLL
-    for (; i < filled; i += step)
-      conv_copy_line(wide, conv_line_of(g, wide, place, i), base, from, to, n, shared);
+    for (i = known + first; i < t->filled; i += turn) {
+      conv_aim(wide, conv_line_of(g, wide, place, i), from, to, &pieces);
+      conv_copy(&pieces, n, shared);
+    }
   }
 }
 

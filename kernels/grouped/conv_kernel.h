@@ -304,13 +304,14 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
         const int base = conv_plane_position(g, conv_first_row(t, width, rows, w));
         const uint32_t from =
             conv_slot(t, number - (uint32_t)t->carry) + (uint32_t)(base * (wide ? 256 : 128));
+        const int more = chunk + 1 < t->n_chunks && warp->steps;
+        const uint32_t end = more ? simt_read_u32(warp->steps + chunk + 2) : 0;
         conv_wait_filled(t, number, shared);
         if (wide)
           conv_steps_f32(t, tiles, rows, shared, from, warp);
         else
           conv_steps_bf16(t, tiles, rows, shared, from, warp);
-        if (chunk + 1 < t->n_chunks && warp->steps)
-          warp->end = simt_read_u32(warp->steps + chunk + 2);
+        if (more) warp->end = end;
         conv_done(t, number, shared);
       }
     }

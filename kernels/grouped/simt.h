@@ -33,11 +33,11 @@
 #define SIMT_EACH_FILLER(t) if (const int t = (int)threadIdx.x - SIMT_THREADS; ((void)t, true))
 #define SIMT_ONLY_FILLS() (threadIdx.x >= SIMT_THREADS)
 #define SIMT_FILLS_TOO() 0
-/* Of the 96 registers that every thread begins with, fillers keep 32 and the others get 112: 4 * 32 + 16 *
- * 112 = 20 * 96. Four warps do it together. */
+/* Of the 96 registers that every thread begins with, fillers keep 64 and the others get 104: 4 * 64 + 16 *
+ * 104 = 20 * 96. Four warps do it together. */
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#define SIMT_FEWER_REGISTERS() asm volatile("setmaxnreg.dec.sync.aligned.u32 32;")
-#define SIMT_MORE_REGISTERS() asm volatile("setmaxnreg.inc.sync.aligned.u32 112;")
+#define SIMT_FEWER_REGISTERS() asm volatile("setmaxnreg.dec.sync.aligned.u32 64;")
+#define SIMT_MORE_REGISTERS() asm volatile("setmaxnreg.inc.sync.aligned.u32 104;")
 #else
 #define SIMT_FEWER_REGISTERS() ((void)0)
 #define SIMT_MORE_REGISTERS() ((void)0)
