@@ -105,17 +105,6 @@ SIMT_FN void conv_begin(const grouped_conv *g, const int wide, const int tiles, 
   }
 }
 
-/* The first steps of a share will soon be asked for. */
-SIMT_FN void conv_announce(const grouped_conv *g, const int width, const int rows,
-                           const conv_place *place, uint32_t part, int w) {
-  const conv_share share = conv_share_of(&g->tile, width, rows, place, part, w);
-  const uint32_t *steps = (const uint32_t *)(const void *)(conv_blob(place) + place->head.start) +
-                          share.list * (uint32_t)(g->tile.n_chunks + 1);
-  SIMT_EACH_LANE(l) {
-    if (l == 0 && share.list < place->head.n_lists) simt_announce(steps);
-  }
-}
-
 /* Every sum begins with its channel's bias. */
 SIMT_FN void conv_set_sums(const int wide, const int tiles, conv_warp *warp) {
   SIMT_EACH_LANE(l) {
@@ -259,34 +248,25 @@ SIMT_FN uint32_t conv_way(const grouped_tile *t, int w) {
   return t->ring_bytes + GROUPED_SHARED_STATE + (uint32_t)w * t->way_bytes;
 }
 
-/* Does a part's shortcut come before its sums go out? */
-SIMT_FN int conv_shortcut_comes(const grouped_conv *g, const int wide) {
-  return !wide && g->epilogue.residual.present && !g->epilogue.residual.tensor.wide &&
-         !g->out.wide && conv_fetches_early(&g->tile);
-}
-
-/* A warp's sums to the output: value by value, or through shared memory. next: the part after it, if its lists
- * have the same form, else NULL. */
+/* A warp's sums to the output: value by value, or through shared memory, then with a shortcut that
+ * conv_run may have fetched under the same conditions. */
 SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int tiles, const int rows,
-                        const conv_place *place, const conv_place *next, uint32_t part, int w,
-                        unsigned char *shared, conv_warp *warp) {
+                        const conv_place *place, uint32_t part, int w, unsigned char *shared,
+                        conv_warp *warp) {
   const conv_spot *spots = conv_state_of(&g->tile, shared)->spots;
   const conv_share share = conv_share_of(&g->tile, tiles * GROUPED_COLUMNS, rows, place, part, w);
   const uint32_t way = conv_way(&g->tile, w);
-  if (wide || g->out.wide || g->epilogue.residual.tensor.wide) {
+  if (wide || g->out.wide || g->epilogue.residual.tensor.wide)
     conv_store_each(g, wide, tiles, place, spots, share.first_row, share.column, warp->sum);
-  } else if (g->epilogue.residual.present) {
-    const int column =
-        next ? conv_share_of(&g->tile, tiles * GROUPED_COLUMNS, rows, next, part + 1, w).column : 0;
-    conv_store_packed(g, tiles, 1, 0, place, spots, share.first_row, share.column, next, column,
-                      shared, way, warp->sum);
-  } else if (g->tile.pooled) {
-    conv_store_packed(g, tiles, 0, 1, place, spots, share.first_row, share.column, NULL, 0, shared,
-                      way, warp->sum);
-  } else {
-    conv_store_packed(g, tiles, 0, 0, place, spots, share.first_row, share.column, NULL, 0, shared,
-                      way, warp->sum);
-  }
+  else if (g->epilogue.residual.present)
+    conv_store_packed(g, tiles, 1, 0, place, spots, share.first_row, share.column, shared, way,
+                      warp->sum);
+  else if (g->tile.pooled)
+    conv_store_packed(g, tiles, 0, 1, place, spots, share.first_row, share.column, shared, way,
+                      warp->sum);
+  else
+    conv_store_packed(g, tiles, 0, 0, place, spots, share.first_row, share.column, shared, way,
+                      warp->sum);
 }
 
 /* Part `part` and those after it as long as their lists have the same form; returns the first one that
@@ -300,18 +280,22 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
   const int width = tiles * GROUPED_COLUMNS;
   int same;
   SIMT_EACH_WARP(w) {
-    const conv_place *place = &state->places[part % CONV_PLACES];
-    conv_begin(g, wide, tiles, rows, place, part, w, SIMT_OF_WARP(warps, w));
-    if (conv_shortcut_comes(g, wide)) {
-      const conv_share share = conv_share_of(t, width, rows, place, part, w);
-      conv_fetch_shortcut(g, tiles, place, state->spots, share.first_row, share.column, shared,
-                          conv_way(t, w));
-    }
+    conv_begin(g, wide, tiles, rows, &state->places[part % CONV_PLACES], part, w,
+               SIMT_OF_WARP(warps, w));
   }
   do {
     const conv_place *place = &state->places[part % CONV_PLACES];
     conv_find_later(g, parts, part, state);
-    SIMT_EACH_WARP(w) { conv_set_sums(wide, tiles, SIMT_OF_WARP(warps, w)); }
+    SIMT_EACH_WARP(w) {
+      conv_warp *warp = SIMT_OF_WARP(warps, w);
+      if (!wide && g->epilogue.residual.present && !g->epilogue.residual.tensor.wide &&
+          !g->out.wide && conv_fetches_early(t)) {
+        const conv_share share = conv_share_of(t, width, rows, place, part, w);
+        conv_fetch_shortcut(g, tiles, place, state->spots, share.first_row, share.column, shared,
+                            conv_way(t, w));
+      }
+      conv_set_sums(wide, tiles, warp);
+    }
     for (int chunk = 0; chunk < t->n_chunks; chunk++) {
       const uint32_t number = part * (uint32_t)t->n_chunks + (uint32_t)chunk;
       if (SIMT_FILLS_TOO() && filler->part < state->parts) conv_fill_next(g, wide, filler, shared);
@@ -323,8 +307,6 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
         const int more = chunk + 1 < t->n_chunks && warp->steps;
         const uint32_t end = more ? simt_read_u32(warp->steps + chunk + 2) : 0;
         conv_wait_filled(t, number, shared);
-        if (chunk == 0 && part + 1 < state->parts)
-          conv_announce(g, width, rows, &state->places[(part + 1) % CONV_PLACES], part + 1, w);
         if (wide)
           conv_steps_f32(t, tiles, rows, shared, from, warp);
         else
@@ -338,7 +320,7 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
     SIMT_EACH_WARP(w) {
       conv_warp *warp = SIMT_OF_WARP(warps, w);
       if (same) conv_begin(g, wide, tiles, rows, next, part + 1, w, warp);
-      conv_store(g, wide, tiles, rows, place, same ? next : NULL, part, w, shared, warp);
+      conv_store(g, wide, tiles, rows, place, part, w, shared, warp);
     }
     part++;
   } while (same);

@@ -111,8 +111,8 @@ SIMT_FN void conv_pieces_of(const grouped_tensor *t, const unsigned char *data, 
 }
 
 /* ---- in: the shortcut -------------------------------------------------------------------------- */
-/* Where there is room for all of a warp's shortcut it comes while the part before it goes out, a group behind
- * the other, else group by group on the way out. */
+/* Where there is room for all of a warp's shortcut it comes when a part begins, a group behind the other,
+ * else group by group on the way out. */
 SIMT_FN int conv_fetches_early(const grouped_tile *t) { return t->way_bytes > GROUPED_SHARED_WAY; }
 SIMT_FN void conv_shortcut_of(const grouped_conv *g, const conv_place *place, int column,
                               conv_pieces *out) {
@@ -240,11 +240,11 @@ SIMT_FN void conv_write_group(const grouped_conv *g, const conv_place *place,
 }
 
 /* Sums as the matrix units leave them to a bfloat16 output. way: of the warp's tile.way_bytes from
- * `shared`. next: the part after it, whose shortcut comes as room is made for it; NULL: none. */
+ * `shared`. */
 SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int shortcuts,
                                const int pooled, const conv_place *place, const conv_spot *spots,
-                               int first_row, int column, const conv_place *next, int next_column,
-                               unsigned char *shared, uint32_t way, simt_sums *sum) {
+                               int first_row, int column, unsigned char *shared, uint32_t way,
+                               simt_sums *sum) {
   const int early = shortcuts && conv_fetches_early(&g->tile);
   conv_pieces out;
   conv_pieces_of(&g->out, place->out, place->block, place->y >> pooled, place->x >> pooled, column,
@@ -270,11 +270,6 @@ SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int
     }
     if (shortcuts) conv_add_shortcut(tiles, group, shared, at, sum);
     conv_write_group(g, place, spots, &out, tiles, 0, first_row, column, group, shared, at, sum);
-    if (early && next) {
-      conv_pieces more;
-      conv_shortcut_of(g, next, next_column, &more);
-      conv_fetch_group(g, tiles, next, spots, &more, first_row, next_column, group, shared, at);
-    }
   }
 }
 

@@ -3,14 +3,13 @@
  * 8 rows that are loaded together should lie in 8 banks, but which rows a list uses is no one's choice. All
  * rows of a channel lie in the banks of its place, 0 .. 7. Four channels c / 4 share a line, as they do in
  * memory: their places are all even or all odd, each once. What makes the numbers of rows in the banks of
- * all lists that read the chunk most alike is found plane by plane, as long as that helps, from several
- * beginnings. */
+ * all lists that read the chunk most alike is found plane by plane, as long as that helps. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "kernels/grouped/pack_impl.h"
 
-enum { BANKS = GROUPED_BANKS, BESIDE = GROUPED_BESIDE, SWEEPS = 6, STARTS = 12, ORDERS = 48 };
+enum { BANKS = GROUPED_BANKS, BESIDE = GROUPED_BESIDE, SWEEPS = 6, ORDERS = 48 };
 
 typedef struct {
   size_t first, n; /* fours first .. first + n - 1 */
@@ -82,13 +81,14 @@ size_t grouped_order_length(const grouped_tile *tile) {
   return (size_t)tile->n_chunks * (size_t)tile->order_pitch;
 }
 
-/* From the orders as they are: each in turn becomes the best one, as long as that helps. Returns the sum of
- * squares. */
-static int64_t settle(const chunk *c, uint8_t *order) {
+/* One chunk: order[i] of its fours, one after the other, then again. */
+static void order_chunk(const chunk *c, uint8_t *order) {
   bool better = true;
-  int64_t total = 0;
   memset(c->sum, 0, BANKS * c->lists * sizeof *c->sum);
-  for (size_t i = 0; i < c->n; i++) add_rows(c, i, order[i], 1);
+  for (size_t i = 0; i < c->n; i++) {
+    order[i] = (uint8_t)best_order(c, i, i % 2 * (ORDERS / 2));
+    add_rows(c, i, order[i], 1);
+  }
   for (int sweep = 0; sweep < SWEEPS && better; sweep++) {
     better = false;
     for (size_t i = 0; i < c->n; i++) {
@@ -98,24 +98,6 @@ static int64_t settle(const chunk *c, uint8_t *order) {
       order[i] = (uint8_t)best;
       add_rows(c, i, best, 1);
     }
-  }
-  for (size_t k = 0; k < BANKS * c->lists; k++) total += (int64_t)c->sum[k] * c->sum[k];
-  return total;
-}
-
-/* One chunk: order[i] of its fours, the best of several beginnings. */
-static void order_chunk(const chunk *c, uint8_t *order, uint8_t *tried) {
-  uint32_t state = 1;
-  int64_t least = INT64_MAX;
-  for (int start = 0; start < STARTS; start++) {
-    for (size_t i = 0; i < c->n; i++) {
-      state = state * 1664525 + 1013904223; /* any numbers will do; always the same ones */
-      tried[i] = (uint8_t)(start == 0 ? i % 2 * (ORDERS / 2) : (state >> 16) % ORDERS);
-    }
-    const int64_t total = settle(c, tried);
-    if (total >= least) continue;
-    least = total;
-    memcpy(order, tried, c->n);
   }
 }
 
@@ -129,7 +111,7 @@ ap_status grouped_order_choose(const grouped_geometry *g, const grouped_tile *ti
   chunk c = {.lists = all - first_list < most ? all - first_list : most};
   c.rows = ap_calloc(per_chunk * BESIDE, (c.lists + 1) * sizeof *c.rows);
   c.sum = ap_calloc(BANKS, (c.lists + 1) * sizeof *c.sum);
-  uint8_t *chosen = ap_calloc(per_chunk, 2);
+  uint8_t *chosen = ap_calloc(per_chunk, 1);
   ap_status st = AP_OK;
   if (!c.rows || !c.sum || !chosen)
     st = ap_fail(err, AP_ERR_MEMORY, "an order of %zu channels", per_chunk * BESIDE);
@@ -140,7 +122,7 @@ ap_status grouped_order_choose(const grouped_geometry *g, const grouped_tile *ti
     c.n = fours - c.first < per_chunk ? fours - c.first : per_chunk;
     if (!g->wide) {
       count_rows(g, used, n_narrow, form, first_list, &c);
-      order_chunk(&c, chosen, chosen + per_chunk);
+      order_chunk(&c, chosen);
     }
     for (size_t i = 0; i < (size_t)tile->order_pitch; i++)
       entries[i] = i < c.n ? grouped_order_entry(c.first + i, c.place[chosen[i]])
