@@ -23,9 +23,12 @@ typedef struct {
   simt_rights right[GROUPED_AHEAD][GROUPED_MOST_TILES];
   simt_sums bias[GROUPED_MOST_TILES]; /* bfloat16: of a lane's two channels; float32: of its four */
   simt_ints offset[GROUPED_AHEAD];
-  const uint32_t *steps; /* the first of every chunk, then the end; NULL: there is no such list */
-  const uint16_t *offsets;
+  const uint32_t *steps;   /* the first of every chunk, then the end; NULL: there is no such list */
+  const uint16_t *offsets; /* of step 0; and the weights */
   const unsigned char *weights;
+  SIMT_VARIABLE_IN(const uint16_t *,
+                   next_offset); /* bfloat16: the lane's, of the next step to be read */
+  SIMT_VARIABLE_IN(const simt_right *, next_right);
   uint32_t step, end; /* the next one, and the one after the present chunk's last */
 } conv_warp;
 
@@ -57,10 +60,15 @@ SIMT_FN const unsigned char *conv_blob(const conv_place *place) {
   return (const unsigned char *)place->level;
 }
 
-SIMT_FN simt_right conv_weights(const conv_warp *warp, uint32_t step, const int tiles, int j,
-                                int lane) {
-  const uint64_t at = ((uint64_t)step * (uint64_t)tiles + (uint64_t)j) * SIMT_WARP + (uint64_t)lane;
-  return simt_read_right((const simt_right *)(const void *)warp->weights + at);
+/* bfloat16: reads the next step that was not read, as number i of those on their way. */
+SIMT_FN void conv_read_step(const int tiles, int i, int lane, conv_warp *warp) {
+  SIMT_AT(warp->offset[i], lane) = simt_read_u16(SIMT_AT(warp->next_offset, lane));
+  SIMT_UNROLL
+  for (int j = 0; j < tiles; j++)
+    SIMT_AT(warp->right[i][j], lane) =
+        simt_read_right(SIMT_AT(warp->next_right, lane) + j * SIMT_WARP);
+  SIMT_AT(warp->next_offset, lane) += GROUPED_DEPTH;
+  SIMT_AT(warp->next_right, lane) += tiles * SIMT_WARP;
 }
 
 /* Begins the list of a share: what its first steps and its sums need is on the way. */
@@ -92,15 +100,12 @@ SIMT_FN void conv_begin(const grouped_conv *g, const int wide, const int tiles, 
       }
     }
     if (!wide) {
+      SIMT_AT(warp->next_offset, l) = warp->offsets + warp->step * GROUPED_DEPTH + simt_row(l);
+      SIMT_AT(warp->next_right, l) =
+          (const simt_right *)(const void *)warp->weights +
+          ((uint64_t)warp->step * (uint64_t)tiles * SIMT_WARP + (uint64_t)l);
       SIMT_UNROLL
-      for (int i = 0; i < GROUPED_AHEAD; i++) {
-        const uint32_t step = warp->step + (uint32_t)i;
-        SIMT_AT(warp->offset[i], l) =
-            simt_read_u16(warp->offsets + step * GROUPED_DEPTH + simt_row(l));
-        SIMT_UNROLL
-        for (int j = 0; j < tiles; j++)
-          SIMT_AT(warp->right[i][j], l) = conv_weights(warp, step, tiles, j, l);
-      }
+      for (int i = 0; i < GROUPED_AHEAD; i++) conv_read_step(tiles, i, l, warp);
     }
   }
 }
@@ -132,7 +137,6 @@ SIMT_FN void conv_steps_bf16(const grouped_tile *t, const int tiles, const int r
     simt_rights right[GROUPED_MOST_TILES];
     simt_words at;
     SIMT_EACH_LANE(l) {
-      const uint32_t after = warp->step + GROUPED_AHEAD; /* there is always one */
       const uint32_t offset = (uint32_t)SIMT_AT(warp->offset[0], l);
       SIMT_AT(at, l) = simt_shared_at(shared, conv_in_ring(from + offset / 8 * 128, t->ring_bytes) +
                                                   (offset % 8 ^ (uint32_t)simt_half(l)) * 16);
@@ -146,11 +150,7 @@ SIMT_FN void conv_steps_bf16(const grouped_tile *t, const int tiles, const int r
         for (int j = 0; j < tiles; j++)
           SIMT_AT(warp->right[i][j], l) = SIMT_AT(warp->right[i + 1][j], l);
       }
-      SIMT_AT(warp->offset[GROUPED_AHEAD - 1], l) =
-          simt_read_u16(warp->offsets + after * GROUPED_DEPTH + simt_row(l));
-      SIMT_UNROLL
-      for (int j = 0; j < tiles; j++)
-        SIMT_AT(warp->right[GROUPED_AHEAD - 1][j], l) = conv_weights(warp, after, tiles, j, l);
+      conv_read_step(tiles, GROUPED_AHEAD - 1, l, warp); /* there is always one */
     }
     simt_lefts left[CONV_AHEAD];
     SIMT_UNROLL

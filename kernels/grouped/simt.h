@@ -25,6 +25,7 @@
 #define SIMT_FN static __device__ __forceinline__
 #define SIMT_UNCHECKED
 #define SIMT_VARIABLE(type, name) typedef type name
+#define SIMT_VARIABLE_IN(type, name) type name
 #define SIMT_AT(variable, lane) (variable)
 #define SIMT_LANES(variable) (&(variable))
 #define SIMT_EACH_THREAD(t) if (const int t = (int)threadIdx.x; ((void)t, true))
@@ -58,6 +59,7 @@
 #define SIMT_FN static inline
 #define SIMT_UNCHECKED __attribute__((no_sanitize("address", "undefined")))
 #define SIMT_VARIABLE(type, name) typedef type name[SIMT_WARP]
+#define SIMT_VARIABLE_IN(type, name) type name[SIMT_WARP]
 #define SIMT_AT(variable, lane) ((variable)[lane])
 #define SIMT_LANES(variable) (variable)
 #define SIMT_EACH_THREAD(t) \
