@@ -32,8 +32,8 @@ SIMT_FN conv_line conv_line_of(const grouped_conv *g, const int wide, const conv
   return line;
 }
 
-/* Line i of all is the lane's `i / (lines of all warps at a time)`-th turn: warp `filler` of those that fill has
- * conv_lines_of_warp neighbouring ones at a time. */
+/* Which line of a plane a warp has: in every turn conv_lines_of_warp neighbouring ones, of which this is number
+ * `of`. */
 SIMT_FN int conv_lines_of_warp(const int wide) { return SIMT_WARP / (wide ? 16 : 8); }
 SIMT_FN int conv_line_number(const int wide, int filler, int turn, int of) {
   return (turn * SIMT_FILLERS + filler) * conv_lines_of_warp(wide) + of;
@@ -119,8 +119,8 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
     }
     order += CONV_PLANES;
     if (n > CONV_PLANES) entries = simt_read_quad(order);
-    conv_pieces_of_line
-        pieces; /* of the next line, so that no copy waits for another's registers */
+    /* The next line's addresses are ready, so that no copy waits for another's registers. */
+    conv_pieces_of_line pieces;
     int i = first;
     if (i < known) conv_aim(wide, lines[i], from, to, &pieces);
     SIMT_NO_UNROLL
