@@ -143,6 +143,7 @@ INLINE void write_row(writer *to, size_t list, const size_t width, const size_t 
   const size_t slot = at->slot;
   at->entry[slot] = (int32_t)(c * to->in_channel + to->in_plane);
   memcpy((uint8_t *)(at->entry + P8_LIST_HEAD) + slot * width, from, count);
+  packed_ahead_of_entry(at->entry);
   at->entry += slot == P8_QUAD - 1 ? to->entry_words : 0;
   at->slot = (slot + 1) % P8_QUAD;
 }
@@ -165,6 +166,7 @@ static void write_list(void *context, size_t list) {
   const uint8_t *from = to->next ? to->next : to->matrix + to->r * taps * to->n + column;
   if (w->form == AP_PACKED_KERNEL3) {
     write_kernel(w, from, to->next ? 1 : to->n, (int32_t)c, to->at[list].entry);
+    packed_ahead_of_entry(to->at[list].entry);
     to->at[list].entry += w->entry_words;
   } else {
     const size_t count = to->n - column < w->width ? to->n - column : w->width;

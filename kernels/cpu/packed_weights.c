@@ -144,6 +144,7 @@ static void write_entry(writer *to, size_t column, size_t offset, packed_word *e
   const size_t step = to->next ? 1 : to->n;
   if (to->next) to->next += to->kept->each;
   e[0].offset = (int32_t)offset;
+  packed_ahead_of_entry(e);
   if (w->form == AP_PACKED_WINOGRAD) {
     w->isa->winograd_weights(from, step, e + 1);
     return;
