@@ -77,71 +77,84 @@ typedef struct {
 typedef struct {
   ap_packed8_weights *w;
   const uint8_t *matrix;
-  size_t n, taps, group_in, group_out, entry_words;
-  size_t in_channel; /* bytes */
-  cursor *cursors;   /* [segment][list] */
+  size_t n, group_in, group_out, entry_words;
+  size_t in_channel;      /* bytes */
+  const int32_t *offsets; /* [rows]: of inputs of the first group; NULL: KERNEL3 */
+  cursor *cursors;        /* [segment][list] */
   int width_log;
   const packed_scan *s;
   const packed_kept *kept;
   const uint8_t *next; /* the next entry's values; NULL: they are in the matrix */
-  size_t r, c;         /* the row at hand, its channel in the first group, */
-  size_t in_plane;     /* and its tap's place, bytes; */
-  cursor *at;          /* of cursors, for its segment */
+  size_t r;            /* the row at hand, */
+  int32_t offset;      /* its input's place, bytes, */
+  cursor *at;          /* and of cursors, those of its segment */
 } writer;
 
-/* Weight `slot` of a quad as part of word quad_word(w, slot) of it; of words that began as 0. */
-static uint32_t part_of(const ap_packed8_weights *w, uint8_t weight, size_t slot) {
-  if (w->isa->quad_words == 1) return (uint32_t)weight << 8 * slot;
-  return ((uint32_t)(int8_t)weight & 0xffffU) << 16 * (slot / 2);
-}
-static size_t quad_word(const ap_packed8_weights *w, size_t slot) {
-  return w->isa->quad_words == 1 ? 0 : slot % 2;
+/* Two weights as 16-bit numbers. */
+INLINE int32_t pair_of(uint8_t low, uint8_t high) {
+  return (int32_t)(((uint32_t)(int8_t)low & 0xffffU) | (uint32_t)(int8_t)high << 16);
 }
 /* The quad at *e, which moves behind it. */
-static void put_quad(const ap_packed8_weights *w, int32_t **e, uint8_t q0, uint8_t q1, uint8_t q2,
+INLINE void put_quad(const size_t words, int32_t **e, uint8_t q0, uint8_t q1, uint8_t q2,
                      uint8_t q3) {
-  const uint8_t quad[P8_QUAD] = {q0, q1, q2, q3};
-  for (size_t i = 0; i < P8_QUAD; ++i) (*e)[quad_word(w, i)] |= (int32_t)part_of(w, quad[i], i);
-  *e += w->isa->quad_words;
-}
-
-INLINE void begin_row(void *context, size_t r, size_t first) {
-  writer *to = context;
-  const ap_packed_conv *g = &to->w->geometry;
-  const bool kernels = to->w->form == AP_PACKED_KERNEL3;
-  const size_t tap = kernels ? 0 : r % to->taps;
-  to->r = r;
-  to->next = packed_kept_at(to->kept, to->s, 1, r, first);
-  to->at = to->cursors + packed_scan_segment(to->s, r) * to->w->n_lists;
-  to->c = kernels ? r : r / to->taps;
-  to->in_plane =
-      packed_tap_row(g, tap) * g->in.row * sizeof(float) + packed_tap_column(g, tap) * P8_LINE;
-}
-
-/* A kernel, its weights `step` apart, into e. */
-static void write_kernel(const ap_packed8_weights *w, const uint8_t *from, size_t step,
-                         int32_t channel, int32_t *e) {
-  uint8_t tap[PACKED_TAPS];
-  for (size_t i = 0; i < PACKED_TAPS; ++i) tap[i] = from[i * step];
-  *e++ = channel;
-  if (w->small) { /* byte of pixel (y, x) for output (oy, ox): tap (y - oy + 1, x - ox + 1) */
-    put_quad(w, &e, tap[4], tap[5], tap[7], tap[8]);
-    put_quad(w, &e, tap[3], tap[4], tap[6], tap[7]);
-    put_quad(w, &e, tap[1], tap[2], tap[4], tap[5]);
-    put_quad(w, &e, tap[0], tap[1], tap[3], tap[4]);
+  if (words == 1) {
+    *(*e)++ = (int32_t)(q0 | (uint32_t)q1 << 8 | (uint32_t)q2 << 16 | (uint32_t)q3 << 24);
     return;
   }
-  for (size_t x = 0; x < 3; ++x) put_quad(w, &e, tap[x], tap[3 + x], tap[6 + x], 0);
-  for (size_t x = 0; x < 3; ++x) put_quad(w, &e, 0, tap[x], tap[3 + x], tap[6 + x]);
+  *(*e)++ = pair_of(q0, q2);
+  *(*e)++ = pair_of(q1, q3);
+}
+
+INLINE void begin_row(void *context, size_t r, size_t segment, size_t first) {
+  writer *to = context;
+  to->r = r;
+  to->next = packed_kept_at(to->kept, to->s, 1, r, first);
+  to->at = to->cursors + segment * to->w->n_lists;
+  to->offset = to->offsets ? to->offsets[r] : 0;
+}
+
+/* A kernel, its weights `step` apart, into e; words: of a quad. */
+INLINE void write_quads(const bool small, const size_t words, const uint8_t *from, size_t step,
+                        int32_t *e) {
+  uint8_t tap[PACKED_TAPS];
+  for (size_t i = 0; i < PACKED_TAPS; ++i) tap[i] = from[i * step];
+  if (small) { /* byte of pixel (y, x) for output (oy, ox): tap (y - oy + 1, x - ox + 1) */
+    put_quad(words, &e, tap[4], tap[5], tap[7], tap[8]);
+    put_quad(words, &e, tap[3], tap[4], tap[6], tap[7]);
+    put_quad(words, &e, tap[1], tap[2], tap[4], tap[5]);
+    put_quad(words, &e, tap[0], tap[1], tap[3], tap[4]);
+    return;
+  }
+  for (size_t x = 0; x < 3; ++x) put_quad(words, &e, tap[x], tap[3 + x], tap[6 + x], 0);
+  for (size_t x = 0; x < 3; ++x) put_quad(words, &e, 0, tap[x], tap[3 + x], tap[6 + x]);
+}
+
+INLINE void write_kernel(writer *to, size_t list, const uint8_t *from, size_t step,
+                         size_t channel) {
+  const ap_packed8_weights *w = to->w;
+  int32_t *e = to->at[list].entry;
+  *e = (int32_t)channel;
+  packed_ahead_of_entry(e);
+  to->at[list].entry = e + to->entry_words;
+  if (w->isa->quad_words == 1 && !w->small)
+    write_quads(false, 1, from, step, e + 1);
+  else
+    write_quads(w->small, w->isa->quad_words, from, step, e + 1);
+}
+/* Of one group, copied. */
+INLINE void write_nine(void *context, size_t list) {
+  writer *to = context;
+  write_kernel(to, list, to->next, 1, to->r);
+  to->next += PACKED_TAPS;
 }
 
 /* Offset and weights of a row as the next input of a list's entry: weights stay as they are, behind those of the
  * other inputs, until all four are there. */
 INLINE void write_row(writer *to, size_t list, const size_t width, const size_t count,
-                      const uint8_t *from, size_t c) {
+                      const uint8_t *from, int32_t offset) {
   cursor *at = to->at + list;
   const size_t slot = at->slot;
-  at->entry[slot] = (int32_t)(c * to->in_channel + to->in_plane);
+  at->entry[slot] = offset;
   memcpy((uint8_t *)(at->entry + P8_LIST_HEAD) + slot * width, from, count);
   packed_ahead_of_entry(at->entry);
   at->entry += slot == P8_QUAD - 1 ? to->entry_words : 0;
@@ -150,27 +163,33 @@ INLINE void write_row(writer *to, size_t list, const size_t width, const size_t 
 
 /* Of one group, copied; of fixed width. */
 INLINE void write_copied(writer *to, size_t list, const size_t width) {
-  write_row(to, list, width, width, to->next, to->c);
+  write_row(to, list, width, width, to->next, to->offset);
   to->next += width;
 }
 INLINE void write_four(void *context, size_t list) { write_copied(context, list, 4); }
 INLINE void write_eight(void *context, size_t list) { write_copied(context, list, 8); }
+/* Halves of an eight, each where it has any weight. */
+INLINE void write_halves(void *context, size_t pair) {
+  writer *to = context;
+  for (size_t half = 0; half < 2; ++half)
+    if (packed_has_half(to->next, half))
+      write_row(to, 2 * pair + half, 4, 4, to->next + 4 * half, to->offset);
+  to->next += 8;
+}
 
 /* Any other. */
 static void write_list(void *context, size_t list) {
   writer *to = context;
   const ap_packed8_weights *w = to->w;
-  const size_t column = list << to->width_log;
-  const size_t c = to->c + (w->geometry.groups == 1 ? 0 : column / to->group_out * to->group_in);
-  const size_t taps = w->form == AP_PACKED_KERNEL3 ? (size_t)PACKED_TAPS : 1;
+  const bool kernels = w->form == AP_PACKED_KERNEL3;
+  const size_t column = list << to->width_log, taps = kernels ? (size_t)PACKED_TAPS : 1;
+  const size_t c = w->geometry.groups == 1 ? 0 : column / to->group_out * to->group_in;
   const uint8_t *from = to->next ? to->next : to->matrix + to->r * taps * to->n + column;
-  if (w->form == AP_PACKED_KERNEL3) {
-    write_kernel(w, from, to->next ? 1 : to->n, (int32_t)c, to->at[list].entry);
-    packed_ahead_of_entry(to->at[list].entry);
-    to->at[list].entry += w->entry_words;
+  if (kernels) {
+    write_kernel(to, list, from, to->next ? 1 : to->n, to->r + c);
   } else {
     const size_t count = to->n - column < w->width ? to->n - column : w->width;
-    write_row(to, list, w->width, count, from, c);
+    write_row(to, list, w->width, count, from, to->offset + (int32_t)(c * to->in_channel));
   }
   if (to->next) to->next += to->kept->each;
 }
@@ -187,9 +206,9 @@ static void weave(const ap_packed8_weights *w, int32_t *quads) {
   uint8_t rows[P8_QUAD * 8];
   const size_t width = w->width;
   memcpy(rows, quads, P8_QUAD * width);
-  for (size_t i = 0; i < width * w->isa->quad_words; ++i) quads[i] = 0;
   for (size_t i = 0; i < width; ++i)
-    put_quad(w, &quads, rows[i], rows[width + i], rows[2 * width + i], rows[3 * width + i]);
+    put_quad(w->isa->quad_words, &quads, rows[i], rows[width + i], rows[2 * width + i],
+             rows[3 * width + i]);
 }
 #if defined(__SSE2__)
 /* The same of quads that are words: bytes of the first half and of the second in turns, twice. */
@@ -243,45 +262,177 @@ static bool segments_pay(const packed_scan *s, const ap_packed_conv *g, const si
   return (double)parts * packed_scan_share(s, g) < (double)whole;
 }
 
-/* The first entry of each list, of each of its segments. */
-static void open_cursors(const ap_packed8_weights *w, size_t segments, cursor *cursors) {
-  for (size_t i = 0; i < segments * w->n_lists; ++i) {
-    const size_t first = i < w->n_lists || !w->bound ? w->start[i] : w->bound[i - w->n_lists];
-    cursors[i] = (cursor){w->words + first * w->entry_words, 0};
-  }
+/* The first entry of a list's segment. */
+static int32_t *segment_entry(const ap_packed8_weights *w, size_t segment, size_t list) {
+  const size_t *first = segment == 0 ? w->start : w->bound + (segment - 1) * w->n_lists;
+  return w->words + first[list] * w->entry_words;
 }
 
-static ap_status fill_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
+/* ---- two lists of four at once ---------------------------------------------------------------- */
+/* The next entry of both, a cache line: lists that always keep the same rows of eight columns are one list until
+ * four rows are there. */
+typedef struct {
+  int32_t offset[P8_QUAD];
+  uint8_t weight[P8_QUAD][8];
+  int32_t *entry; /* the first list's */
+  size_t slot;
+} pair_cursor;
+
+typedef struct {
+  const ap_packed8_weights *w;
+  const packed_scan *shape; /* of pairs */
+  const packed_kept *kept;
+  const int32_t *offsets;
+  pair_cursor *cursors, *at; /* [segment][pair], and those of the row at hand */
+  const uint8_t *next;
+  int32_t offset;
+  size_t n_full; /* of the row before, pairs that have four rows */
+  uint16_t full[PACKED_LISTS_AT_ONCE + 1];
+} pair_writer;
+
+static void weave_pair(const size_t words, const uint8_t (*rows)[8], int32_t *first,
+                       int32_t *second) {
+#if defined(__SSE2__)
+  if (words == 1) {
+    const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)rows[0]);
+    const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)rows[2]);
+    const __m128i low = _mm_unpacklo_epi8(a, b), high = _mm_unpackhi_epi8(a, b);
+    _mm_storeu_si128((__m128i *)(void *)first, _mm_unpacklo_epi8(low, high));
+    _mm_storeu_si128((__m128i *)(void *)second, _mm_unpackhi_epi8(low, high));
+    return;
+  }
+#endif
+  for (size_t i = 0; i < 4; ++i)
+    put_quad(words, &first, rows[0][i], rows[1][i], rows[2][i], rows[3][i]);
+  for (size_t i = 4; i < 8; ++i)
+    put_quad(words, &second, rows[0][i], rows[1][i], rows[2][i], rows[3][i]);
+}
+
+/* Both entries of a pair as they stay. */
+INLINE void end_entry(const ap_packed8_weights *w, pair_cursor *c, size_t pair) {
+  int32_t *first = c->entry;
+  int32_t *second = first + (w->start[2 * pair + 1] - w->start[2 * pair]) * w->entry_words;
+  memcpy(first, c->offset, sizeof c->offset);
+  memcpy(second, c->offset, sizeof c->offset);
+  weave_pair(w->isa->quad_words, (const uint8_t(*)[8])c->weight, first + P8_LIST_HEAD,
+             second + P8_LIST_HEAD);
+  packed_ahead_of_entry(first);
+  packed_ahead_of_entry(second);
+  c->entry = first + w->entry_words;
+  c->slot = 0;
+}
+
+/* Entries end where a row does: whether one is full no processor foresees, how many are a little better. */
+INLINE void end_entries(pair_writer *to) {
+  for (size_t i = 0; i < to->n_full; ++i) end_entry(to->w, to->at + to->full[i], to->full[i]);
+  to->n_full = 0;
+}
+
+INLINE void begin_pairs(void *context, size_t r, size_t segment, size_t first) {
+  pair_writer *to = context;
+  end_entries(to);
+  to->next = packed_kept_at(to->kept, to->shape, 1, r, first);
+  to->at = to->cursors + segment * to->shape->lists;
+  to->offset = to->offsets[r];
+}
+
+INLINE void write_pair(void *context, size_t pair) {
+  pair_writer *to = context;
+  pair_cursor *c = to->at + pair;
+  const size_t slot = c->slot;
+  c->offset[slot] = to->offset;
+  memcpy(c->weight[slot], to->next, 8);
+  c->slot = slot + 1;
+  to->next += 8;
+  to->full[to->n_full] = (uint16_t)pair;
+  to->n_full += slot == P8_QUAD - 1;
+}
+
+/* A segment's last entry may have fewer inputs. */
+static void end_pair(const ap_packed8_weights *w, pair_cursor *c, size_t pair) {
+  for (size_t slot = c->slot; slot < P8_QUAD; ++slot) {
+    c->offset[slot] = c->offset[0];
+    memset(c->weight[slot], 0, sizeof c->weight[slot]);
+  }
+  end_entry(w, c, pair);
+}
+
+static ap_status fill_pairs(const packed_scan *s, const packed_kept *kept, const int32_t *offsets,
                             ap_packed8_weights *w, ap_error *err) {
+  const packed_scan shape = packed_kept_shape(kept, s);
+  pair_cursor *cursors = ap_calloc(s->segments * shape.lists, sizeof *cursors);
+  if (!cursors) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
+  for (size_t i = 0; i < s->segments * shape.lists; ++i)
+    cursors[i].entry = segment_entry(w, i / shape.lists, i % shape.lists * 2);
+  pair_writer to = {
+      .w = w, .shape = &shape, .kept = kept, .offsets = offsets, .cursors = cursors, .at = cursors};
+  packed_each_entry(kept, &shape, begin_pairs, write_pair, &to);
+  end_entries(&to);
+  for (size_t i = 0; i < s->segments * shape.lists; ++i)
+    if (cursors[i].slot > 0) end_pair(w, &cursors[i], i % shape.lists);
+  ap_free(cursors);
+  return AP_OK;
+}
+
+/* ---- all lists -------------------------------------------------------------------------------- */
+static ap_status fill_each(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
+                           const int32_t *offsets, ap_packed8_weights *w, ap_error *err) {
   const ap_packed_conv *g = &w->geometry;
+  const packed_scan shape = packed_kept_shape(kept, s);
   cursor *cursors = ap_calloc(s->segments * w->n_lists, sizeof *cursors);
   if (!cursors) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
-  open_cursors(w, s->segments, cursors);
+  for (size_t i = 0; i < s->segments * w->n_lists; ++i)
+    cursors[i].entry = segment_entry(w, i / w->n_lists, i % w->n_lists);
   writer to = {.w = w,
-               .s = s,
+               .s = &shape,
                .kept = kept,
                .matrix = (const uint8_t *)matrix,
                .n = s->n,
-               .taps = s->taps,
                .group_in = g->in.c / g->groups,
                .group_out = g->out.c / g->groups,
                .entry_words = w->entry_words,
                .in_channel = g->in.channel * sizeof(float),
+               .offsets = offsets,
                .cursors = cursors,
                .width_log = __builtin_ctzll(w->width)};
   const bool copied = kept->form != AP_PACKED_AUTO && g->groups == 1;
-  if (copied && w->form == AP_PACKED_LIST4)
-    packed_each_entry(kept, s, begin_row, write_four, &to);
+  if (kept->pairs)
+    packed_each_entry(kept, &shape, begin_row, write_halves, &to);
+  else if (copied && w->form == AP_PACKED_LIST4)
+    packed_each_entry(kept, &shape, begin_row, write_four, &to);
   else if (copied && w->form == AP_PACKED_LIST8)
-    packed_each_entry(kept, s, begin_row, write_eight, &to);
+    packed_each_entry(kept, &shape, begin_row, write_eight, &to);
+  else if (copied && w->form == AP_PACKED_KERNEL3)
+    packed_each_entry(kept, &shape, begin_row, write_nine, &to);
   else
-    packed_each_entry(kept, s, begin_row, write_list, &to);
+    packed_each_entry(kept, &shape, begin_row, write_list, &to);
   if (w->form != AP_PACKED_KERNEL3) {
     fill_quads(cursors, s->segments * w->n_lists);
     weave_all(w);
   }
   ap_free(cursors);
   return AP_OK;
+}
+
+/* Where each row's input lies, of the first group. */
+static void find_offsets(const packed_scan *s, const ap_packed_conv *g, int32_t *offsets) {
+  for (size_t r = 0; r < s->rows; r += s->taps)
+    for (size_t tap = 0; tap < s->taps; ++tap)
+      offsets[r + tap] = (int32_t)(r / s->taps * g->in.channel * sizeof(float) +
+                                   packed_tap_row(g, tap) * g->in.row * sizeof(float) +
+                                   packed_tap_column(g, tap) * P8_LINE);
+}
+
+static ap_status fill_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
+                            ap_packed8_weights *w, ap_error *err) {
+  if (w->form == AP_PACKED_KERNEL3) return fill_each(s, kept, matrix, NULL, w, err);
+  int32_t *offsets = ap_calloc(s->rows, sizeof *offsets);
+  if (!offsets) return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu inputs", s->rows);
+  find_offsets(s, &w->geometry, offsets);
+  const ap_status st = kept->pairs && !kept->halves ? fill_pairs(s, kept, offsets, w, err)
+                                                    : fill_each(s, kept, matrix, offsets, w, err);
+  ap_free(offsets);
+  return st;
 }
 
 static ap_status build_lists(packed_scan *s, const packed_kept *kept, const int8_t *matrix,
@@ -382,7 +533,13 @@ ap_status ap_packed8_weights_create_in(ap_arena *room, const ap_packed8_isa *isa
   w->geometry = *geometry;
   w->zero = zero;
   const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero};
-  const packed_wish wish = {geometry, form, cheapest_form, w, isa->count_units, isa->count_kernels};
+  const packed_wish wish = {.geometry = geometry,
+                            .form = form,
+                            .choose = cheapest_form,
+                            .context = w,
+                            .pairs = geometry->groups == 1,
+                            .units = isa->count_units,
+                            .kernels = isa->count_kernels};
   st = packed_gather(&from, &wish, &s, &kept, &w->form, err);
   if (!st) st = build_lists(&s, &kept, matrix, w, err);
   if (!st) st = build_columns(&s, matrix, factor, shift, w, err);

@@ -82,20 +82,22 @@ static bool grow(gather *g) {
 }
 
 /* Copies the entries of one row of the lists; false: out of memory. */
-static bool copy_row(gather *g, size_t r) {
+static bool copy_row(gather *g, size_t r, size_t segment) {
   packed_kept *kept = g->kept;
   const packed_scan *s = g->s, *to = &g->lists;
   const size_t size = g->matrix->size, bytes = kept->each * size, k = r * g->unit_rows;
+  const size_t unit =
+      g->unit_rows == 1 ? bytes : size; /* from a list's weights to the next one's */
   const uint8_t *row = (const uint8_t *)g->matrix->data + k * s->n * size;
   uint32_t *start = kept->start + r * packed_scan_steps(to);
-  size_t *sizes = kept->sizes + packed_scan_segment(to, r) * to->lists;
+  size_t *sizes = kept->sizes + segment * to->lists;
   packed_fold(s, s->bits + k * s->words, kept->form, g->bits);
   for (size_t word = 0; word < to->words; ++word) {
     if (word % PACKED_STEP_WORDS == 0) start[word / PACKED_STEP_WORDS] = (uint32_t)kept->n;
     if (!grow(g)) return false;
     const size_t first = word * 64;
     const copy c = {.m = g->bits[word],
-                    .row = row + first * (s->n / to->lists) * size,
+                    .row = row + first * unit,
                     .first = first,
                     .sizes = sizes + first,
                     .to = kept->values + kept->n * bytes,
@@ -131,6 +133,13 @@ static ap_packed_form choose(const packed_wish *wish, packed_scan *s) {
   return wish->form == AP_PACKED_AUTO ? wish->choose(wish->context, s) : wish->form;
 }
 
+/* Are lists of LIST4 mostly the two halves of rows of eight? */
+static bool mostly_pairs(const packed_wish *wish, const packed_scan *s, ap_packed_form form) {
+  return wish->pairs && form == AP_PACKED_LIST4 &&
+         packed_form_possible(wish->geometry, AP_PACKED_LIST8) &&
+         s->entries[AP_PACKED_LIST8] * 2 <= s->entries[AP_PACKED_LIST4] / 8 * 9;
+}
+
 static bool sparse_enough(const packed_scan *s, size_t weights) {
   return weights <= s->k * s->n / SPARSE_ENOUGH;
 }
@@ -142,7 +151,8 @@ static ap_status guess(gather *g, const packed_wish *wish, size_t sample, ap_err
   count(wish, s, sample);
   for (size_t f = 0; f < AP_PACKED_FORMS; ++f)
     s->entries[f] = (size_t)((double)s->entries[f] * (double)s->k / (double)sample);
-  const ap_packed_form form = choose(wish, s);
+  ap_packed_form form = choose(wish, s);
+  if (mostly_pairs(wish, s, form)) form = AP_PACKED_LIST8;
   const bool whole = packed_whole_kernels(form);
   packed_scan *to = &g->lists;
   *to = *s;
@@ -168,10 +178,15 @@ static ap_status guess(gather *g, const packed_wish *wish, size_t sample, ap_err
 /* Matrix rows from .. to - 1. Ends copying for good where more is kept than the sample promised. */
 static ap_status copy_rows(gather *g, size_t from, size_t to, ap_error *err) {
   packed_kept *kept = g->kept;
+  const packed_scan *lists = &g->lists;
+  size_t column = 0, segment = 0; /* `from` is a channel's first row */
   for (size_t k = from; k < to && kept->form != AP_PACKED_AUTO; k += g->unit_rows) {
-    if (!copy_row(g, k / g->unit_rows))
+    if (!copy_row(g, k / g->unit_rows, segment))
       return ap_fail(err, AP_ERR_MEMORY, "entries of %zu rows", k);
     if (!sparse_enough(g->s, kept->n * kept->each)) kept->form = AP_PACKED_AUTO;
+    if (lists->segments == 1 || ++column < lists->kw) continue;
+    column = 0;
+    segment = segment + 1 == lists->segments ? 0 : segment + 1;
   }
   return AP_OK;
 }
@@ -199,10 +214,13 @@ ap_status packed_gather(const packed_matrix *matrix, const packed_wish *wish, pa
   const ap_status st = read_all(&g, wish, err);
   ap_free(g.bits);
   if (st) return st;
-  if (wish->form == AP_PACKED_AUTO) count(wish, s, s->k);
+  kept->pairs = kept->form == AP_PACKED_LIST8 && wish->pairs;
+  if (wish->form == AP_PACKED_AUTO || kept->pairs) count(wish, s, s->k);
   *form = choose(wish, s);
-  const bool suits =
-      kept->form == *form || (packed_whole_kernels(kept->form) && packed_whole_kernels(*form));
+  kept->pairs = kept->pairs && *form == AP_PACKED_LIST4;
+  kept->halves = kept->pairs && s->entries[AP_PACKED_LIST8] * 2 != s->entries[AP_PACKED_LIST4];
+  const bool suits = kept->form == *form || kept->pairs ||
+                     (packed_whole_kernels(kept->form) && packed_whole_kernels(*form));
   if (suits) {
     packed_scan_shape(s, *form);
   } else {
@@ -212,11 +230,35 @@ ap_status packed_gather(const packed_matrix *matrix, const packed_wish *wish, pa
   return AP_OK;
 }
 
+packed_scan packed_kept_shape(const packed_kept *kept, const packed_scan *s) {
+  packed_scan shape = *s;
+  if (kept->pairs) {
+    packed_scan_shape(&shape, kept->form);
+    shape.segments = s->segments;
+  }
+  return shape;
+}
+
+/* Of pairs. */
+static void half_sizes(const packed_kept *kept, const packed_scan *s, size_t *sizes) {
+  const packed_scan shape = packed_kept_shape(kept, s);
+  const size_t steps = packed_scan_steps(&shape);
+  for (size_t r = 0; r < s->rows; ++r) {
+    size_t *of = sizes + packed_scan_segment(s, r) * s->lists;
+    for (uint32_t i = kept->start[r * steps]; i < kept->start[(r + 1) * steps]; ++i)
+      for (size_t half = 0; half < 2; ++half)
+        of[2 * kept->list[i] + half] += packed_has_half(kept->values + i * kept->each, half);
+  }
+}
+
 void packed_kept_sizes(const packed_kept *kept, const packed_scan *s, size_t *sizes) {
   if (kept->form == AP_PACKED_AUTO)
     packed_scan_sizes(s, sizes);
+  else if (kept->halves)
+    half_sizes(kept, s, sizes);
   else
-    for (size_t i = 0; i < s->segments * s->lists; ++i) sizes[i] += kept->sizes[i];
+    for (size_t i = 0; i < s->segments * s->lists; ++i)
+      sizes[i] += kept->sizes[kept->pairs ? i / 2 : i];
 }
 
 void packed_kept_close(packed_kept *kept) {
