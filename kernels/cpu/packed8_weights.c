@@ -77,98 +77,119 @@ typedef struct {
 typedef struct {
   ap_packed8_weights *w;
   const uint8_t *matrix;
-  size_t n, taps, group_in, group_out, entry_words;
-  size_t in_channel; /* bytes */
-  cursor *cursors;   /* [segment][list] */
+  size_t n, group_in, group_out, entry_words;
+  size_t in_channel;      /* bytes */
+  const int32_t *offsets; /* [rows]: of inputs of the first group; NULL: KERNEL3 */
+  cursor *cursors;        /* [segment][list] */
   int width_log;
   const packed_scan *s;
   const packed_kept *kept;
   const uint8_t *next; /* the next entry's values; NULL: they are in the matrix */
-  size_t r, c;         /* the row at hand, its channel in the first group, */
-  size_t in_plane;     /* and its tap's place, bytes; */
-  cursor *at;          /* of cursors, for its segment */
+  size_t r;            /* the row at hand, */
+  int32_t offset;      /* its input's place, bytes, */
+  cursor *at;          /* and of cursors, those of its segment */
 } writer;
 
-/* Weight `slot` of a quad as part of word quad_word(w, slot) of it; of words that began as 0. */
-static uint32_t part_of(const ap_packed8_weights *w, uint8_t weight, size_t slot) {
-  if (w->isa->quad_words == 1) return (uint32_t)weight << 8 * slot;
-  return ((uint32_t)(int8_t)weight & 0xffffU) << 16 * (slot / 2);
-}
-static size_t quad_word(const ap_packed8_weights *w, size_t slot) {
-  return w->isa->quad_words == 1 ? 0 : slot % 2;
+/* Two weights as 16-bit numbers. */
+INLINE int32_t pair_of(uint8_t low, uint8_t high) {
+  return (int32_t)(((uint32_t)(int8_t)low & 0xffffU) | (uint32_t)(int8_t)high << 16);
 }
 /* The quad at *e, which moves behind it. */
-static void put_quad(const ap_packed8_weights *w, int32_t **e, uint8_t q0, uint8_t q1, uint8_t q2,
+INLINE void put_quad(const size_t words, int32_t **e, uint8_t q0, uint8_t q1, uint8_t q2,
                      uint8_t q3) {
-  const uint8_t quad[P8_QUAD] = {q0, q1, q2, q3};
-  for (size_t i = 0; i < P8_QUAD; ++i) (*e)[quad_word(w, i)] |= (int32_t)part_of(w, quad[i], i);
-  *e += w->isa->quad_words;
-}
-
-INLINE void begin_row(void *context, size_t r, size_t first) {
-  writer *to = context;
-  const ap_packed_conv *g = &to->w->geometry;
-  const bool kernels = to->w->form == AP_PACKED_KERNEL3;
-  const size_t tap = kernels ? 0 : r % to->taps;
-  to->r = r;
-  to->next = packed_kept_at(to->kept, to->s, 1, r, first);
-  to->at = to->cursors + packed_scan_segment(to->s, r) * to->w->n_lists;
-  to->c = kernels ? r : r / to->taps;
-  to->in_plane =
-      packed_tap_row(g, tap) * g->in.row * sizeof(float) + packed_tap_column(g, tap) * P8_LINE;
-}
-
-/* A kernel, its weights `step` apart, into e. */
-static void write_kernel(const ap_packed8_weights *w, const uint8_t *from, size_t step,
-                         int32_t channel, int32_t *e) {
-  uint8_t tap[PACKED_TAPS];
-  for (size_t i = 0; i < PACKED_TAPS; ++i) tap[i] = from[i * step];
-  *e++ = channel;
-  if (w->small) { /* byte of pixel (y, x) for output (oy, ox): tap (y - oy + 1, x - ox + 1) */
-    put_quad(w, &e, tap[4], tap[5], tap[7], tap[8]);
-    put_quad(w, &e, tap[3], tap[4], tap[6], tap[7]);
-    put_quad(w, &e, tap[1], tap[2], tap[4], tap[5]);
-    put_quad(w, &e, tap[0], tap[1], tap[3], tap[4]);
+  if (words == 1) {
+    *(*e)++ = (int32_t)(q0 | (uint32_t)q1 << 8 | (uint32_t)q2 << 16 | (uint32_t)q3 << 24);
     return;
   }
-  for (size_t x = 0; x < 3; ++x) put_quad(w, &e, tap[x], tap[3 + x], tap[6 + x], 0);
-  for (size_t x = 0; x < 3; ++x) put_quad(w, &e, 0, tap[x], tap[3 + x], tap[6 + x]);
+  *(*e)++ = pair_of(q0, q2);
+  *(*e)++ = pair_of(q1, q3);
+}
+
+INLINE void begin_row(void *context, size_t r, size_t segment, size_t first) {
+  writer *to = context;
+  to->r = r;
+  to->next = packed_kept_at(to->kept, to->s, 1, r, first);
+  to->at = to->cursors + segment * to->w->n_lists;
+  to->offset = to->offsets ? to->offsets[r] : 0;
+}
+
+/* A kernel, its weights `step` apart, into e; words: of a quad. */
+INLINE void write_quads(const bool small, const size_t words, const uint8_t *from, size_t step,
+                        int32_t *e) {
+  uint8_t tap[PACKED_TAPS];
+  for (size_t i = 0; i < PACKED_TAPS; ++i) tap[i] = from[i * step];
+  if (small) { /* byte of pixel (y, x) for output (oy, ox): tap (y - oy + 1, x - ox + 1) */
+    put_quad(words, &e, tap[4], tap[5], tap[7], tap[8]);
+    put_quad(words, &e, tap[3], tap[4], tap[6], tap[7]);
+    put_quad(words, &e, tap[1], tap[2], tap[4], tap[5]);
+    put_quad(words, &e, tap[0], tap[1], tap[3], tap[4]);
+    return;
+  }
+  for (size_t x = 0; x < 3; ++x) put_quad(words, &e, tap[x], tap[3 + x], tap[6 + x], 0);
+  for (size_t x = 0; x < 3; ++x) put_quad(words, &e, 0, tap[x], tap[3 + x], tap[6 + x]);
+}
+
+INLINE void write_kernel(writer *to, size_t list, const uint8_t *from, size_t step,
+                         size_t channel) {
+  const ap_packed8_weights *w = to->w;
+  int32_t *e = to->at[list].entry;
+  *e = (int32_t)channel;
+  packed_ahead_of_entry(e);
+  to->at[list].entry = e + to->entry_words;
+  if (w->isa->quad_words == 1 && !w->small)
+    write_quads(false, 1, from, step, e + 1);
+  else
+    write_quads(w->small, w->isa->quad_words, from, step, e + 1);
+}
+/* Of one group, copied. */
+INLINE void write_nine(void *context, size_t list) {
+  writer *to = context;
+  write_kernel(to, list, to->next, 1, to->r);
+  to->next += PACKED_TAPS;
 }
 
 /* Offset and weights of a row as the next input of a list's entry: weights stay as they are, behind those of the
  * other inputs, until all four are there. */
 INLINE void write_row(writer *to, size_t list, const size_t width, const size_t count,
-                      const uint8_t *from, size_t c) {
+                      const uint8_t *from, int32_t offset) {
   cursor *at = to->at + list;
   const size_t slot = at->slot;
-  at->entry[slot] = (int32_t)(c * to->in_channel + to->in_plane);
+  at->entry[slot] = offset;
   memcpy((uint8_t *)(at->entry + P8_LIST_HEAD) + slot * width, from, count);
+  packed_ahead_of_entry(at->entry);
   at->entry += slot == P8_QUAD - 1 ? to->entry_words : 0;
   at->slot = (slot + 1) % P8_QUAD;
 }
 
 /* Of one group, copied; of fixed width. */
 INLINE void write_copied(writer *to, size_t list, const size_t width) {
-  write_row(to, list, width, width, to->next, to->c);
+  write_row(to, list, width, width, to->next, to->offset);
   to->next += width;
 }
 INLINE void write_four(void *context, size_t list) { write_copied(context, list, 4); }
 INLINE void write_eight(void *context, size_t list) { write_copied(context, list, 8); }
+/* Halves of an eight, each where it has any weight. */
+INLINE void write_halves(void *context, size_t pair) {
+  writer *to = context;
+  for (size_t half = 0; half < 2; ++half)
+    if (packed_has_half(to->next, half))
+      write_row(to, 2 * pair + half, 4, 4, to->next + 4 * half, to->offset);
+  to->next += 8;
+}
 
 /* Any other. */
 static void write_list(void *context, size_t list) {
   writer *to = context;
   const ap_packed8_weights *w = to->w;
-  const size_t column = list << to->width_log;
-  const size_t c = to->c + (w->geometry.groups == 1 ? 0 : column / to->group_out * to->group_in);
-  const size_t taps = w->form == AP_PACKED_KERNEL3 ? (size_t)PACKED_TAPS : 1;
+  const bool kernels = w->form == AP_PACKED_KERNEL3;
+  const size_t column = list << to->width_log, taps = kernels ? (size_t)PACKED_TAPS : 1;
+  const size_t c = w->geometry.groups == 1 ? 0 : column / to->group_out * to->group_in;
   const uint8_t *from = to->next ? to->next : to->matrix + to->r * taps * to->n + column;
-  if (w->form == AP_PACKED_KERNEL3) {
-    write_kernel(w, from, to->next ? 1 : to->n, (int32_t)c, to->at[list].entry);
-    to->at[list].entry += w->entry_words;
+  if (kernels) {
+    write_kernel(to, list, from, to->next ? 1 : to->n, to->r + c);
   } else {
     const size_t count = to->n - column < w->width ? to->n - column : w->width;
-    write_row(to, list, w->width, count, from, c);
+    write_row(to, list, w->width, count, from, to->offset + (int32_t)(c * to->in_channel));
   }
   if (to->next) to->next += to->kept->each;
 }
@@ -185,9 +206,9 @@ static void weave(const ap_packed8_weights *w, int32_t *quads) {
   uint8_t rows[P8_QUAD * 8];
   const size_t width = w->width;
   memcpy(rows, quads, P8_QUAD * width);
-  for (size_t i = 0; i < width * w->isa->quad_words; ++i) quads[i] = 0;
   for (size_t i = 0; i < width; ++i)
-    put_quad(w, &quads, rows[i], rows[width + i], rows[2 * width + i], rows[3 * width + i]);
+    put_quad(w->isa->quad_words, &quads, rows[i], rows[width + i], rows[2 * width + i],
+             rows[3 * width + i]);
 }
 #if defined(__SSE2__)
 /* The same of quads that are words: bytes of the first half and of the second in turns, twice. */
@@ -241,45 +262,182 @@ static bool segments_pay(const packed_scan *s, const ap_packed_conv *g, const si
   return (double)parts * packed_scan_share(s, g) < (double)whole;
 }
 
-/* The first entry of each list, of each of its segments. */
-static void open_cursors(const ap_packed8_weights *w, size_t segments, cursor *cursors) {
-  for (size_t i = 0; i < segments * w->n_lists; ++i) {
-    const size_t first = i < w->n_lists || !w->bound ? w->start[i] : w->bound[i - w->n_lists];
-    cursors[i] = (cursor){w->words + first * w->entry_words, 0};
+/* The first entry of a list's segment. */
+static int32_t *segment_entry(const ap_packed8_weights *w, size_t segment, size_t list) {
+  const size_t *first = segment == 0 ? w->start : w->bound + (segment - 1) * w->n_lists;
+  return w->words + first[list] * w->entry_words;
+}
+
+/* ---- two lists of four at once ---------------------------------------------------------------- */
+/* Lists that always keep the same rows of eight columns are one list until four rows, a quad, are there. It waits
+ * until a few rows' entries were read, which begin the next one: in how many loops a few entries lie, and how many
+ * of them complete a quad, no processor foresees. */
+enum { PAIR_ROWS = P8_QUAD };
+typedef struct {
+  int32_t offset[2 * P8_QUAD];
+  uint8_t weight[2 * P8_QUAD][8];
+  int32_t *entry; /* the first list's next one */
+  size_t slot;    /* of the two quads' inputs, the next one */
+} pair_cursor;
+
+typedef struct {
+  const ap_packed8_weights *w;
+  const packed_kept *kept;
+  const int32_t *offsets;
+  size_t steps;   /* packed_scan_steps */
+  uint16_t *full; /* [PAIR_ROWS * pairs + 1]: pairs with a full quad */
+} pair_writer;
+
+static void weave_pair(const size_t words, const uint8_t (*rows)[8], int32_t *first,
+                       int32_t *second) {
+#if defined(__SSE2__)
+  if (words == 1) {
+    const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)rows[0]);
+    const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)rows[2]);
+    const __m128i low = _mm_unpacklo_epi8(a, b), high = _mm_unpackhi_epi8(a, b);
+    _mm_storeu_si128((__m128i *)(void *)first, _mm_unpacklo_epi8(low, high));
+    _mm_storeu_si128((__m128i *)(void *)second, _mm_unpackhi_epi8(low, high));
+    return;
+  }
+#endif
+  for (size_t i = 0; i < 4; ++i)
+    put_quad(words, &first, rows[0][i], rows[1][i], rows[2][i], rows[3][i]);
+  for (size_t i = 4; i < 8; ++i)
+    put_quad(words, &second, rows[0][i], rows[1][i], rows[2][i], rows[3][i]);
+}
+
+/* A quad of a pair, to both lists. */
+INLINE void end_quad(const ap_packed8_weights *w, pair_cursor *c, size_t pair, size_t slot) {
+  int32_t *first = c->entry;
+  int32_t *second = first + (w->start[2 * pair + 1] - w->start[2 * pair]) * w->entry_words;
+  memcpy(first, c->offset + slot, P8_QUAD * sizeof *c->offset);
+  memcpy(second, c->offset + slot, P8_QUAD * sizeof *c->offset);
+  weave_pair(w->isa->quad_words, (const uint8_t(*)[8])c->weight + slot, first + P8_LIST_HEAD,
+             second + P8_LIST_HEAD);
+  packed_ahead_of_entry(first);
+  packed_ahead_of_entry(second);
+  c->entry = first + w->entry_words;
+}
+
+/* The entries of rows r .. end - 1, at most PAIR_ROWS. */
+INLINE void fill_rows(const pair_writer *to, pair_cursor *cursors, size_t r, size_t end) {
+  const packed_kept *kept = to->kept;
+  const uint8_t *next = kept->values + (size_t)kept->start[r * to->steps] * 8;
+  uint32_t ends[PAIR_ROWS];
+  size_t n_full = 0;
+  for (size_t i = 0; i < PAIR_ROWS; ++i)
+    ends[i] = kept->start[(r + i + 1 < end ? r + i + 1 : end) * to->steps];
+  for (uint32_t i = kept->start[r * to->steps]; i < ends[PAIR_ROWS - 1]; ++i, next += 8) {
+    const size_t row = r + (i >= ends[0]) + (i >= ends[1]) + (i >= ends[2]);
+    pair_cursor *c = cursors + kept->list[i];
+    const size_t slot = c->slot;
+    c->offset[slot] = to->offsets[row];
+    memcpy(c->weight[slot], next, 8);
+    c->slot = (slot + 1) % (2 * P8_QUAD);
+    to->full[n_full] = kept->list[i];
+    n_full += slot % P8_QUAD == P8_QUAD - 1;
+  }
+  for (size_t i = 0; i < n_full; ++i) { /* of each pair at most one: before the next input's */
+    pair_cursor *c = cursors + to->full[i];
+    end_quad(to->w, c, to->full[i], c->slot < P8_QUAD ? P8_QUAD : 0);
   }
 }
 
-static ap_status fill_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
+/* A segment's last quad may have fewer inputs. */
+static void end_pair(const ap_packed8_weights *w, pair_cursor *c, size_t pair) {
+  const size_t first = c->slot / P8_QUAD * P8_QUAD;
+  for (size_t slot = c->slot; slot < first + P8_QUAD; ++slot) {
+    c->offset[slot] = c->offset[first];
+    memset(c->weight[slot], 0, sizeof c->weight[slot]);
+  }
+  end_quad(w, c, pair, first);
+}
+
+static ap_status fill_pairs(const packed_scan *s, const packed_kept *kept, const int32_t *offsets,
                             ap_packed8_weights *w, ap_error *err) {
+  const packed_scan shape = packed_kept_shape(kept, s);
+  const size_t pairs = shape.lists, run = s->segments == 1 ? s->rows : s->kw;
+  pair_cursor *cursors = ap_calloc(s->segments * pairs, sizeof *cursors);
+  uint16_t *full = ap_calloc(PAIR_ROWS * pairs + 1, sizeof *full);
+  if (!cursors || !full) {
+    ap_free(cursors);
+    ap_free(full);
+    return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
+  }
+  for (size_t i = 0; i < s->segments * pairs; ++i)
+    cursors[i].entry = segment_entry(w, i / pairs, i % pairs * 2);
+  const pair_writer to = {w, kept, offsets, packed_scan_steps(&shape), full};
+  for (size_t segment = 0; segment < s->segments; ++segment)
+    for (size_t begin = segment * run; begin < s->rows; begin += s->segments * run)
+      for (size_t r = begin; r < begin + run; r += PAIR_ROWS)
+        fill_rows(&to, cursors + segment * pairs, r,
+                  begin + run - r < PAIR_ROWS ? begin + run : r + PAIR_ROWS);
+  for (size_t i = 0; i < s->segments * pairs; ++i)
+    if (cursors[i].slot % P8_QUAD > 0) end_pair(w, &cursors[i], i % pairs);
+  ap_free(cursors);
+  ap_free(full);
+  return AP_OK;
+}
+
+/* ---- all lists -------------------------------------------------------------------------------- */
+static ap_status fill_each(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
+                           const int32_t *offsets, ap_packed8_weights *w, ap_error *err) {
   const ap_packed_conv *g = &w->geometry;
+  const packed_scan shape = packed_kept_shape(kept, s);
   cursor *cursors = ap_calloc(s->segments * w->n_lists, sizeof *cursors);
   if (!cursors) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu output channels", s->n);
-  open_cursors(w, s->segments, cursors);
+  for (size_t i = 0; i < s->segments * w->n_lists; ++i)
+    cursors[i].entry = segment_entry(w, i / w->n_lists, i % w->n_lists);
   writer to = {.w = w,
-               .s = s,
+               .s = &shape,
                .kept = kept,
                .matrix = (const uint8_t *)matrix,
                .n = s->n,
-               .taps = s->taps,
                .group_in = g->in.c / g->groups,
                .group_out = g->out.c / g->groups,
                .entry_words = w->entry_words,
                .in_channel = g->in.channel * sizeof(float),
+               .offsets = offsets,
                .cursors = cursors,
                .width_log = __builtin_ctzll(w->width)};
   const bool copied = kept->form != AP_PACKED_AUTO && g->groups == 1;
-  if (copied && w->form == AP_PACKED_LIST4)
-    packed_each_entry(kept, s, begin_row, write_four, &to);
+  if (kept->pairs)
+    packed_each_entry(kept, &shape, begin_row, write_halves, &to);
+  else if (copied && w->form == AP_PACKED_LIST4)
+    packed_each_entry(kept, &shape, begin_row, write_four, &to);
   else if (copied && w->form == AP_PACKED_LIST8)
-    packed_each_entry(kept, s, begin_row, write_eight, &to);
+    packed_each_entry(kept, &shape, begin_row, write_eight, &to);
+  else if (copied && w->form == AP_PACKED_KERNEL3)
+    packed_each_entry(kept, &shape, begin_row, write_nine, &to);
   else
-    packed_each_entry(kept, s, begin_row, write_list, &to);
+    packed_each_entry(kept, &shape, begin_row, write_list, &to);
   if (w->form != AP_PACKED_KERNEL3) {
     fill_quads(cursors, s->segments * w->n_lists);
     weave_all(w);
   }
   ap_free(cursors);
   return AP_OK;
+}
+
+/* Where each row's input lies, of the first group. */
+static void find_offsets(const packed_scan *s, const ap_packed_conv *g, int32_t *offsets) {
+  for (size_t r = 0; r < s->rows; r += s->taps)
+    for (size_t tap = 0; tap < s->taps; ++tap)
+      offsets[r + tap] = (int32_t)(r / s->taps * g->in.channel * sizeof(float) +
+                                   packed_tap_row(g, tap) * g->in.row * sizeof(float) +
+                                   packed_tap_column(g, tap) * P8_LINE);
+}
+
+static ap_status fill_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,
+                            ap_packed8_weights *w, ap_error *err) {
+  if (w->form == AP_PACKED_KERNEL3) return fill_each(s, kept, matrix, NULL, w, err);
+  int32_t *offsets = ap_calloc(s->rows, sizeof *offsets);
+  if (!offsets) return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu inputs", s->rows);
+  find_offsets(s, &w->geometry, offsets);
+  const ap_status st = kept->pairs && !kept->halves ? fill_pairs(s, kept, offsets, w, err)
+                                                    : fill_each(s, kept, matrix, offsets, w, err);
+  ap_free(offsets);
+  return st;
 }
 
 static ap_status build_lists(packed_scan *s, const packed_kept *kept, const int8_t *matrix,
@@ -380,7 +538,13 @@ ap_status ap_packed8_weights_create_in(ap_arena *room, const ap_packed8_isa *isa
   w->geometry = *geometry;
   w->zero = zero;
   const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero};
-  const packed_wish wish = {geometry, form, cheapest_form, w, isa->count_units, isa->count_kernels};
+  const packed_wish wish = {.geometry = geometry,
+                            .form = form,
+                            .choose = cheapest_form,
+                            .context = w,
+                            .pairs = geometry->groups == 1,
+                            .units = isa->count_units,
+                            .kernels = isa->count_kernels};
   st = packed_gather(&from, &wish, &s, &kept, &w->form, err);
   if (!st) st = build_lists(&s, &kept, matrix, w, err);
   if (!st) st = build_columns(&s, matrix, factor, shift, w, err);

@@ -33,17 +33,24 @@ typedef struct {
   uint16_t *list;
 } copy;
 #define INLINE static inline __attribute__((always_inline))
+/* How many a word has no processor foresees: small ones go four at a time, the last ones perhaps in vain, to where the
+ * next word's begin. */
 INLINE size_t copy_each(const copy *c, size_t unit, size_t bytes, size_t parts, size_t apart) {
-  uint8_t *to = c->to;
-  uint16_t *list = c->list;
-  for (uint64_t m = c->m; m; m &= m - 1) {
-    const size_t i = (size_t)__builtin_ctzll(m);
-    const uint8_t *from = c->row + i * unit;
-    for (size_t part = 0; part < parts; ++part, to += bytes) memcpy(to, from + part * apart, bytes);
-    *list++ = (uint16_t)(c->first + i);
-    ++c->sizes[i];
-  }
-  return (size_t)(list - c->list);
+  const size_t at_once = bytes * parts <= 8 ? 4 : 1;
+  if (!c->m) return 0;
+  const uint64_t last = (uint64_t)1 << (63 - __builtin_clzll(c->m));
+  size_t n = 0;
+  for (uint64_t m = c->m; m;)
+#pragma GCC unroll 4
+    for (size_t j = 0; j < at_once; ++j, m &= m - 1) {
+      const size_t i = (size_t)__builtin_ctzll(at_once == 1 ? m : m | last);
+      for (size_t part = 0; part < parts; ++part)
+        memcpy(c->to + (n * parts + part) * bytes, c->row + i * unit + part * apart, bytes);
+      c->list[n] = (uint16_t)(c->first + i);
+      c->sizes[i] += m != 0;
+      n += m != 0;
+    }
+  return n;
 }
 /* Copies of fixed size are no calls. */
 static size_t copy_units(const copy *c, size_t bytes) {
@@ -67,11 +74,12 @@ static size_t copy_kernels(const copy *c, size_t size, size_t n) {
   return copy_each(c, sizeof(float), sizeof(float), PACKED_TAPS, n * sizeof(float));
 }
 
-/* Room for the entries of one more word. */
+/* Room for the entries of one more word, and for one in vain. */
 static bool grow(gather *g) {
+  enum { MOST = 64 + 1 };
   packed_kept *k = g->kept;
-  if (k->n + 64 <= k->room) return true;
-  const size_t room = (k->n + 64) * 3 / 2;
+  if (k->n + MOST <= k->room) return true;
+  const size_t room = (k->n + MOST) * 3 / 2;
   uint8_t *values = ap_realloc(k->values, room, k->each * g->matrix->size);
   if (values) k->values = values;
   uint16_t *list = ap_realloc(k->list, room, sizeof *list);
@@ -82,20 +90,22 @@ static bool grow(gather *g) {
 }
 
 /* Copies the entries of one row of the lists; false: out of memory. */
-static bool copy_row(gather *g, size_t r) {
+static bool copy_row(gather *g, size_t r, size_t segment) {
   packed_kept *kept = g->kept;
   const packed_scan *s = g->s, *to = &g->lists;
   const size_t size = g->matrix->size, bytes = kept->each * size, k = r * g->unit_rows;
+  const size_t unit =
+      g->unit_rows == 1 ? bytes : size; /* from a list's weights to the next one's */
   const uint8_t *row = (const uint8_t *)g->matrix->data + k * s->n * size;
   uint32_t *start = kept->start + r * packed_scan_steps(to);
-  size_t *sizes = kept->sizes + packed_scan_segment(to, r) * to->lists;
+  size_t *sizes = kept->sizes + segment * to->lists;
   packed_fold(s, s->bits + k * s->words, kept->form, g->bits);
   for (size_t word = 0; word < to->words; ++word) {
     if (word % PACKED_STEP_WORDS == 0) start[word / PACKED_STEP_WORDS] = (uint32_t)kept->n;
     if (!grow(g)) return false;
     const size_t first = word * 64;
     const copy c = {.m = g->bits[word],
-                    .row = row + first * (s->n / to->lists) * size,
+                    .row = row + first * unit,
                     .first = first,
                     .sizes = sizes + first,
                     .to = kept->values + kept->n * bytes,
@@ -131,6 +141,13 @@ static ap_packed_form choose(const packed_wish *wish, packed_scan *s) {
   return wish->form == AP_PACKED_AUTO ? wish->choose(wish->context, s) : wish->form;
 }
 
+/* Are lists of LIST4 mostly the two halves of rows of eight? */
+static bool mostly_pairs(const packed_wish *wish, const packed_scan *s, ap_packed_form form) {
+  return wish->pairs && form == AP_PACKED_LIST4 &&
+         packed_form_possible(wish->geometry, AP_PACKED_LIST8) &&
+         s->entries[AP_PACKED_LIST8] * 2 <= s->entries[AP_PACKED_LIST4] / 8 * 9;
+}
+
 static bool sparse_enough(const packed_scan *s, size_t weights) {
   return weights <= s->k * s->n / SPARSE_ENOUGH;
 }
@@ -142,7 +159,8 @@ static ap_status guess(gather *g, const packed_wish *wish, size_t sample, ap_err
   count(wish, s, sample);
   for (size_t f = 0; f < AP_PACKED_FORMS; ++f)
     s->entries[f] = (size_t)((double)s->entries[f] * (double)s->k / (double)sample);
-  const ap_packed_form form = choose(wish, s);
+  ap_packed_form form = choose(wish, s);
+  if (mostly_pairs(wish, s, form)) form = AP_PACKED_LIST8;
   const bool whole = packed_whole_kernels(form);
   packed_scan *to = &g->lists;
   *to = *s;
@@ -168,10 +186,15 @@ static ap_status guess(gather *g, const packed_wish *wish, size_t sample, ap_err
 /* Matrix rows from .. to - 1. Ends copying for good where more is kept than the sample promised. */
 static ap_status copy_rows(gather *g, size_t from, size_t to, ap_error *err) {
   packed_kept *kept = g->kept;
+  const packed_scan *lists = &g->lists;
+  size_t column = 0, segment = 0; /* `from` is a channel's first row */
   for (size_t k = from; k < to && kept->form != AP_PACKED_AUTO; k += g->unit_rows) {
-    if (!copy_row(g, k / g->unit_rows))
+    if (!copy_row(g, k / g->unit_rows, segment))
       return ap_fail(err, AP_ERR_MEMORY, "entries of %zu rows", k);
     if (!sparse_enough(g->s, kept->n * kept->each)) kept->form = AP_PACKED_AUTO;
+    if (lists->segments == 1 || ++column < lists->kw) continue;
+    column = 0;
+    segment = segment + 1 == lists->segments ? 0 : segment + 1;
   }
   return AP_OK;
 }
@@ -199,10 +222,13 @@ ap_status packed_gather(const packed_matrix *matrix, const packed_wish *wish, pa
   const ap_status st = read_all(&g, wish, err);
   ap_free(g.bits);
   if (st) return st;
-  if (wish->form == AP_PACKED_AUTO) count(wish, s, s->k);
+  kept->pairs = kept->form == AP_PACKED_LIST8 && wish->pairs;
+  if (wish->form == AP_PACKED_AUTO || kept->pairs) count(wish, s, s->k);
   *form = choose(wish, s);
-  const bool suits =
-      kept->form == *form || (packed_whole_kernels(kept->form) && packed_whole_kernels(*form));
+  kept->pairs = kept->pairs && *form == AP_PACKED_LIST4;
+  kept->halves = kept->pairs && s->entries[AP_PACKED_LIST8] * 2 != s->entries[AP_PACKED_LIST4];
+  const bool suits = kept->form == *form || kept->pairs ||
+                     (packed_whole_kernels(kept->form) && packed_whole_kernels(*form));
   if (suits) {
     packed_scan_shape(s, *form);
   } else {
@@ -212,11 +238,35 @@ ap_status packed_gather(const packed_matrix *matrix, const packed_wish *wish, pa
   return AP_OK;
 }
 
+packed_scan packed_kept_shape(const packed_kept *kept, const packed_scan *s) {
+  packed_scan shape = *s;
+  if (kept->pairs) {
+    packed_scan_shape(&shape, kept->form);
+    shape.segments = s->segments;
+  }
+  return shape;
+}
+
+/* Of pairs. */
+static void half_sizes(const packed_kept *kept, const packed_scan *s, size_t *sizes) {
+  const packed_scan shape = packed_kept_shape(kept, s);
+  const size_t steps = packed_scan_steps(&shape);
+  for (size_t r = 0; r < s->rows; ++r) {
+    size_t *of = sizes + packed_scan_segment(s, r) * s->lists;
+    for (uint32_t i = kept->start[r * steps]; i < kept->start[(r + 1) * steps]; ++i)
+      for (size_t half = 0; half < 2; ++half)
+        of[2 * kept->list[i] + half] += packed_has_half(kept->values + i * kept->each, half);
+  }
+}
+
 void packed_kept_sizes(const packed_kept *kept, const packed_scan *s, size_t *sizes) {
   if (kept->form == AP_PACKED_AUTO)
     packed_scan_sizes(s, sizes);
+  else if (kept->halves)
+    half_sizes(kept, s, sizes);
   else
-    for (size_t i = 0; i < s->segments * s->lists; ++i) sizes[i] += kept->sizes[i];
+    for (size_t i = 0; i < s->segments * s->lists; ++i)
+      sizes[i] += kept->sizes[kept->pairs ? i / 2 : i];
 }
 
 void packed_kept_close(packed_kept *kept) {

@@ -6,6 +6,8 @@
  * beginning of the matrix is taken to stand for it. If it does not, lists are written from the matrix. */
 #ifndef AP_KERNELS_CPU_PACKED_GATHER_H
 #define AP_KERNELS_CPU_PACKED_GATHER_H
+#include <string.h>
+
 #include "kernels/cpu/packed_scan.h"
 
 typedef struct {
@@ -16,6 +18,8 @@ typedef struct {
 
 typedef struct {
   ap_packed_form form; /* that the values suit; AUTO: none were copied */
+  bool pairs;          /* entries are of LIST8 and each is two of LIST4, of neighbouring lists; */
+  bool halves;         /* not always of both: packed_has_half says */
   size_t each;         /* values of an entry */
   uint8_t *values;     /* of entry after entry, by the lists' rows in the order of the matrix */
   uint16_t *list;      /* and which list each belongs to */
@@ -31,6 +35,7 @@ typedef struct {
   ap_packed_form form; /* AUTO: choose(context, ...) says */
   packed_choice *choose;
   const void *context;
+  bool pairs; /* LIST4 can be made of entries of LIST8; of integers */
   void (*units)(const uint64_t *bits, size_t n, size_t counts[4]); /* packed_count.h */
   size_t (*kernels)(const uint64_t *bits, size_t kernels, size_t words);
 } packed_wish;
@@ -43,6 +48,8 @@ AP_NODISCARD ap_status packed_gather(const packed_matrix *matrix, const packed_w
                                      ap_error *err);
 void packed_kept_close(packed_kept *kept);
 
+/* The shape that kept's entries have, of lists with the shape of *s: that, or of pairs of them. */
+packed_scan packed_kept_shape(const packed_kept *kept, const packed_scan *s);
 /* What packed_scan_sizes adds, of entries that were copied or not. */
 void packed_kept_sizes(const packed_kept *kept, const packed_scan *s, size_t *sizes);
 
@@ -54,6 +61,13 @@ static inline const void *packed_kept_at(const packed_kept *kept, const packed_s
   return kept->values + kept->start[r * steps + first / PACKED_STEP_WORDS] * kept->each * size;
 }
 
+/* pairs: is any weight of this half of an entry kept? */
+static inline bool packed_has_half(const uint8_t *values, size_t half) {
+  uint32_t four;
+  memcpy(&four, values + half * sizeof four, sizeof four);
+  return four != 0;
+}
+
 /* Does any list have an entry of row r? */
 static inline bool packed_row_has(const packed_kept *kept, const packed_scan *s, size_t r) {
   if (kept->form != AP_PACKED_AUTO) {
@@ -63,6 +77,13 @@ static inline bool packed_row_has(const packed_kept *kept, const packed_scan *s,
   for (size_t word = 0; word < s->words; ++word)
     if (s->bits[r * s->words + word]) return true;
   return false;
+}
+
+/* Where a list's coming entries go, fetched ahead of them: new memory is in no near cache, and of so many lists that
+ * grow in turns no processor guesses it. Always inline: a call without results or writes may be left out. */
+static inline __attribute__((always_inline)) void packed_ahead_of_entry(const void *entry) {
+  enum { BYTES = 128 }; /* of 96 to 512, the best or near it for every form */
+  __builtin_prefetch((const char *)entry + BYTES, 1);
 }
 
 /* write(context, list) for each of row r's lists from word `first` on, as many as grow side by side. */
@@ -81,18 +102,18 @@ static inline __attribute__((always_inline)) void packed_each_of_row(
       write(context, word * 64 + (size_t)__builtin_ctzll(m));
 }
 
-/* row(context, r, first) before a row's entries of the lists from word `first` on, write(context, list) for
- * each of them; each list's rows in their order. Some lists at a time: they grow side by side in the cache. */
+/* row(context, r, segment, first) before a row's entries of the lists from word `first` on, write(context, list)
+ * for each of them; each list's rows in their order. Some lists at a time: they grow side by side in the cache. */
 static inline __attribute__((always_inline)) void packed_each_entry(
     const packed_kept *kept, const packed_scan *s,
-    void (*row)(void *context, size_t r, size_t first), void (*write)(void *context, size_t list),
-    void *context) {
+    void (*row)(void *context, size_t r, size_t segment, size_t first),
+    void (*write)(void *context, size_t list), void *context) {
   const size_t run = s->segments == 1 ? s->rows : s->kw; /* rows of a channel in a segment */
   for (size_t first = 0; first < s->words; first += PACKED_STEP_WORDS)
     for (size_t segment = 0; segment < s->segments; ++segment)
       for (size_t begin = segment * run; begin < s->rows; begin += s->segments * run)
         for (size_t r = begin; r < begin + run; ++r) {
-          row(context, r, first);
+          row(context, r, segment, first);
           packed_each_of_row(kept, s, r, first, write, context);
         }
 }

@@ -106,15 +106,15 @@ static ap_packed_form cheapest_form(const void *context, const packed_scan *s) {
   return best;
 }
 
+#define INLINE static inline __attribute__((always_inline))
+
 /* ---- lists ------------------------------------------------------------------------------------ */
 typedef struct {
   ap_packed_weights *w; /* start[list]: where its next entry goes */
   const float *matrix;
-  size_t n, taps, group_out;
-  size_t group;   /* floats from a group's inputs to the next one's */
-  size_t channel; /* floats to the next input channel */
-  size_t line;    /* STRIPn: floats of a line; WINOGRAD: of a channel in scratch; */
-  size_t *lines; /* in the first group lines before row r, slots of channels: [rows + 1], or NULL */
+  size_t n, group_out;
+  size_t group;        /* floats from a group's inputs to the next one's */
+  const size_t *place; /* [rows]: of an input of the first group, in floats */
   int width_log;
   const packed_scan *s;
   const packed_kept *kept;
@@ -126,14 +126,12 @@ static size_t tap_offset(const ap_packed_conv *g, size_t tap) {
   return packed_tap_row(g, tap) * g->in.row + packed_tap_column(g, tap) * AP_PACKED_LANES;
 }
 
-static void begin_row(void *context, size_t r, size_t first) {
+INLINE void begin_row(void *context, size_t r, size_t segment, size_t first) {
   writer *to = context;
-  const ap_packed_conv *g = &to->w->geometry;
-  const bool whole = packed_whole_kernels(to->w->form);
-  const size_t c = whole ? r : r / to->taps, tap = whole ? 0 : r % to->taps;
+  (void)segment; /* start[list] goes through them in turn */
   to->r = r;
   to->next = packed_kept_at(to->kept, to->s, sizeof(float), r, first);
-  to->offset = to->lines ? to->lines[r] * to->line : c * to->channel + tap_offset(g, tap);
+  to->offset = to->place[r];
 }
 
 /* The row's entry at `column`, at e. */
@@ -144,6 +142,7 @@ static void write_entry(writer *to, size_t column, size_t offset, packed_word *e
   const size_t step = to->next ? 1 : to->n;
   if (to->next) to->next += to->kept->each;
   e[0].offset = (int32_t)offset;
+  packed_ahead_of_entry(e);
   if (w->form == AP_PACKED_WINOGRAD) {
     w->isa->winograd_weights(from, step, e + 1);
     return;
@@ -153,11 +152,17 @@ static void write_entry(writer *to, size_t column, size_t offset, packed_word *e
     return;
   }
   const size_t count = to->n - column < w->width ? to->n - column : w->width;
-  if (count == 8) { /* a copy of fixed size is no call */
-    memcpy(e + 1, from, 8 * sizeof *e);
-    return;
-  }
   for (size_t i = 0; i < count; ++i) e[1 + i].weight = from[i]; /* the others stay 0 */
+}
+
+/* Of LIST8 without groups, copied. */
+INLINE void write_eight(void *context, size_t list) {
+  writer *to = context;
+  packed_word *e = to->w->words + to->w->start[list]++ * 9;
+  e->offset = (int32_t)to->offset;
+  memcpy(e + 1, to->next, 8 * sizeof *e);
+  to->next += 8;
+  packed_ahead_of_entry(e);
 }
 
 static void write_list(void *context, size_t list) {
@@ -169,57 +174,67 @@ static void write_list(void *context, size_t list) {
               w->words + w->start[list]++ * w->entry_words);
 }
 
-/* STRIPn: which rows any list reads, and where they lie. */
+/* STRIPn: which rows any list reads, and where they lie; place[r]: how many are before row r. */
 static ap_status find_lines(const packed_scan *s, const packed_kept *kept, ap_packed_weights *w,
-                            size_t **lines, ap_error *err) {
+                            size_t *place, ap_error *err) {
   const ap_packed_conv *g = &w->geometry;
-  *lines = ap_calloc(s->rows + 1, sizeof **lines);
-  if (!*lines) return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu inputs", s->rows);
-  for (size_t r = 0; r < s->rows; ++r) (*lines)[r + 1] = (*lines)[r] + packed_row_has(kept, s, r);
-  const size_t each = (*lines)[s->rows];
+  for (size_t r = 0; r < s->rows; ++r) place[r + 1] = place[r] + packed_row_has(kept, s, r);
+  const size_t each = place[s->rows];
   w->n_lines = each * g->groups;
   w->lines = ap_calloc(w->n_lines + PACKED_LINES_AHEAD, sizeof *w->lines);
   if (!w->lines) return ap_fail(err, AP_ERR_MEMORY, "%zu inputs", w->n_lines);
   for (size_t group = 0; group < g->groups; ++group)
     for (size_t r = 0; r < s->rows; ++r) {
       const size_t c = group * (g->in.c / g->groups) + r / s->taps;
-      if ((*lines)[r + 1] > (*lines)[r])
-        w->lines[group * each + (*lines)[r]] =
+      if (place[r + 1] > place[r])
+        w->lines[group * each + place[r]] =
             (int32_t)(c * g->in.channel + tap_offset(g, r % s->taps));
     }
   return AP_OK;
 }
 
-/* WINOGRAD: the same of whole channels in scratch. */
-static ap_status find_slots(const packed_scan *s, size_t **lines, ap_error *err) {
-  packed_slots slots = packed_slots_of(s->rows);
-  *lines = ap_calloc(s->rows + 1, sizeof **lines);
-  if (!*lines) return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu inputs", s->rows);
-  for (size_t r = 0; r < s->rows; ++r) (*lines)[r] = packed_next_slot(&slots);
-  (*lines)[s->rows] = s->rows;
+/* place[r]: where row r's input of the first group lies, in floats; place[rows]: to the next group's. */
+static ap_status find_places(const packed_scan *s, const packed_kept *kept, ap_packed_weights *w,
+                             size_t *place, ap_error *err) {
+  const ap_packed_conv *g = &w->geometry;
+  if (packed_strips(w->form) || w->form == AP_PACKED_WINOGRAD) {
+    size_t line = packed_winograd_channel(w->band_rows, w->isa->vector);
+    if (packed_strips(w->form)) {
+      line = packed_strip_units(w->isa->accumulators, w->width) * w->isa->vector;
+      const ap_status st = find_lines(s, kept, w, place, err);
+      if (st) return st;
+    } else {
+      packed_slots slots = packed_slots_of(s->rows);
+      for (size_t r = 0; r < s->rows; ++r) place[r] = packed_next_slot(&slots);
+      place[s->rows] = s->rows;
+    }
+    for (size_t r = 0; r <= s->rows; ++r) place[r] *= line;
+    return AP_OK;
+  }
+  const size_t taps = packed_whole_kernels(w->form) ? 1 : s->taps;
+  for (size_t r = 0; r < s->rows; r += taps)
+    for (size_t tap = 0; tap < taps; ++tap)
+      place[r + tap] = r / taps * g->in.channel + tap_offset(g, tap);
+  place[s->rows] = g->in.c / g->groups * g->in.channel;
   return AP_OK;
 }
 
 static void fill_lists(const packed_scan *s, const packed_kept *kept, const float *matrix,
-                       size_t *lines, ap_packed_weights *w) {
+                       const size_t *place, ap_packed_weights *w) {
   const ap_packed_conv *g = &w->geometry;
-  const size_t channel = g->in.channel;
-  const size_t line = w->form == AP_PACKED_WINOGRAD
-                          ? packed_winograd_channel(w->band_rows, w->isa->vector)
-                          : packed_strip_units(w->isa->accumulators, w->width) * w->isa->vector;
   writer to = {.w = w,
                .s = s,
                .kept = kept,
                .matrix = matrix,
                .n = s->n,
-               .taps = s->taps,
-               .group = lines ? lines[s->rows] * line : g->in.c / g->groups * channel,
+               .group = place[s->rows],
                .group_out = g->out.c / g->groups,
-               .channel = channel,
-               .line = line,
-               .lines = lines,
+               .place = place,
                .width_log = __builtin_ctzll(w->width)};
-  packed_each_entry(kept, s, begin_row, write_list, &to);
+  if (kept->form == AP_PACKED_LIST8 && g->groups == 1)
+    packed_each_entry(kept, s, begin_row, write_eight, &to);
+  else
+    packed_each_entry(kept, s, begin_row, write_list, &to);
 }
 
 static ap_status build_lists(const packed_scan *s, const packed_kept *kept, const float *matrix,
@@ -245,12 +260,11 @@ static ap_status build_lists(const packed_scan *s, const packed_kept *kept, cons
   const size_t words = (w->n_entries + PACKED_LIST_AHEAD) * w->entry_words;
   w->words = ap_arena_calloc(w->room, words, sizeof *w->words);
   if (!w->words) return ap_fail(err, AP_ERR_MEMORY, "lists of %zu entries", w->n_entries);
-  size_t *lines = NULL;
-  ap_status st = AP_OK;
-  if (packed_strips(w->form)) st = find_lines(s, kept, w, &lines, err);
-  if (w->form == AP_PACKED_WINOGRAD) st = find_slots(s, &lines, err);
-  if (!st) fill_lists(s, kept, matrix, lines, w);
-  ap_free(lines);
+  size_t *place = ap_calloc(s->rows + 1, sizeof *place);
+  if (!place) return ap_fail(err, AP_ERR_MEMORY, "a layer of %zu inputs", s->rows);
+  const ap_status st = find_places(s, kept, w, place, err);
+  if (!st) fill_lists(s, kept, matrix, place, w);
+  ap_free(place);
   if (st) return st;
   /* every start[i] has advanced to its list's end: shift them back */
   for (size_t i = w->n_lists; i > 0; --i) w->start[i] = w->start[i - 1];
@@ -293,7 +307,12 @@ ap_status ap_packed_weights_create_in(ap_arena *room, const ap_packed_isa *isa,
   w->room = room;
   w->geometry = *geometry;
   const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero};
-  const packed_wish wish = {geometry, form, cheapest_form, w, isa->count_units, isa->count_kernels};
+  const packed_wish wish = {.geometry = geometry,
+                            .form = form,
+                            .choose = cheapest_form,
+                            .context = w,
+                            .units = isa->count_units,
+                            .kernels = isa->count_kernels};
   st = packed_gather(&from, &wish, &s, &kept, &w->form, err);
   if (!st) st = build_lists(&s, &kept, matrix, bias, w, err);
   if (st) goto done;

@@ -115,8 +115,9 @@ static bool has_entry(const walk *w, size_t r, size_t list) {
   return false;
 }
 
-static void row(void *context, size_t r, size_t first) {
+static void row(void *context, size_t r, size_t segment, size_t first) {
   walk *w = context;
+  assert_int_equal(segment, packed_scan_segment(w->s, r));
   w->r = r;
   w->next = packed_kept_at(w->kept, w->s, w->size, r, first);
 }
@@ -150,7 +151,7 @@ static bool check(const layer *l, ap_rng *rng, size_t size, ap_packed_form wante
   packed_kept kept;
   ap_packed_form form;
   const packed_matrix from = {matrix, size, size == 1 ? nonzero_bytes : nonzero_floats};
-  const packed_wish wish = {&g, wanted, fewest_weights, &g, count_units, count_kernels};
+  const packed_wish wish = {&g, wanted, fewest_weights, &g, false, count_units, count_kernels};
   assert_int_equal(packed_scan_open(&g, false, &s, NULL), AP_OK);
   assert_int_equal(packed_gather(&from, &wish, &s, &kept, &form, NULL), AP_OK);
   assert_true(wanted == AP_PACKED_AUTO || form == wanted);
@@ -222,7 +223,8 @@ static void test_misleading_beginning(void **state) {
   packed_kept kept;
   ap_packed_form form;
   const packed_matrix from = {m, sizeof *m, nonzero_floats};
-  const packed_wish wish = {&g, AP_PACKED_AUTO, fewest_weights, &g, count_units, count_kernels};
+  const packed_wish wish = {&g,    AP_PACKED_AUTO, fewest_weights, &g,
+                            false, count_units,    count_kernels};
   assert_int_equal(packed_scan_open(&g, false, &s, NULL), AP_OK);
   assert_int_equal(packed_gather(&from, &wish, &s, &kept, &form, NULL), AP_OK);
   assert_int_equal(form, AP_PACKED_LIST8);
@@ -245,7 +247,7 @@ static void test_refused(void **state) {
   assert_non_null(m);
   for (size_t i = 0; i < (size_t)K * N; i += 11) m[i] = 1;
   const packed_matrix from = {m, sizeof *m, nonzero_floats};
-  const packed_wish wish = {&g, AP_PACKED_LIST1, NULL, NULL, count_units, count_kernels};
+  const packed_wish wish = {&g, AP_PACKED_LIST1, NULL, NULL, false, count_units, count_kernels};
   const size_t bad[] = {0, 600, K - 1}; /* in the beginning, behind it, at the end */
   for (size_t i = 0; i < 3; ++i) {
     packed_scan s;
