@@ -2,7 +2,7 @@
 # Fused multiply-adds are wanted here (and only here); optimised in every build type, because the
 # unrolled bodies are unusable otherwise.
 list(APPEND KERNELS_SOURCES cpu/packed_isa.c cpu/packed_scan.c cpu/packed_gather.c cpu/packed_weights.c cpu/packed_conv.c
-     cpu/packed_winograd.c cpu/packed_strip.c cpu/packed_plane.c cpu/packed_norm.c cpu/packed_ops.c cpu/packed_plain.c cpu/packed8_isa.c cpu/packed8_weights.c
+     cpu/packed_winograd.c cpu/packed_strip.c cpu/packed_plane.c cpu/packed_norm.c cpu/packed_ops.c cpu/packed_plain.c cpu/packed8_isa.c cpu/packed8_weights.c cpu/packed8_lists.c cpu/packed8_pairs.c
      cpu/packed8_conv.c cpu/packed8_ops.c cpu/packed8_plain.c)
 if(AP_COMPILE_ONLY)
   set(packed_level -O0) # a build that nobody runs
