@@ -139,7 +139,7 @@ void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
   const eval_plan *p = j->plan;
   const ap_packed8_target out = {k->worker->at[o->out], format_of(&p->tensors[o->out]), p->most};
   ap_packed8_source in = source(k, &o->in);
-  const ap_packed8_epilogue epilogue = {source(k, &o->residual), o->low, o->high};
+  const ap_packed8_epilogue epilogue = {source(k, &o->residual), o->low, o->high, NULL};
   switch (o->kind) {
     case OP_INPUT:
       memcpy(out.data, j->pixels + k->first_block * j->block_pixels, k->n_blocks * j->block_pixels);

@@ -423,9 +423,13 @@ static void gates(void **state) {
     check_border(&y);
     const ap_packed8_source all = {r.data, r.tensor, 0.05F, 1, 1, 0, NULL};
     ap_packed8_curve_run(isa, some, &all, 40, &to, y.blocks);
-    for (size_t i = 0; i < count_of(&y); ++i)
-      assert_true(value(&y, i) == expected(ap_curve_value(some, value(&r, i) * 0.05F) * 40, &to,
-                                           -INFINITY, INFINITY));
+    for (size_t i = 0; i < count_of(&y); ++i) {
+      const float v = ap_curve_value(some, value(&r, i) * 0.05F) * 40;
+      const float want = expected(v, &to, -INFINITY, INFINITY);
+      if (!(value(&y, i) == want))
+        fail_msg("%s: %s of %.9g is %.9g, expected %.9g", ap_packed8_isa_name(isa),
+                 ap_curve_name(some), (double)value(&r, i), (double)value(&y, i), (double)want);
+    }
     check_border(&y);
     ap_free(x.data);
     ap_free(g.data);
