@@ -62,68 +62,65 @@ INLINE void residual_quads(const uint8_t *line, const size_t half, v32 *q0, v32 
   *q1 = half ? QUAD_BYTES(codes, 3) : QUAD_BYTES(codes, 1);
 }
 
-INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector, const size_t half,
-                         vf *v0, vf *v1) {
+/* v += residual, fused: quads first .. first + n - 1 of a vector. */
+INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector, const size_t first,
+                         const int n, vf *v) {
+  const packed8_row row = {p, 0, t->residual_block, t->residual_codes, t->residual_zero};
   const vf factor = splatf(t->residual_factor);
-  vf r0, r1;
-  if (t->residual_codes) {
-    const v32 zero = splat32(t->residual_zero);
-    v32 q0, q1;
-    residual_quads(p + vector * VECTOR, half, &q0, &q1);
-    r0 = to_float(q0 - zero);
-    r1 = to_float(q1 - zero);
-  } else {
-    r0 = load_floats(p, t->residual_block, vector, 2 * half);
-    r1 = load_floats(p, t->residual_block, vector, 2 * half + 1);
-  }
-  *v0 = FMA(r0, factor, *v0);
-  *v1 = FMA(r1, factor, *v1);
+  vf r[P8_PARTS];
+  row_values(&row, p, vector, r);
+  EACH v[i] = FMA(r[first + (size_t)i], factor, v[i]);
 }
 
 /* v becomes (v * g) * factor: ap_packed8_activation. */
-INLINE vf activated(const ap_packed8_activation *a, size_t channel, vf v) {
-  vf g;
-  if (a->curve == AP_CURVE_LOGISTIC)
-    g = logistic(v * a->by) * a->per_unit;
-  else if (a->curve == AP_CURVE_NORMAL)
-    g = normal(v * a->by) * a->per_unit;
-  else
-    g = MINF(MAXF(FMA(v, splatf(a->scale[channel]), splatf(a->shift[channel])), splatf(a->low)),
-             splatf(a->high));
-  return v * g * a->factor;
+INLINE void activate(const ap_packed8_activation *a, size_t channel, const int n, vf *v) {
+  const vf by = splatf(a->by), per_unit = splatf(a->per_unit), factor = splatf(a->factor);
+  vf g[P8_PARTS];
+  EACH g[i] = v[i];
+  if (a->curve == AP_CURVE_LOGISTIC) {
+    gate_all(P8_GATE_LOGISTIC, n, g, by, per_unit);
+  } else if (a->curve == AP_CURVE_NORMAL) {
+    gate_all(P8_GATE_NORMAL, n, g, by, per_unit);
+  } else {
+    const vf scale = splatf(a->scale[channel]), shift = splatf(a->shift[channel]);
+    const vf low = splatf(a->low), high = splatf(a->high);
+    EACH g[i] = MINF(MAXF(FMA(g[i], scale, shift), low), high);
+  }
+  EACH v[i] = v[i] * g[i] * factor;
 }
 
-/* Any output pixel of one channel, the images of one pass. out, residual: its lines. Of codes: words of
- * 16 bits; floats are stored. */
-INLINE v16 finish_any(const packed8_tile *t, size_t channel, vf factor, vf shift, v32 a0, v32 a1,
-                      size_t vector, const size_t half, const uint8_t *residual, uint8_t *out) {
+/* Any output pixel of one channel: quads first .. first + n - 1 of a vector. out, residual: its lines.
+ * Floats are stored; codes are left as whole numbers. */
+INLINE void finish_any(const packed8_tile *t, size_t channel, vf factor, vf shift, size_t vector,
+                       const size_t first, const int n, const uint8_t *residual, uint8_t *out,
+                       v32 *a) {
   const vf low = splatf(t->low), high = splatf(t->high);
   const v32 zero = splat32(t->zero);
-  const v16 nothing = {0};
-  vf v0 = FMA(to_float(a0), factor, shift), v1 = FMA(to_float(a1), factor, shift);
-  if (t->activation) {
-    v0 = activated(t->activation, channel, v0);
-    v1 = activated(t->activation, channel, v1);
-  }
-  if (residual) add_residual(t, residual, vector, half, &v0, &v1);
-  v0 = MINF(MAXF(v0, low), high);
-  v1 = MINF(MAXF(v1, low), high);
-  if (t->out_codes) return PACK32(ROUND(v0) + zero, ROUND(v1) + zero);
-  *floats_of(out, t->out_block, vector, 2 * half) = v0;
-  *floats_of(out, t->out_block, vector, 2 * half + 1) = v1;
-  return nothing;
+  vf v[P8_PARTS];
+  EACH v[i] = FMA(to_float(a[i]), factor, shift);
+  if (t->activation) activate(t->activation, channel, n, v);
+  if (residual) add_residual(t, residual, vector, first, n, v);
+  EACH v[i] = MINF(MAXF(v[i], low), high);
+  if (t->out_codes)
+    EACH a[i] = ROUND(v[i]) + zero;
+  else
+    EACH *floats_of(out, t->out_block, vector, first + (size_t)i) = v[i];
 }
 
 static NOINLINE void finish(const packed8_tile *t, size_t channel, vf factor, vf shift, v32 a0,
                             v32 a1, size_t vector, const size_t half, const uint8_t *residual,
                             uint8_t *out) {
-  if (half) {
-    const v16 words = finish_any(t, channel, factor, shift, a0, a1, vector, 1, residual, out);
-    if (t->out_codes) STORE_HALF(out + vector * VECTOR, PACK16(words, words), (size_t)1);
-  } else {
-    const v16 words = finish_any(t, channel, factor, shift, a0, a1, vector, 0, residual, out);
-    if (t->out_codes) STORE_HALF(out + vector * VECTOR, PACK16(words, words), (size_t)0);
-  }
+  v32 a[2] = {a0, a1};
+  if (half)
+    finish_any(t, channel, factor, shift, vector, 2, 2, residual, out, a);
+  else
+    finish_any(t, channel, factor, shift, vector, 0, 2, residual, out, a);
+  if (!t->out_codes) return;
+  const v16 words = PACK32(a[0], a[1]);
+  if (half)
+    STORE_HALF(out + vector * VECTOR, PACK16(words, words), (size_t)1);
+  else
+    STORE_HALF(out + vector * VECTOR, PACK16(words, words), (size_t)0);
 }
 
 /* The common cases without branches: codes that are limited by 0 and 255 alone, as after a ReLU, with

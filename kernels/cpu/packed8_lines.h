@@ -155,9 +155,9 @@ INLINE void row_of_lists(const packed8_tile *t, const int width, const int pixel
 /* One pixel of one channel, all images. */
 static NOINLINE void finish_line(const packed8_tile *t, size_t channel, vf factor, vf shift, v32 a0,
                                  v32 a1, v32 a2, v32 a3, const uint8_t *residual, uint8_t *out) {
-  const v16 low = finish_any(t, channel, factor, shift, a0, a1, 0, 0, residual, out);
-  const v16 high = finish_any(t, channel, factor, shift, a2, a3, 0, 1, residual, out);
-  if (t->out_codes) *(v8 *)(void *)out = PACK16(low, high);
+  v32 a[P8_PARTS] = {a0, a1, a2, a3};
+  finish_any(t, channel, factor, shift, 0, 0, P8_PARTS, residual, out, a);
+  if (t->out_codes) *(v8 *)(void *)out = PACK16(PACK32(a[0], a[1]), PACK32(a[2], a[3]));
 }
 
 /* Sums of one list: quads `half` of one pixel, or ALL of `pixels`. */

@@ -3,52 +3,73 @@
  * codes, and back; nothing is stored in between. */
 
 /* ---- curves ----------------------------------------------------------------------------------- */
-/* As kernels/cpu/curve.c computes them, operation by operation: the same bits. */
+/* As kernels/cpu/curve.c computes them, operation by operation: the same bits. They wait for their own
+ * results most of the time, so some vectors go through every step together. */
+enum { ABREAST = VECTOR == P8_LINE ? 4 : 2 };
+#define EACH _Pragma("GCC unroll 4") for (int i = 0; i < n; ++i)
+
 INLINE vf within(vf x, float least, float most) {
   return MAXF(splatf(least), MINF(splatf(most), x)); /* of a NaN the second is taken: it stays */
 }
 
-INLINE vf exp_small(vf r) {
-  const vf r2 = r * r, r4 = r2 * r2;
-  const vf low = (1.0F + r) + (0.5F + r * (1.0F / 6)) * r2;
-  const vf high = (1.0F / 24 + r * (1.0F / 120)) + (1.0F / 720 + r * (1.0F / 5040)) * r2;
-  return low + high * r4;
-}
-
-INLINE vf exp_of(vf z, vf rest) {
+/* z becomes exp(z + rest); rest: NULL, or of each. */
+INLINE void exp_all(const int n, vf *z, const vf *rest) {
   const float rounder = 12582912.0F; /* 1.5 * 2^23 */
-  const vf shifted = z * 1.44269504F + rounder, n = shifted - rounder;
-  const vf scale = (vf)(((v32)shifted + 127) << 23);
-  return exp_small(((z - n * 0.693359375F) - n * -2.12194440e-4F) + rest) * scale;
+  vf shifted[ABREAST], r[ABREAST], r2[ABREAST], low[ABREAST], high[ABREAST];
+  EACH shifted[i] = z[i] * 1.44269504F + rounder;
+  EACH r[i] = shifted[i] - rounder;
+  EACH z[i] = z[i] - r[i] * 0.693359375F;
+  EACH r[i] = z[i] - r[i] * -2.12194440e-4F;
+  if (rest) EACH r[i] = r[i] + rest[i];
+  EACH r2[i] = r[i] * r[i];
+  EACH high[i] = 1.0F / 720 + r[i] * (1.0F / 5040);
+  EACH low[i] = 0.5F + r[i] * (1.0F / 6);
+  EACH high[i] = (1.0F / 24 + r[i] * (1.0F / 120)) + high[i] * r2[i];
+  EACH low[i] = (1.0F + r[i]) + low[i] * r2[i];
+  EACH r2[i] = r2[i] * r2[i];
+  EACH z[i] = (vf)(((v32)shifted[i] + 127) << 23);
+  EACH low[i] = low[i] + high[i] * r2[i];
+  EACH z[i] = low[i] * z[i];
 }
 
-INLINE vf logistic(vf x) {
-  const vf none = {0};
-  return 1.0F / (1.0F + exp_of(within(-x, -87, 87), none));
+INLINE void logistic_all(const int n, vf *x) {
+  EACH x[i] = within(-x[i], -87, 87);
+  exp_all(n, x, NULL);
+  EACH x[i] = 1.0F / (1.0F + x[i]);
 }
 
-INLINE vf normal(vf x) {
-  const vf u = within(MAXF(-x, x), 0, 12.5F), t = 1.0F / (1.0F + 0.26F * u);
-  const vf h = (vf)((v32)u & (int32_t)0xfffff000);
-  vf r = 0.0309526417F * t - 0.15501751F;
-  r = r * t + 0.256045729F;
-  r = r * t - 0.156207323F;
-  r = r * t + 0.16462414F;
-  r = r * t + 0.0494372733F;
-  r = r * t + 0.103445232F;
-  r = r * t + 0.102957129F;
-  r = r * t + 0.103762664F;
-  const vf tail = exp_of(-0.5F * (h * h), -0.5F * ((u - h) * (u + h))) * (r * t);
-  const v32 above = x > splatf(0);
-  return (vf)(((v32)(1.0F - tail) & above) | ((v32)tail & ~above));
+INLINE void normal_all(const int n, vf *x) {
+  static const float factors[] = {-0.15501751F,  0.256045729F, -0.156207323F, 0.16462414F,
+                                  0.0494372733F, 0.103445232F, 0.102957129F,  0.103762664F};
+  vf u[ABREAST], t[ABREAST], h[ABREAST], r[ABREAST], rest[ABREAST];
+  EACH u[i] = within(MAXF(-x[i], x[i]), 0, 12.5F);
+  EACH t[i] = 1.0F / (1.0F + 0.26F * u[i]);
+  EACH h[i] = (vf)((v32)u[i] & (int32_t)0xfffff000);
+  EACH rest[i] = -0.5F * ((u[i] - h[i]) * (u[i] + h[i]));
+  EACH u[i] = -0.5F * (h[i] * h[i]);
+  EACH r[i] = 0.0309526417F * t[i];
+#pragma GCC unroll 8
+  for (size_t k = 0; k < sizeof factors / sizeof *factors; ++k)
+    EACH r[i] = (r[i] + factors[k]) * t[i];
+  exp_all(n, u, rest);
+  EACH u[i] = u[i] * r[i];
+  EACH {
+    const v32 above = x[i] > splatf(0);
+    x[i] = (vf)(((v32)(1.0F - u[i]) & above) | ((v32)u[i] & ~above));
+  }
 }
 
-/* What a value is multiplied with. */
-INLINE vf gate_of(const packed8_gate_kind kind, vf x, vf by, vf per_unit) {
-  if (kind == P8_GATE_SCALED) return x * per_unit;
-  if (kind == P8_GATE_LOGISTIC) return logistic(x * by) * per_unit;
-  if (kind == P8_GATE_NORMAL) return normal(x * by) * per_unit;
-  return x;
+/* What values are multiplied with; some vectors of a line. */
+INLINE void gate_some(const packed8_gate_kind kind, const int n, vf *x, vf by, vf per_unit) {
+  if (kind == P8_GATE_LOGISTIC || kind == P8_GATE_NORMAL) EACH x[i] = x[i] * by;
+  if (kind == P8_GATE_LOGISTIC) logistic_all(n, x);
+  if (kind == P8_GATE_NORMAL) normal_all(n, x);
+  if (kind != P8_GATE_AS_IS) EACH x[i] = x[i] * per_unit;
+}
+INLINE void gate_all(const packed8_gate_kind kind, const int n, vf *x, vf by, vf per_unit) {
+#pragma GCC unroll 4
+  for (int i = 0; i < n; i += ABREAST)
+    gate_some(kind, n < ABREAST ? n : ABREAST, x + i, by, per_unit);
 }
 
 /* ---- lines ------------------------------------------------------------------------------------ */
@@ -134,9 +155,9 @@ INLINE void gate_row(const packed8_gate_kind kind, const packed8_row *in, const 
       vf v[P8_PARTS] = {{0}}, g[P8_PARTS] = {{0}};
       if (from.at) row_values(&from, from.at + x * from.step, vector, v);
       if (by.at) row_values(&by, by.at + x * by.step, vector, g);
+      gate_all(kind, P8_PARTS, g, gate_by, per_unit);
 #pragma GCC unroll 4
-      for (size_t i = 0; i < P8_PARTS; ++i)
-        v[i] = v[i] * gate_of(kind, g[i], gate_by, per_unit) * factor;
+      for (size_t i = 0; i < P8_PARTS; ++i) v[i] = v[i] * g[i] * factor;
       if (plus.at) row_add(&plus, plus.at + x * plus.step, vector, residual_factor, v);
       row_store(&to, to.at + x * P8_LINE, vector, v);
     }
@@ -152,8 +173,7 @@ INLINE void curve_row(const packed8_gate_kind kind, const packed8_row *in, const
     for (size_t vector = 0; vector < VECTORS; ++vector) {
       vf v[P8_PARTS] = {{0}};
       if (from.at) row_values(&from, from.at + x * from.step, vector, v);
-#pragma GCC unroll 4
-      for (size_t i = 0; i < P8_PARTS; ++i) v[i] = gate_of(kind, v[i], by, per_unit);
+      gate_all(kind, P8_PARTS, v, by, per_unit);
       row_store(&to, to.at + x * P8_LINE, vector, v);
     }
 }
