@@ -61,10 +61,23 @@ typedef struct {
   uint8_t most;
 } ap_packed8_target;
 
-/* What happens to a value before it is stored: + residual, then clipped to [low, high]. */
+/* A layer's value v becomes (v * g) * factor, products rounded one by one, with
+ *   g = curve(v * by) * per_unit                     curve: LOGISTIC or NORMAL (kernels/curve.h)
+ *   g = v * scale[c] + shift[c], fused, then clipped to [low, high]     curve: NONE
+ * as ap_packed8_map_run, ap_packed8_curve_run and ap_packed8_gate_run give it. */
+typedef struct {
+  ap_curve curve;
+  float by, per_unit;
+  const float *scale, *shift;
+  float low, high;
+  float factor;
+} ap_packed8_activation;
+
+/* What happens to a value before it is stored: an activation (layers only), + residual, then clipped to [low, high]. */
 typedef struct {
   ap_packed8_source residual;
   float low, high;
+  const ap_packed8_activation *activation; /* NULL: none */
 } ap_packed8_epilogue;
 
 /* ---- convolution and fully connected layers -------------------------------------------------- */

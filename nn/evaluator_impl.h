@@ -38,6 +38,10 @@ typedef struct {
   size_t stride_h, stride_w, first;
   double ratio; /* integers: its unit over the result's */
 } op_input;
+/* Are its pixels read where they stand? */
+static inline bool eval_reads_as_it_stands(const op_input *in) {
+  return in->tensor != EVAL_NONE && in->stride_h == 1 && in->stride_w == 1 && in->first == 0;
+}
 
 typedef struct {
   op_kind kind;
@@ -51,10 +55,15 @@ typedef struct {
   ap_packed_conv conv;        /* LAYER */
   ap_packed_pool pool;        /* POOL */
   size_t channels, first_out; /* MAP */
-  float *scale, *shift;       /* MAP, NORM: [channels] or NULL; INPUT: [channels] */
+  float *scale, *shift;       /* MAP, NORM, LAYER: [channels] or NULL; INPUT: [channels] */
   uint32_t *picks;            /* MAP: [channels] or NULL; see ap_packed_source */
   ap_packed_norm norm;        /* NORM */
   ap_curve curve;             /* CURVE; GATE: of the gate, or NONE */
+  double unit;                /* LAYER, integers: of its own value */
+  bool activates;             /* LAYER, integers: evaluator_activation.c */
+  size_t affine_node,
+      gate_node; /* then, without a curve: whose scale and shift; whose value they give */
+  ap_packed8_activation activation;
 } op;
 
 typedef struct {
@@ -93,6 +102,11 @@ void eval_plan_release(eval_plan *plan);
 /* Part of init: which tensors are codes, and all units. */
 AP_NODISCARD ap_status eval_plan_take_integers(eval_plan *plan, const ap_network *net,
                                                const ap_evaluator_integers *integer, ap_error *err);
+
+/* Part of init, before anything refers to operations and tensors by number but the operations themselves:
+ * activations become part of integer layers. size: of the tensors. */
+void eval_plan_fuse_activations(eval_plan *plan, ap_shape3 *size);
+size_t eval_count_readers(const eval_plan *plan, size_t tensor); /* inputs of operations */
 
 /* Borders of zeros, pixels. */
 typedef struct {

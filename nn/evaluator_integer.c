@@ -16,14 +16,6 @@ static void set_tensors(eval_plan *p, const ap_integer_value *values) {
   }
 }
 
-static size_t count_readers(const eval_plan *p, size_t t) {
-  size_t n = 0;
-  for (size_t i = 0; i < p->n_ops; ++i)
-    n += (size_t)(p->ops[i].in.tensor == t) + (p->ops[i].residual.tensor == t) +
-         (p->ops[i].gate.tensor == t);
-  return n;
-}
-
 /* What only a maximum reads can be rounded before instead of behind it: rounding is monotone. */
 static void round_before_maxima(eval_plan *p) {
   for (size_t i = p->n_ops; i-- > 0;) {
@@ -31,13 +23,34 @@ static void round_before_maxima(eval_plan *p) {
     if (o->kind != OP_POOL || !o->pool.maximum) continue;
     tensor *in = &p->tensors[o->in.tensor], *out = &p->tensors[o->out];
     const bool equal = !(in->unit < out->unit) && !(in->unit > out->unit);
-    if (in->codes || !out->codes || !equal || count_readers(p, o->in.tensor) != 1) continue;
+    if (in->codes || !out->codes || !equal || eval_count_readers(p, o->in.tensor) != 1) continue;
     in->codes = true;
     in->zero = out->zero;
   }
 }
 
-static void set_units(eval_plan *p, const ap_network *net) {
+/* A layer's value, and what becomes of it before it is the output's. */
+static void set_layer_units(op *o, double unit, const ap_integer_value *values,
+                            const ap_network *net) {
+  ap_packed8_activation *a = &o->activation;
+  o->unit = o->activates ? values[o->node].unit : unit;
+  if (!o->activates) return;
+  if (a->curve != AP_CURVE_NONE) { /* in the product's unit */
+    a->by = (float)o->unit;
+    a->per_unit = (float)(1 / unit);
+    a->factor = ap_integer_product_factor(o->unit, unit, unit);
+    return;
+  }
+  const double gate = values[o->gate_node].unit;
+  a->high = (float)((double)a->high / gate);
+  a->factor = ap_integer_product_factor(o->unit, gate, unit);
+  a->scale = o->scale;
+  a->shift = o->shift;
+  for (size_t c = 0; c < o->channels; ++c)
+    ap_integer_affine(&net->nodes[o->affine_node], c, o->unit, gate, &o->scale[c], &o->shift[c]);
+}
+
+static void set_units(eval_plan *p, const ap_integer_value *values, const ap_network *net) {
   for (size_t i = 0; i < p->n_ops; ++i) {
     op *o = &p->ops[i];
     const double unit = p->tensors[o->out].unit;
@@ -51,6 +64,7 @@ static void set_units(eval_plan *p, const ap_network *net) {
                                                       o->curve ? unit : gate, unit);
       o->gate.ratio = gate;
     }
+    if (o->kind == OP_LAYER) set_layer_units(o, unit, values, net);
     if (o->kind == OP_CURVE) o->in.ratio = p->tensors[o->in.tensor].unit;
     o->high = (float)((double)o->high / unit);
     if ((o->kind != OP_MAP && o->kind != OP_NORM) || !o->scale) continue;
@@ -76,7 +90,7 @@ ap_status eval_plan_take_integers(eval_plan *p, const ap_network *net,
     p->most = (uint8_t)((1U << bits) - 1);
     set_tensors(p, values);
     round_before_maxima(p);
-    set_units(p, net);
+    set_units(p, values, net);
     for (size_t t = 0; t < p->n_tensors; ++t) {
       tensor *to = &p->tensors[t];
       to->block_bytes =
@@ -139,7 +153,8 @@ void eval_run_integer_op(const eval_chunk *k, const op *o, size_t candidate) {
   const eval_plan *p = j->plan;
   const ap_packed8_target out = {k->worker->at[o->out], format_of(&p->tensors[o->out]), p->most};
   ap_packed8_source in = source(k, &o->in);
-  const ap_packed8_epilogue epilogue = {source(k, &o->residual), o->low, o->high};
+  const ap_packed8_epilogue epilogue = {source(k, &o->residual), o->low, o->high,
+                                        o->activates ? &o->activation : NULL};
   switch (o->kind) {
     case OP_INPUT:
       memcpy(out.data, j->pixels + k->first_block * j->block_pixels, k->n_blocks * j->block_pixels);

@@ -90,7 +90,7 @@ ap_status eval_add_given_levels(ap_evaluator *ev, const ap_network *net,
     const op *o = &ev->plan.ops[i];
     if (o->kind != OP_LAYER) continue;
     ev->geometry[o->layer] = o->conv;
-    ev->unit[o->layer] = ev->plan.tensors[o->out].unit;
+    ev->unit[o->layer] = o->unit;
   }
   for (size_t i = 0; i < n; ++i) {
     const ap_node *node = &net->nodes[info[i].node];

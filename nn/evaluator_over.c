@@ -5,20 +5,15 @@
 
 #include "nn/evaluator_impl.h"
 
-/* Does `in` read out's pixels where they stand? */
-static bool is_aligned(const op_input *in) {
-  return in->tensor != EVAL_NONE && in->stride_h == 1 && in->stride_w == 1 && in->first == 0;
-}
-
 /* Tensors that an operation reads pixel by pixel, as they stand, an addition's first; returns how many. */
 static size_t read_by_pixels(const op *o, size_t found[3]) {
   const bool maps = o->kind == OP_MAP && !o->picks && o->first_out == 0;
   const bool adds = maps || o->kind == OP_LAYER || o->kind == OP_GATE || o->kind == OP_NORM;
   size_t n = 0;
-  if (adds && is_aligned(&o->residual)) found[n++] = o->residual.tensor;
-  if ((maps || o->kind == OP_GATE || o->kind == OP_CURVE) && is_aligned(&o->in))
+  if (adds && eval_reads_as_it_stands(&o->residual)) found[n++] = o->residual.tensor;
+  if ((maps || o->kind == OP_GATE || o->kind == OP_CURVE) && eval_reads_as_it_stands(&o->in))
     found[n++] = o->in.tensor;
-  if (o->kind == OP_GATE && is_aligned(&o->gate)) found[n++] = o->gate.tensor;
+  if (o->kind == OP_GATE && eval_reads_as_it_stands(&o->gate)) found[n++] = o->gate.tensor;
   return n;
 }
 
@@ -26,7 +21,7 @@ static size_t read_by_pixels(const op *o, size_t found[3]) {
 static bool reads_around(const op *o, size_t t) {
   const op_input *const inputs[] = {&o->in, &o->residual, &o->gate};
   for (size_t k = 0; k < 3; ++k)
-    if (inputs[k]->tensor == t && !is_aligned(inputs[k])) return true;
+    if (inputs[k]->tensor == t && !eval_reads_as_it_stands(inputs[k])) return true;
   return (o->kind == OP_LAYER || o->kind == OP_NORM) && o->in.tensor == t;
 }
 

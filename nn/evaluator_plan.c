@@ -455,6 +455,7 @@ static ap_status compile(compiler *c, const ap_evaluator_integers *integer, ap_e
   find_fusions(c);
   st = emit_all(c, err);
   if (st) goto done;
+  if (integer) eval_plan_fuse_activations(p, c->size); /* c->value is not valid any more */
   find_parts(c, info);
   find_lifetimes(p);
   st = lay_out(c, err);

@@ -20,8 +20,8 @@ typedef struct {
   const ap_packed8_target *out;
   const ap_packed8_epilogue *epilogue;
   uint8_t *scratch;
-  uint8_t code_low, code_high;
-  bool clips, wide;
+  float low, high; /* of values; codes: within those that there are */
+  bool plain;      /* codes limited by 0 and 255 alone, values that fit an int32_t, no activation */
 } job;
 
 /* ---- places ----------------------------------------------------------------------------------- */
@@ -54,14 +54,11 @@ static packed8_tile tile_at(const job *j, size_t b, size_t y, size_t x) {
       .out_channel = to.channel,
       .out_block = to.part,
       .out_codes = o->tensor.codes,
-      .low = j->epilogue->low,
-      .high = j->epilogue->high,
+      .low = j->low,
+      .high = j->high,
       .zero = o->tensor.zero,
-      .code_low = j->code_low,
-      .code_high = j->code_high,
-      .clips = j->clips,
-      .wide = j->wide,
-      .simple = o->tensor.codes && o->tensor.zero == 0 && !j->clips && !j->wide,
+      .activation = j->epilogue->activation,
+      .simple = j->plain && o->tensor.zero == 0,
       .far = to.block > PACKED_FAR_BYTES,
       .residual_simple = res->tensor.codes && res->tensor.zero == 0,
   };
@@ -88,11 +85,12 @@ static packed8_tile tile_at(const job *j, size_t b, size_t y, size_t x) {
 static packed8_tile_k *row_kernel(const job *j, const packed8_tile *t) {
   const size_t width = j->w->width;
   packed8_tile_k *const *kernels = j->w->isa->row[j->w->form - AP_PACKED_LIST1];
-  if (!t->simple || j->g->out.c % width != 0) return NULL;
-  if (!t->residual) return kernels[0];
+  if (j->g->out.c % width != 0) return NULL;
+  if (!t->simple) return kernels[P8_ROW_ANY];
+  if (!t->residual) return kernels[P8_ROW_SIMPLE];
   if (!t->residual_simple || t->residual_first % width != 0 || t->residual_channels % width != 0)
-    return NULL;
-  return kernels[1];
+    return kernels[P8_ROW_ANY];
+  return kernels[P8_ROW_ADDS];
 }
 
 /* Neighbouring lists that are done for the whole image before the next ones: all, or those of some groups, whose inputs
@@ -241,23 +239,45 @@ void packed8_code_limits(const ap_packed8_target *out, float low, float high, ui
   *most = (uint8_t)(to < 0 ? 0 : to < top ? to : top);
 }
 
+static float clip(float v, float low, float high) {
+  v = v > low ? v : low;
+  return v < high ? v : high;
+}
+
+void packed8_value_limits(const ap_packed8_target *out, float *low, float *high) {
+  const float least = -(float)out->tensor.zero, most = (float)out->most + least;
+  if (!out->tensor.codes) return;
+  *low = clip(*low, least, most);
+  *high = clip(*high, least, most);
+}
+
+/* May sums leave a tile by conversion and saturating packs alone? */
+static bool is_plain(const ap_packed8_weights *w, const ap_packed8_target *out,
+                     const ap_packed8_epilogue *e) {
+  const ap_packed8_source *res = &e->residual;
+  const double fits = 1 << 30;
+  double reach = w->reach;
+  uint8_t low, high;
+  if (!out->tensor.codes || e->activation) return false;
+  if (res->data)
+    reach += res->tensor.codes ? UINT8_MAX * fabs((double)res->factor) : (double)INFINITY;
+  packed8_code_limits(out, e->low, e->high, &low, &high);
+  return reach < fits && low == 0 && high == UINT8_MAX;
+}
+
 void ap_packed8_conv_run(const ap_packed8_weights *weights, size_t n_blocks, const uint8_t *in,
                          const ap_packed8_target *out, const ap_packed8_epilogue *epilogue,
                          void *scratch) {
-  const ap_packed8_source *res = &epilogue->residual;
-  const double fits = 1 << 30;
-  double reach = weights->reach;
-  if (res->data)
-    reach += res->tensor.codes ? UINT8_MAX * fabs((double)res->factor) : (double)INFINITY;
   job j = {.w = weights,
            .g = &weights->geometry,
            .in = in,
            .out = out,
            .epilogue = epilogue,
            .scratch = scratch,
-           .wide = !(reach < fits)};
-  packed8_code_limits(out, epilogue->low, epilogue->high, &j.code_low, &j.code_high);
-  j.clips = j.code_low > 0 || j.code_high < UINT8_MAX;
+           .low = epilogue->low,
+           .high = epilogue->high,
+           .plain = is_plain(weights, out, epilogue)};
+  packed8_value_limits(out, &j.low, &j.high);
   if (weights->form != AP_PACKED_KERNEL3)
     run_lists(&j, n_blocks);
   else if (weights->small)

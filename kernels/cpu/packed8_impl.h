@@ -44,6 +44,42 @@ struct ap_packed8_weights {
   double reach; /* largest magnitude of a value */
 };
 
+/* ---- element by element: packed8_rows.h -------------------------------------------------------- */
+/* Lines of a source, or of a tensor to be written, side by side. */
+typedef struct {
+  const uint8_t *at; /* NULL: all is 0 */
+  size_t step;       /* bytes to the next line */
+  size_t part;       /* floats: bytes to the next 16 images */
+  bool codes;
+  int32_t zero; /* codes */
+} packed8_row;
+typedef struct {
+  uint8_t *at; /* lines lie one behind the other */
+  size_t part;
+  bool codes;
+  int32_t zero;
+  float low, high; /* of values; codes: within those that there are */
+} packed8_row_out;
+
+/* in * factor + residual by the rule of ap_packed8_map_run. */
+typedef struct {
+  bool affine; /* shift is added */
+  float factor, shift, residual_factor;
+} packed8_map;
+
+/* What a value is multiplied with. */
+typedef enum {
+  P8_GATE_AS_IS,
+  P8_GATE_SCALED,   /* times per_unit */
+  P8_GATE_LOGISTIC, /* of it times `by`, times per_unit; kernels/curve.h, the same bits */
+  P8_GATE_NORMAL,   /* likewise */
+  P8_GATES
+} packed8_gate_kind;
+typedef struct {
+  float by, per_unit;
+  float factor, residual_factor; /* of the product; of what is added to it */
+} packed8_gate;
+
 /* One register tile over all output channels, or those of some lists. Strides in bytes. */
 typedef struct {
   const ap_packed8_weights *weights;
@@ -64,17 +100,23 @@ typedef struct {
   bool residual_codes;
   int32_t residual_zero;
   float residual_factor;
-  float low, high;             /* of floats */
-  int32_t zero;                /* codes: added to the rounded value */
-  uint8_t code_low, code_high; /* codes */
-  bool clips;                  /* the code's limits are not 0 and 255 */
-  bool wide;                   /* values may not fit an int32_t */
-  bool simple;                 /* codes, neither of the two, and a zero of 0 */
-  bool far;                    /* outputs are not in the nearest caches: fetched ahead */
-  bool residual_simple;        /* the residual's codes stand for themselves */
+  float low, high;                         /* of values; codes: within those that there are */
+  int32_t zero;                            /* codes: added to the rounded value */
+  const ap_packed8_activation *activation; /* or NULL */
+  bool simple; /* codes limited by 0 and 255 alone, values that fit an int32_t, no activation */
+  bool far;    /* outputs are not in the nearest caches: fetched ahead */
+  bool residual_simple; /* the residual's codes stand for themselves */
 } packed8_tile;
 
 typedef void packed8_tile_k(const packed8_tile *tile);
+
+/* Which tiles a kernel of whole rows is for. */
+enum {
+  P8_ROW_SIMPLE, /* `simple` ones without a residual */
+  P8_ROW_ADDS, /* `simple` ones whose residuals are `residual_simple` and begin and end with lists */
+  P8_ROW_ANY,  /* all */
+  P8_ROWS
+};
 
 struct ap_packed8_isa {
   const char *name;
@@ -86,21 +128,14 @@ struct ap_packed8_isa {
   size_t quad_words;
   /* [LIST1..LIST8][log2 of pixels]; NULL where not built */
   packed8_tile_k *list[4][4];
-  /* Of LISTn, a whole row at once, [LIST1..LIST8][with a residual]: packed8_lines.h; NULL where not built.
-   * Tiles that are `simple`, residuals that are `residual_simple` and begin and end with lists. */
-  packed8_tile_k *row[4][2];
+  /* Of LISTn, a whole row at once, [LIST1..LIST8][P8_ROW_...]: packed8_lines.h; NULL where not built. */
+  packed8_tile_k *row[4][P8_ROWS];
   /* KERNEL3, stride 1: [rows - 1][columns - 1][first column at the edge][last at the edge] */
   packed8_tile_k *kernel[2][P8_KERNEL_W][2][2];
   packed8_tile_k *strided[P8_KERNEL_W]; /* stride 2, one row */
   packed8_tile_k *small;
   /* n columns of quads, P8_COLUMN bytes each, from four rows of lines */
   void (*quads)(const uint8_t *const rows[P8_QUAD], size_t n, uint8_t *out);
-  /* sum[i] = x[i] * factor + sum[i], rounded once; P8_LINE floats on 64 bytes */
-  void (*fused)(const float *x, float factor, float *sum);
-  /* A line between codes and floats (four parts of 16, as ap_packed8_part says; on 64 bytes): codes minus zero; and the nearest
-   * integers (halves to even) of values limited to low .. high, plus zero, of which the limits make codes. */
-  void (*to_floats)(const uint8_t *codes, int32_t zero, float *line);
-  void (*to_codes)(const float *line, float low, float high, int32_t zero, uint8_t *codes);
   /* bit i of bits[] = (row[i] != 0) of n bytes, unused bits 0; true */
   bool (*nonzero)(const void *row, size_t n, uint64_t *bits);
   /* packed_count.h */
@@ -109,6 +144,20 @@ struct ap_packed8_isa {
   /* n windows side by side, in_step bytes apart: the largest of kh x kw lines, limited */
   void (*largest)(const uint8_t *in, size_t in_row, size_t in_step, size_t n, size_t kh, size_t kw,
                   uint8_t low, uint8_t high, uint8_t *out);
+  /* packed8_rows.h; n lines each */
+  void (*map_row)(const packed8_row *in, const packed8_row *residual, const packed8_map *map,
+                  size_t n, const packed8_row_out *out);
+  /* (in * gate) * factor + residual */
+  void (*gate_row[P8_GATES])(const packed8_row *in, const packed8_row *gate,
+                             const packed8_row *residual, const packed8_gate *rule, size_t n,
+                             const packed8_row_out *out);
+  /* the gate alone */
+  void (*curve_row[P8_GATES])(const packed8_row *in, const packed8_gate *rule, size_t n,
+                              const packed8_row_out *out);
+  /* n windows, in->step apart, of kh x kw lines, rows in_row bytes apart: the largest or the sum,
+   * times factor */
+  void (*window)(const packed8_row *in, size_t in_row, size_t kh, size_t kw, bool maximum,
+                 float factor, size_t n, const packed8_row_out *out);
 };
 
 extern const ap_packed8_isa ap_packed8_plain;
@@ -120,5 +169,7 @@ extern const ap_packed8_isa ap_packed8_avx512;
 /* Limits of a target's codes after clipping to [low, high] (values). */
 void packed8_code_limits(const ap_packed8_target *out, float low, float high, uint8_t *least,
                          uint8_t *most);
+/* Limits of values: of a target of codes within those that there are. */
+void packed8_value_limits(const ap_packed8_target *out, float *low, float *high);
 
 #endif

@@ -13,6 +13,7 @@
  *   NONZERO8(v)        a bit mask of the bytes that are not 0
  *   STORE_HALF(p, v, half)  bytes 8 * half .. 8 * half + 7 of every 128-bit lane
  * Loops over constants are unrolled completely, so that accumulators live in registers. */
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ INLINE void interleave(v8 r0, v8 r1, v8 r2, v8 r3, const int half, v8 *q0, v8 *q
   *q1 = UNPACK_HI16(a, b);
 }
 
-/* ---- from sums to values ---------------------------------------------------------------------- */
+/* ---- places of values ------------------------------------------------------------------------- */
 /* Where the sums of quad vector `quad` go in float blocks. */
 INLINE vf *floats_of(uint8_t *p, size_t block, size_t vector, size_t quad) {
   return (vf *)(void *)(p + quad * block + vector * VECTOR);
@@ -51,6 +52,9 @@ INLINE vf load_floats(const uint8_t *p, size_t block, size_t vector, size_t quad
   return *(const vf *)(const void *)(p + quad * block + vector * VECTOR);
 }
 
+#include "kernels/cpu/packed8_rows.h"
+
+/* ---- from sums to values ---------------------------------------------------------------------- */
 /* A residual's codes, the images of one pass. line: of the vector. */
 INLINE void residual_quads(const uint8_t *line, const size_t half, v32 *q0, v32 *q1) {
   const v8 codes = load(line);
@@ -58,60 +62,70 @@ INLINE void residual_quads(const uint8_t *line, const size_t half, v32 *q0, v32 
   *q1 = half ? QUAD_BYTES(codes, 3) : QUAD_BYTES(codes, 1);
 }
 
-INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector, const size_t half,
-                         vf *v0, vf *v1) {
+/* v += residual, fused: quads first .. first + n - 1 of a vector. */
+INLINE void add_residual(const packed8_tile *t, const uint8_t *p, size_t vector, const size_t first,
+                         const int n, vf *v) {
+  const packed8_row row = {p, 0, t->residual_block, t->residual_codes, t->residual_zero};
   const vf factor = splatf(t->residual_factor);
-  vf r0, r1;
-  if (t->residual_codes) {
-    const v32 zero = splat32(t->residual_zero);
-    v32 q0, q1;
-    residual_quads(p + vector * VECTOR, half, &q0, &q1);
-    r0 = to_float(q0 - zero);
-    r1 = to_float(q1 - zero);
-  } else {
-    r0 = load_floats(p, t->residual_block, vector, 2 * half);
-    r1 = load_floats(p, t->residual_block, vector, 2 * half + 1);
-  }
-  *v0 = FMA(r0, factor, *v0);
-  *v1 = FMA(r1, factor, *v1);
+  vf r[P8_PARTS];
+  row_values(&row, p, vector, r);
+  EACH v[i] = FMA(r[first + (size_t)i], factor, v[i]);
 }
 
-/* One output pixel of one channel, the images of one pass. out, residual: its lines. */
-static void finish(const packed8_tile *t, vf factor, vf shift, v32 a0, v32 a1, size_t vector,
-                   size_t half, const uint8_t *residual, uint8_t *out) {
-  vf v0 = FMA(to_float(a0), factor, shift), v1 = FMA(to_float(a1), factor, shift);
-  if (residual) add_residual(t, residual, vector, half, &v0, &v1);
-  if (!t->out_codes) {
-    const vf low = splatf(t->low), high = splatf(t->high);
-    *floats_of(out, t->out_block, vector, 2 * half) = MINF(MAXF(v0, low), high);
-    *floats_of(out, t->out_block, vector, 2 * half + 1) = MINF(MAXF(v1, low), high);
-    return;
+/* v becomes (v * g) * factor: ap_packed8_activation. */
+INLINE void activate(const ap_packed8_activation *a, size_t channel, const int n, vf *v) {
+  const vf by = splatf(a->by), per_unit = splatf(a->per_unit), factor = splatf(a->factor);
+  vf g[P8_PARTS];
+  EACH g[i] = v[i];
+  if (a->curve == AP_CURVE_LOGISTIC) {
+    gate_all(P8_GATE_LOGISTIC, n, g, by, per_unit);
+  } else if (a->curve == AP_CURVE_NORMAL) {
+    gate_all(P8_GATE_NORMAL, n, g, by, per_unit);
+  } else {
+    const vf scale = splatf(a->scale[channel]), shift = splatf(a->shift[channel]);
+    const vf low = splatf(a->low), high = splatf(a->high);
+    EACH g[i] = MINF(MAXF(FMA(g[i], scale, shift), low), high);
   }
-  if (t->wide) { /* too small ones become the least integer in any case */
-    const vf most = splatf(1 << 24);
-    v0 = MINF(v0, most);
-    v1 = MINF(v1, most);
-  }
-  v32 i0 = ROUND(v0), i1 = ROUND(v1);
-  if (t->zero) {
-    i0 += splat32(t->zero);
-    i1 += splat32(t->zero);
-  }
-  const v16 words = PACK32(i0, i1);
-  v8 codes = PACK16(words, words);
-  if (t->clips) {
-    codes = MAX8(codes, (v8)(t->code_low - (v8){0}));
-    codes = MIN8(codes, (v8)(t->code_high - (v8){0}));
-  }
-  if (half)
-    STORE_HALF(out + vector * VECTOR, codes, (size_t)1);
+  EACH v[i] = v[i] * g[i] * factor;
+}
+
+/* Any output pixel of one channel: quads first .. first + n - 1 of a vector. out, residual: its lines.
+ * Floats are stored; codes are left as whole numbers. */
+INLINE void finish_any(const packed8_tile *t, size_t channel, vf factor, vf shift, size_t vector,
+                       const size_t first, const int n, const uint8_t *residual, uint8_t *out,
+                       v32 *a) {
+  const vf low = splatf(t->low), high = splatf(t->high);
+  const v32 zero = splat32(t->zero);
+  vf v[P8_PARTS];
+  EACH v[i] = FMA(to_float(a[i]), factor, shift);
+  if (t->activation) activate(t->activation, channel, n, v);
+  if (residual) add_residual(t, residual, vector, first, n, v);
+  EACH v[i] = MINF(MAXF(v[i], low), high);
+  if (t->out_codes)
+    EACH a[i] = ROUND(v[i]) + zero;
   else
-    STORE_HALF(out + vector * VECTOR, codes, (size_t)0);
+    EACH *floats_of(out, t->out_block, vector, first + (size_t)i) = v[i];
+}
+
+static NOINLINE void finish(const packed8_tile *t, size_t channel, vf factor, vf shift, v32 a0,
+                            v32 a1, size_t vector, const size_t half, const uint8_t *residual,
+                            uint8_t *out) {
+  v32 a[2] = {a0, a1};
+  if (half)
+    finish_any(t, channel, factor, shift, vector, 2, 2, residual, out, a);
+  else
+    finish_any(t, channel, factor, shift, vector, 0, 2, residual, out, a);
+  if (!t->out_codes) return;
+  const v16 words = PACK32(a[0], a[1]);
+  if (half)
+    STORE_HALF(out + vector * VECTOR, PACK16(words, words), (size_t)1);
+  else
+    STORE_HALF(out + vector * VECTOR, PACK16(words, words), (size_t)0);
 }
 
 /* The common cases without branches: codes that are limited by 0 and 255 alone, as after a ReLU, with
- * a residual of codes that stand for themselves, one of floats, or none; and floats without one. */
-enum { TO_CODES, ADD_CODES, ADD_FLOATS, TO_FLOATS };
+ * a residual of codes that stand for themselves or none; and floats without one. */
+enum { TO_CODES, ADD_CODES, TO_FLOATS };
 INLINE void finish_simply(const packed8_tile *t, const int how, vf factor, vf shift, v32 a0, v32 a1,
                           size_t vector, const size_t half, vf residual_factor, const uint8_t *from,
                           uint8_t *out) {
@@ -121,10 +135,6 @@ INLINE void finish_simply(const packed8_tile *t, const int how, vf factor, vf sh
     residual_quads(from + vector * VECTOR, half, &q0, &q1);
     v0 = FMA(to_float(q0), residual_factor, v0);
     v1 = FMA(to_float(q1), residual_factor, v1);
-  }
-  if (how == ADD_FLOATS) {
-    v0 = FMA(load_floats(from, t->residual_block, vector, 2 * half), residual_factor, v0);
-    v1 = FMA(load_floats(from, t->residual_block, vector, 2 * half + 1), residual_factor, v1);
   }
   if (how == TO_FLOATS) {
     const vf low = splatf(t->low), high = splatf(t->high);
@@ -146,8 +156,7 @@ INLINE void finish_all_simply(const packed8_tile *t, const int how, vf factor, v
     for (int c = 0; c < columns; ++c) {
       const v32 *a = acc + 2 * (r * columns + c);
       const uint8_t *from = residual;
-      if (how == ADD_CODES || how == ADD_FLOATS)
-        from += (size_t)r * t->residual_row + (size_t)c * t->residual_column;
+      if (how == ADD_CODES) from += (size_t)r * t->residual_row + (size_t)c * t->residual_column;
       finish_simply(t, how, factor, shift, a[0], a[1], vector, half, residual_factor, from,
                     out + (size_t)r * t->out_row + (size_t)c * P8_LINE);
     }
@@ -188,11 +197,7 @@ INLINE void finish_tile(const state *s, size_t channel, const v32 *acc, const in
     FINISH(ADD_CODES);
     return;
   }
-  if (floats && t->simple && !t->residual_codes) {
-    FINISH(ADD_FLOATS);
-    return;
-  }
-  if (floats && !t->out_codes && !residual) {
+  if (floats && !t->out_codes && !residual && !t->activation) {
     FINISH(TO_FLOATS);
     return;
   }
@@ -202,7 +207,7 @@ INLINE void finish_tile(const state *s, size_t channel, const v32 *acc, const in
       const v32 *a = acc + 2 * (r * columns + c);
       const uint8_t *from = NULL;
       if (residual) from = residual + (size_t)r * t->residual_row + (size_t)c * t->residual_column;
-      finish(s->whole, factor, shift, a[0], a[1], vector, half, from,
+      finish(s->whole, channel, factor, shift, a[0], a[1], vector, half, from,
              out + (size_t)r * t->out_row + (size_t)c * P8_LINE);
     }
 }
@@ -388,41 +393,6 @@ static void largest(const uint8_t *in, size_t in_row, size_t in_step, size_t n, 
     }
 }
 
-static void fused(const float *x, float factor, float *sum) {
-  const vf by = splatf(factor);
-  for (size_t i = 0; i < P8_LINE; i += VECTOR / sizeof *x) {
-    vf *to = (vf *)(void *)(sum + i);
-    *to = FMA(*(const vf *)(const void *)(x + i), by, *to);
-  }
-}
-
-static void to_floats(const uint8_t *codes, int32_t zero, float *line) {
-  const v32 less = splat32(zero);
-#pragma GCC unroll 4
-  for (size_t vector = 0; vector < VECTORS; ++vector, line += VECTOR / P8_QUAD) {
-    const v8 v = load(codes + vector * VECTOR);
-    *(vf *)(void *)line = to_float(QUAD_BYTES(v, 0) - less);
-    *(vf *)(void *)(line + P8_LINE / P8_PARTS) = to_float(QUAD_BYTES(v, 1) - less);
-    *(vf *)(void *)(line + P8_LINE / P8_PARTS * 2) = to_float(QUAD_BYTES(v, 2) - less);
-    *(vf *)(void *)(line + P8_LINE / P8_PARTS * 3) = to_float(QUAD_BYTES(v, 3) - less);
-  }
-}
-
-static void to_codes(const float *line, float low, float high, int32_t zero, uint8_t *codes) {
-  const vf least = splatf(low), most = splatf(high);
-  const v32 more = splat32(zero);
-#pragma GCC unroll 4
-  for (size_t vector = 0; vector < VECTORS; ++vector, line += VECTOR / P8_QUAD) {
-    v32 i[P8_PARTS];
-#pragma GCC unroll 4
-    for (size_t part = 0; part < P8_PARTS; ++part) {
-      const vf v = *(const vf *)(const void *)(line + part * (P8_LINE / P8_PARTS));
-      i[part] = ROUND(MINF(MAXF(v, least), most)) + more;
-    }
-    *(v8 *)(void *)(codes + vector * VECTOR) = PACK16(PACK32(i[0], i[1]), PACK32(i[2], i[3]));
-  }
-}
-
 static bool nonzero(const void *data, size_t n, uint64_t *bits) {
   const int8_t *row = data;
   size_t i = 0;
@@ -506,11 +476,12 @@ const ap_packed8_isa ISA_TABLE = {
     .strided = {strided_1, strided_2, strided_3, strided_4},
     .small = small_kernel,
     .quads = quads,
-    .fused = fused,
-    .to_floats = to_floats,
-    .to_codes = to_codes,
     .nonzero = nonzero,
     .count_units = packed_count_units,
     .count_kernels = packed_count_kernels,
     .largest = largest,
+    .map_row = map_row,
+    .gate_row = {as_is_gate_row, scaled_gate_row, logistic_gate_row, normal_gate_row},
+    .curve_row = {as_is_curve_row, scaled_curve_row, logistic_curve_row, normal_curve_row},
+    .window = window,
 };

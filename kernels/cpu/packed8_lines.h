@@ -127,8 +127,8 @@ INLINE void line_lists(const row_state *s, const packed8_tile *t, size_t x, cons
   }
 }
 
-INLINE void row_of_lists(const packed8_tile *t, const int width, const int pixels, const int adds) {
-  const row_state s = {
+INLINE row_state row_state_of(const packed8_tile *t, const int width, const int adds) {
+  return (row_state){
       .w = t->weights,
       .entries = t->entries,
       .words = (size_t)width + P8_LIST_HEAD,
@@ -141,20 +141,90 @@ INLINE void row_of_lists(const packed8_tile *t, const int width, const int pixel
       .residual_factor = splatf(t->residual_factor),
       .far = t->far,
   };
+}
+
+INLINE void row_of_lists(const packed8_tile *t, const int width, const int pixels, const int adds) {
+  const row_state s = row_state_of(t, width, adds);
   size_t x = 0;
   for (; x + (size_t)pixels <= t->columns; x += (size_t)pixels)
     line_lists(&s, t, x, width, pixels, adds);
   for (; x < t->columns; ++x) line_lists(&s, t, x, width, 1, adds);
 }
 
+/* ---- tiles of any kind -------------------------------------------------------------------------- */
+/* One pixel of one channel, all images. */
+static NOINLINE void finish_line(const packed8_tile *t, size_t channel, vf factor, vf shift, v32 a0,
+                                 v32 a1, v32 a2, v32 a3, const uint8_t *residual, uint8_t *out) {
+  v32 a[P8_PARTS] = {a0, a1, a2, a3};
+  finish_any(t, channel, factor, shift, 0, 0, P8_PARTS, residual, out, a);
+  if (t->out_codes) *(v8 *)(void *)out = PACK16(PACK32(a[0], a[1]), PACK32(a[2], a[3]));
+}
+
+/* Sums of one list: quads `half` of one pixel, or ALL of `pixels`. */
+INLINE void finish_list(const row_state *s, const packed8_tile *t, size_t list, const int width,
+                        const int pixels, const int half, const v32 *acc) {
+#pragma GCC unroll 8
+  for (int k = 0; k < width; ++k) {
+    const size_t channel = list * (size_t)width + (size_t)k;
+    const vf factor = splatf(s->w->factor[channel]), shift = splatf(s->w->shift[channel]);
+    const uint8_t *residual = residual_channel(t, channel);
+    uint8_t *out = t->out + channel * s->out_channel;
+#pragma GCC unroll 4
+    for (int p = 0; p < pixels; ++p, out += P8_LINE) {
+      const v32 *a = acc + (k * pixels + p) * (half == ALL ? 4 : 2);
+      if (half == ALL)
+        finish_line(t, channel, factor, shift, a[0], a[1], a[2], a[3], residual, out);
+      else
+        finish(t, channel, factor, shift, a[0], a[1], 0, (size_t)half, residual, out);
+      if (residual) residual += s->residual_column;
+    }
+  }
+}
+
+INLINE void any_lists(const row_state *s, const packed8_tile *t, const int width,
+                      const int pixels) {
+  for (size_t list = t->first_list; list < t->end_list; ++list) {
+    v32 acc[16];
+    if (s->far) ahead_of_stores(t, list, s->w->geometry.out.c, width, pixels);
+    if (width < 8) {
+      sum_list(s, list, t->in, width, pixels, ALL, acc);
+      finish_list(s, t, list, width, pixels, ALL, acc);
+      continue;
+    }
+    sum_list(s, list, t->in, width, 1, 0, acc);
+    finish_list(s, t, list, width, 1, 0, acc);
+    sum_list(s, list, t->in, width, 1, 1, acc);
+    finish_list(s, t, list, width, 1, 1, acc);
+  }
+}
+
+INLINE void any_row(const packed8_tile *row, const int width, const int pixels) {
+  const row_state s = row_state_of(row, width, 1);
+  packed8_tile t = *row;
+  size_t n;
+  for (size_t x = 0; x < row->columns; x += n) {
+    n = x + (size_t)pixels <= row->columns ? (size_t)pixels : 1;
+    if (n > 1)
+      any_lists(&s, &t, width, pixels);
+    else
+      any_lists(&s, &t, width, 1);
+    t.in += n * s.in_column;
+    t.out += n * P8_LINE;
+    if (t.residual) t.residual += n * s.residual_column;
+  }
+}
+
 #define ROW(w, p)                                                              \
   static void row_##w##_0(const packed8_tile *t) { row_of_lists(t, w, p, 0); } \
-  static void row_##w##_1(const packed8_tile *t) { row_of_lists(t, w, p, 1); }
+  static void row_##w##_1(const packed8_tile *t) { row_of_lists(t, w, p, 1); } \
+  static void row_##w##_any(const packed8_tile *t) { any_row(t, w, p); }
 ROW(1, 4)
 ROW(2, 2)
 ROW(4, 1)
 ROW(8, 1)
-#define ROW_TABLE                                                                    \
-  {                                                                                  \
-    {row_1_0, row_1_1}, {row_2_0, row_2_1}, {row_4_0, row_4_1}, { row_8_0, row_8_1 } \
-  }
+/* clang-format off: it breaks lists of lists oddly */
+#define ROW_OF(w) \
+  { row_##w##_0, row_##w##_1, row_##w##_any }
+#define ROW_TABLE \
+  { ROW_OF(1), ROW_OF(2), ROW_OF(4), ROW_OF(8) }
+/* clang-format on */

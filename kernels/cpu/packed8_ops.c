@@ -1,5 +1,6 @@
 /* kernels/cpu/packed8_ops.c - pooling, element by element operations and the way in, on lines of 64
- * images: of codes or floats alike, through floats; products and sums are rounded one by one. */
+ * images: of codes or floats alike, through floats; products and sums are rounded one by one. What is done
+ * with a row of lines: packed8_rows.h. */
 #include <math.h>
 #include <string.h>
 
@@ -24,20 +25,14 @@ static size_t place(const ap_packed8_tensor *t, size_t b, size_t c, size_t y, si
          (c * s->channel + s->origin + y * s->row) * sizeof(float) + x * P8_LINE;
 }
 
-/* A line of values stands in the order of floats, on 64 bytes. */
+/* A line of values: four parts of 16 (ap_packed8_part), on 64 bytes. */
 #define ON_LINE __attribute__((aligned(P8_LINE)))
-
-/* Values, without the source's factor. */
-static void get_line(const ap_packed8_isa *isa, const ap_packed8_tensor *t, const void *data,
-                     size_t at, float *line) {
-  const uint8_t *p = (const uint8_t *)data + at;
-  if (t->codes) {
-    isa->to_floats(p, t->zero, line);
-    return;
-  }
-  for (size_t part = 0; part < PARTS; ++part)
-    memcpy(line + part * AP_PACKED_LANES, p + part * t->shape->block * sizeof(float),
-           AP_PACKED_LANES * sizeof *line);
+enum { PART_BYTES = P8_LINE };
+static packed8_row line_row(const float *line) { /* and those behind it */
+  return (packed8_row){(const uint8_t *)line, LANES * sizeof *line, PART_BYTES, false, 0};
+}
+static packed8_row_out line_to(float *line) {
+  return (packed8_row_out){(uint8_t *)line, PART_BYTES, false, 0, -INFINITY, INFINITY};
 }
 
 /* Where lines go: values are limited, codes also to those that there are. */
@@ -47,29 +42,49 @@ typedef struct {
   float low, high;
 } target;
 
-static float clip(float v, float low, float high) {
-  v = v > low ? v : low;
-  return v < high ? v : high;
-}
-
 static target target_of(const ap_packed8_isa *isa, const ap_packed8_target *to, float low,
                         float high) {
-  const float zero = (float)to->tensor.zero, most = (float)to->most - zero;
-  if (!to->tensor.codes) return (target){isa, to, low, high};
-  return (target){isa, to, clip(low, -zero, most), clip(high, -zero, most)};
+  packed8_value_limits(to, &low, &high);
+  return (target){isa, to, low, high};
 }
 
-static void put_line(const target *k, size_t at, const float *line) {
+/* ---- rows ------------------------------------------------------------------------------------- */
+static size_t part_of(const ap_packed8_tensor *t) { return t->shape->block * sizeof(float); }
+
+/* Of a source, as an output's channel and row reads it. */
+static packed8_row row_of(const ap_packed8_source *s, size_t b, size_t c, size_t y) {
+  const size_t channel = s->picks ? s->picks[c] : c - s->first; /* wraps below `first` */
+  if (!s->data || channel >= s->tensor.shape->c) return (packed8_row){.at = NULL};
+  return (packed8_row){(const uint8_t *)s->data + place(&s->tensor, b, channel, y * s->stride_h, 0),
+                       s->stride_w * P8_LINE, part_of(&s->tensor), s->tensor.codes, s->tensor.zero};
+}
+
+static packed8_row_out row_to(const target *k, size_t b, size_t c, size_t y, size_t x) {
   const ap_packed8_tensor *t = &k->to->tensor;
-  uint8_t *p = (uint8_t *)k->to->data + at;
-  if (t->codes) {
-    k->isa->to_codes(line, k->low, k->high, t->zero, p);
-    return;
-  }
-  for (size_t part = 0; part < PARTS; ++part, line += AP_PACKED_LANES) {
-    float *to = (float *)(void *)(p + part * t->shape->block * sizeof(float));
-    for (size_t i = 0; i < AP_PACKED_LANES; ++i) to[i] = clip(line[i], k->low, k->high);
-  }
+  return (packed8_row_out){(uint8_t *)k->to->data + place(t, b, c, y, x),
+                           part_of(t),
+                           t->codes,
+                           t->zero,
+                           k->low,
+                           k->high};
+}
+
+/* Do all rows of a channel, as an output of that shape reads them, lie one behind the other? One value a channel does. */
+static bool reads_in_a_row(const ap_packed8_source *s, const ap_packed_shape *out) {
+  const ap_packed_shape *in = s->tensor.shape;
+  if (!s->data || (s->stride_h == 0 && s->stride_w == 0)) return true;
+  return s->stride_h == 1 && s->stride_w == 1 && in->h == out->h && in->w == out->w &&
+         in->row == in->w * AP_PACKED_LANES;
+}
+
+/* Rows and columns to do: without borders all rows are one, which small maps have short ones of. */
+typedef struct {
+  size_t h, w;
+} extent;
+static extent extent_of(const ap_packed_shape *out, const ap_packed8_source *const sources[3]) {
+  bool one = out->row == out->w * AP_PACKED_LANES;
+  for (size_t i = 0; i < 3; ++i) one = one && (!sources[i] || reads_in_a_row(sources[i], out));
+  return one ? (extent){1, out->h * out->w} : (extent){out->h, out->w};
 }
 
 /* ---- pooling ---------------------------------------------------------------------------------- */
@@ -77,27 +92,12 @@ static void put_line(const target *k, size_t at, const float *line) {
 typedef struct {
   size_t first, count;
 } span;
-static span window_span(size_t i, size_t stride, size_t pad, size_t kernel, size_t extent) {
+static span window_span(size_t i, size_t stride, size_t pad, size_t kernel, size_t size) {
   const size_t begin = i * stride, end = begin + kernel; /* with padding */
   const size_t lo = begin > pad ? begin - pad : 0;
   size_t hi = end > pad ? end - pad : 0;
-  if (hi > extent) hi = extent;
+  if (hi > size) hi = size;
   return (span){lo, hi > lo ? hi - lo : 0};
-}
-
-static void reduce(const ap_packed8_isa *isa, const ap_packed_pool *p, const ap_packed8_source *in,
-                   size_t b, size_t c, span rows, span columns, float *line) {
-  float next[LANES] ON_LINE;
-  for (size_t i = 0; i < LANES; ++i) line[i] = p->maximum ? -INFINITY : 0;
-  for (size_t y = rows.first; y < rows.first + rows.count; ++y)
-    for (size_t x = columns.first; x < columns.first + columns.count; ++x) {
-      get_line(isa, &in->tensor, in->data, place(&in->tensor, b, c, y, x), next);
-      if (p->maximum) {
-        for (size_t i = 0; i < LANES; ++i) line[i] = next[i] > line[i] ? next[i] : line[i];
-      } else {
-        for (size_t i = 0; i < LANES; ++i) line[i] += next[i];
-      }
-    }
 }
 
 /* Codes to codes of the same scale stay bytes. */
@@ -117,113 +117,208 @@ static size_t alike(const ap_packed_pool *p, size_t x, span columns) {
   return n;
 }
 
-/* One row of outputs, as bytes. */
-static void largest_row(const ap_packed8_isa *isa, const ap_packed_pool *p,
-                        const ap_packed8_source *in, const ap_packed8_target *out,
-                        const uint8_t range[2], size_t b, size_t c, size_t y) {
-  const span rows = window_span(y, p->stride_h, p->pad_top, p->kh, p->in.h);
-  size_t n;
-  for (size_t x = 0; x < p->out.w; x += n) {
-    const span columns = window_span(x, p->stride_w, p->pad_left, p->kw, p->in.w);
-    n = alike(p, x, columns);
-    isa->largest((const uint8_t *)in->data + place(&in->tensor, b, c, rows.first, columns.first),
-                 p->in.row * sizeof(float), p->stride_w * P8_LINE, n, rows.count, columns.count,
-                 range[0], range[1], (uint8_t *)out->data + place(&out->tensor, b, c, y, x));
-  }
+typedef struct {
+  const ap_packed_pool *pool;
+  const ap_packed8_source *in;
+  target to;
+  double ratio;
+  bool bytes;
+  uint8_t least, most;
+} pool_job;
+
+/* n windows of rows x columns pixels, which begin with input pixel (rows.first, columns.first). */
+static void pool_windows(const pool_job *j, size_t b, size_t c, span rows, span columns, size_t n,
+                         size_t y, size_t x) {
+  const ap_packed_pool *p = j->pool;
+  const ap_packed8_tensor *t = &j->in->tensor;
+  const size_t in_row = p->in.row * sizeof(float), step = p->stride_w * P8_LINE;
+  const size_t area = p->count_padding ? p->kh * p->kw : rows.count * columns.count;
+  const uint8_t *from = (const uint8_t *)j->in->data + place(t, b, c, rows.first, columns.first);
+  const packed8_row in = {from, step, part_of(t), t->codes, t->zero};
+  const packed8_row_out out = row_to(&j->to, b, c, y, x);
+  if (j->bytes)
+    j->to.isa->largest(from, in_row, step, n, rows.count, columns.count, j->least, j->most, out.at);
+  else
+    j->to.isa->window(&in, in_row, rows.count, columns.count, p->maximum,
+                      p->maximum ? j->in->factor : (float)(j->ratio / (double)area), n, &out);
 }
 
 void ap_packed8_pool_run(const ap_packed8_isa *isa, const ap_packed_pool *p, size_t n_blocks,
                          const ap_packed8_source *in, double ratio, const ap_packed8_target *out,
                          float low, float high) {
-  const target k = target_of(isa, out, low, high);
-  const bool bytes = stays_bytes(p, in, ratio, out);
-  uint8_t range[2];
-  float line[LANES] ON_LINE;
-  packed8_code_limits(out, low, high, &range[0], &range[1]);
+  pool_job j = {p, in, target_of(isa, out, low, high), ratio, stays_bytes(p, in, ratio, out), 0, 0};
+  packed8_code_limits(out, low, high, &j.least, &j.most);
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < p->out.c; ++c)
       for (size_t y = 0; y < p->out.h; ++y) {
         const span rows = window_span(y, p->stride_h, p->pad_top, p->kh, p->in.h);
-        if (bytes) largest_row(isa, p, in, out, range, b, c, y);
-        for (size_t x = 0; x < p->out.w && !bytes; ++x) {
+        size_t n;
+        for (size_t x = 0; x < p->out.w; x += n) {
           const span columns = window_span(x, p->stride_w, p->pad_left, p->kw, p->in.w);
-          const size_t area = p->count_padding ? p->kh * p->kw : rows.count * columns.count;
-          const float factor = p->maximum ? in->factor : (float)(ratio / (double)area);
-          reduce(isa, p, in, b, c, rows, columns, line);
-          for (size_t i = 0; i < LANES; ++i) line[i] *= factor;
-          put_line(&k, place(&out->tensor, b, c, y, x), line);
+          n = alike(p, x, columns);
+          pool_windows(&j, b, c, rows, columns, n, y, x);
         }
       }
 }
 
 /* ---- element by element ----------------------------------------------------------------------- */
-/* A row of a source: where its first line lies, NULL: all is 0; and how far the next. */
-typedef struct {
-  const ap_packed8_tensor *tensor;
-  const uint8_t *at;
-  size_t step;
-} row;
-
-static row row_of(const ap_packed8_source *s, size_t b, size_t c, size_t y) {
-  const size_t channel = s->picks ? s->picks[c] : c - s->first; /* wraps below `first` */
-  if (!s->data || channel >= s->tensor.shape->c) return (row){.at = NULL};
-  const uint8_t *data = s->data;
-  return (row){&s->tensor, data + place(&s->tensor, b, channel, y * s->stride_h, 0),
-               s->stride_w * P8_LINE};
-}
-/* Its line x; false: there is none. */
-static bool row_line(const ap_packed8_isa *isa, const row *r, size_t x, float *line) {
-  if (!r->at) return false;
-  get_line(isa, r->tensor, r->at, x * r->step, line);
-  return true;
-}
-
-static bool is_one(float factor) { return !(factor < 1) && !(factor > 1); }
-
-/* How a line becomes in[c] * factor (or scale, shift) + residual[c], by the rule of packed8.h. */
-typedef struct {
-  const ap_packed8_isa *isa;
-  bool affine; /* scale and shift in place of the factor */
-  float factor, shift, residual_factor;
-} map_rule;
-
-static void map_line(const map_rule *k, const row *in, const row *res, size_t x, float *line) {
-  float value[LANES] ON_LINE, other[LANES] ON_LINE;
-  const bool adds = row_line(k->isa, res, x, other);
-  if (!k->affine && is_one(k->factor)) {
-    if (!row_line(k->isa, in, x, line)) memset(line, 0, LANES * sizeof *line);
-  } else {
-    if (!row_line(k->isa, in, x, value)) memset(value, 0, sizeof value);
-    for (size_t i = 0; i < LANES; ++i)
-      line[i] = k->affine ? k->shift : adds ? other[i] * k->residual_factor : 0;
-    k->isa->fused(value, k->factor, line);
-    if (!k->affine) return;
-  }
-  if (adds) k->isa->fused(other, k->residual_factor, line);
+/* Codes of one scale that only move, limited by [low, high]. */
+static bool moves_codes(const ap_packed8_source *in, const float *scale,
+                        const ap_packed8_target *out, const ap_packed8_source *residual) {
+  return !scale && !residual->data && !(in->factor < 1) && !(in->factor > 1) && in->tensor.codes &&
+         out->tensor.codes && in->tensor.zero == out->tensor.zero;
 }
 
 void ap_packed8_map_run(const ap_packed8_isa *isa, const ap_packed8_source *in, size_t channels,
                         const float *scale, const float *shift, const ap_packed8_target *out,
                         size_t first_out, size_t n_blocks, const ap_packed8_epilogue *epilogue) {
+  const ap_packed8_source *res = &epilogue->residual;
   const target k = target_of(isa, out, epilogue->low, epilogue->high);
-  const ap_packed_shape *s = out->tensor.shape;
-  map_rule rule = {isa, scale != NULL, in->factor, 0, epilogue->residual.factor};
-  float line[LANES] ON_LINE;
+  const extent size = extent_of(out->tensor.shape, (const ap_packed8_source *const[3]){in, res});
+  const bool bytes = moves_codes(in, scale, out, res);
+  packed8_map map = {scale != NULL, in->factor, 0, res->factor};
+  uint8_t least, most;
+  packed8_code_limits(out, epilogue->low, epilogue->high, &least, &most);
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < channels; ++c) {
       if (scale) {
-        rule.factor = scale[c];
-        rule.shift = shift[c];
+        map.factor = scale[c];
+        map.shift = shift[c];
       }
-      for (size_t y = 0; y < s->h; ++y) {
-        const row from = row_of(in, b, c, y), res = row_of(&epilogue->residual, b, c, y);
-        const size_t to = place(&out->tensor, b, first_out + c, y, 0);
-        for (size_t x = 0; x < s->w; ++x) {
-          map_line(&rule, &from, &res, x, line);
-          put_line(&k, to + x * P8_LINE, line);
-        }
+      for (size_t y = 0; y < size.h; ++y) {
+        const packed8_row from = row_of(in, b, c, y), plus = row_of(res, b, c, y);
+        const packed8_row_out to = row_to(&k, b, first_out + c, y, 0);
+        if (bytes && from.at)
+          isa->largest(from.at, 0, from.step, size.w, 1, 1, least, most, to.at);
+        else
+          isa->map_row(&from, &plus, &map, size.w, &to);
       }
     }
+}
+
+/* ---- products and curves ------------------------------------------------------------------------ */
+/* Curves that are not computed in registers: values of some pixels are on the stack. */
+enum { CURVED = 16 };
+typedef struct {
+  float value[CURVED * LANES] ON_LINE;
+} curved_lines;
+
+static packed8_row skip(const packed8_row *r, size_t pixels) {
+  packed8_row to = *r;
+  if (to.at) to.at += pixels * to.step;
+  return to;
+}
+
+/* Of n pixels of a row times `by`. */
+static packed8_row curved_row(const ap_packed8_isa *isa, ap_curve curve, float by,
+                              const packed8_row *in, size_t n, curved_lines *lines) {
+  const packed8_row none = {.at = NULL};
+  const packed8_map times = {false, by, 0, 1};
+  for (size_t x = 0; x < n; ++x) {
+    const packed8_row from = skip(in, x);
+    const packed8_row_out to = line_to(lines->value + x * LANES);
+    isa->map_row(&from, &none, &times, 1, &to);
+  }
+  ap_curve_row(curve, lines->value, n * LANES, lines->value);
+  return line_row(lines->value);
+}
+
+static packed8_gate_kind gate_kind(ap_curve curve) {
+  if (curve == AP_CURVE_NONE) return P8_GATE_AS_IS;
+  if (curve == AP_CURVE_LOGISTIC) return P8_GATE_LOGISTIC;
+  return curve == AP_CURVE_NORMAL ? P8_GATE_NORMAL : P8_GATE_SCALED;
+}
+
+typedef struct {
+  const ap_packed8_isa *isa;
+  const ap_packed8_source *in, *gate, *residual;
+  ap_curve curve;
+  packed8_gate_kind kind;
+  packed8_gate rule;
+  target to;
+  extent size;
+  curved_lines *lines;
+} gate_job;
+
+/* A factor for all pixels of a channel: computed once. */
+static void gate_channel(const gate_job *j, size_t b, size_t c) {
+  packed8_row by = row_of(j->gate, b, c, 0);
+  const packed8_row_out once = line_to(j->lines->value);
+  if (j->kind == P8_GATE_SCALED) by = curved_row(j->isa, j->curve, j->rule.by, &by, 1, j->lines);
+  j->isa->curve_row[j->kind](&by, &j->rule, 1, &once);
+  by = line_row(j->lines->value);
+  by.step = 0;
+  for (size_t y = 0; y < j->size.h; ++y) {
+    const packed8_row from = row_of(j->in, b, c, y), plus = row_of(j->residual, b, c, y);
+    const packed8_row_out to = row_to(&j->to, b, c, y, 0);
+    j->isa->gate_row[P8_GATE_AS_IS](&from, &by, &plus, &j->rule, j->size.w, &to);
+  }
+}
+
+static void gate_pixels(const gate_job *j, size_t b, size_t c, size_t y) {
+  const packed8_row from = row_of(j->in, b, c, y), plus = row_of(j->residual, b, c, y);
+  const packed8_row by = row_of(j->gate, b, c, y);
+  const size_t w = j->size.w;
+  packed8_row_out to = row_to(&j->to, b, c, y, 0);
+  if (j->kind != P8_GATE_SCALED) {
+    j->isa->gate_row[j->kind](&from, &by, &plus, &j->rule, w, &to);
+    return;
+  }
+  for (size_t x = 0; x < w; x += CURVED, to.at += (size_t)CURVED * P8_LINE) {
+    const size_t n = w - x < CURVED ? w - x : CURVED;
+    const packed8_row some = skip(&from, x), others = skip(&plus, x), gates = skip(&by, x);
+    const packed8_row values = curved_row(j->isa, j->curve, j->rule.by, &gates, n, j->lines);
+    j->isa->gate_row[P8_GATE_SCALED](&some, &values, &others, &j->rule, n, &to);
+  }
+}
+
+void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
+                         const ap_packed8_source *gate, ap_curve curve, float per_unit,
+                         const ap_packed8_target *out, size_t n_blocks,
+                         const ap_packed8_epilogue *epilogue) {
+  const ap_packed8_source *res = &epilogue->residual;
+  const ap_packed_shape *s = out->tensor.shape;
+  curved_lines lines;
+  const gate_job j = {isa,
+                      in,
+                      gate,
+                      res,
+                      curve,
+                      gate_kind(curve),
+                      {gate->factor, per_unit, in->factor, res->factor},
+                      target_of(isa, out, epilogue->low, epilogue->high),
+                      extent_of(s, (const ap_packed8_source *const[3]){in, gate, res}),
+                      &lines};
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t c = 0; c < s->c; ++c) {
+      if (gate->stride_h == 0 && gate->stride_w == 0) {
+        gate_channel(&j, b, c);
+        continue;
+      }
+      for (size_t y = 0; y < j.size.h; ++y) gate_pixels(&j, b, c, y);
+    }
+}
+
+void ap_packed8_curve_run(const ap_packed8_isa *isa, ap_curve curve, const ap_packed8_source *in,
+                          float per_unit, const ap_packed8_target *out, size_t n_blocks) {
+  const ap_packed_shape *s = out->tensor.shape;
+  const target k = target_of(isa, out, -INFINITY, INFINITY);
+  const packed8_gate rule = {in->factor, per_unit, 1, 1};
+  const packed8_gate_kind kind = gate_kind(curve);
+  const extent size = extent_of(s, (const ap_packed8_source *const[3]){in});
+  const size_t step = kind == P8_GATE_SCALED ? CURVED : size.w;
+  curved_lines lines;
+  for (size_t b = 0; b < n_blocks; ++b)
+    for (size_t c = 0; c < s->c; ++c)
+      for (size_t y = 0; y < size.h; ++y)
+        for (size_t x = 0; x < size.w; x += step) {
+          const size_t n = size.w - x < step ? size.w - x : step;
+          const packed8_row all = row_of(in, b, c, y);
+          const packed8_row_out to = row_to(&k, b, c, y, x);
+          packed8_row from = skip(&all, x);
+          if (kind == P8_GATE_SCALED) from = curved_row(isa, curve, rule.by, &from, n, &lines);
+          isa->curve_row[kind](&from, &rule, n, &to);
+        }
 }
 
 /* ---- an image normalised by itself -------------------------------------------------------------- */
@@ -233,15 +328,23 @@ typedef struct {
   size_t block, first, channels, y, rows, x, columns; /* of a set */
 } norm_set;
 
+static void norm_line(const norm_set *s, size_t c, size_t y, size_t x, float *line) {
+  const ap_packed8_tensor *t = &s->in->tensor;
+  const packed8_row from = {(const uint8_t *)s->in->data + place(t, s->block, c, y, x), P8_LINE,
+                            part_of(t), t->codes, t->zero};
+  const packed8_gate as_is = {1, 1, 1, 1};
+  const packed8_row_out to = line_to(line);
+  s->isa->curve_row[P8_GATE_AS_IS](&from, &as_is, 1, &to);
+}
+
 /* Sums in double of the lines, or (centre not NULL) of the squares of their deviations. */
 static void norm_sums(const norm_set *s, const float *centre, double sums[LANES]) {
-  const ap_packed8_tensor *t = &s->in->tensor;
   float line[LANES] ON_LINE;
   memset(sums, 0, LANES * sizeof *sums);
   for (size_t c = s->first; c < s->first + s->channels; ++c)
     for (size_t y = s->y; y < s->y + s->rows; ++y)
       for (size_t x = s->x; x < s->x + s->columns; ++x) {
-        get_line(s->isa, t, s->in->data, place(t, s->block, c, y, x), line);
+        norm_line(s, c, y, x, line);
         for (size_t i = 0; i < LANES; ++i) {
           const double d = centre ? (double)(line[i] - centre[i]) : (double)line[i];
           sums[i] += centre ? d * d : d;
@@ -256,30 +359,30 @@ typedef struct {
 } norm_rule;
 
 static void norm_run_set(const norm_set *s, const norm_rule *r, const target *to) {
-  const ap_packed8_tensor *t = &s->in->tensor;
   const size_t count = s->channels * s->rows * s->columns;
-  float mean[LANES] ON_LINE, factor[LANES] ON_LINE, line[LANES] ON_LINE, other[LANES] ON_LINE;
+  float mean[LANES] ON_LINE, factor[LANES] ON_LINE, line[LANES] ON_LINE;
   double sums[LANES];
   norm_sums(s, NULL, sums);
   for (size_t i = 0; i < LANES; ++i) mean[i] = (float)(sums[i] / (double)count);
   norm_sums(s, mean, sums);
   for (size_t i = 0; i < LANES; ++i)
     factor[i] = ap_packed8_norm_factor(sums[i], count, r->epsilon, r->per_unit);
-  for (size_t c = s->first; c < s->first + s->channels; ++c)
-    for (size_t y = s->y; y < s->y + s->rows; ++y) {
-      const row plus = row_of(r->residual, s->block, c, y);
-      for (size_t x = s->x; x < s->x + s->columns; ++x) {
-        get_line(s->isa, t, s->in->data, place(t, s->block, c, y, x), line);
-        for (size_t i = 0; i < LANES; ++i) line[i] = (line[i] - mean[i]) * factor[i];
-        if (r->scale) {
-          for (size_t i = 0; i < LANES; ++i) other[i] = r->shift[c];
-          s->isa->fused(line, r->scale[c], other);
-          memcpy(line, other, sizeof line);
-        }
-        if (row_line(s->isa, &plus, x, other)) s->isa->fused(other, r->residual->factor, line);
-        put_line(to, place(&to->to->tensor, s->block, c, y, x), line);
-      }
+  const packed8_row normed = line_row(line);
+  packed8_map map = {r->scale != NULL, 1, 0, r->residual->factor};
+  for (size_t c = s->first; c < s->first + s->channels; ++c) {
+    if (r->scale) {
+      map.factor = r->scale[c];
+      map.shift = r->shift[c];
     }
+    for (size_t y = s->y; y < s->y + s->rows; ++y)
+      for (size_t x = s->x; x < s->x + s->columns; ++x) {
+        const packed8_row all = row_of(r->residual, s->block, c, y), plus = skip(&all, x);
+        const packed8_row_out out = row_to(to, s->block, c, y, x);
+        norm_line(s, c, y, x, line);
+        for (size_t i = 0; i < LANES; ++i) line[i] = (line[i] - mean[i]) * factor[i];
+        s->isa->map_row(&normed, &plus, &map, 1, &out);
+      }
+  }
 }
 
 void ap_packed8_norm_run(const ap_packed8_isa *isa, const ap_packed_norm *norm, double epsilon,
@@ -296,90 +399,6 @@ void ap_packed8_norm_run(const ap_packed8_isa *isa, const ap_packed_norm *norm, 
       if (norm->each_pixel) set = (norm_set){isa, in, b, 0, s->c, i / s->w, 1, i % s->w, 1};
       norm_run_set(&set, &rule, &to);
     }
-}
-
-/* In place: curve(line * factor) * per_unit. */
-static void curve_line(ap_curve curve, float factor, float per_unit, float *line, size_t n) {
-  for (size_t i = 0; i < n; ++i) line[i] *= factor;
-  ap_curve_row(curve, line, n, line);
-  for (size_t i = 0; i < n; ++i) line[i] *= per_unit;
-}
-
-/* What becomes of each code: codes are few. */
-enum { CODES = 256 };
-typedef struct {
-  const ap_packed8_isa *isa;
-  ap_curve curve;
-  const ap_packed8_source *in;
-  float per_unit;
-  float of_code[CODES];
-} curve_rule;
-
-static curve_rule curve_of(const ap_packed8_isa *isa, ap_curve curve, const ap_packed8_source *in,
-                           float per_unit) {
-  curve_rule k = {.isa = isa, .curve = curve, .in = in, .per_unit = per_unit};
-  if (!curve || !in->tensor.codes) return k;
-  for (int code = 0; code < CODES; ++code) k.of_code[code] = (float)(code - in->tensor.zero);
-  curve_line(curve, in->factor, per_unit, k.of_code, CODES);
-  return k;
-}
-
-/* Line x of a row, through the curve where there is one. */
-static void curved_line(const curve_rule *k, const row *r, size_t x, float *line) {
-  if (!k->curve || !k->in->tensor.codes || !r->at) {
-    if (!row_line(k->isa, r, x, line)) memset(line, 0, LANES * sizeof *line);
-    if (k->curve) curve_line(k->curve, k->in->factor, k->per_unit, line, LANES);
-    return;
-  }
-  const uint8_t *codes = r->at + x * r->step;
-  for (size_t lane = 0; lane < AP_PACKED_LANES; lane += P8_QUAD)
-    for (size_t part = 0; part < PARTS; ++part, codes += P8_QUAD)
-      for (size_t i = 0; i < P8_QUAD; ++i)
-        line[part * AP_PACKED_LANES + lane + i] = k->of_code[codes[i]];
-}
-
-void ap_packed8_gate_run(const ap_packed8_isa *isa, const ap_packed8_source *in,
-                         const ap_packed8_source *gate, ap_curve curve, float per_unit,
-                         const ap_packed8_target *out, size_t n_blocks,
-                         const ap_packed8_epilogue *epilogue) {
-  const target k = target_of(isa, out, epilogue->low, epilogue->high);
-  const curve_rule rule = curve_of(isa, curve, gate, per_unit);
-  const ap_packed_shape *s = out->tensor.shape;
-  const ap_packed8_source *res = &epilogue->residual;
-  const bool per_channel = gate->stride_h == 0 && gate->stride_w == 0;
-  float line[LANES] ON_LINE, factors[LANES] ON_LINE, other[LANES] ON_LINE;
-  for (size_t b = 0; b < n_blocks; ++b)
-    for (size_t c = 0; c < s->c; ++c)
-      for (size_t y = 0; y < s->h; ++y) {
-        const row from = row_of(in, b, c, y), by = row_of(gate, b, c, y),
-                  plus = row_of(res, b, c, y);
-        const size_t to = place(&out->tensor, b, c, y, 0);
-        for (size_t x = 0; x < s->w; ++x) {
-          if (!per_channel || (x == 0 && y == 0)) curved_line(&rule, &by, x, factors);
-          if (!row_line(isa, &from, x, line)) memset(line, 0, sizeof line);
-          for (size_t i = 0; i < LANES; ++i) line[i] = line[i] * factors[i] * in->factor;
-          if (row_line(isa, &plus, x, other)) isa->fused(other, res->factor, line);
-          put_line(&k, to + x * P8_LINE, line);
-        }
-      }
-}
-
-void ap_packed8_curve_run(const ap_packed8_isa *isa, ap_curve curve, const ap_packed8_source *in,
-                          float per_unit, const ap_packed8_target *out, size_t n_blocks) {
-  const target k = target_of(isa, out, -INFINITY, INFINITY);
-  const curve_rule rule = curve_of(isa, curve, in, per_unit);
-  const ap_packed_shape *s = out->tensor.shape;
-  float line[LANES] ON_LINE;
-  for (size_t b = 0; b < n_blocks; ++b)
-    for (size_t c = 0; c < s->c; ++c)
-      for (size_t y = 0; y < s->h; ++y) {
-        const row from = row_of(in, b, c, y);
-        const size_t to = place(&out->tensor, b, c, y, 0);
-        for (size_t x = 0; x < s->w; ++x) {
-          curved_line(&rule, &from, x, line);
-          put_line(&k, to + x * P8_LINE, line);
-        }
-      }
 }
 
 /* ---- layout ----------------------------------------------------------------------------------- */
@@ -410,12 +429,15 @@ void ap_packed8_pixels_run(const ap_packed8_isa *isa, size_t n_blocks, const uin
                            const float *table, const ap_packed8_target *out) {
   const ap_packed_shape *s = out->tensor.shape;
   const target k = target_of(isa, out, -INFINITY, INFINITY);
+  const packed8_gate as_is = {1, 1, 1, 1};
   float line[LANES] ON_LINE;
+  const packed8_row from = line_row(line);
   for (size_t b = 0; b < n_blocks; ++b)
     for (size_t c = 0; c < s->c; ++c)
       for (size_t y = 0; y < s->h; ++y)
         for (size_t x = 0; x < s->w; ++x, pixels += LANES) {
           for (size_t i = 0; i < LANES; ++i) line[i] = table[c * 256 + pixels[image_of(i)]];
-          put_line(&k, place(&out->tensor, b, c, y, x), line);
+          const packed8_row_out to = row_to(&k, b, c, y, x);
+          isa->curve_row[P8_GATE_AS_IS](&from, &as_is, 1, &to);
         }
 }

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 INLINE v32 splat32(int32_t x) { return x - (v32){0}; }
 
 #if QUAD_WORDS == 1

@@ -179,8 +179,10 @@ static void over_layer8(const conv_case *k, ap_packed_form form, const ap_packed
   ap_packed8_weights *w = NULL;
   assert_int_equal(ap_packed8_weights_create(isa, &g, matrix, zero, factor, shift, form, &w, NULL),
                    AP_OK);
-  const ap_packed8_epilogue e = {
-      {added, to, 0.37F, 1, 1, 0, NULL}, bits & 4 ? 0 : -INFINITY, bits & 8 ? 97.3F : INFINITY};
+  const ap_packed8_epilogue e = {{added, to, 0.37F, 1, 1, 0, NULL},
+                                 bits & 4 ? 0 : -INFINITY,
+                                 bits & 8 ? 97.3F : INFINITY,
+                                 NULL};
   const ap_packed8_target elsewhere = {apart, to, 255}, there = {added, to, 255};
   ap_packed8_conv_run(w, BLOCKS, in, &elsewhere, &e, scratch);
   ap_packed8_conv_run(w, BLOCKS, in, &there, &e, scratch);
@@ -211,7 +213,7 @@ static void run8(int operation, unsigned bits, const ap_packed8_isa *isa,
                  const ap_packed8_tensor *t, void *const tensors[3], void *to) {
   const ap_packed8_source in = {tensors[0], *t, 0.3F, 1, 1, 0, NULL};
   const ap_packed8_source other = {tensors[1], *t, 0.02F, 1, 1, 0, NULL};
-  const ap_packed8_epilogue e = {{tensors[2], *t, 1.5F, 1, 1, 0, NULL}, -9, 120};
+  const ap_packed8_epilogue e = {{tensors[2], *t, 1.5F, 1, 1, 0, NULL}, -9, 120, NULL};
   const ap_packed8_target out = {to, *t, 220};
   const ap_curve curve = (ap_curve)(AP_CURVE_LOGISTIC + bits % (AP_CURVES - 1));
   const ap_packed_norm norm = {1, bits & 1, 0};

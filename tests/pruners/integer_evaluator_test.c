@@ -158,17 +158,63 @@ static void equal_outputs(const ap_network *net, const ap_dataset *data, size_t 
   ap_free(got);
 }
 
-static void odd_networks(void **state) {
-  (void)state;
+/* Activations that become part of layers, and such that do not: swish, hard swish in an addition and behind a ReLU,
+ * GELU that no layer reads, a clipped scale of its own a channel; a layer that is read once more, one that has a
+ * ReLU before, a product of two layers, a curve that stays apart. */
+static ap_network *active_network(void) {
+  ap_network *net = NULL;
+  const ap_node relu3 = {.kind = AP_NODE_RELU, .ceiling = 3};
+  const ap_node add = {.kind = AP_NODE_ADD}, multiply = {.kind = AP_NODE_MULTIPLY};
+  must(ap_network_create("active", (ap_shape3){1, SIDE, SIDE}, &net, &failure));
+  const size_t stem = put_conv(net, 10, 3, 1, 1, true, 0);
+  const size_t swish = put(net, multiply, stem, put_curve(net, AP_CURVE_LOGISTIC, stem));
+  const size_t own = put_conv(net, 10, 3, 1, 10, true, swish);
+  const size_t ramp = put(net, relu3, put_plain(net, AP_NODE_BATCHNORM, own), 0);
+  const size_t hard =
+      put_plain(net, AP_NODE_RELU, put(net, add, put(net, multiply, ramp, own), swish));
+  const size_t down = put_conv(net, 9, 3, 2, 1, false, hard);
+  const size_t gelu = put(net, multiply, put_curve(net, AP_CURVE_NORMAL, down), down);
+  const size_t more = put_conv(net, 9, 1, 2, 1, true, hard);
+  const size_t read_again =
+      put(net, add, put(net, multiply, more, put_curve(net, AP_CURVE_LOGISTIC, more)), more);
+  const size_t sum = put(net, add, gelu, read_again);
+  const size_t clipped = put_plain(net, AP_NODE_RELU, put_conv(net, 9, 3, 1, 1, true, sum));
+  const size_t gated = put(net, multiply, clipped, put_curve(net, AP_CURVE_LOGISTIC, clipped));
+  const size_t one = put_conv(net, 9, 1, 1, 3, true, gated),
+               two = put_conv(net, 9, 1, 1, 1, true, gated);
+  const size_t mish = put(net, multiply, one, put_curve(net, AP_CURVE_MISH, two));
+  const size_t wide = put_conv(net, 17, 1, 1, 1, true, mish);
+  const size_t last =
+      put(net, multiply, wide, put(net, relu3, put_plain(net, AP_NODE_BATCHNORM, wide), 0));
+  const size_t flat = put_plain(net, AP_NODE_FLATTEN, last);
+  const size_t deep = put_linear(net, 20, true, flat);
+  (void)put_linear(net, 10, true, put(net, multiply, deep, put_curve(net, AP_CURVE_NORMAL, deep)));
+  net->classes = 10;
+  net->mean[0] = 0.3F;
+  net->std[0] = 0.25F;
+  randomise(net, 6);
+  return net;
+}
+
+static void odd_and_pruned(ap_network *net) {
   static const unsigned bits[][2] = {{8, 8}, {8, 4}, {3, 8}, {2, 1}, {6, 7}};
-  ap_network *net = odd_network();
   for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
     equal_outputs(net, images, i % 2 ? 39 : 40, bits[i][0], bits[i][1], i % 2 ? 0.97 : 1);
   }
   equal_outputs(net, images, 1, 8, 8, 1);
   prune(net, "column-vector", 2);
   equal_outputs(net, images, 40, 8, 8, 0.9);
+  prune(net, "row-vector", 1);
+  equal_outputs(net, images, 37, 8, 8, 1);
   ap_network_destroy(net);
+}
+static void odd_networks(void **state) {
+  (void)state;
+  odd_and_pruned(odd_network());
+}
+static void active_networks(void **state) {
+  (void)state;
+  odd_and_pruned(active_network());
 }
 
 static void builtin_networks(void **state) {
@@ -357,8 +403,9 @@ static void out_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(odd_networks),     cmocka_unit_test(builtin_networks),
-      cmocka_unit_test(saturated_ranges), cmocka_unit_test(levels_are_networks),
-      cmocka_unit_test(misuse),           cmocka_unit_test(out_of_memory)};
+      cmocka_unit_test(odd_networks),        cmocka_unit_test(active_networks),
+      cmocka_unit_test(builtin_networks),    cmocka_unit_test(saturated_ranges),
+      cmocka_unit_test(levels_are_networks), cmocka_unit_test(misuse),
+      cmocka_unit_test(out_of_memory)};
   return cmocka_run_group_tests(tests, open_all, close_all);
 }
