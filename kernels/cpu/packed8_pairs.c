@@ -53,7 +53,7 @@ INLINE void fill_rows(const pair_writer *to, pair_cursor *cursors, size_t r, siz
     const size_t slot = c->slot;
     c->offset[slot] = to->offsets[row];
     memcpy(c->weight[slot], next, 8);
-    c->slot = (slot + 1) % (2 * P8_QUAD);
+    c->slot = (slot + 1) % ((size_t)2 * P8_QUAD);
     to->full[n_full] = kept->list[i];
     n_full += slot % P8_QUAD == P8_QUAD - 1;
   }
