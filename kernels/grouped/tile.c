@@ -168,7 +168,8 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
         "a window of %zux%zu inputs, stride %zux%zu, of four channels needs more than the %zu "
         "pixels that a block's shared memory (%zu bytes) has room for",
         g->kh, g->kw, g->stride_h, g->stride_w, most, shared_bytes);
-  const size_t pitch = (size_t)out->pitch, all = fours(g->c_in), fit = pitch > 0 ? most / pitch : 1;
+  const size_t pitch = (size_t)out->pitch, all = fours(g->c_in),
+               fit = pitch > 0 && pitch <= most ? most / pitch : 1;
   const size_t chunks = (all - 1) / fit + 1, chunk = (all - 1) / chunks + 1;
   out->chunk = (int32_t)(chunk * GROUPED_BESIDE);
   out->n_chunks = (int32_t)((all - 1) / chunk + 1);
