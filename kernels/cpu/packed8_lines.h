@@ -127,24 +127,19 @@ INLINE void line_lists(const row_state *s, const packed8_tile *t, size_t x, cons
   }
 }
 
-INLINE row_state row_state_of(const packed8_tile *t, const int width, const int adds) {
-  return (row_state){
-      .w = t->weights,
-      .entries = t->entries,
-      .words = (size_t)width + P8_LIST_HEAD,
-      .in_column = t->in_column,
-      .out_channel = t->out_channel,
-      .residual_channel = t->residual_channel,
-      .residual_column = t->residual_column,
-      .first_added = adds ? t->residual_first / (size_t)width : 0,
-      .end_added = adds ? (t->residual_first + t->residual_channels) / (size_t)width : 0,
-      .residual_factor = splatf(t->residual_factor),
-      .far = t->far,
-  };
-}
+/* As an initialiser: gcc keeps less in registers of what a function returns. */
+#define ROW_STATE(t, width, adds)                                                               \
+  {                                                                                             \
+    .w = (t)->weights, .entries = (t)->entries, .words = (size_t)(width) + P8_LIST_HEAD,        \
+    .in_column = (t)->in_column, .out_channel = (t)->out_channel,                               \
+    .residual_channel = (t)->residual_channel, .residual_column = (t)->residual_column,         \
+    .first_added = (adds) ? (t)->residual_first / (size_t)(width) : 0,                          \
+    .end_added = (adds) ? ((t)->residual_first + (t)->residual_channels) / (size_t)(width) : 0, \
+    .residual_factor = splatf((t)->residual_factor), .far = (t)->far,                           \
+  }
 
 INLINE void row_of_lists(const packed8_tile *t, const int width, const int pixels, const int adds) {
-  const row_state s = row_state_of(t, width, adds);
+  const row_state s = ROW_STATE(t, width, adds);
   size_t x = 0;
   for (; x + (size_t)pixels <= t->columns; x += (size_t)pixels)
     line_lists(&s, t, x, width, pixels, adds);
@@ -199,7 +194,7 @@ INLINE void any_lists(const row_state *s, const packed8_tile *t, const int width
 }
 
 INLINE void any_row(const packed8_tile *row, const int width, const int pixels) {
-  const row_state s = row_state_of(row, width, 1);
+  const row_state s = ROW_STATE(row, width, 1);
   packed8_tile t = *row;
   size_t n;
   for (size_t x = 0; x < row->columns; x += n) {
