@@ -49,7 +49,7 @@ while [ $# -gt 0 ]; do
 done
 if [ ${#tests[@]} -eq 0 ]; then
   tests=(tests/kernels/test_kernels_tiles tests/kernels/test_kernels_packed_ops tests/kernels/test_kernels_packed
-    tests/kernels/test_kernels_packed8 tests/nn/test_nn_evaluator tests/pruners/test_pruners_integer_evaluator)
+    tests/kernels/test_kernels_packed8 tests/kernels/test_kernels_packed8_ops tests/nn/test_nn_evaluator tests/pruners/test_pruners_integer_evaluator)
 fi
 for tool in grub-mkrescue xorriso mformat cpio busybox; do
   command -v "$tool" > /dev/null || stop "$tool is missing; the packages needed are listed by --help"

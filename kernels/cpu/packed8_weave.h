@@ -45,17 +45,18 @@ static inline void weave_four(int32_t *quads) {
   v = _mm_unpacklo_epi8(v, _mm_srli_si128(v, 8));
   _mm_storeu_si128((__m128i *)(void *)quads, v);
 }
-static inline void weave_eight(int32_t *quads) {
-  const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)quads);
-  const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(quads + 4));
+/* Of four rows of eight, to the quads of the first four and of the last four, which may lie where the rows do. */
+static inline void weave_eight(const void *rows, int32_t *first, int32_t *second) {
+  const __m128i a = _mm_loadu_si128((const __m128i *)rows);
+  const __m128i b = _mm_loadu_si128((const __m128i *)rows + 1);
   const __m128i low = _mm_unpacklo_epi8(a, b), high = _mm_unpackhi_epi8(a, b);
-  _mm_storeu_si128((__m128i *)(void *)quads, _mm_unpacklo_epi8(low, high));
-  _mm_storeu_si128((__m128i *)(void *)(quads + 4), _mm_unpackhi_epi8(low, high));
+  _mm_storeu_si128((__m128i *)(void *)first, _mm_unpacklo_epi8(low, high));
+  _mm_storeu_si128((__m128i *)(void *)second, _mm_unpackhi_epi8(low, high));
 }
 /* Was it done so? One weight of each row is a quad already. */
 static inline bool weave_words(const ap_packed8_weights *w, int32_t *quads) {
   if (w->isa->quad_words != 1 || w->width == 2) return false;
-  if (w->width == 8) weave_eight(quads);
+  if (w->width == 8) weave_eight(quads, quads, quads + 4);
   if (w->width == 4) weave_four(quads);
   return true;
 }
@@ -72,11 +73,7 @@ static inline void weave_pair(const size_t words, const uint8_t (*rows)[8], int3
                               int32_t *second) {
 #if defined(__SSE2__)
   if (words == 1) {
-    const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)rows[0]);
-    const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)rows[2]);
-    const __m128i low = _mm_unpacklo_epi8(a, b), high = _mm_unpackhi_epi8(a, b);
-    _mm_storeu_si128((__m128i *)(void *)first, _mm_unpacklo_epi8(low, high));
-    _mm_storeu_si128((__m128i *)(void *)second, _mm_unpackhi_epi8(low, high));
+    weave_eight(rows, first, second);
     return;
   }
 #endif

@@ -17,7 +17,7 @@ enum { CONV_PLANES = 4 }; /* that a thread fills at a time, as many as are read 
 SIMT_FN conv_line conv_line_of(const grouped_conv *g, const int wide, const conv_place *place,
                                int i) {
   const grouped_tile *t = &g->tile;
-  const int size = wide ? 256 : 128;
+  const int size = GROUPED_LINE_BYTES(wide);
   const int row = grouped_quotient(i, t->by_fill_w), x = i - row * t->fill_w + t->fill_x;
   const int b = grouped_quotient(row, t->by_fill_h), y = row - b * t->fill_h + t->fill_y;
   const int in_y = place->y * g->stride_h - g->pad_top + y * t->skip_h;
@@ -74,7 +74,7 @@ SIMT_FN void conv_aim(const int wide, conv_line line, const unsigned char *const
   const uint32_t skip = p->present ? line.from : 0;
   SIMT_UNROLL
   for (int k = 0; k < CONV_PLANES; k++) {
-    p->from[k] = from[k] + (uint64_t)skip * (wide ? 256 : 128);
+    p->from[k] = from[k] + (uint64_t)skip * GROUPED_LINE_BYTES(wide);
     p->to[k] = to[k] + line.to;
     SIMT_KEEP(p->from[k]);
   }
@@ -91,16 +91,18 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
                        const conv_filler *f, const conv_line *lines, unsigned char *shared,
                        int thread) {
   const grouped_tile *t = &g->tile;
-  const int size = wide ? 256 : 128, known = t->filled < CONV_LINES ? t->filled : CONV_LINES;
+  const int size = GROUPED_LINE_BYTES(wide),
+            known = t->filled < CONV_LINES ? t->filled : CONV_LINES;
   const int all = (g->in.c + GROUPED_BESIDE - 1) / GROUPED_BESIDE;
-  const int most = t->chunk / GROUPED_BESIDE, rest = all - f->chunk * most;
-  const int planes = rest < most ? rest : most;
+  const int most = t->chunk / GROUPED_BESIDE, first_plane = f->chunk * most;
+  const int planes = all - first_plane < most ? all - first_plane : most;
   const int piece = thread % (wide ? 16 : 8), channel = piece / (wide ? 4 : 2);
   const int first =
       conv_line_number(wide, thread / SIMT_WARP, 0, thread % SIMT_WARP / (wide ? 16 : 8));
   const int turn = SIMT_FILLERS * conv_lines_of_warp(wide);
   const uint64_t step = (uint64_t)(uint32_t)(g->in.h * g->in.w) * (uint64_t)size;
-  const unsigned char *base = place->in + (uint64_t)place->block * g->in.block + piece * 16;
+  const unsigned char *plane =
+      place->in + (uint64_t)place->block * g->in.block + (uint64_t)first_plane * step + piece * 16;
   const uint32_t *order = place->order + f->chunk * t->order_pitch;
   uint32_t slot = conv_slot(t, f->number);
   simt_quad entries = simt_read_quad(order);
@@ -110,12 +112,13 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
     uint32_t to[CONV_PLANES];
     SIMT_UNROLL
     for (int k = 0; k < CONV_PLANES; k++) {
-      const uint32_t entry = entries.v[k], spot = entry >> (GROUPED_ORDER_BITS + 3 * channel) & 7;
-      from[k] = base + (entry & ((1U << GROUPED_ORDER_BITS) - 1)) * step;
+      const uint32_t spot = entries.v[k] >> 3 * channel & 7;
+      from[k] = plane;
       SIMT_KEEP(from[k]);
       to[k] = slot +
               (wide ? spot * 32 + (uint32_t)(piece & 3) * 16 : (spot ^ (uint32_t)(piece & 1)) * 16);
-      slot += (uint32_t)(t->pitch * size);
+      plane += step;
+      slot += (uint32_t)(t->plane * size);
     }
     order += CONV_PLANES;
     if (n > CONV_PLANES) entries = simt_read_quad(order);

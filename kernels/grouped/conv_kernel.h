@@ -303,7 +303,7 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
         conv_warp *warp = SIMT_OF_WARP(warps, w);
         const int base = conv_plane_position(g, conv_first_row(t, width, rows, w));
         const uint32_t from =
-            conv_slot(t, number - (uint32_t)t->carry) + (uint32_t)(base * (wide ? 256 : 128));
+            conv_slot(t, number - (uint32_t)t->carry) + (uint32_t)(base * GROUPED_LINE_BYTES(wide));
         const int more = chunk + 1 < t->n_chunks && warp->steps;
         const uint32_t end = more ? simt_read_u32(warp->steps + chunk + 2) : 0;
         conv_wait_filled(t, number, shared);

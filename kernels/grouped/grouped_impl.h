@@ -23,9 +23,11 @@ enum {
   GROUPED_SHARED_STATE = 5120, /* bytes for places of parts, where positions lie, counters, */
   GROUPED_SHARED_WAY = 1024,   /* and for every warp 4 tiles on their way in or out, in bfloat16 */
   GROUPED_MOST_TILES = 4,      /* of a list: */
-  GROUPED_FORMS = 3,           /* levels list 8, 16 or 32 output channels together */
-  GROUPED_ORDER_BITS = 20      /* of the four channels in an entry of a level's order */
+  GROUPED_FORMS = 3            /* levels list 8, 16 or 32 output channels together */
 };
+
+/* Bytes of a line; wide: of float32. */
+#define GROUPED_LINE_BYTES(wide) ((wide) ? 256 : 128)
 
 typedef struct {
   unsigned char *data;  /* slot 0, block 0 */
@@ -80,11 +82,10 @@ typedef struct {
   int32_t plane_h, plane_w, plane;
   int32_t step_h, step_w;  /* plane rows and columns from one output to the next */
   int32_t skip_h, skip_w;  /* input rows and columns from one of the plane to the next */
-  int32_t pitch;           /* lines from one plane to the next; odd, see order.c */
   int32_t chunk, n_chunks; /* channels, a multiple of GROUPED_BESIDE */
   int32_t order_pitch;     /* of the chunk's planes in a level's order: a multiple of 4 */
-  /* Chunks take the slots of a ring in turns, slot_lines from one to the next, a multiple of 8. carry 1: a
-   * step may read the chunk before its own, too. */
+  /* Chunks take the slots of a ring in turns, slot_lines from one to the next. carry 1: a step
+   * may read the chunk before its own, too. */
   int32_t log_slots, carry, slot_lines;
   uint32_t slot_bytes, ring_bytes; /* of one, of all */
   uint32_t way_bytes; /* of a warp: GROUPED_SHARED_WAY, or room for all tiles of its shortcut */
@@ -109,8 +110,8 @@ typedef struct {
  * input rows that any of the output channels l * width .. uses, cut into chunks of input
  * channels. A step takes GROUPED_DEPTH rows of its chunk and, with carry, of the one before it; what is
  * missing to a full step has weights of 0:
- *   order   uint32 [blocks of output channels][n_chunks][order_pitch]  four channels (c / 4) by the plane
- *           that they get, and from bit 20 on the place of each, 3 bits: grouped_order_entry
+ *   order   uint32 [blocks of output channels][n_chunks][order_pitch]  of every plane, the places of its
+ *           four channels, 3 bits each from the lowest on: grouped_order_entry
  *   ranks   uint64 [blocks of output channels]  lists by length: 4 bits each, the longest in the lowest
  *   start   uint32 [n_lists][n_chunks + 1]  steps of list and chunk
  *   offset  uint16 [n_steps][16]   8 * line + place of a row, from the slot of its chunk or, with

@@ -125,8 +125,7 @@ ap_status grouped_order_choose(const grouped_geometry *g, const grouped_tile *ti
       order_chunk(&c, chosen);
     }
     for (size_t i = 0; i < (size_t)tile->order_pitch; i++)
-      entries[i] = i < c.n ? grouped_order_entry(c.first + i, c.place[chosen[i]])
-                           : grouped_order_entry(c.first, c.place[0]);
+      entries[i] = grouped_order_entry(c.place[i < c.n ? chosen[i] : 0]);
   }
   ap_free(c.rows);
   ap_free(c.sum);

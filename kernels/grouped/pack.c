@@ -115,14 +115,11 @@ static size_t choose_form(packer *p) {
 static void use_order(packer *p, size_t block) {
   const uint32_t *order = p->order + block * grouped_order_length(p->tile);
   const size_t per_chunk = (size_t)p->tile->chunk, pitch = (size_t)p->tile->order_pitch;
-  const size_t fours = (p->g->c_in + GROUPED_BESIDE - 1) / GROUPED_BESIDE;
-  for (size_t c = 0; c < fours * GROUPED_BESIDE; c++) {
-    const size_t plane = c % per_chunk / GROUPED_BESIDE, i = c % GROUPED_BESIDE;
+  for (size_t c = 0; c < p->g->c_in; c++) {
+    const size_t plane = c % per_chunk / GROUPED_BESIDE;
     const uint32_t entry = order[c / per_chunk * pitch + plane];
-    const size_t channel = grouped_order_four(entry) * GROUPED_BESIDE + i;
-    if (channel < p->g->c_in)
-      p->place[channel] =
-          (uint32_t)(BANKS * plane * (size_t)p->tile->pitch + grouped_order_place(entry, i));
+    p->place[c] = (uint32_t)(BANKS * plane * (size_t)p->tile->plane +
+                             grouped_order_place(entry, c % GROUPED_BESIDE));
   }
 }
 static ap_status choose_orders(packer *p, size_t form, ap_error *err) {

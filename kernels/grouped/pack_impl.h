@@ -43,19 +43,13 @@ static inline bool grouped_list_uses(const uint8_t *used, size_t n_narrow, size_
   return any;
 }
 
-/* An entry of an order: channels 4 * four .., of which channel i has place[i]; all even or all odd. */
-static inline uint32_t grouped_order_entry(size_t four, const uint8_t *place) {
-  uint32_t entry = (uint32_t)four;
-  for (unsigned i = 0; i < GROUPED_BESIDE; i++)
-    entry |= (uint32_t)place[i] << (GROUPED_ORDER_BITS + 3 * i);
+/* An entry of an order: which place each of a plane's channels has; all are even or all are odd. */
+static inline uint32_t grouped_order_entry(const uint8_t *place) {
+  uint32_t entry = 0;
+  for (unsigned i = 0; i < GROUPED_BESIDE; i++) entry |= (uint32_t)place[i] << 3 * i;
   return entry;
 }
-static inline size_t grouped_order_four(uint32_t entry) {
-  return entry & ((1U << GROUPED_ORDER_BITS) - 1);
-}
-static inline size_t grouped_order_place(uint32_t entry, size_t i) {
-  return entry >> (GROUPED_ORDER_BITS + 3 * i) & 7;
-}
+static inline size_t grouped_order_place(uint32_t entry, size_t i) { return entry >> 3 * i & 7; }
 
 /* order.c. The order for output channels block * tile.columns ..: order[grouped_order_length], entries by
  * plane, chunk by chunk (tile.order_pitch from one to the next; behind the last ones of a chunk any entry). used: [c_in * kh * kw][n_narrow],

@@ -93,8 +93,8 @@ static ap_status check_op(const ap_engine_program *p, size_t i, ap_error *err) {
 static ap_status check(const ap_engine_program *p, ap_error *err) {
   for (size_t i = 0; i < p->n_tensors; i++) {
     const ap_engine_tensor *t = &p->tensors[i];
-    if (t->c == 0 || t->c > (size_t)GROUPED_BESIDE << GROUPED_ORDER_BITS ||
-        !fits(t->c + GROUPED_BESIDE - 1, t->h, t->w) || t->part > p->n_layers)
+    if (!fits(t->c, t->h, t->w) || !fits(t->c + GROUPED_BESIDE - 1, t->h, t->w) ||
+        t->part > p->n_layers)
       return ap_fail(err, AP_ERR_ARG, "tensor %zu: %zux%zux%zu in part %zu", i, t->c, t->h, t->w,
                      t->part);
   }

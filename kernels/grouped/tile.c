@@ -19,7 +19,7 @@ static size_t log_above(size_t n) { /* smallest l with 2^l >= n */
   return l;
 }
 static size_t parts_of(size_t n, size_t log) { return (n + ((size_t)1 << log) - 1) >> log; }
-static size_t line_bytes(const grouped_geometry *g) { return g->wide ? 256 : 128; }
+static size_t line_bytes(const grouped_geometry *g) { return GROUPED_LINE_BYTES(g->wide); }
 static size_t fours(size_t channels) { return (channels + GROUPED_BESIDE - 1) / GROUPED_BESIDE; }
 static size_t up(size_t bytes) { return (bytes + SHARED_STEP - 1) / SHARED_STEP * SHARED_STEP; }
 
@@ -60,7 +60,7 @@ static size_t row_of(size_t plane_w, const grouped_tile *t) {
 
 /* Where the lines of a chunk lie. */
 static void place(const grouped_geometry *g, grouped_tile *t) {
-  const size_t lines = fours((size_t)t->chunk) * (size_t)t->pitch;
+  const size_t lines = fours((size_t)t->chunk) * (size_t)t->plane;
   t->filled = t->fill_h * t->fill_w << t->log_b;
   t->by_fill_w = reciprocal((size_t)t->fill_w);
   t->by_fill_h = reciprocal((size_t)t->fill_h);
@@ -108,7 +108,6 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
   if (plane > most) return false;
   t->plane_w = (int32_t)row;
   t->plane = (int32_t)plane;
-  t->pitch = (int32_t)plane;
   *cost = (double)b * (double)h * (double)w *
           ((double)((size_t)(t->fill_h * t->fill_w) << log_b) + PRODUCT_COST);
   return true;
@@ -168,8 +167,8 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
         "a window of %zux%zu inputs, stride %zux%zu, of four channels needs more than the %zu "
         "pixels that a block's shared memory (%zu bytes) has room for",
         g->kh, g->kw, g->stride_h, g->stride_w, most, shared_bytes);
-  const size_t pitch = (size_t)out->pitch, all = fours(g->c_in),
-               fit = pitch > 0 && pitch <= most ? most / pitch : 1;
+  const size_t plane = (size_t)out->plane, all = fours(g->c_in),
+               fit = plane > 0 && plane <= most ? most / plane : 1;
   const size_t chunks = (all - 1) / fit + 1, chunk = (all - 1) / chunks + 1;
   out->chunk = (int32_t)(chunk * GROUPED_BESIDE);
   out->n_chunks = (int32_t)((all - 1) / chunk + 1);

@@ -68,8 +68,8 @@ static void check_rows(const grouped_geometry *g, const grouped_tile *t) {
     for (int first = 0; first < 128; first += rows)
       for (int r = 0; r < rows; r++)
         assert_int_equal(
-            conv_plane_position(&conv, first + r) * (g->wide ? 256 : 128),
-            conv_plane_position(&conv, first) * (g->wide ? 256 : 128) + t->row_bytes[r]);
+            conv_plane_position(&conv, first + r) * GROUPED_LINE_BYTES(g->wide),
+            conv_plane_position(&conv, first) * GROUPED_LINE_BYTES(g->wide) + t->row_bytes[r]);
 }
 
 /* Plane rows (columns) that are filled: all, or with one tile all that hold inputs, and one at least. */
@@ -137,16 +137,15 @@ static void test_tiles(void **state) {
     assert_true(t.filled == t.fill_h * t.fill_w << t.log_b);
     check_quotients(t.filled, t.fill_w, t.by_fill_w);
     check_quotients(t.filled, t.fill_h, t.by_fill_h);
-    assert_true(t.pitch == t.plane);
     assert_true(t.chunk > 0 && (size_t)(t.n_chunks * t.chunk) >= g.c_in);
     assert_true(t.chunk % GROUPED_BESIDE == 0 && t.order_pitch % 4 == 0);
     assert_true(t.order_pitch * GROUPED_BESIDE >= t.chunk);
     assert_true((size_t)((t.n_chunks - 1) * t.chunk) < g.c_in);
     assert_true(t.log_slots <= 2 && t.carry == (t.log_slots == 2));
     slots_seen |= 1U << t.log_slots;
-    const int lines = t.chunk / GROUPED_BESIDE * t.pitch;
-    assert_true((uint32_t)lines * (g.wide ? 256 : 128) <= t.slot_bytes);
-    assert_true((uint32_t)t.slot_lines * (g.wide ? 256 : 128) == t.slot_bytes);
+    const int lines = t.chunk / GROUPED_BESIDE * t.plane;
+    assert_true((uint32_t)lines * GROUPED_LINE_BYTES(g.wide) <= t.slot_bytes);
+    assert_true((uint32_t)t.slot_lines * GROUPED_LINE_BYTES(g.wide) == t.slot_bytes);
     assert_true((t.slot_lines + lines) * GROUPED_BANKS <= UINT16_MAX);
     assert_true(grouped_shared_bytes(&t) <= shared);
     check_rows(&g, &t);
@@ -189,15 +188,17 @@ static void unpack(const grouped_geometry *g, const grouped_tile *t, const unsig
           const bool own = !t->carry || line >= slot;
           assert_true(own || chunk > 0);
           const size_t at = t->carry && own ? line - slot : line;
-          const size_t inside = at % (size_t)t->pitch;
-          assert_true(at < (size_t)(t->chunk / GROUPED_BESIDE * t->pitch));
+          const size_t inside = at % (size_t)t->plane;
+          assert_true(at < (size_t)(t->chunk / GROUPED_BESIDE * t->plane));
           const size_t block = list * width / (size_t)t->columns;
+          const size_t plane =
+              (chunk - !own) * (size_t)t->chunk / GROUPED_BESIDE + at / (size_t)t->plane;
           const uint32_t entry =
               order[(block * (size_t)t->n_chunks + chunk - !own) * (size_t)t->order_pitch +
-                    at / (size_t)t->pitch];
+                    at / (size_t)t->plane];
           size_t beside = 0;
           while (beside < GROUPED_BESIDE && grouped_order_place(entry, beside) != spot) beside++;
-          const size_t channel = grouped_order_four(entry) * GROUPED_BESIDE + beside;
+          const size_t channel = plane * GROUPED_BESIDE + beside;
           const size_t row = inside / (size_t)t->plane_w, place = inside % (size_t)t->plane_w;
           const size_t ky = row / g->dilation_h, kx = place / g->dilation_w;
           assert_true(row % g->dilation_h == 0 && place % g->dilation_w == 0);
@@ -290,7 +291,7 @@ static void test_form_follows_the_vectors(void **state) {
 /* Of a row's first 8 images. */
 static uint32_t bank_of(uint16_t offset) { return offset % GROUPED_BANKS; }
 
-/* Dense: of 8 rows that are loaded together no two meet in a bank, wherever the tile begins. */
+/* Dense: of 8 rows that are loaded together no two meet in a bank. */
 static void test_banks(void **state) {
   (void)state;
   const grouped_geometry g = same_size(32, 16, 64, 4);
@@ -307,17 +308,14 @@ static void test_banks(void **state) {
   memcpy(&level, blob, sizeof level);
   const uint16_t *offset =
       (const uint16_t *)(const void *)((const unsigned char *)blob + level.offset);
-  for (size_t octet = 0; octet < (size_t)level.n_steps * 2; octet++)
-    for (uint32_t base = 0; base < 64; base++)
-      for (uint32_t half = 0; half < 2; half++) {
-        unsigned banks = 0;
-        for (size_t i = 0; i < 8; i++)
-          banks |= 1U << (bank_of(offset[octet * 8 + i]) + base + half) % 8;
-        clashes += banks != 0xff;
-      }
+  for (size_t octet = 0; octet < (size_t)level.n_steps * 2; octet++) {
+    unsigned banks = 0;
+    for (size_t i = 0; i < 8; i++) banks |= 1U << bank_of(offset[octet * 8 + i]);
+    clashes += banks != 0xff;
+  }
   /* what is left over at the end may clash: every twentieth load at most */
-  if (clashes * 20 > (size_t)level.n_steps * 2 * 128)
-    fail_msg("%zu of %zu loads have a clash", clashes, (size_t)level.n_steps * 2 * 128);
+  if (clashes * 20 > (size_t)level.n_steps * 2)
+    fail_msg("%zu of %zu loads have a clash", clashes, (size_t)level.n_steps * 2);
   ap_free(blob);
   ap_free(matrix);
 }
