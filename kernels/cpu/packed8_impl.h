@@ -138,6 +138,7 @@ struct ap_packed8_isa {
   void (*quads)(const uint8_t *const rows[P8_QUAD], size_t n, uint8_t *out);
   /* bit i of bits[] = (row[i] != 0) of n bytes, unused bits 0; true */
   bool (*nonzero)(const void *row, size_t n, uint64_t *bits);
+  packed_eights *eights; /* or NULL */
   /* packed_count.h */
   void (*count_units)(const uint64_t *bits, size_t n, size_t counts[4]);
   size_t (*count_kernels)(const uint64_t *bits, size_t kernels, size_t words);

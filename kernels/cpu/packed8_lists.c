@@ -173,11 +173,12 @@ static ap_status fill_each(const packed_scan *s, const packed_kept *kept, const 
 
 /* Where each row's input lies, of the first group. */
 static void find_offsets(const packed_scan *s, const ap_packed_conv *g, int32_t *offsets) {
-  for (size_t r = 0; r < s->rows; r += s->taps)
-    for (size_t tap = 0; tap < s->taps; ++tap)
-      offsets[r + tap] = (int32_t)(r / s->taps * g->in.channel * sizeof(float) +
-                                   packed_tap_row(g, tap) * g->in.row * sizeof(float) +
-                                   packed_tap_column(g, tap) * P8_LINE);
+  for (size_t tap = 0; tap < s->taps; ++tap) {
+    size_t at =
+        packed_tap_row(g, tap) * g->in.row * sizeof(float) + packed_tap_column(g, tap) * P8_LINE;
+    for (size_t r = tap; r < s->rows; r += s->taps, at += g->in.channel * sizeof(float))
+      offsets[r] = (int32_t)at;
+  }
 }
 
 ap_status packed8_fill_lists(const packed_scan *s, const packed_kept *kept, const int8_t *matrix,

@@ -175,7 +175,7 @@ ap_status ap_packed8_weights_create_in(ap_arena *room, const ap_packed8_isa *isa
   w->room = room;
   w->geometry = *geometry;
   w->zero = zero;
-  const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero};
+  const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero, isa->eights};
   const packed_wish wish = {.geometry = geometry,
                             .form = form,
                             .choose = cheapest_form,

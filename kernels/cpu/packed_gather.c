@@ -74,9 +74,9 @@ static size_t copy_kernels(const copy *c, size_t size, size_t n) {
   return copy_each(c, sizeof(float), sizeof(float), PACKED_TAPS, n * sizeof(float));
 }
 
-/* Room for the entries of one more word, and for one in vain. */
+/* Room for the entries of some more lists, and for those in vain. */
 static bool grow(gather *g) {
-  enum { MOST = 64 + 1 };
+  enum { MOST = PACKED_LISTS_AT_ONCE + 8 };
   packed_kept *k = g->kept;
   if (k->n + MOST <= k->room) return true;
   const size_t room = (k->n + MOST) * 3 / 2;
@@ -113,6 +113,26 @@ static bool copy_row(gather *g, size_t r, size_t segment) {
     kept->n += g->unit_rows == 1 ? copy_units(&c, bytes) : copy_kernels(&c, size, s->n);
   }
   kept->start[(r + 1) * packed_scan_steps(to)] = (uint32_t)kept->n;
+  return true;
+}
+
+/* The same where the instruction set moves eights: straight from the matrix. */
+static bool copy_eights(gather *g, size_t r, size_t segment) {
+  packed_kept *kept = g->kept;
+  const packed_scan *to = &g->lists;
+  const uint8_t *row = (const uint8_t *)g->matrix->data + r * g->s->n;
+  const size_t lists = packed_scan_dead(g->s, r) ? 0 : to->lists;
+  uint32_t *start = kept->start + r * packed_scan_steps(to);
+  size_t *sizes = kept->sizes + segment * to->lists;
+  for (size_t first = 0; first < to->lists; first += PACKED_LISTS_AT_ONCE) {
+    *start++ = (uint32_t)kept->n;
+    if (!grow(g)) return false;
+    if (first >= lists) continue;
+    kept->n +=
+        g->matrix->eights(row + first * 8, min_size(lists - first, PACKED_LISTS_AT_ONCE), first,
+                          sizes + first, kept->values + kept->n * 8, kept->list + kept->n);
+  }
+  *start = (uint32_t)kept->n;
   return true;
 }
 
@@ -187,9 +207,10 @@ static ap_status guess(gather *g, const packed_wish *wish, size_t sample, ap_err
 static ap_status copy_rows(gather *g, size_t from, size_t to, ap_error *err) {
   packed_kept *kept = g->kept;
   const packed_scan *lists = &g->lists;
+  const bool eights = g->matrix->eights && kept->form == AP_PACKED_LIST8;
   size_t column = 0, segment = 0; /* `from` is a channel's first row */
   for (size_t k = from; k < to && kept->form != AP_PACKED_AUTO; k += g->unit_rows) {
-    if (!copy_row(g, k / g->unit_rows, segment))
+    if (!(eights ? copy_eights(g, k, segment) : copy_row(g, k / g->unit_rows, segment)))
       return ap_fail(err, AP_ERR_MEMORY, "entries of %zu rows", k);
     if (!sparse_enough(g->s, kept->n * kept->each)) kept->form = AP_PACKED_AUTO;
     if (lists->segments == 1 || ++column < lists->kw) continue;

@@ -14,6 +14,7 @@ typedef struct {
   const void *data;
   size_t size;                                                /* bytes of a weight: 4 or 1 */
   bool (*nonzero)(const void *row, size_t n, uint64_t *bits); /* of an instruction set */
+  packed_eights *eights;                                      /* likewise, of bytes; or NULL */
 } packed_matrix;
 
 typedef struct {

@@ -23,6 +23,11 @@ enum {
   PACKED_FAR_BYTES = 2 << 20  /* of a tensor that the nearest caches do not hold */
 };
 
+/* Of n units of eight bytes from `row` on, those that are not all 0: theirs to values and their numbers, first + i, to
+ * list, in order; sizes[i] += 1. Returns how many; room for seven more may be written. */
+typedef size_t packed_eights(const uint8_t *row, size_t n, size_t first, size_t *sizes,
+                             uint8_t *values, uint16_t *list);
+
 /* Lists are words: an entry is the offset of its input (floats from the tile's first input pixel)
  * and its weights. */
 typedef union {

@@ -306,7 +306,7 @@ ap_status ap_packed_weights_create_in(ap_arena *room, const ap_packed_isa *isa,
   w->isa = isa;
   w->room = room;
   w->geometry = *geometry;
-  const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero};
+  const packed_matrix from = {matrix, sizeof *matrix, isa->nonzero, NULL};
   const packed_wish wish = {.geometry = geometry,
                             .form = form,
                             .choose = cheapest_form,
