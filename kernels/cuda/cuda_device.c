@@ -112,7 +112,7 @@ static ap_status launch_now(ap_cuda_device *d, const grouped_launch *l, ap_error
   if (l->kernel == GROUPED_CONV_BF16 || l->kernel == GROUPED_CONV_F32) {
     const grouped_conv *g = &l->with.conv;
     error = ap_cuda_launch_grouped_conv(d->stream, g, l->kernel == GROUPED_CONV_F32, l->n_nodes,
-                                        grouped_shared_bytes(&g->tile), d->n_blocks);
+                                        grouped_shared_bytes(&g->feed.tile), d->n_blocks);
   } else if (l->kernel == GROUPED_TOTAL) {
     error = ap_cuda_launch_grouped_total(d->stream, &l->with.total, l->n_nodes);
   } else {

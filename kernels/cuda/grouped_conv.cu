@@ -6,35 +6,37 @@
 /* A warp's sums take 64 registers of a thread; one block has all of a multiprocessor's. */
 #define GROUPED_BOUNDS __launch_bounds__(SIMT_BLOCK_THREADS, 1)
 
-static __global__ void GROUPED_BOUNDS grouped_conv_bf16_k(const __grid_constant__ grouped_conv g) {
-  extern __shared__ __align__(128) unsigned char shared[];
-  conv_warp warp;
-  conv_block(&g, 0, blockIdx.x, gridDim.x, shared, &warp);
-}
+#define GROUPED_CONV_KERNEL(name, wide, joins)                                         \
+  static __global__ void GROUPED_BOUNDS name(const __grid_constant__ grouped_conv g) { \
+    extern __shared__ __align__(128) unsigned char shared[];                           \
+    conv_warp warp;                                                                    \
+    conv_block(&g, wide, joins, blockIdx.x, gridDim.x, shared, &warp);                 \
+  }
+GROUPED_CONV_KERNEL(grouped_conv_bf16_k, 0, 0)
+GROUPED_CONV_KERNEL(grouped_conv_f32_k, 1, 0)
+GROUPED_CONV_KERNEL(grouped_joined_bf16_k, 0, 1)
+GROUPED_CONV_KERNEL(grouped_joined_f32_k, 1, 1)
 
-static __global__ void GROUPED_BOUNDS grouped_conv_f32_k(const __grid_constant__ grouped_conv g) {
-  extern __shared__ __align__(128) unsigned char shared[];
-  conv_warp warp;
-  conv_block(&g, 1, blockIdx.x, gridDim.x, shared, &warp);
-}
+typedef void conv_kernel(const grouped_conv g);
+static conv_kernel *const kernels[2][2] = {{grouped_conv_bf16_k, grouped_joined_bf16_k},
+                                           {grouped_conv_f32_k, grouped_joined_f32_k}};
 
 extern "C" cudaError_t ap_cuda_grouped_prepare(size_t bytes) {
-  const cudaFuncAttribute most = cudaFuncAttributeMaxDynamicSharedMemorySize;
-  const cudaError_t error = cudaFuncSetAttribute(grouped_conv_bf16_k, most, (int)bytes);
-  return error != cudaSuccess ? error : cudaFuncSetAttribute(grouped_conv_f32_k, most, (int)bytes);
+  cudaError_t error = cudaSuccess;
+  for (int i = 0; i < 4 && error == cudaSuccess; i++)
+    error = cudaFuncSetAttribute((const void *)kernels[i / 2][i % 2],
+                                 cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
+  return error;
 }
 
 extern "C" cudaError_t ap_cuda_launch_grouped_conv(cudaStream_t stream, const grouped_conv *g,
                                                    bool wide, uint32_t n_nodes, size_t shared_bytes,
                                                    unsigned most_blocks) {
-  const grouped_tile *t = &g->tile;
+  const grouped_tile *t = &g->feed.tile;
   const size_t parts = (size_t)t->tiles_b * (size_t)t->tiles_h * (size_t)t->tiles_w *
                        (size_t)((g->out.c + t->columns - 1) / t->columns) * n_nodes;
   const dim3 block(SIMT_BLOCK_THREADS), grid(parts < most_blocks ? (unsigned)parts : most_blocks);
   if (parts == 0) return cudaSuccess;
-  if (wide)
-    grouped_conv_f32_k<<<grid, block, shared_bytes, stream>>>(*g);
-  else
-    grouped_conv_bf16_k<<<grid, block, shared_bytes, stream>>>(*g);
+  kernels[wide][t->joins ? 1 : 0]<<<grid, block, shared_bytes, stream>>>(*g);
   return cudaGetLastError();
 }

@@ -19,13 +19,29 @@ static uint32_t slot_of(const ap_engine *e, const ap_engine_source *s) {
   return s->tensor == AP_ENGINE_NONE ? 0 : e->node_of[e->program.tensors[s->tensor].part];
 }
 
+static const engine_level *level_of(const ap_engine *e, size_t op, const uint32_t *level) {
+  const size_t layer = e->ops[op].layer;
+  return &e->layers[layer].levels[level[layer]];
+}
+
 /* The present candidate's node of an operation, whose row of levels is `level`. */
-static grouped_node node_of(const ap_engine *e, const ap_engine_op *o, const uint32_t *level) {
+static grouped_node node_of(const ap_engine *e, size_t op, const uint32_t *level) {
+  const ap_engine_op *o = &e->ops[op];
+  const engine_join *both = &e->joins[op];
+  if (both->layer != AP_ENGINE_NONE) {
+    const engine_level *of = level_of(e, both->layer, level);
+    return (grouped_node){.in = slot_of(e, &e->ops[both->layer].in),
+                          .residual = slot_of(e, &e->ops[both->joined].in),
+                          .level = of->at[of->form],
+                          .joined = level_of(e, both->joined, level)->at[of->form]};
+  }
   grouped_node node = {.in = slot_of(e, &o->in), .residual = slot_of(e, &o->residual)};
-  if (o->kind == AP_ENGINE_LAYER)
-    node.level = e->layers[o->layer].levels[level[o->layer]];
-  else
+  if (o->kind != AP_ENGINE_LAYER) {
     node.gate = slot_of(e, &o->gate);
+  } else if (!e->fused[op]) {
+    const engine_level *of = level_of(e, op, level);
+    node.level = of->at[of->form];
+  }
   return node;
 }
 
@@ -45,7 +61,7 @@ static void write_nodes(ap_engine *e, size_t n, const uint32_t *levels, const si
       n_nodes = e->node_of[part] + 1;
       for (size_t op = p->part_start[part]; op < p->part_start[part + 1]; op++) {
         grouped_node *nodes = (grouped_node *)(void *)(sent + engine_nodes_at(e, op));
-        nodes[e->node_of[part]] = node_of(e, &p->ops[op], level);
+        nodes[e->node_of[part]] = node_of(e, op, level);
         counts[op] = n_nodes;
       }
     }

@@ -13,9 +13,32 @@
 
 enum { CONV_PLANES = 4 }; /* that a thread fills at a time, as many as are read of an order */
 
+/* A part's inputs: of the layer, or of the one that is joined. */
+typedef struct {
+  const grouped_feed *feed;
+  const unsigned char *in;
+  const uint32_t *order;
+} conv_inputs;
+SIMT_FN conv_inputs conv_inputs_of(const grouped_conv *g, uint32_t part, int joined,
+                                   unsigned char *shared) {
+  conv_inputs inputs;
+  if (joined) {
+    const conv_joined *more = conv_joined_of(&g->feed.tile, part, shared);
+    inputs.feed = &g->joined;
+    inputs.in = more->in;
+    inputs.order = more->order;
+  } else {
+    const conv_place *place = conv_place_of(&g->feed.tile, part, shared);
+    inputs.feed = &g->feed;
+    inputs.in = place->in;
+    inputs.order = place->order;
+  }
+  return inputs;
+}
+
 /* Where line i of a plane's comes from, of the part at `place`, and where it goes. */
-SIMT_FN conv_line conv_line_of(const grouped_conv *g, const int wide, const conv_place *place,
-                               int i) {
+SIMT_FN conv_line conv_line_of(const grouped_feed *g, int n_blocks, const int wide,
+                               const conv_place *place, int i) {
   const grouped_tile *t = &g->tile;
   const int size = GROUPED_LINE_BYTES(wide);
   const int row = grouped_quotient(i, t->by_fill_w), x = i - row * t->fill_w + t->fill_x;
@@ -25,8 +48,7 @@ SIMT_FN conv_line conv_line_of(const grouped_conv *g, const int wide, const conv
   conv_line line;
   line.from = CONV_NOTHING;
   line.to = (uint32_t)(((b * t->plane_h + y) * t->plane_w + x) * size);
-  if (in_y >= 0 && in_y < g->in.h && in_x >= 0 && in_x < g->in.w &&
-      place->block + b < g->batch.n_blocks)
+  if (in_y >= 0 && in_y < g->in.h && in_x >= 0 && in_x < g->in.w && place->block + b < n_blocks)
     line.from =
         (uint32_t)b * (uint32_t)(g->in.block / (uint64_t)size) + (uint32_t)(in_y * g->in.w + in_x);
   return line;
@@ -40,8 +62,8 @@ SIMT_FN int conv_line_number(const int wide, int filler, int turn, int of) {
 }
 
 /* Before a part's first chunk: where a warp's lines lie. The same lanes have read what stood there. */
-SIMT_FN void conv_find_lines(const grouped_conv *g, const int wide, const conv_place *place,
-                             conv_line *lines) {
+SIMT_FN void conv_find_lines(const grouped_feed *g, int n_blocks, const int wide,
+                             const conv_place *place, conv_line *lines) {
   SIMT_WARP_BARRIER();
   SIMT_EACH_FILLER(thread) {
     const int filler = thread / SIMT_WARP, lane = thread % SIMT_WARP;
@@ -49,16 +71,17 @@ SIMT_FN void conv_find_lines(const grouped_conv *g, const int wide, const conv_p
     for (int n = lane;; n += SIMT_WARP) {
       const int i = conv_line_number(wide, filler, n / beside, n % beside);
       if (i >= g->tile.filled || i >= CONV_LINES) break;
-      lines[i] = conv_line_of(g, wide, place, i);
+      lines[i] = conv_line_of(g, n_blocks, wide, place, i);
     }
   }
   SIMT_WARP_BARRIER();
 }
 
-/* Where the fillers are: chunk `number` of all, of part `part` chunk `chunk`. */
+/* Where the fillers are: chunk `number` of all, of part `part` chunk `chunk` of the layer or, joined, of the
+ * one that is. */
 typedef struct {
   uint32_t part, number;
-  int chunk;
+  int chunk, joined;
 } conv_filler;
 
 /* A thread's pieces of one line in four planes: where from, and where to, bytes from `shared`. */
@@ -87,9 +110,10 @@ SIMT_FN void conv_copy(const conv_pieces_of_line *p, int n, unsigned char *share
 }
 
 /* One thread's share of the next chunk: the same piece of many lines, in four planes at a time. */
-SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *place,
-                       const conv_filler *f, const conv_line *lines, unsigned char *shared,
-                       int thread) {
+SIMT_FN void conv_fill(const conv_inputs *inputs, int n_blocks, const int wide,
+                       const conv_place *place, const conv_filler *f, const conv_line *lines,
+                       unsigned char *shared, int thread) {
+  const grouped_feed *g = inputs->feed;
   const grouped_tile *t = &g->tile;
   const int size = GROUPED_LINE_BYTES(wide),
             known = t->filled < CONV_LINES ? t->filled : CONV_LINES;
@@ -102,8 +126,8 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
   const int turn = SIMT_FILLERS * conv_lines_of_warp(wide);
   const uint64_t step = (uint64_t)(uint32_t)(g->in.h * g->in.w) * (uint64_t)size;
   const unsigned char *plane =
-      place->in + (uint64_t)place->block * g->in.block + (uint64_t)first_plane * step + piece * 16;
-  const uint32_t *order = place->order + f->chunk * t->order_pitch;
+      inputs->in + (uint64_t)place->block * g->in.block + (uint64_t)first_plane * step + piece * 16;
+  const uint32_t *order = inputs->order + f->chunk * t->order_pitch;
   uint32_t slot = conv_slot(t, f->number);
   simt_quad entries = simt_read_quad(order);
   SIMT_NO_UNROLL
@@ -133,34 +157,43 @@ SIMT_FN void conv_fill(const grouped_conv *g, const int wide, const conv_place *
     }
     SIMT_NO_UNROLL
     for (i = known + first; i < t->filled; i += turn) {
-      conv_aim(wide, conv_line_of(g, wide, place, i), from, to, &pieces);
+      conv_aim(wide, conv_line_of(g, n_blocks, wide, place, i), from, to, &pieces);
       conv_copy(&pieces, n, shared);
     }
   }
 }
 
+/* The chunk after the present one. */
+SIMT_FN void conv_filler_step(const grouped_conv *g, const int joins, conv_filler *f) {
+  const grouped_tile *t = joins && f->joined ? &g->joined.tile : &g->feed.tile;
+  f->number++;
+  if (++f->chunk < t->n_chunks) return;
+  f->chunk = 0;
+  if (joins) f->joined = !f->joined;
+  if (!f->joined) f->part++;
+}
+
 /* The next chunk, when its slot is free; the order of the one after it is announced. */
-SIMT_FN void conv_fill_next(const grouped_conv *g, const int wide, conv_filler *f,
+SIMT_FN void conv_fill_next(const grouped_conv *g, const int wide, const int joins, conv_filler *f,
                             unsigned char *shared) {
-  const grouped_tile *t = &g->tile;
+  const grouped_tile *t = &g->feed.tile;
   conv_state *state = conv_state_of(t, shared);
-  const conv_place *place = &state->places[f->part % CONV_PLACES];
+  const conv_place *place = conv_place_of(t, f->part, shared);
+  const conv_inputs inputs = conv_inputs_of(g, f->part, joins && f->joined, shared);
+  const int n_blocks = g->batch.n_blocks;
   conv_wait_free(t, f->number, shared);
-  if (f->chunk == 0) conv_find_lines(g, wide, place, state->lines);
+  if (f->chunk == 0) conv_find_lines(inputs.feed, n_blocks, wide, place, state->lines);
   SIMT_EACH_FILLER(thread) {
-    conv_fill(g, wide, place, f, state->lines, shared, thread);
+    conv_fill(&inputs, n_blocks, wide, place, f, state->lines, shared, thread);
     conv_filled(t, f->number, shared, thread == 0);
   }
-  f->number++;
-  if (++f->chunk == t->n_chunks) {
-    f->chunk = 0;
-    f->part++;
-  }
+  conv_filler_step(g, joins, f);
   if (f->part == state->parts) return;
-  const uint32_t *order = state->places[f->part % CONV_PLACES].order + f->chunk * t->order_pitch;
+  const conv_inputs next = conv_inputs_of(g, f->part, joins && f->joined, shared);
+  const uint32_t *order = next.order + f->chunk * next.feed->tile.order_pitch;
   SIMT_EACH_FILLER(thread) {
     const int at = thread * (128 / (int)sizeof *order);
-    if (at < t->order_pitch) simt_announce(order + at);
+    if (at < next.feed->tile.order_pitch) simt_announce(order + at);
   }
 }
 

@@ -29,7 +29,9 @@ typedef struct {
   SIMT_VARIABLE_IN(const uint16_t *,
                    next_offset); /* bfloat16: the lane's, of the next step to be read */
   SIMT_VARIABLE_IN(const simt_right *, next_right);
-  uint32_t step, end; /* the next one, and the one after the present chunk's last */
+  uint32_t step, end;           /* the next one, and the one after the present chunk's last */
+  const uint32_t *joined_steps; /* tile.joins: of the list that comes next */
+  uint32_t joined_step, joined_end;
 } conv_warp;
 
 /* ---- a warp's share of a part ------------------------------------------------------------------ */
@@ -56,8 +58,8 @@ SIMT_FN conv_share conv_share_of(const grouped_tile *t, const int width, const i
 }
 
 /* Where a level is. */
-SIMT_FN const unsigned char *conv_blob(const conv_place *place) {
-  return (const unsigned char *)place->level;
+SIMT_FN const unsigned char *conv_blob(const grouped_level *level) {
+  return (const unsigned char *)level;
 }
 
 /* bfloat16: reads the next step that was not read, as number i of those on their way. */
@@ -71,43 +73,91 @@ SIMT_FN void conv_read_step(const int tiles, int i, int lane, conv_warp *warp) {
   SIMT_AT(warp->next_right, lane) += tiles * SIMT_WARP;
 }
 
-/* Begins the list of a share: what its first steps and its sums need is on the way. */
-SIMT_FN void conv_begin(const grouped_conv *g, const int wide, const int tiles, const int rows,
-                        const conv_place *place, uint32_t part, int w, conv_warp *warp) {
-  const grouped_tile *t = &g->tile;
-  const int width = tiles * GROUPED_COLUMNS;
-  const conv_share share = conv_share_of(t, width, rows, place, part, w);
-  const unsigned char *blob = conv_blob(place);
-  const float *bias = (const float *)(const void *)(blob + place->head.bias);
-  const int known = share.list < place->head.n_lists;
-  warp->steps = NULL;
-  warp->step = warp->end = 0;
-  warp->offsets = (const uint16_t *)(const void *)(blob + place->head.offset);
-  warp->weights = blob + place->head.weight;
-  if (known) {
-    warp->steps = (const uint32_t *)(const void *)(blob + place->head.start) +
-                  share.list * (uint32_t)(t->n_chunks + 1);
-    warp->step = simt_read_u32(warp->steps);
-    warp->end = simt_read_u32(warp->steps + 1);
+/* Where a list of a level in n_chunks chunks is: its steps, of chunk 0 from *step to *end - 1. */
+SIMT_FN const uint32_t *conv_find_list(const grouped_level *level, const grouped_level *head,
+                                       int n_chunks, uint32_t list, uint32_t *step, uint32_t *end) {
+  *step = *end = 0;
+  if (list >= head->n_lists) return NULL;
+  const uint32_t *steps = (const uint32_t *)(const void *)(conv_blob(level) + head->start) +
+                          list * (uint32_t)(n_chunks + 1);
+  *step = simt_read_u32(steps);
+  *end = simt_read_u32(steps + 1);
+  return steps;
+}
+
+/* What the warp's first steps need is on the way. */
+SIMT_FN void conv_begin_steps(const int wide, const int tiles, const grouped_level *level,
+                              const grouped_level *head, conv_warp *warp) {
+  warp->offsets = (const uint16_t *)(const void *)(conv_blob(level) + head->offset);
+  warp->weights = conv_blob(level) + head->weight;
+  if (wide) return;
+  SIMT_EACH_LANE(l) {
+    SIMT_AT(warp->next_offset, l) = warp->offsets + warp->step * GROUPED_DEPTH + simt_row(l);
+    SIMT_AT(warp->next_right, l) =
+        (const simt_right *)(const void *)warp->weights +
+        ((uint64_t)warp->step * (uint64_t)tiles * SIMT_WARP + (uint64_t)l);
+    SIMT_UNROLL
+    for (int i = 0; i < GROUPED_AHEAD; i++) conv_read_step(tiles, i, l, warp);
   }
+}
+
+/* The same of the list that comes after the warp's, in the layer that is joined: announced. */
+SIMT_FN void conv_announce_joined(const int tiles, const conv_joined *more, const conv_warp *warp) {
+  const unsigned char *blob = conv_blob(more->level);
+  const uint32_t row_bytes = GROUPED_DEPTH * 2, step_bytes = (uint32_t)tiles * SIMT_WARP * 8;
+  SIMT_EACH_LANE(l) {
+    if (l == 0) simt_announce(blob + more->head.offset + warp->joined_step * row_bytes);
+    if ((uint32_t)l * 128 < GROUPED_AHEAD * step_bytes)
+      simt_announce(blob + more->head.weight + (uint64_t)warp->joined_step * step_bytes + l * 128);
+  }
+}
+
+/* A level's bias of output channel `column` and those after it is added to the warp's, or becomes it. */
+SIMT_FN void conv_read_bias(const int wide, const int tiles, const int add,
+                            const grouped_level *level, const grouped_level *head, int column,
+                            int known, conv_warp *warp) {
+  const float *bias = (const float *)(const void *)(conv_blob(level) + head->bias);
   SIMT_EACH_LANE(l) {
     SIMT_UNROLL
     for (int j = 0; j < tiles; j++) {
       SIMT_UNROLL
       for (int i = 0; i < (wide ? 4 : 2); i++) {
         const int n = j * GROUPED_COLUMNS + (wide ? (l >> 4) * 4 + i : simt_sum_column(l, i));
-        SIMT_AT(warp->bias[j], l).v[i] = known ? simt_read_f32(bias + share.column + n) : 0;
+        const float value = known ? simt_read_f32(bias + column + n) : 0;
+        SIMT_AT(warp->bias[j], l).v[i] = add ? SIMT_AT(warp->bias[j], l).v[i] + value : value;
       }
     }
-    if (!wide) {
-      SIMT_AT(warp->next_offset, l) = warp->offsets + warp->step * GROUPED_DEPTH + simt_row(l);
-      SIMT_AT(warp->next_right, l) =
-          (const simt_right *)(const void *)warp->weights +
-          ((uint64_t)warp->step * (uint64_t)tiles * SIMT_WARP + (uint64_t)l);
-      SIMT_UNROLL
-      for (int i = 0; i < GROUPED_AHEAD; i++) conv_read_step(tiles, i, l, warp);
-    }
   }
+}
+
+/* Begins the list of a share: what its first steps and its sums need is on the way. */
+SIMT_FN void conv_begin(const grouped_conv *g, const int wide, const int joins, const int tiles,
+                        const int rows, uint32_t part, int w, unsigned char *shared,
+                        conv_warp *warp) {
+  const grouped_tile *t = &g->feed.tile;
+  const conv_place *place = conv_place_of(t, part, shared);
+  const conv_joined *more = joins ? conv_joined_of(t, part, shared) : NULL;
+  const conv_share share = conv_share_of(t, tiles * GROUPED_COLUMNS, rows, place, part, w);
+  const int known = share.list < place->head.n_lists;
+  warp->steps =
+      conv_find_list(place->level, &place->head, t->n_chunks, share.list, &warp->step, &warp->end);
+  if (joins)
+    warp->joined_steps = conv_find_list(more->level, &more->head, g->joined.tile.n_chunks,
+                                        share.list, &warp->joined_step, &warp->joined_end);
+  conv_read_bias(wide, tiles, 0, place->level, &place->head, share.column, known, warp);
+  if (joins) conv_read_bias(wide, tiles, 1, more->level, &more->head, share.column, known, warp);
+  conv_begin_steps(wide, tiles, place->level, &place->head, warp);
+  if (joins && !wide) conv_announce_joined(tiles, more, warp);
+}
+
+/* The share's list of the layer that is joined, to the same sums. */
+SIMT_FN void conv_begin_joined(const grouped_conv *g, const int wide, const int tiles,
+                               uint32_t part, unsigned char *shared, conv_warp *warp) {
+  const conv_joined *more = conv_joined_of(&g->feed.tile, part, shared);
+  warp->steps = warp->joined_steps;
+  warp->step = warp->joined_step;
+  warp->end = warp->joined_end;
+  conv_begin_steps(wide, tiles, more->level, &more->head, warp);
 }
 
 /* Every sum begins with its channel's bias. */
@@ -196,10 +246,18 @@ SIMT_FN void conv_steps_f32(const grouped_tile *t, const int tiles, const int ro
 }
 
 /* ---- a part of the layer ---------------------------------------------------------------------- */
-/* Part `number` of a layer: output channels innermost, then tiles of positions, then distinct
+/* A level's order of input channels for a block of output channels. */
+SIMT_FN const uint32_t *conv_order(const grouped_level *level, const grouped_level *head,
+                                   const grouped_tile *t, uint32_t block) {
+  return (const uint32_t *)(const void *)(conv_blob(level) + head->order) +
+         block * (uint32_t)(t->n_chunks * t->order_pitch);
+}
+
+/* Part `number` of a layer, the block's `part`: output channels innermost, then tiles of positions, then distinct
  * beginnings, so that blocks that run at the same time read the same inputs. */
-SIMT_FN void conv_find(const grouped_conv *g, uint32_t number, conv_place *place) {
-  const grouped_tile *t = &g->tile;
+SIMT_FN void conv_find(const grouped_conv *g, const int joins, uint32_t number, uint32_t part,
+                       unsigned char *shared) {
+  const grouped_tile *t = &g->feed.tile;
   const grouped_tensor *more = &g->epilogue.residual.tensor;
   const uint32_t columns = (uint32_t)((g->out.c + t->columns - 1) / t->columns);
   const uint32_t across = (uint32_t)t->tiles_w, down = (uint32_t)t->tiles_h;
@@ -207,13 +265,13 @@ SIMT_FN void conv_find(const grouped_conv *g, uint32_t number, conv_place *place
   const uint32_t rest = number / columns, node = rest / tiles, tile = rest - node * tiles;
   const grouped_node *of = &g->batch.nodes[node];
   const int positions = SIMT_WARPS * GROUPED_WARP_TILES * GROUPED_COLUMNS / t->columns;
+  conv_place *place = conv_place_of(t, part, shared);
   place->level = (const grouped_level *)(uintptr_t)of->level;
   place->head = *place->level;
-  place->order = (const uint32_t *)(const void *)(conv_blob(place) + place->head.order) +
-                 (number - rest * columns) * (uint32_t)(t->n_chunks * t->order_pitch);
-  place->ranks = ((const uint64_t *)(const void *)(conv_blob(place) +
+  place->order = conv_order(place->level, &place->head, t, number - rest * columns);
+  place->ranks = ((const uint64_t *)(const void *)(conv_blob(place->level) +
                                                    place->head.ranks))[number - rest * columns];
-  place->in = g->in.data + (uint64_t)of->in * g->in.slot;
+  place->in = g->feed.in.data + (uint64_t)of->in * g->feed.in.slot;
   place->residual = more->data + (uint64_t)of->residual * more->slot;
   place->out = g->out.data + (uint64_t)node * g->out.slot;
   place->column = (int)(number - rest * columns) * t->columns;
@@ -225,6 +283,13 @@ SIMT_FN void conv_find(const grouped_conv *g, uint32_t number, conv_place *place
                  place->block + (1 << t->log_b) <= g->batch.n_blocks &&
                  place->y + (1 << t->log_h) <= g->out.h << t->pooled &&
                  place->x + (1 << t->log_w) <= g->out.w << t->pooled;
+  if (!joins) return;
+  conv_joined *joined = conv_joined_of(t, part, shared);
+  joined->level = (const grouped_level *)(uintptr_t)of->joined;
+  joined->head = *joined->level;
+  joined->order =
+      conv_order(joined->level, &joined->head, &g->joined.tile, number - rest * columns);
+  joined->in = g->joined.in.data + (uint64_t)of->residual * g->joined.in.slot;
 }
 
 /* The parts of one block: first, first + stride, ... of all. */
@@ -234,34 +299,31 @@ typedef struct {
 
 /* Finds the place of a part by and by: while part `part` begins that of the part CONV_FOUND after it, by
  * another warp every time. */
-SIMT_FN void conv_find_later(const grouped_conv *g, conv_parts parts, uint32_t part,
-                             conv_state *state) {
+SIMT_FN void conv_find_later(const grouped_conv *g, const int joins, conv_parts parts,
+                             uint32_t part, unsigned char *shared) {
+  const conv_state *state = conv_state_of(&g->feed.tile, shared);
   const uint32_t later = part + CONV_FOUND;
   SIMT_EACH_THREAD(thread) {
     if (thread == (int)(part % SIMT_WARPS) * SIMT_WARP && later < state->parts)
-      conv_find(g, parts.first + later * parts.stride, &state->places[later % CONV_PLACES]);
+      conv_find(g, joins, parts.first + later * parts.stride, later, shared);
   }
-}
-
-/* A warp's way in and out, bytes from `shared`. */
-SIMT_FN uint32_t conv_way(const grouped_tile *t, int w) {
-  return t->ring_bytes + GROUPED_SHARED_STATE + (uint32_t)w * t->way_bytes;
 }
 
 /* A warp's sums to the output: value by value, or through shared memory, then with a shortcut that
  * conv_run may have fetched under the same conditions. */
-SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int tiles, const int rows,
-                        const conv_place *place, uint32_t part, int w, unsigned char *shared,
-                        conv_warp *warp) {
-  const conv_spot *spots = conv_state_of(&g->tile, shared)->spots;
-  const conv_share share = conv_share_of(&g->tile, tiles * GROUPED_COLUMNS, rows, place, part, w);
-  const uint32_t way = conv_way(&g->tile, w);
+SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int joins, const int tiles,
+                        const int rows, const conv_place *place, uint32_t part, int w,
+                        unsigned char *shared, conv_warp *warp) {
+  const conv_spot *spots = conv_state_of(&g->feed.tile, shared)->spots;
+  const conv_share share =
+      conv_share_of(&g->feed.tile, tiles * GROUPED_COLUMNS, rows, place, part, w);
+  const uint32_t way = conv_way(&g->feed.tile, w);
   if (wide || g->out.wide || g->epilogue.residual.tensor.wide)
     conv_store_each(g, wide, tiles, place, spots, share.first_row, share.column, warp->sum);
-  else if (g->epilogue.residual.present)
+  else if (!joins && g->epilogue.residual.present)
     conv_store_packed(g, tiles, 1, 0, place, spots, share.first_row, share.column, shared, way,
                       warp->sum);
-  else if (g->tile.pooled)
+  else if (g->feed.tile.pooled)
     conv_store_packed(g, tiles, 0, 1, place, spots, share.first_row, share.column, shared, way,
                       warp->sum);
   else
@@ -269,26 +331,54 @@ SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int tiles, 
                       warp->sum);
 }
 
+/* Chunks of the present part, `first` the number of the first one: of the layer, or of the one joined. */
+SIMT_FN void conv_run_chunks(const grouped_conv *g, const int wide, const int joins,
+                             const int tiles, const int rows, int n_chunks, uint32_t first,
+                             conv_filler *filler, unsigned char *shared, conv_warp *warps) {
+  const grouped_tile *t = &g->feed.tile;
+  const conv_state *state = conv_state_of(t, shared);
+  for (int chunk = 0; chunk < n_chunks; chunk++) {
+    const uint32_t number = first + (uint32_t)chunk;
+    if (SIMT_FILLS_TOO() && filler->part < state->parts)
+      conv_fill_next(g, wide, joins, filler, shared);
+    SIMT_EACH_WARP(w) {
+      conv_warp *warp = SIMT_OF_WARP(warps, w);
+      const int base = conv_plane_position(g, conv_first_row(t, tiles * GROUPED_COLUMNS, rows, w));
+      const uint32_t from =
+          conv_slot(t, number - (uint32_t)t->carry) + (uint32_t)(base * GROUPED_LINE_BYTES(wide));
+      const int more = chunk + 1 < n_chunks && warp->steps;
+      const uint32_t end = more ? simt_read_u32(warp->steps + chunk + 2) : 0;
+      conv_wait_filled(t, number, shared);
+      if (wide)
+        conv_steps_f32(t, tiles, rows, shared, from, warp);
+      else
+        conv_steps_bf16(t, tiles, rows, shared, from, warp);
+      if (more) warp->end = end;
+      conv_done(t, number, shared);
+    }
+  }
+}
+
 /* Part `part` and those after it as long as their lists have the same form; returns the first one that
  * is left. tiles: of the list, 1, 2 or 4; rows * tiles = 16. The next part's list begins before this one's
  * sums go out. */
-SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles, const int rows,
-                          conv_parts parts, uint32_t part, conv_filler *filler,
+SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int joins, const int tiles,
+                          const int rows, conv_parts parts, uint32_t part, conv_filler *filler,
                           unsigned char *shared, conv_warp *warps) {
-  const grouped_tile *t = &g->tile;
-  conv_state *state = conv_state_of(t, shared);
-  const int width = tiles * GROUPED_COLUMNS;
+  const grouped_tile *t = &g->feed.tile;
+  const conv_state *state = conv_state_of(t, shared);
+  const int width = tiles * GROUPED_COLUMNS, joined = joins ? g->joined.tile.n_chunks : 0;
   int same;
   SIMT_EACH_WARP(w) {
-    conv_begin(g, wide, tiles, rows, &state->places[part % CONV_PLACES], part, w,
-               SIMT_OF_WARP(warps, w));
+    conv_begin(g, wide, joins, tiles, rows, part, w, shared, SIMT_OF_WARP(warps, w));
   }
   do {
-    const conv_place *place = &state->places[part % CONV_PLACES];
-    conv_find_later(g, parts, part, state);
+    const conv_place *place = conv_place_of(t, part, shared);
+    const uint32_t first = part * (uint32_t)(t->n_chunks + joined);
+    conv_find_later(g, joins, parts, part, shared);
     SIMT_EACH_WARP(w) {
       conv_warp *warp = SIMT_OF_WARP(warps, w);
-      if (!wide && g->epilogue.residual.present && !g->epilogue.residual.tensor.wide &&
+      if (!wide && !joins && g->epilogue.residual.present && !g->epilogue.residual.tensor.wide &&
           !g->out.wide && conv_fetches_early(t)) {
         const conv_share share = conv_share_of(t, width, rows, place, part, w);
         conv_fetch_shortcut(g, tiles, place, state->spots, share.first_row, share.column, shared,
@@ -296,31 +386,18 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int tiles
       }
       conv_set_sums(wide, tiles, warp);
     }
-    for (int chunk = 0; chunk < t->n_chunks; chunk++) {
-      const uint32_t number = part * (uint32_t)t->n_chunks + (uint32_t)chunk;
-      if (SIMT_FILLS_TOO() && filler->part < state->parts) conv_fill_next(g, wide, filler, shared);
-      SIMT_EACH_WARP(w) {
-        conv_warp *warp = SIMT_OF_WARP(warps, w);
-        const int base = conv_plane_position(g, conv_first_row(t, width, rows, w));
-        const uint32_t from =
-            conv_slot(t, number - (uint32_t)t->carry) + (uint32_t)(base * GROUPED_LINE_BYTES(wide));
-        const int more = chunk + 1 < t->n_chunks && warp->steps;
-        const uint32_t end = more ? simt_read_u32(warp->steps + chunk + 2) : 0;
-        conv_wait_filled(t, number, shared);
-        if (wide)
-          conv_steps_f32(t, tiles, rows, shared, from, warp);
-        else
-          conv_steps_bf16(t, tiles, rows, shared, from, warp);
-        if (more) warp->end = end;
-        conv_done(t, number, shared);
-      }
+    conv_run_chunks(g, wide, joins, tiles, rows, t->n_chunks, first, filler, shared, warps);
+    if (joins) {
+      SIMT_EACH_WARP(w) { conv_begin_joined(g, wide, tiles, part, shared, SIMT_OF_WARP(warps, w)); }
+      conv_run_chunks(g, wide, joins, tiles, rows, joined, first + (uint32_t)t->n_chunks, filler,
+                      shared, warps);
     }
-    const conv_place *next = &state->places[(part + 1) % CONV_PLACES];
-    same = part + 1 < state->parts && next->head.form == place->head.form;
+    same = part + 1 < state->parts &&
+           conv_place_of(t, part + 1, shared)->head.form == place->head.form;
     SIMT_EACH_WARP(w) {
       conv_warp *warp = SIMT_OF_WARP(warps, w);
-      if (same) conv_begin(g, wide, tiles, rows, next, part + 1, w, warp);
-      conv_store(g, wide, tiles, rows, place, part, w, shared, warp);
+      if (same) conv_begin(g, wide, joins, tiles, rows, part + 1, w, shared, warp);
+      conv_store(g, wide, joins, tiles, rows, place, part, w, shared, warp);
     }
     part++;
   } while (same);
@@ -335,20 +412,20 @@ SIMT_FN void conv_clear(const grouped_tile *t, unsigned char *shared, int thread
     *(simt_quad *)(void *)(shared + at) = nothing;
 }
 
-/* Parts first, first + stride, ... of all; shared: grouped_shared_bytes. The places of the first
+/* Parts first, first + stride, ... of all; shared: grouped_shared_bytes; joins: tile.joins. The places of the first
  * CONV_FOUND parts are found before all else, every other one by a warp that begins the part
  * CONV_FOUND before it. Who reads it has waited for a chunk of the part before it, or fills its first one.
  * As no chunk is filled before all warps have finished the one three before it (conv_ring.h), both come
  * after that warp has finished a chunk of the part in which it found the place. Where it is written the
  * place of CONV_PLACES parts before stood, which all have left by the same waits. */
-SIMT_FN void conv_block(const grouped_conv *g, const int wide, uint32_t first, uint32_t stride,
-                        unsigned char *shared, conv_warp *warps) {
-  const grouped_tile *t = &g->tile;
+SIMT_FN void conv_block(const grouped_conv *g, const int wide, const int joins, uint32_t first,
+                        uint32_t stride, unsigned char *shared, conv_warp *warps) {
+  const grouped_tile *t = &g->feed.tile;
   const conv_parts parts = {first, stride};
   conv_state *state = conv_state_of(t, shared);
   conv_filler filler;
   filler.part = filler.number = 0;
-  filler.chunk = 0;
+  filler.chunk = filler.joined = 0;
   SIMT_EACH_THREAD(thread) {
     const uint32_t columns = (uint32_t)((g->out.c + t->columns - 1) / t->columns);
     const uint32_t total =
@@ -360,28 +437,28 @@ SIMT_FN void conv_block(const grouped_conv *g, const int wide, uint32_t first, u
       conv_set_counters(t, shared);
     }
     if (thread < CONV_FOUND && (uint32_t)thread < n)
-      conv_find(g, first + (uint32_t)thread * stride, &state->places[thread]);
+      conv_find(g, joins, first + (uint32_t)thread * stride, (uint32_t)thread, shared);
     if (thread < CONV_SPOTS) state->spots[thread] = conv_spot_of(g, thread);
     if (t->lone && thread < SIMT_THREADS) conv_clear(t, shared, thread);
   }
   SIMT_BARRIER();
   if (SIMT_ONLY_FILLS()) {
     SIMT_FEWER_REGISTERS();
-    while (filler.part < state->parts) conv_fill_next(g, wide, &filler, shared);
+    while (filler.part < state->parts) conv_fill_next(g, wide, joins, &filler, shared);
   } else {
     SIMT_MORE_REGISTERS();
     if (SIMT_FILLS_TOO() && state->parts > 0 && t->log_slots > 0) /* else no slot is free */
-      conv_fill_next(g, wide, &filler, shared);
+      conv_fill_next(g, wide, joins, &filler, shared);
     for (uint32_t part = 0; part < state->parts;) {
       switch (state->places[part % CONV_PLACES].head.form) { /* the same for all warps */
         case 0:
-          part = conv_run(g, wide, 1, 16, parts, part, &filler, shared, warps);
+          part = conv_run(g, wide, joins, 1, 16, parts, part, &filler, shared, warps);
           break;
         case 1:
-          part = conv_run(g, wide, 2, 8, parts, part, &filler, shared, warps);
+          part = conv_run(g, wide, joins, 2, 8, parts, part, &filler, shared, warps);
           break;
         default:
-          part = conv_run(g, wide, 4, 4, parts, part, &filler, shared, warps);
+          part = conv_run(g, wide, joins, 4, 4, parts, part, &filler, shared, warps);
           break;
       }
     }

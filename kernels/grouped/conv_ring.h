@@ -2,7 +2,7 @@
  * counters at which the warps of a block wait for one another.
  *
  * Shared memory of a block: the slots; what is the same in every part, places of parts and two counters for
- * every slot; for every warp its way in and out (conv_store.h). A slot's counter `filled` gets an arrival
+ * every slot; for every warp its way in and out (conv_store.h); what parts have of a joined layer. A slot's counter `filled` gets an arrival
  * of every thread that fills, when its copies are there, and one more of the first of them; `done` one of
  * every warp that has finished the slot's chunk.
  *
@@ -41,11 +41,24 @@ typedef struct {
   uint64_t counters[2][GROUPED_MOST_SLOTS]; /* CONV_FILLED, CONV_DONE */
   uint32_t parts;                           /* of this block */
 } conv_state;
-static_assert(sizeof(uint64_t) == SIMT_COUNTER && sizeof(conv_state) <= GROUPED_SHARED_STATE,
+static_assert(sizeof(uint64_t) == SIMT_COUNTER && sizeof(conv_state) <= GROUPED_SHARED_STATE &&
+                  CONV_PLACES * sizeof(conv_joined) <= GROUPED_SHARED_JOINED,
               "counters and state");
 
 SIMT_FN conv_state *conv_state_of(const grouped_tile *t, unsigned char *shared) {
   return (conv_state *)(void *)(shared + t->ring_bytes);
+}
+
+SIMT_FN conv_place *conv_place_of(const grouped_tile *t, uint32_t part, unsigned char *shared) {
+  return &conv_state_of(t, shared)->places[part % CONV_PLACES];
+}
+/* A warp's way in and out, bytes from `shared`. */
+SIMT_FN uint32_t conv_way(const grouped_tile *t, int w) {
+  return t->ring_bytes + GROUPED_SHARED_STATE + (uint32_t)w * t->way_bytes;
+}
+/* tile.joins; behind the warps' ways. */
+SIMT_FN conv_joined *conv_joined_of(const grouped_tile *t, uint32_t part, unsigned char *shared) {
+  return (conv_joined *)(void *)(shared + conv_way(t, SIMT_WARPS)) + part % CONV_PLACES;
 }
 
 /* Chunks of all parts of a block are numbered from 0, modulo 2^32. */

@@ -20,6 +20,14 @@ typedef struct {
   int whole;       /* every sum of the part has a place in the output */
 } conv_place;
 
+/* What a part has of the layer that is joined. */
+typedef struct {
+  grouped_level head;
+  const grouped_level *level;
+  const uint32_t *order;
+  const unsigned char *in; /* slot */
+} conv_joined;
+
 /* Where position `index` of a part lies, or with tile.pooled window `index`: bytes in the output and in the
  * shortcut (bfloat16) from the part's first; row, and column + 2^16 * block from it; row CONV_NOWHERE
  * where a part has no such position. */
@@ -37,14 +45,14 @@ SIMT_FN int grouped_quotient(int n, uint32_t by) {
 /* Where the window of the part's position `index` begins in a plane; grouped_tile.row_bytes can be added
  * to it. */
 SIMT_FN int conv_plane_position(const grouped_conv *g, int index) {
-  const grouped_tile *t = &g->tile;
+  const grouped_tile *t = &g->feed.tile;
   const grouped_index at = grouped_index_of(t, index);
   const int b = at.b & ((1 << t->log_b) - 1);
   return (b * t->plane_h + at.y * t->step_h) * t->plane_w + at.x * t->step_w;
 }
 
 SIMT_FN conv_spot conv_spot_of(const grouped_conv *g, int index) {
-  const grouped_tile *t = &g->tile;
+  const grouped_tile *t = &g->feed.tile;
   const grouped_source *source = &g->epilogue.residual;
   const grouped_index at = grouped_index_of(t, t->pooled ? 4 * index : index);
   const uint32_t b = (uint32_t)at.b, y = (uint32_t)at.y >> t->pooled,
@@ -59,7 +67,7 @@ SIMT_FN conv_spot conv_spot_of(const grouped_conv *g, int index) {
   return s;
 }
 SIMT_FN int conv_inside(const grouped_conv *g, const conv_place *place, const conv_spot *s) {
-  const int pooled = g->tile.pooled;
+  const int pooled = g->feed.tile.pooled;
   return s->y < g->out.h - (place->y >> pooled) &&
          (s->x_block & 0xffff) < g->out.w - (place->x >> pooled) &&
          (s->x_block >> 16) < g->batch.n_blocks - place->block;
@@ -245,7 +253,7 @@ SIMT_FN void conv_store_packed(const grouped_conv *g, const int tiles, const int
                                const int pooled, const conv_place *place, const conv_spot *spots,
                                int first_row, int column, unsigned char *shared, uint32_t way,
                                simt_sums *sum) {
-  const int early = shortcuts && conv_fetches_early(&g->tile);
+  const int early = shortcuts && conv_fetches_early(&g->feed.tile);
   conv_pieces out;
   conv_pieces_of(&g->out, place->out, place->block, place->y >> pooled, place->x >> pooled, column,
                  &out);

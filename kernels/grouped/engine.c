@@ -47,6 +47,12 @@ static ap_status choose_tiles(ap_engine *e, size_t shared_bytes, ap_error *err) 
                    e->device->shared_bytes);
     if (st) return ap_fail_context(err, st, "layer %zu", i);
   }
+  for (size_t i = 0; i < e->program.n_ops; i++) {
+    if (e->joins[i].layer == AP_ENGINE_NONE) continue;
+    const engine_layer *layer = &e->layers[e->ops[e->joins[i].layer].layer];
+    engine_layer *joined = &e->layers[e->ops[e->joins[i].joined].layer];
+    grouped_tile_join(&layer->geometry, &layer->tile, &joined->geometry, &joined->tile);
+  }
   return AP_OK;
 }
 
@@ -235,26 +241,40 @@ static ap_status store_take(ap_engine *e, size_t bytes, void **out, ap_error *er
   return AP_OK;
 }
 
-ap_status ap_engine_add_level(ap_engine *e, size_t layer, const float *matrix, const float *bias,
-                              ap_error *err) {
+/* A level's lists of one form (GROUPED_FORMS: the best) to the device; says which form it is. */
+static ap_status upload_level(ap_engine *e, const engine_layer *l, const float *matrix,
+                              const float *bias, size_t form, engine_level *level, ap_error *err) {
   void *blob = NULL, *to = NULL;
   size_t bytes = 0;
+  ap_status st = grouped_level_pack(&l->geometry, &l->tile, matrix, bias, form, &blob, &bytes, err);
+  if (!st) st = store_take(e, bytes, &to, err);
+  if (!st) st = e->device->ops->write(e->device, to, blob, bytes, err);
+  if (!st) {
+    level->form = ((const grouped_level *)blob)->form;
+    level->at[level->form] = (uint64_t)(uintptr_t)to;
+  }
+  ap_free(blob);
+  return st;
+}
+
+ap_status ap_engine_add_level(ap_engine *e, size_t layer, const float *matrix, const float *bias,
+                              ap_error *err) {
   if (layer >= e->program.n_layers)
     return ap_fail(err, AP_ERR_ARG, "layer %zu of %zu", layer, e->program.n_layers);
   engine_layer *l = &e->layers[layer];
   if (l->n_levels == l->capacity) {
     const size_t capacity = l->capacity ? 2 * l->capacity : 8;
-    uint64_t *levels = ap_realloc(l->levels, capacity, sizeof *levels);
+    engine_level *levels = ap_realloc(l->levels, capacity, sizeof *levels);
     if (!levels) return ap_fail(err, AP_ERR_MEMORY, "%zu levels", capacity);
     l->levels = levels;
     l->capacity = capacity;
   }
-  ap_status st =
-      grouped_level_pack(&l->geometry, &l->tile, matrix, bias, GROUPED_FORMS, &blob, &bytes, err);
-  if (!st) st = store_take(e, bytes, &to, err);
-  if (!st) st = e->device->ops->write(e->device, to, blob, bytes, err);
-  if (!st) l->levels[l->n_levels++] = (uint64_t)(uintptr_t)to;
-  ap_free(blob);
+  engine_level level = {{0}, 0};
+  ap_status st = AP_OK;
+  if (!l->joined) st = upload_level(e, l, matrix, bias, GROUPED_FORMS, &level, err);
+  for (size_t form = 0; form < GROUPED_FORMS && l->joined && !st; form++)
+    if (grouped_form_fits(&l->tile, form)) st = upload_level(e, l, matrix, bias, form, &level, err);
+  if (!st) l->levels[l->n_levels++] = level;
   return st;
 }
 

@@ -12,12 +12,25 @@ enum {
   ENGINE_CELLS = 512  /* distinct beginnings x blocks of 16 images of one launch, at most */
 };
 
+/* A level's device addresses by the form of its lists. A layer has the best one; of a layer that is joined to another
+ * the other's level says which is needed, and all are there. */
+typedef struct {
+  uint64_t at[GROUPED_FORMS];
+  size_t form; /* the best */
+} engine_level;
+
 typedef struct {
   grouped_geometry geometry;
   grouped_tile tile;
+  bool joined; /* to another one */
   size_t n_levels, capacity;
-  uint64_t *levels; /* device addresses */
+  engine_level *levels;
 } engine_layer;
+
+/* Two layers that one launch computes: operations (AP_ENGINE_NONE: none). */
+typedef struct {
+  size_t layer, joined;
+} engine_join;
 
 /* Large pieces of device memory from which levels are cut. */
 typedef struct {
@@ -48,7 +61,8 @@ struct ap_engine {
   size_t *tensor_at;      /* [n_tensors] offset in the arena, bytes per cell */
   bool *tensor_wide;      /* [n_tensors] */
   size_t *part_of_op;     /* [n_ops] */
-  bool *fused;            /* [n_ops] done by the operation before it (fuse.c): no launch */
+  bool *fused;            /* [n_ops] done by another operation (fuse.c): no launch */
+  engine_join *joins;     /* [n_ops] what a layer's launch does, if that is two of them (fuse.c) */
   uint32_t *node_of;      /* [n_layers + 1]: the present candidate's, by part */
   const float **scale;    /* [n_ops] device, or NULL */
   const float **shift;    /* [n_ops] */
@@ -72,8 +86,8 @@ AP_NODISCARD ap_status engine_arena_plan(ap_engine *e, size_t *bytes, ap_error *
 size_t engine_tensor_bytes(const ap_engine *e, size_t tensor); /* of one block of 16 images */
 
 /* ---- fuse.c ----------------------------------------------------------------------------------- */
-/* Layers take over what follows them where their kernel can do it in shared_bytes of shared memory, with the
- * same results: their operations and geometry change; sets fused. */
+/* Layers take over what follows or precedes them where their kernel can do it in shared_bytes of shared memory:
+ * operations, tensors' lives and geometries change; sets fused and joins. */
 void engine_fuse(ap_engine *e, size_t shared_bytes);
 
 /* ---- launches.c ------------------------------------------------------------------------------- */

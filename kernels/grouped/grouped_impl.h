@@ -21,9 +21,10 @@ enum {
   GROUPED_MOST_ROWS = 16,      /* positions that a warp works on at once */
   GROUPED_MOST_SLOTS = 4,      /* chunks of input channels in shared memory; beside them: */
   GROUPED_SHARED_STATE = 5120, /* bytes for places of parts, where positions lie, counters, */
-  GROUPED_SHARED_WAY = 1024,   /* and for every warp 4 tiles on their way in or out, in bfloat16 */
-  GROUPED_MOST_TILES = 4,      /* of a list: */
-  GROUPED_FORMS = 3            /* levels list 8, 16 or 32 output channels together */
+  GROUPED_SHARED_WAY = 1024,   /* and for every warp 4 tiles on their way in or out, in bfloat16, */
+  GROUPED_SHARED_JOINED = 1024, /* and, where a layer is joined, what its parts have of that */
+  GROUPED_MOST_TILES = 4,       /* of a list: */
+  GROUPED_FORMS = 3             /* levels list 8, 16 or 32 output channels together */
 };
 
 /* Bytes of a line; wide: of float32. */
@@ -44,11 +45,14 @@ typedef struct {
 
 /* What one operation does for one distinct beginning. */
 typedef struct {
-  uint32_t in, residual; /* slots; the output's slot is the record's own number */
+  uint32_t in,
+      residual; /* slots (residual: or of the joined layer's input); the output's slot is the
+                            record's own number */
   union {
     uint64_t level; /* LAYER: address of a grouped_level */
     uint64_t gate;  /* MAP: slot */
   };
+  uint64_t joined; /* LAYER with another joined: address of that one's level, of the same form */
 } grouped_node;
 
 /* The part of a launch that all kernels share. */
@@ -93,16 +97,28 @@ typedef struct {
    * tile covers the map that is without the padding, which stays 0. `filled` lines in all, and how to
    * divide by fill_w and fill_h (grouped_quotient). */
   int32_t lone, fill_y, fill_x, fill_h, fill_w, filled;
+  int32_t joins;     /* another layer's products are added (grouped_joined) */
+  int32_t first_tap; /* lines from a position's window to its first tap: not 0 in a joined layer */
   uint32_t by_fill_w, by_fill_h;
   int32_t row_bytes[GROUPED_MOST_ROWS]; /* from a warp's first line in a plane to its others */
 } grouped_tile;
 
+/* What a layer reads. */
+typedef struct {
+  grouped_tensor in;
+  grouped_tile tile;
+  int32_t stride_h, stride_w, pad_top, pad_left;
+} grouped_feed;
+
+/* tile.joins: a layer of one tap (a block's projection) is done with this one, whose outputs would be its
+ * shortcut: they never go to memory. Its chunks follow this one's in the same slots, as planes of the same
+ * lines of which those under a window's middle are filled, and it has lists of the same form in a level of
+ * its own (grouped_tile_join). */
 typedef struct {
   grouped_batch batch;
-  grouped_tensor in, out;
+  grouped_feed feed, joined;
+  grouped_tensor out;
   grouped_epilogue epilogue;
-  grouped_tile tile;
-  int32_t kh, kw, stride_h, stride_w, pad_top, pad_left;
 } grouped_conv;
 
 /* A level in device memory: this record, then the arrays at the given offsets from it. The channels of a

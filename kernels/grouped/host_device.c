@@ -80,12 +80,12 @@ typedef struct {
 } conv_block_call;
 static void call_block(void *data) {
   const conv_block_call *c = data;
-  conv_block(c->g, c->wide, c->number, BLOCKS, c->shared, c->warps);
+  conv_block(c->g, c->wide, c->g->feed.tile.joins, c->number, BLOCKS, c->shared, c->warps);
 }
 
 static void run_conv(host_device *d, const grouped_conv *g, bool wide) {
   /* It ends where the allocation ends: AddressSanitizer sees who goes further. */
-  const size_t bytes = grouped_shared_bytes(&g->tile);
+  const size_t bytes = grouped_shared_bytes(&g->feed.tile);
   unsigned char *shared = d->shared + (SHARED_BYTES - bytes);
   for (uint32_t i = 0; i < BLOCKS; i++) {
     conv_block_call c = {g, wide, i, shared, d->warps};

@@ -64,22 +64,34 @@ static void set_flatten(const position *at, const ap_engine_op *o, grouped_launc
   l->with.map.epilogue = (grouped_epilogue){.low = o->low, .high = o->high};
 }
 
-static void set_layer(const position *at, const ap_engine_op *o, grouped_launch *l) {
-  const engine_layer *layer = &at->e->layers[o->layer];
+static grouped_feed feed_of(const position *at, size_t op) {
+  const ap_engine_op *o = &at->e->program.ops[op];
+  return (grouped_feed){.in = tensor_of(at, o->in.tensor),
+                        .tile = at->e->layers[o->layer].tile,
+                        .stride_h = (int32_t)o->stride_h,
+                        .stride_w = (int32_t)o->stride_w,
+                        .pad_top = (int32_t)o->pad_top,
+                        .pad_left = (int32_t)o->pad_left};
+}
+
+static void set_layer(const position *at, size_t op, grouped_launch *l) {
+  const ap_engine_op *o = &at->e->program.ops[op];
+  const engine_join *both = &at->e->joins[op];
+  const bool joins = both->layer != AP_ENGINE_NONE;
   grouped_conv *g = &l->with.conv;
   l->kernel = at->e->wide ? GROUPED_CONV_F32 : GROUPED_CONV_BF16;
-  g->in = tensor_of(at, o->in.tensor);
+  g->feed = feed_of(at, joins ? both->layer : op);
+  /* a short last chunk has fewer tiles */
+  grouped_tile *t = &g->feed.tile;
+  t->tiles_b = (int32_t)((at->blocks + ((size_t)1 << t->log_b) - 1) >> t->log_b);
+  if (joins) {
+    g->joined = feed_of(at, both->joined);
+    /* Its window's first pixel is that under the planes' first line. */
+    g->joined.pad_top = g->joined.tile.fill_y * g->joined.stride_h;
+    g->joined.pad_left = g->joined.tile.fill_x * g->joined.stride_w;
+  }
   g->out = tensor_of(at, o->out);
   g->epilogue = (grouped_epilogue){source_of(at, &o->residual), o->low, o->high};
-  g->tile = layer->tile;
-  /* a short last chunk has fewer tiles */
-  g->tile.tiles_b = (int32_t)((at->blocks + ((size_t)1 << g->tile.log_b) - 1) >> g->tile.log_b);
-  g->kh = (int32_t)o->kh;
-  g->kw = (int32_t)o->kw;
-  g->stride_h = (int32_t)o->stride_h;
-  g->stride_w = (int32_t)o->stride_w;
-  g->pad_top = (int32_t)o->pad_top;
-  g->pad_left = (int32_t)o->pad_left;
 }
 
 static void set_pool(const position *at, const ap_engine_op *o, grouped_pool *g) {
@@ -146,7 +158,7 @@ static ap_status launch_op(const position *at, size_t i, ap_error *err) {
       break;
     case AP_ENGINE_LAYER:
       l.with.conv.batch = batch;
-      set_layer(at, o, &l);
+      set_layer(at, i, &l);
       break;
     case AP_ENGINE_POOL:
       l.kernel = GROUPED_POOL;

@@ -93,15 +93,15 @@ static size_t count_steps(const packer *p, size_t form) {
 }
 
 /* A warp's channels (two lists of form 0) must fit into the block's. */
-static bool form_fits(const packer *p, size_t form) {
-  return form < GROUPED_FORMS && (form == 0 || width_of(form) <= (size_t)p->tile->columns);
+bool grouped_form_fits(const grouped_tile *tile, size_t form) {
+  return form < GROUPED_FORMS && (form == 0 || width_of(form) <= (size_t)tile->columns);
 }
 
 static size_t choose_form(packer *p) {
   size_t best = 0;
   double least = 0;
   for (size_t form = 0; form < GROUPED_FORMS; form++) {
-    if (!form_fits(p, form)) continue;
+    if (!grouped_form_fits(p->tile, form)) continue;
     const double cost = (double)count_steps(p, form) * step_cycles[p->g->wide][form];
     if (form > 0 && cost >= least) continue;
     least = cost;
@@ -322,7 +322,7 @@ ap_status grouped_level_pack(const grouped_geometry *g, const grouped_tile *tile
   ap_status st;
   *out = NULL;
   *bytes = 0;
-  if (form != GROUPED_FORMS && !form_fits(&p, form))
+  if (form != GROUPED_FORMS && !grouped_form_fits(tile, form))
     return ap_fail(err, AP_ERR_ARG, "form %zu, blocks have %d channels", form, (int)tile->columns);
   p.n_narrow = (g->c_out + GROUPED_COLUMNS - 1) / GROUPED_COLUMNS;
   p.used = ap_calloc(p.rows, p.n_narrow);

@@ -18,21 +18,30 @@ typedef struct {
   bool wide;          /* float32 */
   bool shortcut;      /* something is added to the sums */
   bool pooled; /* the largest of every 2 x 2 outputs is written; out_h and out_w are before that */
+  bool joins;  /* another layer is joined: grouped_tile_join */
 } grouped_geometry;
 
 /* The cut with the least estimated time of which the planes of four channels fit in a slot of shared memory:
  * four slots, or two or one where those are too small. Errors: UNSUPPORTED when they do not fit. */
 AP_NODISCARD ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes,
                                            grouped_tile *out, ap_error *err);
+/* Can a layer of one tap be joined to this one? Outputs of both have one size; that of this layer's input, which it
+ * reads pixel after pixel, no window beside the image. */
+bool grouped_can_join(const grouped_geometry *g, const grouped_geometry *joined);
+/* How it is cut then, by the cut of the layer: the same parts and planes, of which those lines under a window's middle
+ * are filled that an output's pixel has. */
+void grouped_tile_join(const grouped_geometry *g, const grouped_tile *tile,
+                       const grouped_geometry *joined, grouped_tile *out);
 /* Shared memory of a block: the slots, and what stands beside them. */
 size_t grouped_shared_bytes(const grouped_tile *tile);
 
 enum { GROUPED_BANKS = 8 }; /* of 16 bytes, in shared memory */
 
-/* Lines from the window's first to a tap's. */
+/* Lines from a position's window, as the layer that cuts the tile has it, to a tap's. */
 static inline size_t grouped_tap_line(const grouped_geometry *g, const grouped_tile *tile,
                                       size_t tap) {
-  return tap / g->kw * g->dilation_h * (size_t)tile->plane_w + tap % g->kw * g->dilation_w;
+  return (size_t)tile->first_tap + tap / g->kw * g->dilation_h * (size_t)tile->plane_w +
+         tap % g->kw * g->dilation_w;
 }
 /* Does a list of this form use the input row? used: see grouped_order_choose. */
 static inline bool grouped_list_uses(const uint8_t *used, size_t n_narrow, size_t row, size_t form,
@@ -58,6 +67,9 @@ size_t grouped_order_length(const grouped_tile *tile);
 AP_NODISCARD ap_status grouped_order_choose(const grouped_geometry *g, const grouped_tile *tile,
                                             const uint8_t *used, size_t n_narrow, size_t form,
                                             size_t block, uint32_t *order, ap_error *err);
+
+/* Are there lists of this form for the tile? */
+bool grouped_form_fits(const grouped_tile *tile, size_t form);
 
 /* A level as it lies in device memory: *out from ap_calloc, *bytes long. The matrix is that of
  * ap_engine_add_level. form GROUPED_FORMS: the one with the least estimated time. Errors: ARG for a

@@ -173,13 +173,16 @@ ap_status engine_program_init(ap_engine *e, const ap_engine_program *from, ap_er
   e->tensor_wide = ap_calloc(p->n_tensors, sizeof *e->tensor_wide);
   e->part_of_op = ap_calloc(p->n_ops, sizeof *e->part_of_op);
   e->fused = ap_calloc(p->n_ops, sizeof *e->fused);
+  e->joins = ap_calloc(p->n_ops, sizeof *e->joins);
   e->node_of = ap_calloc(p->n_layers + 1, sizeof *e->node_of);
   e->scale = ap_calloc(p->n_ops, sizeof *e->scale);
   e->shift = ap_calloc(p->n_ops, sizeof *e->shift);
   e->picks = ap_calloc(p->n_ops, sizeof *e->picks);
   if (!p->ops || !p->tensors || !p->part_start || !e->layers || !e->tensor_at || !e->tensor_wide ||
-      !e->part_of_op || !e->fused || !e->node_of || !e->scale || !e->shift || !e->picks)
+      !e->part_of_op || !e->fused || !e->joins || !e->node_of || !e->scale || !e->shift ||
+      !e->picks)
     return ap_fail(err, AP_ERR_MEMORY, "a program of %zu operations", p->n_ops);
+  for (size_t i = 0; i < p->n_ops; i++) e->joins[i] = (engine_join){AP_ENGINE_NONE, AP_ENGINE_NONE};
   for (size_t part = 0; part <= p->n_layers; part++)
     for (size_t i = p->part_start[part]; i < p->part_start[part + 1]; i++) e->part_of_op[i] = part;
   for (size_t i = 0; i < p->n_ops; i++)
@@ -205,6 +208,7 @@ void engine_program_release(ap_engine *e) {
   ap_free(e->tensor_wide);
   ap_free(e->part_of_op);
   ap_free(e->fused);
+  ap_free(e->joins);
   ap_free(e->node_of);
   ap_free(e->scale);
   ap_free(e->shift);

@@ -25,7 +25,9 @@ static size_t up(size_t bytes) { return (bytes + SHARED_STEP - 1) / SHARED_STEP 
 
 enum { WAY_EARLY = GROUPED_SHARED_WAY * (GROUPED_WARP_TILES / 4) }; /* a warp's whole shortcut */
 /* What stands beside the slots. */
-static size_t rest_bytes(size_t way) { return GROUPED_SHARED_STATE + SIMT_WARPS * way; }
+static size_t rest_bytes(size_t way, bool joins) {
+  return GROUPED_SHARED_STATE + SIMT_WARPS * way + (joins ? GROUPED_SHARED_JOINED : 0);
+}
 
 /* For grouped_quotient. */
 static uint32_t reciprocal(size_t n) {
@@ -91,6 +93,7 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
   const size_t b = parts_of(g->n_blocks, log_b), h = parts_of(g->out_h, log_h),
                w = parts_of(g->out_w, log_w);
   t->pooled = g->pooled;
+  t->joins = g->joins;
   t->log_b = (int32_t)log_b;
   t->log_h = (int32_t)log_h;
   t->log_w = (int32_t)log_w;
@@ -115,7 +118,7 @@ static bool cut(const grouped_geometry *g, size_t log_b, size_t log_h, size_t lo
 
 /* Most lines of a slot. An offset has 16 bits, counts a line's 8 places and reaches over two slots. */
 static size_t most_lines(const grouped_geometry *g, size_t shared_bytes, size_t slots, size_t way) {
-  const size_t other = rest_bytes(way);
+  const size_t other = rest_bytes(way, g->joins);
   const size_t rest = shared_bytes > other ? shared_bytes - other : 0;
   const size_t fit = rest / slots / SHARED_STEP * SHARED_STEP / line_bytes(g);
   return fit < UINT16_MAX / 16 ? fit : UINT16_MAX / 16;
@@ -142,6 +145,14 @@ static bool best_cut(const grouped_geometry *g, size_t most, grouped_tile *out) 
   return found;
 }
 
+/* Chunks of nearly one size, of at most `fit` fours of channels. */
+static void choose_chunk(size_t channels, size_t fit, grouped_tile *t) {
+  const size_t all = fours(channels), chunks = (all - 1) / fit + 1, chunk = (all - 1) / chunks + 1;
+  t->chunk = (int32_t)(chunk * GROUPED_BESIDE);
+  t->n_chunks = (int32_t)((all - 1) / chunk + 1);
+  t->order_pitch = (int32_t)((chunk + 3) / 4 * 4); /* read four at a time */
+}
+
 ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, grouped_tile *out,
                               ap_error *err) {
   /* Four slots, with room for the whole shortcut where that leaves two thirds of the shared memory; for
@@ -152,7 +163,7 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
               {GROUPED_MOST_SLOTS, GROUPED_SHARED_WAY},
               {2, GROUPED_SHARED_WAY},
               {1, GROUPED_SHARED_WAY}};
-  const bool early = g->shortcut && !g->wide && 3 * rest_bytes(WAY_EARLY) <= shared_bytes;
+  const bool early = g->shortcut && !g->wide && 3 * rest_bytes(WAY_EARLY, false) <= shared_bytes;
   size_t slots = 0, way = 0, most = 0;
   bool found = false;
   for (size_t i = !early; i < sizeof ways / sizeof ways[0] && !found; i++) {
@@ -167,12 +178,8 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
         "a window of %zux%zu inputs, stride %zux%zu, of four channels needs more than the %zu "
         "pixels that a block's shared memory (%zu bytes) has room for",
         g->kh, g->kw, g->stride_h, g->stride_w, most, shared_bytes);
-  const size_t plane = (size_t)out->plane, all = fours(g->c_in),
-               fit = plane > 0 && plane <= most ? most / plane : 1;
-  const size_t chunks = (all - 1) / fit + 1, chunk = (all - 1) / chunks + 1;
-  out->chunk = (int32_t)(chunk * GROUPED_BESIDE);
-  out->n_chunks = (int32_t)((all - 1) / chunk + 1);
-  out->order_pitch = (int32_t)((chunk + 3) / 4 * 4); /* read four at a time */
+  const size_t plane = (size_t)out->plane;
+  choose_chunk(g->c_in, plane > 0 && plane <= most ? most / plane : 1, out);
   out->log_slots = (int32_t)log_above(slots);
   out->carry = slots > 2;
   place(g, out);
@@ -181,6 +188,33 @@ ap_status grouped_tile_choose(const grouped_geometry *g, size_t shared_bytes, gr
   return AP_OK;
 }
 
+bool grouped_can_join(const grouped_geometry *g, const grouped_geometry *joined) {
+  return joined->kh == 1 && joined->kw == 1 && joined->pad_top == 0 && joined->pad_left == 0 &&
+         joined->c_out == g->c_out && joined->out_h == g->out_h && joined->out_w == g->out_w &&
+         joined->wide == g->wide && g->stride_h == 1 && g->stride_w == 1 && g->out_h == g->h &&
+         g->out_w == g->w && g->pad_top < reach(g->kh, g->dilation_h) &&
+         g->pad_left < reach(g->kw, g->dilation_w) && !g->pooled && !joined->pooled;
+}
+
+void grouped_tile_join(const grouped_geometry *g, const grouped_tile *tile,
+                       const grouped_geometry *joined, grouped_tile *out) {
+  const size_t fit = (size_t)tile->chunk / GROUPED_BESIDE;
+  const int32_t h = 1 << tile->log_h, w = 1 << tile->log_w;
+  *out = *tile;
+  choose_chunk(joined->c_in, fit, out);
+  out->skip_h = (int32_t)joined->stride_h;
+  out->skip_w = (int32_t)joined->stride_w;
+  out->fill_y = (int32_t)g->pad_top;
+  out->fill_x = (int32_t)g->pad_left;
+  /* Beside a map that one tile covers is nothing but padding. */
+  out->fill_h = tile->lone && h > tile->fill_h ? tile->fill_h : h;
+  out->fill_w = tile->lone && w > tile->fill_w ? tile->fill_w : w;
+  out->filled = out->fill_h * out->fill_w << tile->log_b;
+  out->by_fill_w = reciprocal((size_t)out->fill_w);
+  out->by_fill_h = reciprocal((size_t)out->fill_h);
+  out->first_tap = (int32_t)g->pad_top * tile->plane_w + (int32_t)g->pad_left;
+}
+
 size_t grouped_shared_bytes(const grouped_tile *tile) {
-  return tile->ring_bytes + rest_bytes(tile->way_bytes);
+  return tile->ring_bytes + rest_bytes(tile->way_bytes, tile->joins);
 }

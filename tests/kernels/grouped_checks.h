@@ -34,6 +34,8 @@ void compare_batches(const subject *s, bool few);
 /* An engine of that program cannot be created. */
 void refuse(subject *s, ap_status want);
 
-int run_grouped_gates(void); /* CMocka's failures */
+/* CMocka's failures. few: what is worth a thread for every warp. */
+int run_grouped_gates(void);
+int run_grouped_joins(bool few);
 
 #endif

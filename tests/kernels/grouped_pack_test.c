@@ -63,7 +63,7 @@ static void check_quotients(int most, int by, uint32_t reciprocal) {
 
 /* What the kernel adds to a warp's first position is where its other positions are. */
 static void check_rows(const grouped_geometry *g, const grouped_tile *t) {
-  const grouped_conv conv = {.tile = *t};
+  const grouped_conv conv = {.feed = {.tile = *t}};
   for (int rows = 2; rows <= GROUPED_MOST_ROWS; rows *= 2)
     for (int first = 0; first < 128; first += rows)
       for (int r = 0; r < rows; r++)

@@ -347,7 +347,7 @@ void subject_oracle(const subject *s, const uint32_t *levels, bool bf16, float *
         for (size_t y = 0; y < t->h; y++)
           for (size_t x = 0; x < t->w; x++) {
             const float v = (float)value(&m, o, levels, image, c, y, x);
-            const bool rounded = bf16 && o->out != p->logits;
+            const bool rounded = bf16 && o->out != p->logits && !s->unstored[o->out];
             m.values[o->out][((o->first_out + c) * t->h + y) * t->w + x] =
                 (double)(rounded ? simt_from_bf16(simt_to_bf16(v, 0)) : v);
           }

@@ -30,7 +30,8 @@ typedef struct {
   float *matrix[MOST_LAYERS][MOST_LEVELS], *bias[MOST_LAYERS][MOST_LEVELS];
   float scale[MOST_SCALED], shift[MOST_SCALED]; /* of INPUT and MAP */
   uint32_t picks[MOST_OPS][MOST_SCALED];
-  size_t n_images, image; /* image: values of one */
+  bool unstored[MOST_OPS]; /* tensors that are no one's memory: not rounded */
+  size_t n_images, image;  /* image: values of one */
   uint8_t *pixels;
   int32_t *labels;
 } subject;

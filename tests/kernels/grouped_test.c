@@ -374,7 +374,7 @@ int main(int argc, char **argv) {
   (void)printf("seed %u\n", SEED);
   ap_rng_seed(&rng, SEED, 0);
   if (strcmp(engine_name, "cuda-emulated-threads") == 0)
-    return cmocka_run_group_tests(crew_tests, NULL, NULL);
+    return cmocka_run_group_tests(crew_tests, NULL, NULL) + run_grouped_joins(true) ? 1 : 0;
   const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-  return failed + run_grouped_gates() ? 1 : 0;
+  return failed + run_grouped_gates() + run_grouped_joins(false) ? 1 : 0;
 }

@@ -131,6 +131,10 @@ static void test_builtin_networks(void **state) {
   const subject resnet = make_subject(builtin("resnet8", (ap_shape3){3, 32, 32}), cifar_like);
   compare_subject(&resnet, CIFAR_IMAGES, NULL);
   ap_network_destroy(resnet.net);
+  const subject projected = /* its blocks have projections */
+      make_subject(builtin("resnet18:0.0625", (ap_shape3){3, 32, 32}), cifar_like);
+  compare_subject(&projected, 5, NULL);
+  ap_network_destroy(projected.net);
   const subject vgg = make_subject(builtin("vgg16:0.125", (ap_shape3){3, 32, 32}), cifar_like);
   compare_subject(&vgg, 5, NULL);
   ap_network_destroy(vgg.net);
