@@ -52,7 +52,7 @@ static inline bool grouped_list_uses(const uint8_t *used, size_t n_narrow, size_
   return any;
 }
 
-/* An entry of an order: which place each of a plane's channels has; all are even or all are odd. */
+/* An entry of an order: which place each of a plane's channels has; each has a pair 2 q and 2 q + 1 to itself. */
 static inline uint32_t grouped_order_entry(const uint8_t *place) {
   uint32_t entry = 0;
   for (unsigned i = 0; i < GROUPED_BESIDE; i++) entry |= (uint32_t)place[i] << 3 * i;
