@@ -331,11 +331,12 @@ SIMT_FN void conv_store(const grouped_conv *g, const int wide, const int joins, 
                       warp->sum);
 }
 
-/* Chunks of the present part, `first` the number of the first one: of the layer, or of the one joined. */
+/* Chunks of the present part, `first` the number of the first one: of the layer, or of the one joined, whose tile `t`
+ * is. */
 SIMT_FN void conv_run_chunks(const grouped_conv *g, const int wide, const int joins,
-                             const int tiles, const int rows, int n_chunks, uint32_t first,
+                             const int tiles, const int rows, const grouped_tile *t, uint32_t first,
                              conv_filler *filler, unsigned char *shared, conv_warp *warps) {
-  const grouped_tile *t = &g->feed.tile;
+  const int n_chunks = t->n_chunks;
   const conv_state *state = conv_state_of(t, shared);
   for (int chunk = 0; chunk < n_chunks; chunk++) {
     const uint32_t number = first + (uint32_t)chunk;
@@ -343,7 +344,7 @@ SIMT_FN void conv_run_chunks(const grouped_conv *g, const int wide, const int jo
       conv_fill_next(g, wide, joins, filler, shared);
     SIMT_EACH_WARP(w) {
       conv_warp *warp = SIMT_OF_WARP(warps, w);
-      const int base = conv_plane_position(g, conv_first_row(t, tiles * GROUPED_COLUMNS, rows, w));
+      const int base = conv_plane_position(t, conv_first_row(t, tiles * GROUPED_COLUMNS, rows, w));
       const uint32_t from =
           conv_slot(t, number - (uint32_t)t->carry) + (uint32_t)(base * GROUPED_LINE_BYTES(wide));
       const int more = chunk + 1 < n_chunks && warp->steps;
@@ -386,11 +387,11 @@ SIMT_FN uint32_t conv_run(const grouped_conv *g, const int wide, const int joins
       }
       conv_set_sums(wide, tiles, warp);
     }
-    conv_run_chunks(g, wide, joins, tiles, rows, t->n_chunks, first, filler, shared, warps);
+    conv_run_chunks(g, wide, joins, tiles, rows, t, first, filler, shared, warps);
     if (joins) {
       SIMT_EACH_WARP(w) { conv_begin_joined(g, wide, tiles, part, shared, SIMT_OF_WARP(warps, w)); }
-      conv_run_chunks(g, wide, joins, tiles, rows, joined, first + (uint32_t)t->n_chunks, filler,
-                      shared, warps);
+      conv_run_chunks(g, wide, joins, tiles, rows, &g->joined.tile, first + (uint32_t)t->n_chunks,
+                      filler, shared, warps);
     }
     same = part + 1 < state->parts &&
            conv_place_of(t, part + 1, shared)->head.form == place->head.form;

@@ -44,8 +44,7 @@ SIMT_FN int grouped_quotient(int n, uint32_t by) {
 
 /* Where the window of the part's position `index` begins in a plane; grouped_tile.row_bytes can be added
  * to it. */
-SIMT_FN int conv_plane_position(const grouped_conv *g, int index) {
-  const grouped_tile *t = &g->feed.tile;
+SIMT_FN int conv_plane_position(const grouped_tile *t, int index) {
   const grouped_index at = grouped_index_of(t, index);
   const int b = at.b & ((1 << t->log_b) - 1);
   return (b * t->plane_h + at.y * t->step_h) * t->plane_w + at.x * t->step_w;

@@ -111,9 +111,8 @@ typedef struct {
 } grouped_feed;
 
 /* tile.joins: a layer of one tap (a block's projection) is done with this one, whose outputs would be its
- * shortcut: they never go to memory. Its chunks follow this one's in the same slots, as planes of the same
- * lines of which those under a window's middle are filled, and it has lists of the same form in a level of
- * its own (grouped_tile_join). */
+ * shortcut: they never go to memory. Its chunks follow this one's in the same slots, and it has lists of the same
+ * form in a level of its own (grouped_tile_join). */
 typedef struct {
   grouped_batch batch;
   grouped_feed feed, joined;

@@ -28,8 +28,8 @@ AP_NODISCARD ap_status grouped_tile_choose(const grouped_geometry *g, size_t sha
 /* Can a layer of one tap be joined to this one? Outputs of both have one size; that of this layer's input, which it
  * reads pixel after pixel, no window beside the image. */
 bool grouped_can_join(const grouped_geometry *g, const grouped_geometry *joined);
-/* How it is cut then, by the cut of the layer: the same parts and planes, of which those lines under a window's middle
- * are filled that an output's pixel has. */
+/* How it is cut then: the same parts and slots; planes of a pixel a position, or, where one tile is the map, the layer's
+ * planes, of which those lines under a window's middle are filled. */
 void grouped_tile_join(const grouped_geometry *g, const grouped_tile *tile,
                        const grouped_geometry *joined, grouped_tile *out);
 /* Shared memory of a block: the slots, and what stands beside them. */

@@ -60,9 +60,8 @@ static size_t row_of(size_t plane_w, const grouped_tile *t) {
   return plane_w - left > filled ? plane_w - left : filled;
 }
 
-/* Where the lines of a chunk lie. */
-static void place(const grouped_geometry *g, grouped_tile *t) {
-  const size_t lines = fours((size_t)t->chunk) * (size_t)t->plane;
+/* What is filled, and where positions are in the planes. */
+static void index_planes(const grouped_geometry *g, grouped_tile *t) {
   t->filled = t->fill_h * t->fill_w << t->log_b;
   t->by_fill_w = reciprocal((size_t)t->fill_w);
   t->by_fill_h = reciprocal((size_t)t->fill_h);
@@ -72,6 +71,12 @@ static void place(const grouped_geometry *g, grouped_tile *t) {
     const int line = (b * t->plane_h + at.y * t->step_h) * t->plane_w + at.x * t->step_w;
     t->row_bytes[r] = line * (int32_t)line_bytes(g);
   }
+}
+
+/* Where the lines of a chunk lie. */
+static void place(const grouped_geometry *g, grouped_tile *t) {
+  const size_t lines = fours((size_t)t->chunk) * (size_t)t->plane;
+  index_planes(g, t);
   t->slot_bytes = (uint32_t)up(lines * line_bytes(g));
   t->slot_lines = (int32_t)(t->slot_bytes / line_bytes(g));
 }
@@ -198,21 +203,26 @@ bool grouped_can_join(const grouped_geometry *g, const grouped_geometry *joined)
 
 void grouped_tile_join(const grouped_geometry *g, const grouped_tile *tile,
                        const grouped_geometry *joined, grouped_tile *out) {
-  const size_t fit = (size_t)tile->chunk / GROUPED_BESIDE;
   const int32_t h = 1 << tile->log_h, w = 1 << tile->log_w;
   *out = *tile;
-  choose_chunk(joined->c_in, fit, out);
   out->skip_h = (int32_t)joined->stride_h;
   out->skip_w = (int32_t)joined->stride_w;
-  out->fill_y = (int32_t)g->pad_top;
-  out->fill_x = (int32_t)g->pad_left;
-  /* Beside a map that one tile covers is nothing but padding. */
-  out->fill_h = tile->lone && h > tile->fill_h ? tile->fill_h : h;
-  out->fill_w = tile->lone && w > tile->fill_w ? tile->fill_w : w;
-  out->filled = out->fill_h * out->fill_w << tile->log_b;
-  out->by_fill_w = reciprocal((size_t)out->fill_w);
-  out->by_fill_h = reciprocal((size_t)out->fill_h);
-  out->first_tap = (int32_t)g->pad_top * tile->plane_w + (int32_t)g->pad_left;
+  out->fill_h = h;
+  out->fill_w = w;
+  if (tile->lone) { /* what is 0 in the layer's planes stays so */
+    out->fill_y = (int32_t)g->pad_top;
+    out->fill_x = (int32_t)g->pad_left;
+    if (h > tile->fill_h) out->fill_h = tile->fill_h;
+    if (w > tile->fill_w) out->fill_w = tile->fill_w;
+    out->first_tap = out->fill_y * tile->plane_w + out->fill_x;
+  } else {
+    out->plane_h = h;
+    out->plane_w = w;
+    out->plane = h * w << tile->log_b;
+    out->step_h = out->step_w = 1;
+  }
+  choose_chunk(joined->c_in, (size_t)(tile->slot_lines / out->plane), out);
+  index_planes(g, out);
 }
 
 size_t grouped_shared_bytes(const grouped_tile *tile) {

@@ -68,8 +68,9 @@ static void check_rows(const grouped_geometry *g, const grouped_tile *t) {
     for (int first = 0; first < 128; first += rows)
       for (int r = 0; r < rows; r++)
         assert_int_equal(
-            conv_plane_position(&conv, first + r) * GROUPED_LINE_BYTES(g->wide),
-            conv_plane_position(&conv, first) * GROUPED_LINE_BYTES(g->wide) + t->row_bytes[r]);
+            conv_plane_position(&conv.feed.tile, first + r) * GROUPED_LINE_BYTES(g->wide),
+            conv_plane_position(&conv.feed.tile, first) * GROUPED_LINE_BYTES(g->wide) +
+                t->row_bytes[r]);
 }
 
 /* Plane rows (columns) that are filled: all, or with one tile all that hold inputs, and one at least. */
