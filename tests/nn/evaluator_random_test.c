@@ -1,7 +1,8 @@
 /* Usage: evaluator_random_test [BACKEND [PRECISION [FIRST [NETWORKS]]]]. Exit 77 when the backend is not available here.
  *
  * The evaluator against plain inference in double, of networks put together at random (random_network.h): given weights and
- * pruned ones, every instruction set, any number of images. More of them: another FIRST, more NETWORKS. */
+ * pruned ones, every instruction set, any number of images; and candidates together against each alone. More of them: another
+ * FIRST, more NETWORKS. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -45,6 +46,29 @@ static void compare(const subject *s, ap_evaluator *ev, const uint32_t *levels, 
   ap_free(got);
 }
 
+/* Candidates together, and in another order by another evaluator, one at a time: the same bits. What candidates share, and
+ * what is written over what, must not show. */
+static void compare_candidates(const subject *s, ap_evaluator *ev, ap_evaluator *alone,
+                               ap_rng *rng) {
+  enum { CANDIDATES = 14 };
+  uint32_t levels[CANDIDATES * 32];
+  ap_score together[CANDIDATES], score;
+  for (size_t i = 0; i < CANDIDATES; i++) {
+    uint32_t *own = levels + i * s->n_layers;
+    const size_t same = i > 0 ? (size_t)ap_rng_below(rng, s->n_layers + 1) : 0;
+    for (size_t j = 0; j < s->n_layers; j++)
+      own[j] = j < same ? own[j - s->n_layers] : (uint32_t)ap_rng_below(rng, 3);
+  }
+  must(ap_evaluator_run(ev, CANDIDATES, levels, together, &failure));
+  for (size_t i = CANDIDATES; i-- > 0;) {
+    must(ap_evaluator_run(alone, 1, levels + i * s->n_layers, &score, &failure));
+    if (!(score.loss <= together[i].loss && score.loss >= together[i].loss) ||
+        score.correct != together[i].correct)
+      fail_msg("%s, candidate %zu: loss %.17g together, %.17g alone", s->net->name, i,
+               together[i].loss, score.loss);
+  }
+}
+
 static void compare_network(uint64_t seed, const char *vectors) {
   const subject s = make_subject(random_network(seed), images);
   const ap_evaluator_options options = {
@@ -66,6 +90,10 @@ static void compare_network(uint64_t seed, const char *vectors) {
   ap_rng_seed(&rng, seed, 3);
   for (size_t j = 0; j < s.n_layers; j++) levels[j] = (uint32_t)ap_rng_below(&rng, 3);
   compare(&s, ev, levels, n, how);
+  ap_evaluator *alone = evaluator(&s, n, 2 - seed % 2, vectors);
+  add_levels(&s, alone, 2);
+  compare_candidates(&s, ev, alone, &rng);
+  ap_evaluator_destroy(alone);
   ap_evaluator_destroy(ev);
   ap_network_destroy(s.net);
 }

@@ -129,6 +129,7 @@ static inline bool put_random_gather(maker *m, size_t a) {
 static inline bool put_square_conv(maker *m, size_t a, size_t c, size_t k, size_t stride,
                                    size_t groups) {
   static float zeros[64];
+  if (c > sizeof zeros / sizeof zeros[0]) return false;
   return try_node(m,
                   (ap_node){.kind = AP_NODE_CONV,
                             .shape.c = c,
