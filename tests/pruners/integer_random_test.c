@@ -1,7 +1,8 @@
 /* Usage: integer_random_test [FIRST NETWORKS].
  *
  * The evaluator in integers against the quantised network, bit for bit, of networks put together at random
- * (random_network.h): odd numbers of bits and of images, pruned and not, every instruction set. */
+ * (random_network.h): odd numbers of bits and of images, pruned and not, every instruction set; and candidates together
+ * against each alone. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -63,6 +64,60 @@ static uint32_t bits_of(float x) {
   return bits;
 }
 
+static ap_evaluator *evaluator(const ap_network *net, const ap_integer_network *in, size_t n,
+                               size_t threads) {
+  const ap_evaluator_integers integers = {ap_integer_network_all_layers(in),
+                                          ap_integer_network_activation_bits(in)};
+  const ap_evaluator_options options = {.n_threads = threads, .integer = &integers};
+  ap_evaluator *ev = NULL;
+  must(ap_evaluator_create(net, images, AP_SPLIT_TEST, n, &options, &ev, &failure));
+  return ev;
+}
+
+/* One more level of every layer: two thirds of its weights. The same for the same seed. */
+static void add_levels(ap_evaluator *ev, const ap_integer_network *in, uint64_t seed) {
+  const ap_integer_layer *layers = ap_integer_network_all_layers(in);
+  ap_rng rng;
+  ap_rng_seed(&rng, seed, 42);
+  for (size_t l = 0; l < ap_integer_network_layers(in); l++) {
+    const size_t size = layers[l].info.k * layers[l].info.n;
+    int8_t *bytes = ap_calloc(size, 1);
+    size_t level;
+    assert_non_null(bytes);
+    must(ap_integer_narrow(layers[l].weight, size, bytes, &failure));
+    for (size_t i = 0; i < size; i++)
+      if (ap_rng_below(&rng, 3) == 0) bytes[i] = 0;
+    must(ap_evaluator_add_integer_level(ev, l, bytes, layers[l].scale, NULL, &level, &failure));
+    assert_int_equal(level, 1);
+    ap_free(bytes);
+  }
+}
+
+/* Candidates together, and in another order by another evaluator, one at a time: the same bits. */
+static void compare_candidates(const ap_network *net, const ap_integer_network *in, size_t n,
+                               uint64_t seed) {
+  enum { CANDIDATES = 10 };
+  const size_t n_layers = ap_integer_network_layers(in);
+  ap_evaluator *ev = evaluator(net, in, n, 1 + seed % 2), *alone = evaluator(net, in, n, 1);
+  uint32_t levels[CANDIDATES * LAYERS];
+  ap_score together[CANDIDATES], score;
+  ap_rng rng;
+  ap_rng_seed(&rng, seed, 43);
+  add_levels(ev, in, seed);
+  add_levels(alone, in, seed);
+  for (size_t i = 0; i < CANDIDATES * n_layers; i++) levels[i] = (uint32_t)ap_rng_below(&rng, 2);
+  must(ap_evaluator_run(ev, CANDIDATES, levels, together, &failure));
+  for (size_t i = CANDIDATES; i-- > 0;) {
+    must(ap_evaluator_run(alone, 1, levels + i * n_layers, &score, &failure));
+    if (!(score.loss <= together[i].loss && score.loss >= together[i].loss) ||
+        score.correct != together[i].correct)
+      fail_msg("%s, candidate %zu: loss %.17g together, %.17g alone", net->name, i,
+               together[i].loss, score.loss);
+  }
+  ap_evaluator_destroy(ev);
+  ap_evaluator_destroy(alone);
+}
+
 static void compare_network(uint64_t seed) {
   static const char *const names[] = {"plain", "avx2", "avx512"};
   static const uint32_t given[LAYERS] = {0};
@@ -95,6 +150,7 @@ static void compare_network(uint64_t seed) {
                  (double)want[i]);
     ap_evaluator_destroy(ev);
   }
+  compare_candidates(net, in, n, seed);
   ap_integer_network_destroy(in);
   ap_network_destroy(net);
 }
