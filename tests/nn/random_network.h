@@ -128,22 +128,7 @@ static inline bool put_random_gather(maker *m, size_t a) {
 
 static inline bool put_square_conv(maker *m, size_t a, size_t c, size_t k, size_t stride,
                                    size_t groups) {
-  static float zeros[64];
-  if (c > sizeof zeros / sizeof zeros[0]) return false;
-  return try_node(m,
-                  (ap_node){.kind = AP_NODE_CONV,
-                            .shape.c = c,
-                            .kh = k,
-                            .kw = k,
-                            .stride_h = stride,
-                            .stride_w = stride,
-                            .pad_top = k / 2,
-                            .pad_left = k / 2,
-                            .pad_bottom = k / 2,
-                            .pad_right = k / 2,
-                            .groups = groups,
-                            .bias = chance(m, 2) ? zeros : NULL},
-                  a, 0);
+  return c <= 64 && try_node(m, square_conv(c, k, stride, groups, chance(m, 2)), a, 0);
 }
 
 /* A residual block: some layers, and beside them the block's input, pixels of it, or a projection; mostly added. */

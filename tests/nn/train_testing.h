@@ -43,24 +43,27 @@ static inline size_t put(ap_network *net, ap_node node, size_t a, size_t b) {
   return index;
 }
 
+/* A k x k CONV of at most 64 channels, padded by half of that; bias: zeros. */
+static inline ap_node square_conv(size_t c, size_t k, size_t stride, size_t groups, bool bias) {
+  static float zeros[64];
+  assert_true(c <= sizeof zeros / sizeof zeros[0]);
+  return (ap_node){.kind = AP_NODE_CONV,
+                   .shape.c = c,
+                   .kh = k,
+                   .kw = k,
+                   .stride_h = stride,
+                   .stride_w = stride,
+                   .pad_top = k / 2,
+                   .pad_left = k / 2,
+                   .pad_bottom = k / 2,
+                   .pad_right = k / 2,
+                   .groups = groups,
+                   .bias = bias ? zeros : NULL};
+}
+
 static inline size_t put_conv(ap_network *net, size_t c, size_t k, size_t stride, size_t groups,
                               bool bias, size_t from) {
-  static float zeros[64];
-  assert_true(c <= 64);
-  return put(net,
-             (ap_node){.kind = AP_NODE_CONV,
-                       .shape.c = c,
-                       .kh = k,
-                       .kw = k,
-                       .stride_h = stride,
-                       .stride_w = stride,
-                       .pad_top = k / 2,
-                       .pad_left = k / 2,
-                       .pad_bottom = k / 2,
-                       .pad_right = k / 2,
-                       .groups = groups,
-                       .bias = bias ? zeros : NULL},
-             from, 0);
+  return put(net, square_conv(c, k, stride, groups, bias), from, 0);
 }
 
 static inline size_t put_linear(ap_network *net, size_t c, bool bias, size_t from) {
