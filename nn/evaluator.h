@@ -98,8 +98,10 @@ typedef struct {
   size_t candidates, cache_hits;
   size_t stopped;          /* distinct candidates, by races */
   double stopped_forwards; /* images that these did not see */
-  double image_forwards;  /* distinct candidates x images each has seen, the search budget's unit */
-  double shared_forwards; /* of which saved by prefixes, in layers' dense MACs as fractions */
+  double image_forwards; /* distinct candidates x images each has seen, the search budget's unit */
+  double
+      shared_forwards; /* of which saved by prefixes, in layers' dense MACs as fractions ("cuda": but for what
+                             joined layers repeat, docs/CUDA.md) */
   double seconds;
 } ap_evaluator_stats;
 ap_evaluator_stats ap_evaluator_statistics(const ap_evaluator *ev);

@@ -32,8 +32,6 @@ typedef float vf __attribute__((vector_size(VECTOR), may_alias));
 #define STORE_HALF(p, v, half) \
   _mm512_mask_storeu_epi64(p, (half) ? (__mmask8)0xAA : (__mmask8)0x55, I(v))
 
-#include "kernels/cpu/packed_impl.h"
-
 /* Eight units or fewer (`there`), those that are kept moved together; returns how many. */
 static inline __attribute__((always_inline)) size_t eight(const uint8_t *row, __mmask8 there,
                                                           size_t first, size_t *sizes,

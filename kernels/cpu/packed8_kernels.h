@@ -398,7 +398,7 @@ static bool nonzero(const void *data, size_t n, uint64_t *bits) {
   size_t i = 0;
   for (; i + 64 <= n; i += 64) {
     uint64_t word = 0;
-    __builtin_prefetch(row + i + 4096);
+    __builtin_prefetch(row + i + PACKED_PAGE_AHEAD);
     for (size_t j = 0; j < 64; j += VECTOR) {
       v8 v;
       memcpy(&v, row + i + j, sizeof v); /* rows are not aligned */

@@ -12,7 +12,7 @@
  * of them complete a quad, no processor foresees. */
 enum { PAIR_ROWS = P8_QUAD };
 typedef struct {
-  _Alignas(64) int32_t offset[2 * P8_QUAD]; /* a pair's two lines of the cache */
+  _Alignas(64) int32_t offset[2 * P8_QUAD]; /* two lines of the cache in all */
   uint8_t weight[2 * P8_QUAD][8];
   int32_t *entry; /* the first list's next one */
   size_t slot;    /* of the two quads' inputs, the next one */

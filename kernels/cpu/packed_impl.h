@@ -14,8 +14,10 @@ enum {
   PACKED_TAPS = 9,                                 /* of a 3x3 kernel */
   PACKED_WINOGRAD = 6,                             /* products for four outputs of a row */
   PACKED_WINOGRAD_WORDS = 1 + 3 * PACKED_WINOGRAD, /* of an entry */
-  PACKED_AHEAD = 2,           /* entries whose inputs are fetched ahead: of whole kernels, */
-  PACKED_LIST_AHEAD = 16,     /* and of wide lists */
+  PACKED_AHEAD = 2,       /* entries whose inputs are fetched ahead: of whole kernels, */
+  PACKED_LIST_AHEAD = 16, /* and of wide lists */
+  PACKED_PAGE_AHEAD =
+      4096, /* bytes of a matrix that are fetched ahead: the processor's own guesses end with a page */
   PACKED_WORDS_AHEAD = 250,   /* words of a list that are fetched ahead */
   PACKED_LISTS_AT_ONCE = 128, /* that grow side by side while they are built */
   PACKED_STRIP_LINES = 8192,  /* of a tile that is copied, at most */

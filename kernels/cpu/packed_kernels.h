@@ -436,7 +436,7 @@ static bool nonzero(const void *data, size_t n, uint64_t *bits) {
     for (size_t j = 0; j < 64; j += VECTOR) {
       vec v;
       __builtin_memcpy(&v, row + i + j, sizeof v); /* rows are not aligned */
-      __builtin_prefetch(row + i + j + 1024);
+      __builtin_prefetch(row + i + j + PACKED_PAGE_AHEAD / sizeof *row);
       poisons += v * 0.0F;
       word |= (uint64_t)VECTOR_NONZERO(v) << j;
     }

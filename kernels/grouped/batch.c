@@ -31,7 +31,7 @@ static grouped_node node_of(const ap_engine *e, size_t op, const uint32_t *level
   if (both->layer != AP_ENGINE_NONE) {
     const engine_level *of = level_of(e, both->layer, level);
     return (grouped_node){.in = slot_of(e, &e->ops[both->layer].in),
-                          .residual = slot_of(e, &e->ops[both->joined].in),
+                          .joined_in = slot_of(e, &e->ops[both->joined].in),
                           .level = of->at[of->form],
                           .joined = level_of(e, both->joined, level)->at[of->form]};
   }

@@ -4,7 +4,7 @@
  *
  * A line (four channels of a pixel) is copied by 8 lanes (float32: 16), 16 bytes each: a whole line of the
  * caches to a whole line of the banks, its pieces in another order (grouped_tile). Where the lines of a
- * part come from is the same in every plane: every warp looks up its own once a part. */
+ * part come from is the same in every plane: every warp looks up its own once a part, and once more for what is joined. */
 #ifndef AP_KERNELS_GROUPED_CONV_FILL_H
 #define AP_KERNELS_GROUPED_CONV_FILL_H
 #include "kernels/grouped/conv_ring.h"
@@ -61,7 +61,7 @@ SIMT_FN int conv_line_number(const int wide, int filler, int turn, int of) {
   return (turn * SIMT_FILLERS + filler) * conv_lines_of_warp(wide) + of;
 }
 
-/* Before a part's first chunk: where a warp's lines lie. The same lanes have read what stood there. */
+/* Before the first chunk of a part's inputs: where a warp's lines lie. The same lanes have read what stood there. */
 SIMT_FN void conv_find_lines(const grouped_feed *g, int n_blocks, const int wide,
                              const conv_place *place, conv_line *lines) {
   SIMT_WARP_BARRIER();
@@ -179,9 +179,9 @@ SIMT_FN void conv_fill_next(const grouped_conv *g, const int wide, const int joi
   const grouped_tile *t = &g->feed.tile;
   conv_state *state = conv_state_of(t, shared);
   const conv_place *place = conv_place_of(t, f->part, shared);
-  const conv_inputs inputs = conv_inputs_of(g, f->part, joins && f->joined, shared);
   const int n_blocks = g->batch.n_blocks;
   conv_wait_free(t, f->number, shared);
+  const conv_inputs inputs = conv_inputs_of(g, f->part, joins && f->joined, shared);
   if (f->chunk == 0) conv_find_lines(inputs.feed, n_blocks, wide, place, state->lines);
   SIMT_EACH_FILLER(thread) {
     conv_fill(&inputs, n_blocks, wide, place, f, state->lines, shared, thread);

@@ -31,7 +31,9 @@ typedef struct SIMT_ALIGN(8) {
   uint32_t from, to;
 } conv_line;
 #define CONV_NOTHING 0xffffffffU
-enum { CONV_LINES = 128 }; /* of a plane that are looked up once a part; any more for every plane */
+enum {
+  CONV_LINES = 128
+}; /* of a plane that are looked up before the first chunk of a part's inputs; any more for every plane */
 /* Behind the slots. */
 enum { CONV_FILLED, CONV_DONE };
 typedef struct {

@@ -16,7 +16,7 @@ enum {
  * the other's level says which is needed, and all are there. */
 typedef struct {
   uint64_t at[GROUPED_FORMS];
-  size_t form; /* the best */
+  size_t form; /* a layer's; of a joined one the last */
 } engine_level;
 
 typedef struct {

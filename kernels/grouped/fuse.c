@@ -67,6 +67,13 @@ static void pool_in_layer(ap_engine *e, size_t layer, size_t pool) {
 }
 
 /* ---- two layers -------------------------------------------------------------------------------- */
+/* Does any operation between the two write what the first of them reads? */
+static bool overwritten(const ap_engine *e, size_t term, size_t sum) {
+  for (size_t i = term + 1; i < sum; i++)
+    if (e->ops[i].out == e->ops[term].in.tensor) return true;
+  return false;
+}
+
 /* Does operation `sum` add what layer `term` gives, just so, and no one else read it? */
 static bool adds(const ap_engine *e, size_t sum, size_t term) {
   const ap_engine_op *s = &e->ops[sum], *t = &e->ops[term];
@@ -78,7 +85,8 @@ static bool adds(const ap_engine *e, size_t sum, size_t term) {
   const uses u = uses_of(e, t->out);
   return t->residual.tensor == AP_ENGINE_NONE && t->low == -INFINITY && t->high == INFINITY &&
          e->joins[term].layer == AP_ENGINE_NONE && u.writers == 1 && u.readers == 1 &&
-         more->stride_h == 1 && more->stride_w == 1 && more->first == 0 && given->c == out->c;
+         !overwritten(e, term, sum) && more->stride_h == 1 && more->stride_w == 1 &&
+         more->first == 0 && given->c == out->c;
 }
 
 static bool joins_in(const ap_engine *e, size_t layer, size_t joined, size_t shared_bytes) {

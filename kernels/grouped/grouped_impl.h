@@ -45,9 +45,11 @@ typedef struct {
 
 /* What one operation does for one distinct beginning. */
 typedef struct {
-  uint32_t in,
-      residual; /* slots (residual: or of the joined layer's input); the output's slot is the
-                            record's own number */
+  uint32_t in; /* slots; the output's slot is the record's own number */
+  union {
+    uint32_t residual;
+    uint32_t joined_in; /* LAYER with another joined: that one's input */
+  };
   union {
     uint64_t level; /* LAYER: address of a grouped_level */
     uint64_t gate;  /* MAP: slot */
@@ -97,7 +99,7 @@ typedef struct {
    * tile covers the map that is without the padding, which stays 0. `filled` lines in all, and how to
    * divide by fill_w and fill_h (grouped_quotient). */
   int32_t lone, fill_y, fill_x, fill_h, fill_w, filled;
-  int32_t joins;     /* another layer's products are added (grouped_joined) */
+  int32_t joins;     /* another layer's products are added (grouped_conv.joined) */
   int32_t first_tap; /* lines from a position's window to its first tap: not 0 in a joined layer */
   uint32_t by_fill_w, by_fill_h;
   int32_t row_bytes[GROUPED_MOST_ROWS]; /* from a warp's first line in a plane to its others */

@@ -1,5 +1,5 @@
 /* A layer of one tap whose outputs are added to another layer's is done with it: against plain loops, in either
- * order, around the tiles' sizes, levels of all forms with levels of all others; and when that must not be. */
+ * order, around the tiles' sizes, levels of all forms with others of any; and when that must not be. */
 #include <math.h>
 #include <stdio.h>
 
@@ -61,6 +61,8 @@ static void build(block *b, const block_case *k, obstacle o) {
   s->unstored[outs[0]] = o == NOTHING || o == HALVED;
 }
 
+static unsigned seen_slots; /* bit l: a block whose ring has 2^l slots */
+
 static void compare_block(const char *kind, size_t i, const block_case *k, obstacle o) {
   static const double keep[PATTERNS] = {1, 0.1, 0.15, 0.2, 0.3, 0.2, 0};
   block b;
@@ -74,6 +76,7 @@ static void compare_block(const char *kind, size_t i, const block_case *k, obsta
   assert_true(e->fused[b.term] == together);
   assert_true(e->joins[b.sum].layer == (together ? b.layer : AP_ENGINE_NONE));
   assert_true(e->joins[b.sum].joined == (together ? b.joined : AP_ENGINE_NONE));
+  if (together) seen_slots |= 1U << e->layers[s->ops[b.layer].layer].tile.log_slots;
   for (uint32_t level = 0; level < PATTERNS; level++) {
     char what[64];
     const uint32_t other = (uint32_t)ap_rng_below(&rng, PATTERNS);
@@ -110,12 +113,19 @@ static const block_case aside[] = {
     {3, 5, 18, 17, 3, 70, 3, 2, 1, 1, 60, false, 1},
 };
 
+/* Windows that leave room for few slots: in bfloat16 two and four, in float32 one and two; and, in bfloat16, one. */
+static const block_case large[] = {{3, 8, 12, 11, 8, 20, 5, 2, 1, 2, 46, false, 0},
+                                   {17, 9, 12, 11, 8, 20, 5, 2, 1, 2, 66, true, 0},
+                                   {3, 8, 12, 11, 8, 40, 5, 2, 1, 2, 34, false, 0}};
+
 static void test_blocks(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
     compare_block("listed", i, &blocks[i], NOTHING);
   for (size_t i = 0; i < sizeof aside / sizeof aside[0]; i++)
     compare_block("aside", i, &aside[i], NOTHING);
+  for (size_t i = 0; i < (engine_bf16 ? 3 : 2); i++) compare_block("large", i, &large[i], NOTHING);
+  assert_int_equal(seen_slots, 7);
 }
 
 static void test_random_blocks(void **state) {

@@ -63,14 +63,12 @@ static void check_quotients(int most, int by, uint32_t reciprocal) {
 
 /* What the kernel adds to a warp's first position is where its other positions are. */
 static void check_rows(const grouped_geometry *g, const grouped_tile *t) {
-  const grouped_conv conv = {.feed = {.tile = *t}};
   for (int rows = 2; rows <= GROUPED_MOST_ROWS; rows *= 2)
     for (int first = 0; first < 128; first += rows)
       for (int r = 0; r < rows; r++)
         assert_int_equal(
-            conv_plane_position(&conv.feed.tile, first + r) * GROUPED_LINE_BYTES(g->wide),
-            conv_plane_position(&conv.feed.tile, first) * GROUPED_LINE_BYTES(g->wide) +
-                t->row_bytes[r]);
+            conv_plane_position(t, first + r) * GROUPED_LINE_BYTES(g->wide),
+            conv_plane_position(t, first) * GROUPED_LINE_BYTES(g->wide) + t->row_bytes[r]);
 }
 
 /* Plane rows (columns) that are filled: all, or with one tile all that hold inputs, and one at least. */
@@ -214,6 +212,63 @@ static void unpack(const grouped_geometry *g, const grouped_tile *t, const unsig
           }
         }
     }
+}
+
+/* A layer of one tap joined to another: the same parts and slots; it fills what its outputs read, and nothing that must
+ * stay 0 for the other. */
+static void test_joined_tiles(void **state) {
+  (void)state;
+  unsigned lone = 0;
+  for (int i = 0; i < 1000; i++) {
+    grouped_geometry g = random_geometry(i % 2), one = random_geometry(i % 2);
+    grouped_tile t, j;
+    g.stride_h = g.stride_w = 1;
+    g.out_h = g.h;
+    g.out_w = g.w;
+    g.pad_top = below(reach(g.kh, g.dilation_h));
+    g.pad_left = below(reach(g.kw, g.dilation_w));
+    g.joins = true;
+    one.kh = one.kw = one.dilation_h = one.dilation_w = one.groups = 1;
+    one.pad_top = one.pad_left = 0;
+    one.c_out = g.c_out;
+    one.out_h = g.out_h;
+    one.out_w = g.out_w;
+    one.h = (one.out_h - 1) * one.stride_h + 1;
+    one.w = (one.out_w - 1) * one.stride_w + 1;
+    assert_true(grouped_can_join(&g, &one));
+    one.pad_left = 1;
+    assert_false(grouped_can_join(&g, &one));
+    one.pad_left = 0;
+    assert_int_equal(grouped_tile_choose(&g, (size_t)(125 + below(100)) << 10, &t, &failure),
+                     AP_OK);
+    grouped_tile_join(&g, &t, &one, &j);
+    lone += t.lone != 0;
+    assert_true(t.joins && j.slot_bytes == t.slot_bytes && j.ring_bytes == t.ring_bytes);
+    assert_true(j.log_slots == t.log_slots && j.carry == t.carry && j.columns == t.columns);
+    assert_true(j.log_b == t.log_b && j.log_h == t.log_h && j.log_w == t.log_w);
+    assert_true(j.chunk / GROUPED_BESIDE * j.plane <= j.slot_lines && j.order_pitch % 4 == 0);
+    assert_true((size_t)(j.n_chunks * j.chunk) >= one.c_in);
+    assert_true((size_t)((j.n_chunks - 1) * j.chunk) < one.c_in);
+    assert_true((size_t)j.skip_h == one.stride_h && (size_t)j.skip_w == one.stride_w);
+    assert_true(j.filled == j.fill_h * j.fill_w << j.log_b);
+    check_quotients(j.filled, j.fill_w, j.by_fill_w);
+    check_quotients(j.filled, j.fill_h, j.by_fill_h);
+    check_rows(&one, &j);
+    assert_int_equal(j.first_tap, j.fill_y * j.plane_w + j.fill_x);
+    for (int index = 0; index < 1 << t.log_b << t.log_h << t.log_w; index++) {
+      const grouped_index at = grouped_index_of(&t, index);
+      if ((size_t)at.y >= g.out_h || (size_t)at.x >= g.out_w) continue;
+      assert_true(at.y < j.fill_h && at.x < j.fill_w); /* filled, */
+      const int line = conv_plane_position(&j, index) + j.first_tap;
+      assert_int_equal(line, (at.b * j.plane_h + j.fill_y + at.y) * j.plane_w + j.fill_x + at.x);
+      assert_in_range(line, 0, j.plane - 1);
+    }
+    if (!t.lone) continue;
+    assert_true(j.plane == t.plane && j.plane_w == t.plane_w && j.plane_h == t.plane_h);
+    assert_true(j.fill_y >= t.fill_y && j.fill_y + j.fill_h <= t.fill_y + t.fill_h);
+    assert_true(j.fill_x >= t.fill_x && j.fill_x + j.fill_w <= t.fill_x + t.fill_w);
+  }
+  assert_in_range(lone, 50, 950);
 }
 
 static void test_lists_give_the_matrix_back(void **state) {
@@ -432,6 +487,7 @@ static void test_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_tiles),
+      cmocka_unit_test(test_joined_tiles),
       cmocka_unit_test(test_lists_give_the_matrix_back),
       cmocka_unit_test(test_form_follows_the_vectors),
       cmocka_unit_test(test_banks),

@@ -64,7 +64,6 @@ static inline void set_window(maker *m, ap_node *n, size_t most) {
 }
 
 static inline bool put_random_conv(maker *m, size_t a) {
-  static float zeros[64];
   const size_t in = m->net->nodes[a].shape.c;
   ap_node n = {.kind = AP_NODE_CONV, .groups = 1, .dilation_h = 1, .dilation_w = 1};
   set_window(m, &n, 5);
@@ -75,8 +74,8 @@ static inline bool put_random_conv(maker *m, size_t a) {
   if (chance(m, 3)) n.groups = chance(m, 2) ? in : 2;
   n.shape.c = n.groups * (1 + below(m, 1 + 24 / n.groups));
   if (chance(m, 2)) n.shape.c = in; /* to be added */
-  n.bias = chance(m, 2) ? zeros : NULL;
-  return n.shape.c <= 64 && try_node(m, n, a, 0);
+  n.bias = chance(m, 2) ? no_bias : NULL;
+  return n.shape.c <= MOST_BIASES && try_node(m, n, a, 0);
 }
 
 static inline bool put_random_pool(maker *m, size_t a) {
@@ -128,7 +127,7 @@ static inline bool put_random_gather(maker *m, size_t a) {
 
 static inline bool put_square_conv(maker *m, size_t a, size_t c, size_t k, size_t stride,
                                    size_t groups) {
-  return c <= 64 && try_node(m, square_conv(c, k, stride, groups, chance(m, 2)), a, 0);
+  return c <= MOST_BIASES && try_node(m, square_conv(c, k, stride, groups, chance(m, 2)), a, 0);
 }
 
 /* A residual block: some layers, and beside them the block's input, pixels of it, or a projection; mostly added. */

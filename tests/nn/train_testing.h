@@ -43,10 +43,13 @@ static inline size_t put(ap_network *net, ap_node node, size_t a, size_t b) {
   return index;
 }
 
-/* A k x k CONV of at most 64 channels, padded by half of that; bias: zeros. */
+/* Biases of layers of so many channels at most. */
+enum { MOST_BIASES = 64 };
+static float no_bias[MOST_BIASES];
+
+/* A k x k CONV, padded by half of that; bias: zeros. */
 static inline ap_node square_conv(size_t c, size_t k, size_t stride, size_t groups, bool bias) {
-  static float zeros[64];
-  assert_true(c <= sizeof zeros / sizeof zeros[0]);
+  assert_true(c <= MOST_BIASES);
   return (ap_node){.kind = AP_NODE_CONV,
                    .shape.c = c,
                    .kh = k,
@@ -58,7 +61,7 @@ static inline ap_node square_conv(size_t c, size_t k, size_t stride, size_t grou
                    .pad_bottom = k / 2,
                    .pad_right = k / 2,
                    .groups = groups,
-                   .bias = bias ? zeros : NULL};
+                   .bias = bias ? no_bias : NULL};
 }
 
 static inline size_t put_conv(ap_network *net, size_t c, size_t k, size_t stride, size_t groups,
@@ -67,9 +70,8 @@ static inline size_t put_conv(ap_network *net, size_t c, size_t k, size_t stride
 }
 
 static inline size_t put_linear(ap_network *net, size_t c, bool bias, size_t from) {
-  static float zeros[64];
-  assert_true(c <= 64);
-  return put(net, (ap_node){.kind = AP_NODE_LINEAR, .shape.c = c, .bias = bias ? zeros : NULL},
+  assert_true(c <= MOST_BIASES);
+  return put(net, (ap_node){.kind = AP_NODE_LINEAR, .shape.c = c, .bias = bias ? no_bias : NULL},
              from, 0);
 }
 
