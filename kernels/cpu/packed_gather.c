@@ -276,7 +276,8 @@ static void half_sizes(const packed_kept *kept, const packed_scan *s, size_t *si
     size_t *of = sizes + packed_scan_segment(s, r) * s->lists;
     for (uint32_t i = kept->start[r * steps]; i < kept->start[(r + 1) * steps]; ++i)
       for (size_t half = 0; half < 2; ++half)
-        of[2 * kept->list[i] + half] += packed_has_half(kept->values + i * kept->each, half);
+        of[(size_t)2 * kept->list[i] + half] +=
+            packed_has_half(kept->values + i * kept->each, half);
   }
 }
 
