@@ -4,8 +4,8 @@
  * layers, part d + 1 begins with the d-th layer in the order of computation. Every layer has levels,
  * versions of its weights. A candidate is one level per layer. Candidates of a batch stand sorted, so
  * that each shares its first parts with the one before it; an engine computes every distinct
- * beginning once, part by part, for all candidates and a chunk of images in one launch (a layer to which a later one is
- * joined, once for each beginning of that one: docs/CUDA.md).
+ * beginning once, part by part, for all candidates and a chunk of images in one launch (a layer to
+ * which a later one is joined, once for each beginning of that one: docs/CUDA.md).
  *
  * Engines: "cuda" (an NVIDIA GPU; UNSUPPORTED in a build or on a machine without) and
  * "cuda-emulated" (the same kernels, lane by lane on the processor: slow, for tests), of which
@@ -120,8 +120,8 @@ void ap_engine_destroy(ap_engine *engine);               /* NULL is allowed */
 const char *ap_engine_describe(const ap_engine *engine); /* one line for provenance */
 
 /* Adds a level to a layer: matrix K x N row-major (K in the order input channel of the group, row,
- * column; zeros are left out), bias N floats or NULL. Uploaded once, or in up to three forms. Errors: ARG for a value that is
- * not finite, MEMORY, DEVICE. */
+ * column; zeros are left out), bias N floats or NULL. Uploaded once, or in up to three forms. Errors:
+ * ARG for a value that is not finite, MEMORY, DEVICE. */
 AP_NODISCARD ap_status ap_engine_add_level(ap_engine *engine, size_t layer, const float *matrix,
                                            const float *bias, ap_error *err);
 size_t ap_engine_level_bytes(const ap_engine *engine); /* device memory of all levels */

@@ -37,6 +37,6 @@ extern "C" cudaError_t ap_cuda_launch_grouped_conv(cudaStream_t stream, const gr
                        (size_t)((g->out.c + t->columns - 1) / t->columns) * n_nodes;
   const dim3 block(SIMT_BLOCK_THREADS), grid(parts < most_blocks ? (unsigned)parts : most_blocks);
   if (parts == 0) return cudaSuccess;
-  kernels[wide][t->joins ? 1 : 0]<<<grid, block, shared_bytes, stream>>>(*g);
+  kernels[wide][t->joins]<<<grid, block, shared_bytes, stream>>>(*g);
   return cudaGetLastError();
 }

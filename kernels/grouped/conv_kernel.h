@@ -4,8 +4,9 @@
  * planes, chunk by chunk, to shared memory (conv_fill.h); the others multiply. A warp keeps 16 tiles of
  * 16 images x 8 output channels: `rows` positions x `width` channels. Every list entry is an input row
  * (channel, kernel row, kernel column) at any place of the planes; 16 of them are the depth of one
- * step. Where another layer is joined (grouped_conv) its chunks and its list follow, to the same sums. Warps wait for one another at counters alone: for the copies of a chunk, and who fills a slot for
- * those who still read it (conv_ring.h). */
+ * step. Where another layer is joined (grouped_conv) its chunks and its list follow, to the same sums. Warps
+ * wait for one another at counters alone: for the copies of a chunk, and who fills a slot for those who still
+ * read it (conv_ring.h). */
 #ifndef AP_KERNELS_GROUPED_CONV_KERNEL_H
 #define AP_KERNELS_GROUPED_CONV_KERNEL_H
 #include "kernels/grouped/conv_fill.h"
@@ -36,9 +37,9 @@ typedef struct {
 
 /* ---- a warp's share of a part ------------------------------------------------------------------ */
 /* What warp w works on: `rows` positions from first_row, the list of `width` channels at `column` of all;
- * list: its number, beyond the level's where there are no such channels. Lists go to warps by length (of the layer's, whatever
- * is joined), the longest to the first one and in every other part to the last one: a warp that falls behind in one part
- * catches up in the next, as far as the slots let it (conv_ring.h). */
+ * list: its number, beyond the level's where there are no such channels. Lists go to warps by length (of the
+ * layer's, whatever is joined), the longest to the first one and in every other part to the last one: a warp
+ * that falls behind in one part catches up in the next, as far as the slots let it (conv_ring.h). */
 typedef struct {
   int first_row, column;
   uint32_t list;
@@ -417,9 +418,9 @@ SIMT_FN void conv_clear(const grouped_tile *t, unsigned char *shared, int thread
  * CONV_FOUND parts are found before all else, every other one by a warp that begins the part
  * CONV_FOUND before it. Who reads it has waited for a chunk of the part before it, or fills its first one.
  * As no chunk is filled before all warps have finished the one three before it (conv_ring.h), both come
- * after that warp has finished a chunk of the part in which it found the place. (The order of the chunk after the one
- * that was filled is announced when the one four before it is finished: of that part, at the latest.) Where it is written the
- * place of CONV_PLACES parts before stood, which all have left by the same waits. */
+ * after that warp has finished a chunk of the part in which it found the place. (The order of the chunk after
+ * the one that was filled is announced when the one four before it is finished: of that part, at the latest.)
+ * Where it is written the place of CONV_PLACES parts before stood, which all have left by the same waits. */
 SIMT_FN void conv_block(const grouped_conv *g, const int wide, const int joins, uint32_t first,
                         uint32_t stride, unsigned char *shared, conv_warp *warps) {
   const grouped_tile *t = &g->feed.tile;

@@ -2,9 +2,9 @@
  * counters at which the warps of a block wait for one another.
  *
  * Shared memory of a block: the slots; what is the same in every part, places of parts and two counters for
- * every slot; for every warp its way in and out (conv_store.h); what parts have of a joined layer. A slot's counter `filled` gets an arrival
- * of every thread that fills, when its copies are there, and one more of the first of them; `done` one of
- * every warp that has finished the slot's chunk.
+ * every slot; for every warp its way in and out (conv_store.h); what parts have of a joined layer. A slot's
+ * counter `filled` gets an arrival of every thread that fills, when its copies are there, and one more of the
+ * first of them; `done` one of every warp that has finished the slot's chunk.
  *
  * With tile.carry a step reads its own chunk and the one before it. So the slot of chunk k is free when
  * all warps have finished chunk k - slots + carry: with four slots a warp may be a whole chunk ahead of

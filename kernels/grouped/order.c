@@ -3,23 +3,14 @@
  * 8 rows that are loaded together should lie in 8 banks, but which rows a list uses is no one's choice. All
  * rows of a channel lie in the banks of its place, 0 .. 7. Four channels c / 4 share a line, as they do in
  * memory: each has one of the pairs of places 2 q and 2 q + 1, and either place of it. What makes the numbers of rows
- * in the banks of all lists that read the chunk most alike is found four by four, as long as that helps; then a few
- * fours are moved at random and the same begins again, and what is worse is forgotten. */
+ * in the banks of all lists that read the chunk most alike is found four by four, as long as that helps. (To
+ * go on from places moved at random evens them out further, and takes longer than a search gets back.) */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "kernels/grouped/pack_impl.h"
 
-enum {
-  BANKS = GROUPED_BANKS,
-  BESIDE = GROUPED_BESIDE,
-  PERMUTATIONS = 24,
-  SWEEPS = 20,
-  /* Test kernels.grouped.pack says how long loads take: on average 1.352, 1.316, 1.291, 1.282 and 1.275 times as long as
-   * without a clash for 0, 8, 32, 100 and 300. A level of resnet18 takes 10 ms longer for 32, on average. */
-  TRIES = 32,
-  MOVED = 3
-};
+enum { BANKS = GROUPED_BANKS, BESIDE = GROUPED_BESIDE, PERMUTATIONS = 24, SWEEPS = 20 };
 
 typedef struct {
   uint8_t at[BESIDE];
@@ -28,11 +19,10 @@ typedef struct {
 typedef struct {
   size_t first, n; /* fours first .. first + n - 1 */
   size_t lists;
-  uint16_t *rows;         /* [n * BESIDE][lists]: how many of a channel a list uses */
-  int32_t *sum;           /* [BANKS][lists] of all as they lie */
-  places *chosen, *saved; /* [n] */
+  uint16_t *rows; /* [n * BESIDE][lists]: how many of a channel a list uses */
+  int32_t *sum;   /* [BANKS][lists] of all as they lie */
+  places *chosen; /* [n] */
   uint8_t pair[PERMUTATIONS][BESIDE];
-  uint32_t random;
 } chunk;
 
 /* Every order of four pairs; the first is 0, 1, 2, 3. */
@@ -68,13 +58,7 @@ static void add_rows(const chunk *c, size_t four, int32_t sign) {
   }
 }
 
-/* What is small when the banks' sums are alike: the sum of their squares; */
-static int64_t squares(const chunk *c) {
-  int64_t total = 0;
-  for (size_t i = 0; i < BANKS * c->lists; i++) total += (int64_t)c->sum[i] * c->sum[i];
-  return total;
-}
-/* by how much a channel makes it grow, in a place. */
+/* By how much a channel in a place makes the sum of the sums' squares grow, which is small when they are alike. */
 static int64_t growth(const chunk *c, size_t channel, size_t place) {
   const uint16_t *rows = c->rows + channel * c->lists;
   const int32_t *sum = c->sum + place * c->lists;
@@ -125,45 +109,13 @@ static void settle(const chunk *c) {
   }
 }
 
-static uint32_t below(chunk *c, uint32_t n) {
-  c->random = c->random * 1664525U + 1013904223U;
-  return (uint32_t)((uint64_t)c->random * n >> 32);
-}
-
-static void move_any(chunk *c) {
-  const size_t four = below(c, (uint32_t)c->n), p = below(c, PERMUTATIONS);
-  const uint32_t odd = below(c, 1U << BESIDE);
-  add_rows(c, four, -1);
-  for (size_t i = 0; i < BESIDE; i++)
-    c->chosen[four].at[i] = (uint8_t)(2 * c->pair[p][i] + (odd >> i & 1));
-  add_rows(c, four, 1);
-}
-
-/* One chunk. Chance is the same every time. */
-static void order_chunk(chunk *c) {
-  c->random = 1;
+static void order_chunk(const chunk *c) {
   memset(c->sum, 0, BANKS * c->lists * sizeof *c->sum);
   for (size_t four = 0; four < c->n; four++) {
     (void)best_places(c, four, &c->chosen[four]);
     add_rows(c, four, 1);
   }
   settle(c);
-  int64_t least = squares(c);
-  for (int i = 0; i < TRIES; i++) {
-    memcpy(c->saved, c->chosen, c->n * sizeof *c->chosen);
-    for (int moved = 0; moved < MOVED; moved++) move_any(c);
-    settle(c);
-    const int64_t now = squares(c);
-    if (now <= least) {
-      least = now;
-      continue;
-    }
-    for (size_t four = 0; four < c->n; four++) {
-      add_rows(c, four, -1);
-      c->chosen[four] = c->saved[four];
-      add_rows(c, four, 1);
-    }
-  }
 }
 
 size_t grouped_order_length(const grouped_tile *tile) {
@@ -182,9 +134,8 @@ ap_status grouped_order_choose(const grouped_geometry *g, const grouped_tile *ti
   c.rows = ap_calloc(per_chunk * BESIDE, (c.lists + 1) * sizeof *c.rows);
   c.sum = ap_calloc(BANKS, (c.lists + 1) * sizeof *c.sum);
   c.chosen = ap_calloc(per_chunk, sizeof *c.chosen);
-  c.saved = ap_calloc(per_chunk, sizeof *c.saved);
   ap_status st = AP_OK;
-  if (!c.rows || !c.sum || !c.chosen || !c.saved)
+  if (!c.rows || !c.sum || !c.chosen)
     st = ap_fail(err, AP_ERR_MEMORY, "an order of %zu channels", per_chunk * BESIDE);
   list_pairs(c.pair);
   for (size_t k = 0; k < (size_t)tile->n_chunks && !st; k++) {
@@ -201,6 +152,5 @@ ap_status grouped_order_choose(const grouped_geometry *g, const grouped_tile *ti
   ap_free(c.rows);
   ap_free(c.sum);
   ap_free(c.chosen);
-  ap_free(c.saved);
   return st;
 }

@@ -1,8 +1,8 @@
 /* Usage: evaluator_random_test [BACKEND [PRECISION [FIRST [NETWORKS]]]]. Exit 77 when the backend is not available here.
  *
- * The evaluator against plain inference in double, of networks put together at random (random_network.h): given weights and
- * pruned ones, every instruction set, any number of images; and candidates together against each alone. More of them: another
- * FIRST, more NETWORKS. */
+ * The evaluator against plain inference in double, of networks put together at random (random_network.h):
+ * given weights and pruned ones, every instruction set, any number of images; and candidates together against
+ * each alone. More of them: another FIRST, more NETWORKS. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -12,8 +12,8 @@
 #include "tests/nn/evaluator_testing.h"
 #include "tests/nn/random_network.h"
 
-/* Of the largest output, or of 0.1 where all are small. More than the promises (docs/EVALUATOR.md, docs/CUDA.md): products and
- * normalisations behind each other make errors grow. */
+/* Of the largest output, or of 0.1 where all are small. More than the promises (docs/EVALUATOR.md,
+ * docs/CUDA.md): products and normalisations behind each other make errors grow. */
 static double tolerance = 1e-4;
 static uint64_t first_seed = 1, n_seeds = 150;
 
